@@ -1,0 +1,50 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STUBS := proto/quiver_proto/milvus_pb2.py
+
+.PHONY: help setup demo test lint up down bench lock proto render
+
+help: ## Show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.ready ## Make .venv with Quiver and its tools in it (touches nothing outside this folder)
+
+$(VENV)/.ready: requirements/dev.txt pyproject.toml
+	@echo "Installing Quiver and its tools into $(VENV) (nothing outside this folder)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup ## Run the whole story on a Kubernetes of its own, then take it away again
+	$(BIN)/python -m demo
+
+test: setup ## Run every test
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: setup ## Check style, types, layers and that generated files are current
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+up: setup ## Leave a Kubernetes with Quiver in it standing, and say what to type next
+	$(BIN)/python -m demo --up
+
+down: setup ## Take that Kubernetes away
+	$(BIN)/localcluster down
+
+bench: setup ## Run the benchmarks; they print ratios
+	$(BIN)/python -m bench
+
+lock: setup ## Resolve the requirements anew, with hashes
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml -o requirements/operator.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml --extra engine -o requirements/engine.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml --extra engine --group dev -o requirements/dev.txt
+
+proto: setup ## Generate the protocol's stubs from proto/
+	$(BIN)/python -m grpc_tools.protoc -I proto --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
+	  --python_out=proto --grpc_python_out=proto --mypy_out=quiet:proto --mypy_grpc_out=quiet:proto proto/quiver_proto/milvus.proto

@@ -1,0 +1,3 @@
+"""Quiver: a Kubernetes operator for vector collections."""
+
+__version__ = "0.1.0"
