@@ -1,0 +1,3 @@
+module quiver.local/localcluster/pause
+
+go 1.26.0
