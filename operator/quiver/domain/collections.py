@@ -1,0 +1,109 @@
+"""VectorCollection, and what an engine knows of a collection."""
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from quiver.domain.objects import Condition, ObjectMeta, Struct
+
+MetricType = Literal["L2", "IP"]
+DeletionPolicy = Literal["Delete", "Retain"]
+Partition = Annotated[str, Meta(min_length=1, max_length=255)]
+
+
+class EngineRef(Struct, frozen=True, kw_only=True):
+    name: str
+
+
+class CollectionSpec(Struct, frozen=True, kw_only=True):
+    """The CRD's rules once more: it may have been swapped for a looser one."""
+
+    engine_ref: EngineRef
+    dimension: Annotated[int, Meta(ge=1, le=32768)]
+    collection_name: Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_]*$", max_length=255)] | None = None
+    index_file_size: Annotated[int, Meta(ge=1, le=131072)] = 1024
+    metric_type: MetricType = "L2"
+    partitions: tuple[Partition, ...] = ()
+    deletion_policy: DeletionPolicy = "Delete"
+
+
+class Claim(Struct, frozen=True, kw_only=True):
+    """The durable note, made before anything is created, that a collection is this object's.
+
+    It stands in an annotation and in the status, so that losing either loses nothing. It counts only for the
+    object whose uid it carries: a copied or restored object inherits none.
+    """
+
+    object_uid: str = msgspec.field(name="objectUID")
+    engine_uid: str = msgspec.field(name="engineUID")
+    member: str
+    collection_name: str
+
+
+class Placement(Struct, frozen=True, kw_only=True):
+    endpoint: str
+    pod: str | None = None
+
+
+class CollectionStatus(Struct, frozen=True, kw_only=True):
+    observed_generation: int | None = None
+    conditions: tuple[Condition, ...] = ()
+    collection_name: str | None = None
+    origin: Literal["Created"] | None = None
+    claim: Claim | None = None
+    placement: Placement | None = None
+    partitions: tuple[str, ...] = ()
+
+
+class VectorCollection(Struct, frozen=True, kw_only=True):
+    metadata: ObjectMeta
+    spec: CollectionSpec
+    status: CollectionStatus = CollectionStatus()
+
+    @property
+    def collection_name(self) -> str:
+        return self.spec.collection_name or default_collection_name(self.metadata.name)
+
+    @property
+    def schema(self) -> "CollectionSchema":
+        return CollectionSchema(
+            name=self.collection_name,
+            dimension=self.spec.dimension,
+            index_file_size=self.spec.index_file_size,
+            metric_type=self.spec.metric_type,
+        )
+
+
+class CollectionSchema(Struct, frozen=True, kw_only=True):
+    """What is fixed when a collection is created. index_file_size is in MB (2^20 bytes)."""
+
+    name: str
+    dimension: int
+    index_file_size: int
+    metric_type: str
+
+    def differences(self, found: "CollectionSchema") -> Iterator[str]:
+        """Yield a phrase for each field in which `found` is not as this schema says."""
+        for field, label in _COMPARED.items():
+            wanted, actual = getattr(self, field), getattr(found, field)
+            if wanted != actual:
+                yield f"{label} is {actual}, not {wanted}"
+
+
+_COMPARED = {"dimension": "dimension", "index_file_size": "indexFileSize", "metric_type": "metricType"}
+
+
+class ObservedCollection(Struct, frozen=True, kw_only=True):
+    """A collection as an engine describes it; partitions without `_default`."""
+
+    schema: CollectionSchema
+    partitions: frozenset[str] = frozenset()
+
+
+def default_collection_name(object_name: str) -> str:
+    """Turn an object's name into one that engines take: `-` and `.` become `_`, a leading digit gets one in front."""
+    name = re.sub(r"[-.]", "_", object_name)
+    return f"_{name}" if name[0].isdigit() else name

@@ -1,0 +1,93 @@
+"""The parts that all Kubernetes objects share, as checked types."""
+
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+GROUP = "quiver.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+MANAGED_BY = "quiver"
+ENGINE_LABEL = "app.kubernetes.io/instance"
+
+Manifest = dict[str, Any]
+"""An object as the API server speaks it: JSON's types."""
+
+
+class Kind(NamedTuple):
+    """An API resource, as far as paths and manifests need it."""
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+
+VECTOR_COLLECTION = Kind(GROUP, VERSION, "vectorcollections", "VectorCollection")
+VECTOR_ENGINE = Kind(GROUP, VERSION, "vectorengines", "VectorEngine")
+STATEFUL_SET = Kind("apps", "v1", "statefulsets", "StatefulSet")
+SERVICE = Kind("", "v1", "services", "Service")
+POD = Kind("", "v1", "pods", "Pod")
+
+
+class Key(NamedTuple):
+    """Names one object of a kind."""
+
+    namespace: str
+    name: str
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> "Key":
+        metadata = manifest["metadata"]
+        return cls(metadata["namespace"], metadata["name"])
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class Struct(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """A part of an API object: camelCase there, snake_case here; unknown fields are passed over."""
+
+
+class ObjectMeta(Struct, frozen=True, kw_only=True):
+    name: str
+    namespace: str
+    uid: str
+    resource_version: str
+    creation_timestamp: str = ""
+    generation: int = 0
+    deletion_timestamp: str | None = None
+    finalizers: tuple[str, ...] = ()
+    annotations: dict[str, str] = {}
+    labels: dict[str, str] = {}
+
+    @property
+    def key(self) -> Key:
+        return Key(self.namespace, self.name)
+
+    @property
+    def deleting(self) -> bool:
+        return self.deletion_timestamp is not None
+
+    @property
+    def seniority(self) -> tuple[str, str]:
+        """Sorts the older object first; the uid settles a tie within one second."""
+        return (self.creation_timestamp, self.uid)
+
+
+class Condition(Struct, frozen=True, kw_only=True):
+    type: str
+    status: Literal["True", "False", "Unknown"]
+    reason: str = ""
+    message: str = ""
+    last_transition_time: str | None = None
+    observed_generation: int | None = None
+
+
+def find_condition(conditions: tuple[Condition, ...], type_: str) -> Condition | None:
+    return next((c for c in conditions if c.type == type_), None)

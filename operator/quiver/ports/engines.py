@@ -1,0 +1,40 @@
+"""An engine's members, as the reconcilers see them: one small protocol for every wire protocol."""
+
+from typing import Protocol
+
+from quiver.domain.collections import CollectionSchema, ObservedCollection
+
+
+class EngineClient(Protocol):
+    """One member (a pod, or an external endpoint). Every call has a deadline.
+
+    Raises: EngineUnreachable, EngineRefused.
+    """
+
+    async def version(self) -> str:
+        """Return what the server calls itself; the cheapest call that shows it answers."""
+
+    async def list_collections(self) -> frozenset[str]:
+        """Return the names of all collections, foreign ones included."""
+
+    async def describe(self, name: str) -> ObservedCollection | None:
+        """Return the collection with its partitions (`_default` left out), or None if there is none."""
+
+    async def create(self, schema: CollectionSchema) -> None:
+        """Create the collection, without partitions. Refused if one of that name exists."""
+
+    async def drop(self, name: str) -> None:
+        """Drop the collection; done already is done."""
+
+    async def create_partition(self, name: str, tag: str) -> None:
+        """Create the partition. Refused if it exists."""
+
+    async def drop_partition(self, name: str, tag: str) -> None:
+        """Drop the partition and its vectors; done already is done."""
+
+
+class Engines(Protocol):
+    """Gives out clients; connections are shared and kept."""
+
+    def at(self, address: str) -> EngineClient:
+        """Return the client for `address` (HOST:PORT), without connecting yet."""

@@ -1,0 +1,46 @@
+"""What can go wrong outside, sorted by what the operator can do about it."""
+
+
+class PortError(Exception):
+    """The outside world failed a call. `retriable` tells whether waiting can mend it."""
+
+    retriable = True
+
+
+class EngineError(PortError):
+    """A call to an engine failed."""
+
+
+class EngineUnreachable(EngineError):
+    """The engine did not answer in time, or its connection broke: whether the call took effect is unknown."""
+
+
+class EngineRefused(EngineError):
+    """The engine answered with an error; `code` is the protocol's name for it, such as ILLEGAL_DIMENSION."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(f"{reason} ({code})")
+        self.code = code
+        self.reason = reason
+
+
+class ApiError(PortError):
+    """A call to the Kubernetes API failed."""
+
+
+class Conflict(ApiError):
+    """409: the object changed, or was made anew, since it was read."""
+
+
+class NotFound(ApiError):
+    """404: the object is gone."""
+
+
+class ApiRefused(ApiError):
+    """The API server will not take the request as it is (403, 422, ...); the message is its own."""
+
+    retriable = False
+
+
+class ApiUnavailable(ApiError):
+    """The API server did not answer, or answered with 429 or 5xx."""

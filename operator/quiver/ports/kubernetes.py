@@ -1,0 +1,40 @@
+"""The Kubernetes API, as the reconcilers see it: reads come from memory, writes go out at once."""
+
+from collections.abc import Iterable
+from typing import Literal, NamedTuple, Protocol
+
+from quiver.domain.objects import Key, Kind, Manifest
+
+
+class Objects(Protocol):
+    """Reads the operator's cache. Writes go to the API server, and what it answers is in the cache when they return.
+
+    Writes raise: Conflict, NotFound, ApiRefused, ApiUnavailable.
+    """
+
+    def get(self, kind: Kind, key: Key) -> Manifest | None: ...
+
+    def list(self, kind: Kind, namespace: str) -> Iterable[Manifest]: ...
+
+    async def patch(self, kind: Kind, manifest: Manifest, patch: Manifest) -> Manifest:
+        """Send a JSON merge patch, which takes effect only on the version given by `manifest`."""
+
+    async def patch_status(self, kind: Kind, manifest: Manifest, status: Manifest) -> Manifest:
+        """Replace the given fields of the status, only on the version given by `manifest`."""
+
+    async def apply(self, kind: Kind, manifest: Manifest) -> Manifest:
+        """Server-side apply, as the field manager `quiver`, taking fields from others."""
+
+
+class Event(NamedTuple):
+    """Something that happened to a person's data, told beside the object it happened to."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    action: str
+    note: str
+
+
+class EventRecorder(Protocol):
+    async def record(self, regarding: Manifest, event: Event) -> None:
+        """Publish the event. A failure is logged and does not reach the caller: events are best effort."""

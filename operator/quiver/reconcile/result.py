@@ -1,0 +1,23 @@
+"""What a reconciler tells the loop that called it."""
+
+from enum import Enum
+from typing import Protocol
+
+from quiver.domain.objects import Key
+
+
+class Result(Enum):
+    DONE = "success"
+    """Nothing to do until something changes."""
+
+    RETRY = "requeue_after"
+    """Come back after a while; the wait grows with every retry in a row."""
+
+
+class Reconciler(Protocol):
+    """Brings one object's world to what its spec says. Called again for any reason, it does what is left.
+
+    Raises PortError where a write to the API failed; what engines answer ends in the object's conditions.
+    """
+
+    async def reconcile(self, key: Key) -> Result: ...
