@@ -1,0 +1,140 @@
+"""Which programs there are, what they are built from, and how a foreign one is recognised."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from localcluster.paths import GO_MODULES
+from localcluster.versions import CNI, CONTAINERD, ETCD, HELM, KUBERNETES, numbers, pinned
+
+VERSION_TIMEOUT_S = 20
+
+
+@dataclass(frozen=True)
+class Program:
+    """A Go program of a pinned module.
+
+    `version_args` makes a foreign copy print its version; None means that foreign copies are
+    never taken. A foreign copy fits when the first `version_parts` parts equal ours.
+    """
+
+    name: str
+    module: Path
+    package: str
+    version: str
+    linker_flags: str = "-s -w"
+    tags: str = ""
+    version_args: tuple[str, ...] | None = None
+    version_parts: int = 2
+
+    def build_arguments(self) -> list[str]:
+        """Arguments of `go`, up to the output file."""
+        return [
+            *("build", "-buildvcs=false", "-trimpath", f"-tags={self.tags}"),
+            *("-ldflags", self.linker_flags),
+        ]
+
+    def fits(self, candidate: Path) -> bool:
+        """Whether the program at `candidate` is of the version that we pin."""
+        if self.version_args is None:
+            return False
+        try:
+            output = subprocess.run(
+                [candidate, *self.version_args],
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=VERSION_TIMEOUT_S,
+            ).stdout
+        except (OSError, subprocess.SubprocessError):
+            return False
+        found = re.search(r"v?(\d+\.\d+\.\d+)(\S*)", output)
+        if found is None or "dispatcher" in found[2]:
+            return False
+        parts = self.version_parts
+        return numbers(found[1])[:parts] == numbers(self.version)[:parts]
+
+
+def _kubernetes(name: str, version_args: tuple[str, ...] = ("--version",)) -> Program:
+    version = pinned(KUBERNETES)
+    major, minor = numbers(version)[:2]
+    # Without these a server reports v0.0.0 and every chart's kubeVersion check fails.
+    stamps = [
+        f"-X {package}.{variable}={value}"
+        for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+        for variable, value in (
+            ("gitVersion", f"v{version}"),
+            ("gitMajor", major),
+            ("gitMinor", minor),
+        )
+    ]
+    return Program(
+        name,
+        GO_MODULES / "kubernetes",
+        f"k8s.io/kubernetes/cmd/{name}",
+        version,
+        linker_flags=" ".join(["-s -w", *stamps]),
+        version_args=version_args,
+    )
+
+
+def _etcd() -> Program:
+    return Program(
+        "etcd", GO_MODULES / "kubernetes", ETCD[1], pinned(ETCD), version_args=("--version",)
+    )
+
+
+def _helm() -> Program:
+    version = pinned(HELM)
+    return Program(
+        "helm",
+        GO_MODULES / "helm",
+        f"{HELM[1]}/cmd/helm",
+        version,
+        linker_flags=f"-s -w -X {HELM[1]}/internal/version.version=v{version}",
+        version_args=("version", "--short"),
+        version_parts=1,
+    )
+
+
+def _containerd(name: str) -> Program:
+    # containerd, its shim and ctr belong together, so no single foreign one is taken.
+    version = pinned(CONTAINERD)
+    return Program(
+        name,
+        GO_MODULES / "containerd",
+        f"{CONTAINERD[1]}/cmd/{name}",
+        version,
+        linker_flags=f"-s -w -X {CONTAINERD[1]}/version.Version={version}",
+        tags="no_btrfs,no_devmapper,no_zfs,no_aufs",
+    )
+
+
+def _cni(kind: str, name: str) -> Program:
+    return Program(name, GO_MODULES / "cni", f"{CNI[1]}/plugins/{kind}/{name}", pinned(CNI))
+
+
+def _catalogue() -> dict[str, Program]:
+    """In the order of building: what most tests wait for comes first."""
+    programs = [
+        _etcd(),
+        _kubernetes("kube-apiserver"),
+        _kubernetes("kubectl", ("version", "--client")),
+        _helm(),
+        _kubernetes("kube-controller-manager"),
+        _kubernetes("kube-scheduler"),
+        _kubernetes("kubelet"),
+        *(_containerd(name) for name in ("containerd", "containerd-shim-runc-v2", "ctr")),
+        *(_cni(*plugin) for plugin in NETWORK_PLUGINS),
+        Program("pause", GO_MODULES / "pause", ".", "1"),
+    ]
+    return {program.name: program for program in programs}
+
+
+CONTROL_PLANE = ("etcd", "kube-apiserver", "kubectl", "kube-controller-manager", "kube-scheduler")
+CONTAINER_RUNTIME = ("containerd", "containerd-shim-runc-v2", "ctr")
+NETWORK_PLUGINS = (("main", "bridge"), ("ipam", "host-local"), ("main", "loopback"))
+CATALOGUE = _catalogue()

@@ -1,0 +1,77 @@
+"""What a supervisor runs, written down so that it can be handed to another process."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True)
+class ProcessSpec:
+    """One process: how it is started, where it logs and what must be there before.
+
+    `needs` holds probes: `https://…` (answers 200) or `unix:/path` (accepts connections).
+    """
+
+    name: str
+    argv: Sequence[str]
+    log: str
+    needs: Sequence[str] = ()
+    umask: int = 0o022
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """Addresses inside the cluster's network namespace."""
+
+    link: str
+    addresses: Sequence[str]
+    pod_network: str
+    bridge: str
+    bridge_address: str
+
+
+@dataclass(frozen=True)
+class SupervisorSpec:
+    """All that a supervisor needs: its processes, and what it sets up before them."""
+
+    authority: str
+    processes: Sequence[ProcessSpec]
+    private_mounts: Sequence[tuple[str, str]] = ()
+    network: NetworkSpec | None = None
+    nested: bool = False
+
+    def save(self, path: Path) -> Path:
+        """Write the specification as JSON."""
+        path.write_text(json.dumps(asdict(self), indent=1))
+        return path
+
+    @classmethod
+    def load(cls, path: Path) -> SupervisorSpec:
+        """Read what `save` wrote."""
+        content: dict[str, Any] = json.loads(path.read_text())
+        network = content.pop("network")
+        return cls(
+            processes=[ProcessSpec(**process) for process in content.pop("processes")],
+            network=NetworkSpec(**network) if network else None,
+            **content,
+        )
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when the thread that started it ends."""
+    parent = os.getppid()
+    if _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+    if os.getppid() != parent:
+        os._exit(1)

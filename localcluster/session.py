@@ -1,0 +1,129 @@
+"""The parent's hold on a supervisor: while this process lives, so does that one."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from localcluster.errors import ProcessFailedError, log_tail
+from localcluster.paths import PACKAGE
+
+POLL_S = 0.1
+
+
+class Session:
+    """A running supervisor, its events and its lifeline."""
+
+    def __init__(self, command: Sequence[str], log: Path, pass_fds: Sequence[int] = ()) -> None:
+        """Start `command`, which ends in a supervisor; its stderr goes to `log`."""
+        self._log = log
+        with log.open("ab") as stderr:
+            self._process = subprocess.Popen(
+                list(command),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env=module_environment(),
+                # Ctrl-C reaches the foreground group: the cluster must outlive it until closed.
+                start_new_session=True,
+                pass_fds=pass_fds,
+            )
+        self._states: dict[str, dict[str, Any]] = {}
+        self._reader = threading.Thread(target=self._read_events, daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        """The process that was started."""
+        return self._process.pid
+
+    def state(self, name: str) -> str:
+        """`started`, `stopped`, `exited`, or `` when nothing was heard of the process yet."""
+        return str(self._states.get(name, {}).get("event", ""))
+
+    def command(self, verb: str, name: str, *, until: str, timeout: float) -> None:
+        """Send a command and wait until the process's state is `until`."""
+        self._send(f"{verb} {name}")
+        self.wait(lambda: self.state(name) == until, f"{name} to be {until}", timeout)
+
+    def wait(self, condition: Callable[[], bool], what: str, timeout: float) -> None:
+        """Wait for a condition.
+
+        Raises ProcessFailedError when a process ends first, or after `timeout` seconds.
+        """
+        deadline = time.monotonic() + timeout
+        while not condition():
+            self.check()
+            if time.monotonic() > deadline:
+                raise ProcessFailedError(
+                    f"waited {timeout:.0f} s in vain for {what}.\n{self._log_tails()}"
+                )
+            time.sleep(POLL_S)
+
+    def check(self) -> None:
+        """Raise ProcessFailedError, with the log, if a process has ended of itself."""
+        for name, state in list(self._states.items()):
+            if state["event"] == "exited":
+                tail = log_tail(Path(state["log"]))
+                raise ProcessFailedError(f"{name} ended with status {state['code']}. {tail}")
+        if self._process.poll() is not None:
+            raise ProcessFailedError(
+                f"the supervisor ended with status {self._process.returncode}. "
+                f"{log_tail(self._log)}"
+            )
+
+    def detach(self) -> None:
+        """Let the cluster outlive this process."""
+        self._send("detach")
+        self._release()
+
+    def close(self) -> None:
+        """End the supervisor, and with it all that it runs."""
+        self._process.terminate()
+        self._release()
+        self._process.wait()
+        self._reader.join()
+        if self._process.stdout:
+            self._process.stdout.close()
+
+    def _release(self) -> None:
+        if self._process.stdin:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
+
+    def _send(self, line: str) -> None:
+        if self._process.stdin is None:
+            raise ProcessFailedError("the supervisor cannot be reached")
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(f"{line}\n".encode())
+            self._process.stdin.flush()
+
+    def _read_events(self) -> None:
+        if self._process.stdout is None:
+            return
+        for line in self._process.stdout:
+            event = json.loads(line)
+            self._states[event["name"]] = event
+
+    def _log_tails(self) -> str:
+        logs = sorted(self._log.parent.glob("*.log"))
+        return "\n".join(log_tail(log, 5) for log in logs if log.stat().st_size)
+
+
+def module_environment() -> dict[str, str]:
+    """An environment in which `python -m localcluster…` works from any folder."""
+    search = [str(PACKAGE.parent), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, search))}
+
+
+def module_command(module: str, *arguments: str) -> list[str]:
+    """The command line that runs a module of this package."""
+    return [sys.executable, "-m", f"localcluster.{module}", *arguments]
