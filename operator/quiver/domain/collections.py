@@ -23,7 +23,9 @@ class CollectionSpec(Struct, frozen=True, kw_only=True):
 
     engine_ref: EngineRef
     dimension: Annotated[int, Meta(ge=1, le=32768)]
-    collection_name: Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_]*$", max_length=255)] | None = None
+    collection_name: (
+        Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_]*$", max_length=255)] | None
+    ) = None
     index_file_size: Annotated[int, Meta(ge=1, le=131072)] = 1024
     metric_type: MetricType = "L2"
     partitions: tuple[Partition, ...] = ()
@@ -93,7 +95,11 @@ class CollectionSchema(Struct, frozen=True, kw_only=True):
                 yield f"{label} is {actual}, not {wanted}"
 
 
-_COMPARED = {"dimension": "dimension", "index_file_size": "indexFileSize", "metric_type": "metricType"}
+_COMPARED = {
+    "dimension": "dimension",
+    "index_file_size": "indexFileSize",
+    "metric_type": "metricType",
+}
 
 
 class ObservedCollection(Struct, frozen=True, kw_only=True):

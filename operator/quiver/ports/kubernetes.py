@@ -7,14 +7,20 @@ from quiver.domain.objects import Key, Kind, Manifest
 
 
 class Objects(Protocol):
-    """Reads the operator's cache. Writes go to the API server, and what it answers is in the cache when they return.
+    """Reads the operator's cache; a write's answer is in the cache when the call returns.
 
-    Writes raise: Conflict, NotFound, ApiRefused, ApiUnavailable.
+    Calls that go out raise: Conflict, NotFound, ApiRefused, ApiUnavailable.
     """
 
     def get(self, kind: Kind, key: Key) -> Manifest | None: ...
 
     def list(self, kind: Kind, namespace: str) -> Iterable[Manifest]: ...
+
+    def collections_of(self, engine: Key) -> Iterable[Manifest]:
+        """Return the VectorCollections that refer to the engine."""
+
+    async def fetch(self, kind: Kind, key: Key) -> Manifest | None:
+        """Ask the API server itself, for what the cache does not watch; None if there is none."""
 
     async def patch(self, kind: Kind, manifest: Manifest, patch: Manifest) -> Manifest:
         """Send a JSON merge patch, which takes effect only on the version given by `manifest`."""

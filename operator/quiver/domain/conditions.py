@@ -1,0 +1,70 @@
+"""From a verdict to kstatus conditions: Ready always, Reconciling and Stalled only while true."""
+
+from datetime import datetime
+from enum import Enum
+from typing import NamedTuple
+
+from quiver.domain.objects import Condition, find_condition
+from quiver.domain.reasons import Reason
+
+MESSAGE_LIMIT = 4096
+"""Characters; well below the 32,768 that the CRDs allow, since a status is read by people."""
+
+
+class State(Enum):
+    READY = "Ready"
+    RECONCILING = "Reconciling"
+    """Quiver is at work, or waits for something that can come about without a change to this object."""
+    STALLED = "Stalled"
+    """Waiting alone will not mend it: somebody has to change something."""
+
+
+class Verdict(NamedTuple):
+    """How an object stands."""
+
+    state: State
+    reason: Reason
+    message: str
+
+    @classmethod
+    def ready(cls, message: str) -> "Verdict":
+        return cls(State.READY, Reason.AVAILABLE, message)
+
+    @classmethod
+    def reconciling(cls, reason: Reason, message: str) -> "Verdict":
+        return cls(State.RECONCILING, reason, message)
+
+    @classmethod
+    def stalled(cls, reason: Reason, message: str) -> "Verdict":
+        return cls(State.STALLED, reason, message)
+
+
+def conditions_for(
+    verdict: Verdict, *, generation: int, previous: tuple[Condition, ...], now: datetime
+) -> tuple[Condition, ...]:
+    """Return the conditions that tell `verdict`; a transition time moves only when its status does."""
+    told = {"Ready": "True" if verdict.state is State.READY else "False"}
+    if verdict.state is not State.READY:
+        told[verdict.state.value] = "True"
+    return tuple(
+        _condition(type_, status, verdict, generation, _since(previous, type_, status, now))
+        for type_, status in told.items()
+    )
+
+
+def _condition(type_: str, status: str, verdict: Verdict, generation: int, since: str) -> Condition:
+    return Condition(
+        type=type_,
+        status="True" if status == "True" else "False",
+        reason=verdict.reason.value,
+        message=verdict.message[:MESSAGE_LIMIT],
+        last_transition_time=since,
+        observed_generation=generation,
+    )
+
+
+def _since(previous: tuple[Condition, ...], type_: str, status: str, now: datetime) -> str:
+    before = find_condition(previous, type_)
+    if before is not None and before.status == status and before.last_transition_time:
+        return before.last_transition_time
+    return now.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,99 @@
+"""VectorEngine, its pods, and the members that they or its external endpoints are."""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
+
+from quiver.domain.objects import Condition, Manifest, ObjectMeta, Struct, find_condition
+
+EngineType = Literal["Quiver", "Milvus1"]
+Quantity = str | int
+
+
+class Gpu(Struct, frozen=True, kw_only=True):
+    count: Annotated[int, Meta(ge=1, le=16)] = 1
+    resource_name: str = "nvidia.com/gpu"
+    min_memory: Quantity | None = None
+
+
+class Storage(Struct, frozen=True, kw_only=True):
+    size: Quantity
+    class_name: str | None = None
+
+
+class External(Struct, frozen=True, kw_only=True):
+    endpoints: tuple[str, ...]
+
+
+class EngineSpec(Struct, frozen=True, kw_only=True):
+    """`resources` and `tolerations` are handed to the pod as they are, so they stay plain JSON."""
+
+    type: EngineType = "Quiver"
+    image: str | None = None
+    replicas: Annotated[int, Meta(ge=0, le=64)] = 1
+    gpu: Gpu | None = None
+    storage: Storage | None = None
+    resources: dict[str, Any] = {}
+    node_selector: dict[str, str] = {}
+    tolerations: tuple[Manifest, ...] = ()
+    external: External | None = None
+
+
+class EngineStatus(Struct, frozen=True, kw_only=True):
+    observed_generation: int | None = None
+    conditions: tuple[Condition, ...] = ()
+    replicas: int | None = None
+    ready_replicas: int | None = None
+    selector: str | None = None
+
+
+class VectorEngine(Struct, frozen=True, kw_only=True):
+    metadata: ObjectMeta
+    spec: EngineSpec
+    status: EngineStatus = EngineStatus()
+
+    @property
+    def ready_condition(self) -> Condition | None:
+        return find_condition(self.status.conditions, "Ready")
+
+
+class ContainerWaiting(Struct, frozen=True, kw_only=True):
+    reason: str = ""
+    message: str = ""
+
+
+class ContainerState(Struct, frozen=True, kw_only=True):
+    waiting: ContainerWaiting | None = None
+
+
+class ContainerStatus(Struct, frozen=True, kw_only=True):
+    name: str
+    state: ContainerState = ContainerState()
+
+
+class PodStatus(Struct, frozen=True, kw_only=True):
+    pod_ip: str | None = None
+    conditions: tuple[Condition, ...] = ()
+    container_statuses: tuple[ContainerStatus, ...] = ()
+
+
+class Pod(Struct, frozen=True, kw_only=True):
+    metadata: ObjectMeta
+    status: PodStatus = PodStatus()
+
+    @property
+    def ready(self) -> bool:
+        condition = find_condition(self.status.conditions, "Ready")
+        return condition is not None and condition.status == "True" and not self.metadata.deleting
+
+    @property
+    def trouble(self) -> tuple[str, str] | None:
+        """What keeps the pod from running, as (reason, message) of the scheduler or the kubelet."""
+        scheduled = find_condition(self.status.conditions, "PodScheduled")
+        if scheduled is not None and scheduled.status == "False":
+            return scheduled.reason, scheduled.message
+        waiting = [c.state.waiting for c in self.status.container_statuses if c.state.waiting]
+        for state in waiting:
+            if state.reason not in ("ContainerCreating", "PodInitializing"):
+                return state.reason, state.message
+        return None

@@ -1,0 +1,28 @@
+"""Every reason that a condition can carry: one word, one meaning, one cure (docs/conditions.md)."""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Reasons of VectorCollection and VectorEngine."""
+
+    PENDING = "Pending"
+    INVALID_SPEC = "InvalidSpec"
+    ENGINE_NOT_FOUND = "EngineNotFound"
+    ENGINE_NOT_READY = "EngineNotReady"
+    ENGINE_UNREACHABLE = "EngineUnreachable"
+    ENGINE_REFUSED = "EngineRefused"
+    ENGINE_FULL = "EngineFull"
+    NAME_TAKEN = "NameTaken"
+    ALREADY_EXISTS = "AlreadyExists"
+    SPEC_DIFFERS = "SpecDiffers"
+    MEMBER_GONE = "MemberGone"
+    DROPPING = "Dropping"
+    AVAILABLE = "Available"
+
+    UNSCHEDULABLE = "Unschedulable"
+    POD_FAILING = "PodFailing"
+    STARTING = "Starting"
+    SCALED_TO_ZERO = "ScaledToZero"
+    SCALE_DOWN_BLOCKED = "ScaleDownBlocked"
+    APPLY_REFUSED = "ApplyRefused"

@@ -1,0 +1,1 @@
+"""VectorCollection: from what is wanted and what is there to what to do."""

@@ -1,0 +1,68 @@
+"""Carry out a decision's steps, in order, one at a time."""
+
+from quiver.domain.claims import recording_patch, releasing_patch
+from quiver.domain.objects import VECTOR_COLLECTION, Manifest
+from quiver.ports.engines import EngineClient, Engines
+from quiver.ports.kubernetes import EventRecorder, Objects
+from quiver.reconcile.collections.decision import (
+    CreateCollection,
+    CreatePartition,
+    DropCollection,
+    DropPartition,
+    EngineStep,
+    RecordClaim,
+    Release,
+    Step,
+    Tell,
+)
+from quiver.reconcile.collections.gather import Gathered
+
+
+class Actor:
+    """Acts for one reconcile.
+
+    After each step `manifest` is what the API server knows of the object, or None once it was let go.
+    """
+
+    def __init__(
+        self, gathered: Gathered, objects: Objects, engines: Engines, events: EventRecorder
+    ) -> None:
+        self.manifest: Manifest | None = gathered.manifest
+        self._gathered = gathered
+        self._objects = objects
+        self._engines = engines
+        self._events = events
+
+    async def do(self, step: Step) -> None:
+        """Raises EngineError, ApiError."""
+        match step:
+            case RecordClaim(claim):
+                await self._patch(recording_patch(self._gathered.collection, claim))
+            case Release():
+                await self._patch(releasing_patch(self._gathered.collection))
+                self.manifest = None
+            case Tell(event):
+                await self._events.record(self._gathered.manifest, event)
+            case _:
+                await self._do_on_engine(step)
+
+    async def _patch(self, patch: Manifest) -> None:
+        assert self.manifest is not None
+        self.manifest = await self._objects.patch(VECTOR_COLLECTION, self.manifest, patch)
+
+    async def _do_on_engine(self, step: EngineStep) -> None:
+        client, name = self._client(), self._gathered.collection.collection_name
+        match step:
+            case CreateCollection(schema):
+                await client.create(schema)
+            case DropCollection():
+                await client.drop(name)
+            case CreatePartition(tag):
+                await client.create_partition(name, tag)
+            case DropPartition(tag):
+                await client.drop_partition(name, tag)
+
+    def _client(self) -> EngineClient:
+        member = self._gathered.member
+        assert member is not None, "no policy asks an engine for anything without a member"
+        return self._engines.at(member.address)

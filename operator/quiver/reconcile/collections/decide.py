@@ -1,0 +1,27 @@
+"""The decision about a VectorCollection: the first policy that applies decides."""
+
+from collections.abc import Callable
+
+from quiver.reconcile.collections import deletion, living
+from quiver.reconcile.collections.decision import Decision
+from quiver.reconcile.collections.gather import Gathered
+
+Policy = Callable[[Gathered], Decision | None]
+
+
+def decide(gathered: Gathered) -> Decision:
+    for policy in _policies(gathered):
+        decision = policy(gathered)
+        if decision is not None:
+            return decision
+    raise AssertionError("the last policy decides whatever is left")
+
+
+def decide_after_failure(gathered: Gathered, error: Exception) -> Decision:
+    """Return what holds when a step failed; the steps before it stand."""
+    deleting = gathered.collection.metadata.deleting
+    return (deletion if deleting else living).failed(gathered, error)
+
+
+def _policies(gathered: Gathered) -> tuple[Policy, ...]:
+    return deletion.POLICIES if gathered.collection.metadata.deleting else living.POLICIES

@@ -1,0 +1,64 @@
+"""What can be decided about a VectorCollection: a verdict, and the steps that lead to it."""
+
+from dataclasses import dataclass
+
+from quiver.domain.collections import Claim, CollectionSchema, Placement
+from quiver.domain.conditions import Verdict
+from quiver.ports.kubernetes import Event
+
+
+@dataclass(frozen=True)
+class RecordClaim:
+    """Write claim and finalizer, in one PATCH."""
+
+    claim: Claim
+
+
+@dataclass(frozen=True)
+class CreateCollection:
+    schema: CollectionSchema
+
+
+@dataclass(frozen=True)
+class DropCollection:
+    name: str
+
+
+@dataclass(frozen=True)
+class CreatePartition:
+    tag: str
+
+
+@dataclass(frozen=True)
+class DropPartition:
+    tag: str
+
+
+@dataclass(frozen=True)
+class Tell:
+    """Publish an Event."""
+
+    event: Event
+
+
+@dataclass(frozen=True)
+class Release:
+    """Take the finalizer away: the object may go."""
+
+
+EngineStep = CreateCollection | DropCollection | CreatePartition | DropPartition
+Step = RecordClaim | EngineStep | Tell | Release
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """The steps, in order, and the verdict that holds once all of them are done.
+
+    `retry` asks to come back without waiting for a change. `claim` and `placement` go into the status.
+    """
+
+    verdict: Verdict
+    steps: tuple[Step, ...] = ()
+    retry: bool = False
+    claim: Claim | None = None
+    placement: Placement | None = None

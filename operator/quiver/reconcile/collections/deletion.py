@@ -1,0 +1,112 @@
+"""Policies for a VectorCollection that is going, each named after what it finds.
+
+Nothing here gives up: where the collection should be dropped and cannot be yet, the object waits and says why.
+"""
+
+from quiver.domain.claims import FINALIZER
+from quiver.domain.conditions import Verdict
+from quiver.domain.reasons import Reason
+from quiver.ports.kubernetes import Event
+from quiver.reconcile.collections.decision import Decision, DropCollection, Release, Step, Tell
+from quiver.reconcile.collections.gather import Gathered
+from quiver.reconcile.collections.living import member_is_no_more
+
+_GOING = Verdict.reconciling(Reason.DROPPING, "The object is being deleted.")
+
+
+def finalizer_is_gone(g: Gathered) -> Decision | None:
+    return None if FINALIZER in g.collection.metadata.finalizers else _going()
+
+
+def nothing_was_claimed(g: Gathered) -> Decision | None:
+    return _going(Release()) if g.claim is None else None
+
+
+def collection_is_to_be_retained(g: Gathered) -> Decision | None:
+    if g.collection.spec.deletion_policy != "Retain":
+        return None
+    return _left(g, "Normal", "deletionPolicy is Retain")
+
+
+def engine_is_gone(g: Gathered) -> Decision | None:
+    return _left(g, "Normal", "its VectorEngine is gone") if g.engine is None else None
+
+
+def claimed_member_is_gone(g: Gathered) -> Decision | None:
+    if not member_is_no_more(g):
+        return None
+    return _left(g, "Warning", f"the engine no longer lists its endpoint {_claimed(g)}")
+
+
+def member_is_not_ready(g: Gathered) -> Decision | None:
+    if g.member is not None and g.member.ready:
+        return None
+    return _waiting(g, Reason.ENGINE_NOT_READY, f"{_claimed(g)} is not ready")
+
+
+def engine_does_not_answer(g: Gathered) -> Decision | None:
+    return None if g.failure is None else failed(g, g.failure)
+
+
+def collection_is_gone(g: Gathered) -> Decision | None:
+    return _going(Release()) if g.observed is None else None
+
+
+def collection_is_another(g: Gathered) -> Decision | None:
+    assert g.observed is not None
+    differences = ", ".join(g.collection.schema.differences(g.observed.schema))
+    if not differences:
+        return None
+    return _left(g, "Warning", f"it is not the one that this object describes ({differences})")
+
+
+def collection_exists(g: Gathered) -> Decision | None:
+    name = g.collection.collection_name
+    dropped = Event("Normal", "Dropped", "Drop", f"Dropped collection {name!r} and its vectors.")
+    return _going(DropCollection(name), Tell(dropped), Release())
+
+
+POLICIES = (
+    finalizer_is_gone,
+    nothing_was_claimed,
+    collection_is_to_be_retained,
+    engine_is_gone,
+    claimed_member_is_gone,
+    member_is_not_ready,
+    engine_does_not_answer,
+    collection_is_gone,
+    collection_is_another,
+    collection_exists,
+)
+
+
+def failed(g: Gathered, error: Exception) -> Decision:
+    """What holds when the engine did not do what it was asked to."""
+    return _waiting(g, Reason.ENGINE_UNREACHABLE, f"{_claimed(g)} did not drop it: {error}")
+
+
+def _going(*steps: Step) -> Decision:
+    return Decision(verdict=_GOING, steps=steps)
+
+
+def _left(g: Gathered, type_: str, why: str) -> Decision:
+    note = f"Left collection {g.collection.collection_name!r} where it is: {why}."
+    event = Event("Warning" if type_ == "Warning" else "Normal", "Left", "Release", note)
+    return _going(Tell(event), Release())
+
+
+def _waiting(g: Gathered, reason: Reason, why: str) -> Decision:
+    message = (
+        f"The collection cannot be dropped yet: {why}. Trying again. To let the object go and "
+        "leave the collection, set deletionPolicy to Retain."
+    )
+    return Decision(
+        verdict=Verdict.reconciling(reason, message),
+        retry=True,
+        claim=g.claim,
+        placement=g.collection.status.placement,
+    )
+
+
+def _claimed(g: Gathered) -> str:
+    return g.claim.member if g.claim is not None else "the engine"

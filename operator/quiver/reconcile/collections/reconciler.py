@@ -1,0 +1,83 @@
+"""The reconcile of one VectorCollection: gather, decide, act, report."""
+
+import msgspec
+
+from quiver.domain.collections import CollectionStatus, VectorCollection
+from quiver.domain.conditions import State, conditions_for
+from quiver.domain.objects import VECTOR_COLLECTION, Key, Manifest
+from quiver.ports.clock import Clock
+from quiver.ports.engines import Engines
+from quiver.ports.errors import EngineError
+from quiver.ports.kubernetes import EventRecorder, Objects
+from quiver.reconcile.collections.act import Actor
+from quiver.reconcile.collections.decide import decide, decide_after_failure
+from quiver.reconcile.collections.decision import Decision
+from quiver.reconcile.collections.gather import gather
+from quiver.reconcile.report import report_invalid_spec, status_patch
+from quiver.reconcile.result import Result
+
+
+class CollectionReconciler:
+    """Makes a VectorCollection's collection exist as the spec says, or go as the spec says."""
+
+    def __init__(
+        self, objects: Objects, engines: Engines, events: EventRecorder, clock: Clock
+    ) -> None:
+        self._objects = objects
+        self._engines = engines
+        self._events = events
+        self._clock = clock
+
+    async def reconcile(self, key: Key) -> Result:
+        manifest = self._objects.get(VECTOR_COLLECTION, key)
+        if manifest is None:
+            return Result.DONE
+        try:
+            collection = msgspec.convert(manifest, VectorCollection)
+        except msgspec.ValidationError as error:
+            now = self._clock.now()
+            return await report_invalid_spec(VECTOR_COLLECTION, manifest, error, self._objects, now)
+        decision, manifest = await self._bring_about(manifest, collection)
+        if manifest is not None:
+            await self._report(decision, manifest, collection)
+        return Result.RETRY if decision.retry else Result.DONE
+
+    async def _bring_about(
+        self, manifest: Manifest, collection: VectorCollection
+    ) -> tuple[Decision, Manifest | None]:
+        gathered = await gather(manifest, collection, self._objects, self._engines)
+        decision = decide(gathered)
+        actor = Actor(gathered, self._objects, self._engines, self._events)
+        try:
+            for step in decision.steps:
+                await actor.do(step)
+        except EngineError as error:
+            decision = decide_after_failure(gathered, error)
+        return decision, actor.manifest
+
+    async def _report(
+        self, decision: Decision, manifest: Manifest, collection: VectorCollection
+    ) -> None:
+        before = collection.status
+        status = self._status(decision, collection)
+        if status != before:
+            patch = status_patch(status)
+            await self._objects.patch_status(VECTOR_COLLECTION, manifest, patch)
+
+    def _status(self, decision: Decision, collection: VectorCollection) -> CollectionStatus:
+        before, generation = collection.status, collection.metadata.generation
+        done = decision.verdict.state is State.READY
+        return CollectionStatus(
+            observed_generation=generation,
+            conditions=conditions_for(
+                decision.verdict,
+                generation=generation,
+                previous=before.conditions,
+                now=self._clock.now(),
+            ),
+            collection_name=collection.collection_name,
+            origin="Created" if done else before.origin,
+            claim=decision.claim,
+            placement=decision.placement,
+            partitions=collection.spec.partitions if done else before.partitions,
+        )

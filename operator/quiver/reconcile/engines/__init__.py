@@ -1,0 +1,1 @@
+"""VectorEngine: pods by way of a StatefulSet, or endpoints that others run."""

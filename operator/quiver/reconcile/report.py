@@ -1,0 +1,42 @@
+"""How a verdict gets into an object's status: at most one write, and none when nothing changed."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from quiver.domain.conditions import Verdict, conditions_for
+from quiver.domain.objects import Condition, Kind, Manifest, Struct
+from quiver.domain.reasons import Reason
+from quiver.ports.kubernetes import Objects
+from quiver.reconcile.result import Result
+
+
+def status_patch(status: Struct) -> Manifest:
+    """Return the merge patch for a whole status: what is not set any more is taken out."""
+    fields = msgspec.structs.fields(status)
+    return {f.encode_name: _plain(getattr(status, f.name)) for f in fields}
+
+
+async def report_invalid_spec(
+    kind: Kind, manifest: Manifest, error: msgspec.ValidationError, objects: Objects, now: datetime
+) -> Result:
+    """Say that the object cannot be read. It may have been stored under a looser CRD."""
+    generation = manifest["metadata"].get("generation", 0)
+    before = manifest.get("status", {}).get("conditions", [])
+    previous = msgspec.convert(before, tuple[Condition, ...])
+    message = f"The object is not valid: {error}. Correct it; the CRDs of this version refuse it."
+    conditions = conditions_for(
+        Verdict.stalled(Reason.INVALID_SPEC, message),
+        generation=generation,
+        previous=previous,
+        now=now,
+    )
+    if conditions != previous:
+        status = {"observedGeneration": generation, "conditions": _plain(conditions)}
+        await objects.patch_status(kind, manifest, status)
+    return Result.DONE
+
+
+def _plain(value: Any) -> Any:
+    return msgspec.to_builtins(value)
