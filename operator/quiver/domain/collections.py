@@ -11,6 +11,7 @@ from quiver.domain.objects import Condition, ObjectMeta, Struct
 
 MetricType = Literal["L2", "IP"]
 DeletionPolicy = Literal["Delete", "Retain"]
+CollectionName = Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_]*$", max_length=255)]
 Partition = Annotated[str, Meta(min_length=1, max_length=255)]
 
 
@@ -23,9 +24,7 @@ class CollectionSpec(Struct, frozen=True, kw_only=True):
 
     engine_ref: EngineRef
     dimension: Annotated[int, Meta(ge=1, le=32768)]
-    collection_name: (
-        Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_]*$", max_length=255)] | None
-    ) = None
+    collection_name: CollectionName | None = None
     index_file_size: Annotated[int, Meta(ge=1, le=131072)] = 1024
     metric_type: MetricType = "L2"
     partitions: tuple[Partition, ...] = ()
@@ -35,8 +34,8 @@ class CollectionSpec(Struct, frozen=True, kw_only=True):
 class Claim(Struct, frozen=True, kw_only=True):
     """The durable note, made before anything is created, that a collection is this object's.
 
-    It stands in an annotation and in the status, so that losing either loses nothing. It counts only for the
-    object whose uid it carries: a copied or restored object inherits none.
+    It stands in an annotation and in the status, so that losing either loses nothing. It counts
+    only for the object whose uid it carries: a copied or restored object inherits none.
     """
 
     object_uid: str = msgspec.field(name="objectUID")
@@ -96,6 +95,7 @@ class CollectionSchema(Struct, frozen=True, kw_only=True):
 
 
 _COMPARED = {
+    "name": "collectionName",
     "dimension": "dimension",
     "index_file_size": "indexFileSize",
     "metric_type": "metricType",
@@ -110,6 +110,9 @@ class ObservedCollection(Struct, frozen=True, kw_only=True):
 
 
 def default_collection_name(object_name: str) -> str:
-    """Turn an object's name into one that engines take: `-` and `.` become `_`, a leading digit gets one in front."""
+    """Turn an object's name into one that engines take.
+
+    `-` and `.` become `_`, and a leading digit gets one in front.
+    """
     name = re.sub(r"[-.]", "_", object_name)
     return f"_{name}" if name[0].isdigit() else name

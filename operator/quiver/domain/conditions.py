@@ -14,7 +14,7 @@ MESSAGE_LIMIT = 4096
 class State(Enum):
     READY = "Ready"
     RECONCILING = "Reconciling"
-    """Quiver is at work, or waits for something that can come about without a change to this object."""
+    """Quiver is at work, or waits for what can come about without a change to this object."""
     STALLED = "Stalled"
     """Waiting alone will not mend it: somebody has to change something."""
 
@@ -42,7 +42,10 @@ class Verdict(NamedTuple):
 def conditions_for(
     verdict: Verdict, *, generation: int, previous: tuple[Condition, ...], now: datetime
 ) -> tuple[Condition, ...]:
-    """Return the conditions that tell `verdict`; a transition time moves only when its status does."""
+    """Return the conditions that tell `verdict`.
+
+    A transition time moves only when its condition's status does.
+    """
     told = {"Ready": "True" if verdict.state is State.READY else "False"}
     if verdict.state is not State.READY:
         told[verdict.state.value] = "True"

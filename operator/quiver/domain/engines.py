@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
+import msgspec
 from msgspec import Meta
 
 from quiver.domain.objects import Condition, Manifest, ObjectMeta, Struct, find_condition
@@ -33,8 +34,8 @@ class EngineSpec(Struct, frozen=True, kw_only=True):
     replicas: Annotated[int, Meta(ge=0, le=64)] = 1
     gpu: Gpu | None = None
     storage: Storage | None = None
-    resources: dict[str, Any] = {}
-    node_selector: dict[str, str] = {}
+    resources: dict[str, Any] = msgspec.field(default_factory=dict)
+    node_selector: dict[str, str] = msgspec.field(default_factory=dict)
     tolerations: tuple[Manifest, ...] = ()
     external: External | None = None
 

@@ -11,7 +11,8 @@ GRPC_PORT = 19530
 class Member(NamedTuple):
     """One pod, or one external endpoint.
 
-    `name` is what claims remember: a StatefulSet's pod keeps its name and its volume when it is replaced.
+    `name` is what claims remember: a StatefulSet's pod keeps its name and its volume when it is
+    replaced.
     `address` is what the operator dials, `endpoint` what clients are told.
     """
 
@@ -23,7 +24,7 @@ class Member(NamedTuple):
 
 
 def members_of(engine: VectorEngine, pods: Iterable[Pod]) -> tuple[Member, ...]:
-    """Return the engine's members; of `pods` only those of this engine count, and only once they have an address."""
+    """Return the engine's members. Of `pods` those count that are its own and have an address."""
     if engine.spec.external is not None:
         return tuple(Member(e, e, e, True, None) for e in engine.spec.external.endpoints)
     own = [p for p in pods if _belongs(p, engine) and p.status.pod_ip]

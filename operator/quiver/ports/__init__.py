@@ -1,1 +1,4 @@
-"""What the reconcilers need of the world, as protocols; `quiver.adapters` and `quiver.control` implement them."""
+"""What the reconcilers need of the world, as protocols.
+
+`quiver.adapters` and `quiver.control` implement them.
+"""

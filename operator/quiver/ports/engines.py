@@ -18,7 +18,7 @@ class EngineClient(Protocol):
         """Return the names of all collections, foreign ones included."""
 
     async def describe(self, name: str) -> ObservedCollection | None:
-        """Return the collection with its partitions (`_default` left out), or None if there is none."""
+        """Return the collection with its partitions, `_default` left out; None if there is none."""
 
     async def create(self, schema: CollectionSchema) -> None:
         """Create the collection, without partitions. Refused if one of that name exists."""

@@ -12,11 +12,17 @@ class EngineError(PortError):
 
 
 class EngineUnreachable(EngineError):
-    """The engine did not answer in time, or its connection broke: whether the call took effect is unknown."""
+    """The engine did not answer in time, or its connection broke.
+
+    Whether the call took effect is unknown.
+    """
 
 
 class EngineRefused(EngineError):
-    """The engine answered with an error; `code` is the protocol's name for it, such as ILLEGAL_DIMENSION."""
+    """The engine answered with an error.
+
+    `code` is the protocol's name for it, such as ILLEGAL_DIMENSION.
+    """
 
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(f"{reason} ({code})")

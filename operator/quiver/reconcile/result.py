@@ -15,9 +15,9 @@ class Result(Enum):
 
 
 class Reconciler(Protocol):
-    """Brings one object's world to what its spec says. Called again for any reason, it does what is left.
+    """Brings one object's world to what its spec says; called again for any reason, does what is left.
 
-    Raises PortError where a write to the API failed; what engines answer ends in the object's conditions.
+    Raises PortError: a write to the API failed. What engines answer ends in the object's conditions.
     """
 
     async def reconcile(self, key: Key) -> Result: ...

@@ -21,7 +21,7 @@ from quiver.reconcile.collections.gather import Gathered
 class Actor:
     """Acts for one reconcile.
 
-    After each step `manifest` is what the API server knows of the object, or None once it was let go.
+    After each step `manifest` is what the API server knows of the object; None once it was let go.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Actor:
         self.manifest = await self._objects.patch(VECTOR_COLLECTION, self.manifest, patch)
 
     async def _do_on_engine(self, step: EngineStep) -> None:
-        client, name = self._client(), self._gathered.collection.collection_name
+        client, name = self._client(), self._gathered.collection_name
         match step:
             case CreateCollection(schema):
                 await client.create(schema)

@@ -19,8 +19,9 @@ def decide(gathered: Gathered) -> Decision:
 
 def decide_after_failure(gathered: Gathered, error: Exception) -> Decision:
     """Return what holds when a step failed; the steps before it stand."""
-    deleting = gathered.collection.metadata.deleting
-    return (deletion if deleting else living).failed(gathered, error)
+    if gathered.collection.metadata.deleting:
+        return deletion.failed(gathered, error)
+    return living.failed(gathered, error)
 
 
 def _policies(gathered: Gathered) -> tuple[Policy, ...]:

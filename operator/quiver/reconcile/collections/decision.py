@@ -54,7 +54,8 @@ Step = RecordClaim | EngineStep | Tell | Release
 class Decision:
     """The steps, in order, and the verdict that holds once all of them are done.
 
-    `retry` asks to come back without waiting for a change. `claim` and `placement` go into the status.
+    `retry` asks to come back without waiting for a change. `claim` and `placement` go into the
+    status.
     """
 
     verdict: Verdict

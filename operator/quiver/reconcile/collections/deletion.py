@@ -1,6 +1,7 @@
 """Policies for a VectorCollection that is going, each named after what it finds.
 
-Nothing here gives up: where the collection should be dropped and cannot be yet, the object waits and says why.
+Nothing here gives up: where the collection should be dropped and cannot be yet, the object waits
+and says why.
 """
 
 from quiver.domain.claims import FINALIZER
@@ -61,7 +62,7 @@ def collection_is_another(g: Gathered) -> Decision | None:
 
 
 def collection_exists(g: Gathered) -> Decision | None:
-    name = g.collection.collection_name
+    name = g.collection_name
     dropped = Event("Normal", "Dropped", "Drop", f"Dropped collection {name!r} and its vectors.")
     return _going(DropCollection(name), Tell(dropped), Release())
 
@@ -90,7 +91,7 @@ def _going(*steps: Step) -> Decision:
 
 
 def _left(g: Gathered, type_: str, why: str) -> Decision:
-    note = f"Left collection {g.collection.collection_name!r} where it is: {why}."
+    note = f"Left collection {g.collection_name!r} where it is: {why}."
     event = Event("Warning" if type_ == "Warning" else "Normal", "Left", "Release", note)
     return _going(Tell(event), Release())
 

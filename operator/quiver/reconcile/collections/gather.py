@@ -40,6 +40,11 @@ class Gathered:
     observed: ObservedCollection | None = None
     failure: EngineError | None = None
 
+    @property
+    def collection_name(self) -> str:
+        """The collection that the object holds, or wants while it holds none."""
+        return self.claim.collection_name if self.claim else self.collection.collection_name
+
 
 async def gather(
     manifest: Manifest, collection: VectorCollection, objects: Objects, engines: Engines
@@ -56,7 +61,8 @@ async def gather(
         if claim is None
         else next((m for m in members if m.name == claim.member), None)
     )
-    observed, failure = await _ask(member, collection, engines)
+    name = claim.collection_name if claim else collection.collection_name
+    observed, failure = await _ask(member, name, engines)
     return Gathered(
         manifest=manifest,
         collection=collection,
@@ -77,12 +83,12 @@ def _engine_of(collection: VectorCollection, objects: Objects) -> VectorEngine |
 
 
 async def _ask(
-    member: Member | None, collection: VectorCollection, engines: Engines
+    member: Member | None, name: str, engines: Engines
 ) -> tuple[ObservedCollection | None, EngineError | None]:
     if member is None or not member.ready:
         return None, None
     try:
-        return await engines.at(member.address).describe(collection.collection_name), None
+        return await engines.at(member.address).describe(name), None
     except EngineError as error:
         return None, error
 

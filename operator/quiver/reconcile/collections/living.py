@@ -201,7 +201,9 @@ def _why_not_ready(g: Gathered) -> str:
     assert g.engine is not None
     name = g.engine.metadata.name
     if g.claim is not None:
-        return f"Pod {g.claim.member} of VectorEngine {name!r}, which holds the collection, is not ready."
+        return (
+            f"Pod {g.claim.member} of VectorEngine {name!r} holds the collection, and is not ready."
+        )
     condition = g.engine.ready_condition
     told = f": {condition.message}" if condition is not None and condition.message else "."
     return f"VectorEngine {name!r} has no ready member{told}"
