@@ -13,6 +13,8 @@ def choose_member(members: Iterable[Member], load: Mapping[str, int], size: int)
     with_room = [
         m
         for m in members
-        if m.ready and load.get(m.name, 0) + size <= MAX_COLLECTIONS_AND_PARTITIONS
+        if m.ready
+        and not m.leaving
+        and load.get(m.name, 0) + size <= MAX_COLLECTIONS_AND_PARTITIONS
     ]
     return min(with_room, key=lambda m: (load.get(m.name, 0), m.name), default=None)

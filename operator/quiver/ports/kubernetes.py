@@ -43,4 +43,4 @@ class Event(NamedTuple):
 
 class EventRecorder(Protocol):
     async def record(self, regarding: Manifest, event: Event) -> None:
-        """Publish the event, as well as can be: a failure is logged and does not reach the caller."""
+        """Publish the event, as well as can be: a failure is logged, not raised."""

@@ -15,9 +15,9 @@ class Result(Enum):
 
 
 class Reconciler(Protocol):
-    """Brings one object's world to what its spec says; called again for any reason, does what is left.
+    """Brings one object's world to what its spec says. Called again, it does what is left.
 
-    Raises PortError: a write to the API failed. What engines answer ends in the object's conditions.
+    Raises PortError: a call to the API failed. What engines answer ends in conditions.
     """
 
     async def reconcile(self, key: Key) -> Result: ...

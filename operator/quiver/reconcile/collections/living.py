@@ -59,7 +59,7 @@ def claimed_member_is_no_more(g: Gathered) -> Decision | None:
 def no_member_is_ready(g: Gathered) -> Decision | None:
     if g.member is not None and g.member.ready:
         return None
-    if g.claim is None and any(m.ready for m in g.members):
+    if g.claim is None and any(m.ready and not m.leaving for m in g.members):
         return None
     return _waiting(g, Reason.ENGINE_NOT_READY, _why_not_ready(g))
 

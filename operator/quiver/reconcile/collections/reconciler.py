@@ -1,7 +1,10 @@
 """The reconcile of one VectorCollection: gather, decide, act, report."""
 
+from dataclasses import replace
+
 import msgspec
 
+from quiver.domain.claims import claim_of
 from quiver.domain.collections import CollectionStatus, VectorCollection
 from quiver.domain.conditions import State, conditions_for
 from quiver.domain.objects import VECTOR_COLLECTION, Key, Manifest
@@ -52,7 +55,8 @@ class CollectionReconciler:
             for step in decision.steps:
                 await actor.do(step)
         except EngineError as error:
-            decision = decide_after_failure(gathered, error)
+            held = claim_of(actor.manifest or manifest)
+            decision = replace(decide_after_failure(gathered, error), claim=held)
         return decision, actor.manifest
 
     async def _report(

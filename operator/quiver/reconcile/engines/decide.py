@@ -1,0 +1,123 @@
+"""The decision about a VectorEngine: what to apply, and how it stands. Pure."""
+
+from dataclasses import dataclass
+
+from quiver.domain.conditions import State, Verdict
+from quiver.domain.engines import Pod, VectorEngine
+from quiver.domain.objects import SERVICE, STATEFUL_SET, Kind, Manifest
+from quiver.domain.reasons import Reason
+from quiver.reconcile.engines.gather import Gathered
+from quiver.reconcile.engines.matching import matches
+from quiver.reconcile.engines.workload import service_for, stateful_set_for
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to apply, and the verdict that holds meanwhile; `retry` asks to come back unasked."""
+
+    verdict: Verdict
+    manifests: tuple[tuple[Kind, Manifest], ...] = ()
+    retry: bool = False
+
+
+def decide(gathered: Gathered, default_image: str) -> Decision:
+    if gathered.engine.metadata.deleting:
+        return Decision(Verdict.reconciling(Reason.DROPPING, "The engine is being deleted."))
+    if gathered.engine.spec.external is not None:
+        return _external(gathered)
+    return _foreign(gathered) or _managed(gathered, default_image)
+
+
+def _external(gathered: Gathered) -> Decision:
+    external, silent = gathered.engine.spec.external, gathered.silent
+    assert external is not None
+    total = len(external.endpoints)
+    if not silent:
+        return Decision(Verdict.ready(f"{_count(total, 'endpoint')}, all of which answer."))
+    told = "; ".join(f"{endpoint}: {why}" for endpoint, why in sorted(silent.items()))
+    message = f"{len(silent)} of {_count(total, 'endpoint')} do not answer: {told}"
+    return Decision(Verdict.reconciling(Reason.ENGINE_UNREACHABLE, message), retry=True)
+
+
+def _foreign(gathered: Gathered) -> Decision | None:
+    for kind, live in ((STATEFUL_SET, gathered.stateful_set), (SERVICE, gathered.service)):
+        if live is not None and not _is_owned(live, gathered.engine):
+            message = (
+                f"A {kind.kind} {gathered.engine.metadata.name!r} that is not this engine's exists "
+                "in the namespace, and is left alone. Remove it, or name the engine differently."
+            )
+            return Decision(Verdict.stalled(Reason.NAME_TAKEN, message))
+    return None
+
+
+def _is_owned(live: Manifest, engine: VectorEngine) -> bool:
+    owners = live["metadata"].get("ownerReferences", [])
+    return any(owner["uid"] == engine.metadata.uid for owner in owners)
+
+
+def _managed(gathered: Gathered, default_image: str) -> Decision:
+    engine = gathered.engine
+    replicas = max(engine.spec.replicas, _replicas_in_use(gathered))
+    image = engine.spec.image or default_image
+    wanted = (
+        (SERVICE, service_for(engine), gathered.service),
+        (
+            STATEFUL_SET,
+            stateful_set_for(engine, image=image, replicas=replicas),
+            gathered.stateful_set,
+        ),
+    )
+    stale = tuple((kind, m) for kind, m, live in wanted if live is None or not matches(m, live))
+    return Decision(_stand(gathered, replicas, settled=not stale), stale)
+
+
+def _replicas_in_use(gathered: Gathered) -> int:
+    """A pod that holds collections is not scaled away: the highest ordinal in use sets the floor."""
+    name = gathered.engine.metadata.name
+    pods = (holder.rpartition("-") for holder in gathered.holders)
+    ordinals = [int(ordinal) for prefix, _, ordinal in pods if prefix == name and ordinal.isdigit()]
+    return max(ordinals, default=-1) + 1
+
+
+def _stand(gathered: Gathered, replicas: int, *, settled: bool) -> Verdict:
+    spec, ready = gathered.engine.spec, sum(pod.ready for pod in gathered.pods)
+    if replicas > spec.replicas:
+        last = f"{gathered.engine.metadata.name}-{replicas - 1}"
+        message = (
+            f"Not scaled down to {spec.replicas}: pod {last} holds collections. Delete them, or "
+            "set replicas back."
+        )
+        return Verdict.stalled(Reason.SCALE_DOWN_BLOCKED, message)
+    count = f"{ready} of {_count(replicas, 'pod')} ready."
+    if not settled or not _rolled_out(gathered.stateful_set):
+        return _unready(gathered.pods, f"Rolling out: {count}")
+    if not ready == replicas == len(gathered.pods):
+        return _unready(gathered.pods, count)
+    if replicas == 0:
+        return Verdict(State.READY, Reason.SCALED_TO_ZERO, "Scaled to zero: no pods.")
+    return Verdict.ready(count)
+
+
+def _rolled_out(stateful_set: Manifest | None) -> bool:
+    if stateful_set is None:
+        return False
+    status, generation = stateful_set.get("status", {}), stateful_set["metadata"]["generation"]
+    if status.get("observedGeneration") != generation:
+        return False
+    return bool(status.get("updateRevision") == status.get("currentRevision"))
+
+
+def _unready(pods: tuple[Pod, ...], count: str) -> Verdict:
+    for pod in pods:
+        if pod.trouble is not None:
+            reason, message = pod.trouble
+            if reason == "Unschedulable":
+                told = f"Pod {pod.metadata.name} waits for a node: {message}"
+                return Verdict.reconciling(Reason.UNSCHEDULABLE, told)
+            told = f"Pod {pod.metadata.name} does not start: {reason}: {message}"
+            return Verdict.reconciling(Reason.POD_FAILING, told)
+    return Verdict.reconciling(Reason.STARTING, count)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

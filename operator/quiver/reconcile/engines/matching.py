@@ -1,0 +1,28 @@
+"""Whether a live object is as a manifest says, so that nothing is written when nothing differs."""
+
+from typing import Any
+
+from quiver.domain.quantities import parse_quantity
+
+
+def matches(desired: Any, live: Any) -> bool:
+    """Tell whether `live` has all that `desired` says; what others added to it may stay.
+
+    Quantities compare by value, since the API server rewrites `1000m` as `1`.
+    """
+    if isinstance(desired, dict):
+        if not isinstance(live, dict):
+            return False
+        return all(key in live and matches(value, live[key]) for key, value in desired.items())
+    if isinstance(desired, list):
+        if not isinstance(live, list):
+            return False
+        return all(any(matches(item, other) for other in live) for item in desired)
+    return bool(desired == live) or _same_quantity(desired, live)
+
+
+def _same_quantity(desired: Any, live: Any) -> bool:
+    try:
+        return parse_quantity(desired) == parse_quantity(live)
+    except ValueError:
+        return False

@@ -1,0 +1,182 @@
+"""The StatefulSet and the headless Service that a managed VectorEngine becomes."""
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from quiver.domain.engines import EngineSpec, Gpu, VectorEngine
+from quiver.domain.members import GRPC_PORT
+from quiver.domain.objects import (
+    API_VERSION,
+    ENGINE_LABEL,
+    GROUP,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    Manifest,
+)
+from quiver.domain.quantities import mebibytes
+from quiver.reconcile.engines.flavor import FLAVORS, Flavor
+
+GPU_MEMORY_LABEL = "nvidia.com/gpu.memory"
+"""Set by NVIDIA's GPU Feature Discovery: the memory of one of the node's GPUs, in MiB."""
+
+HASH_ANNOTATION = f"{GROUP}/manifest-hash"
+"""Tells a manifest that a field was taken out of from the one before it, which has more."""
+
+
+def labels_of(engine: VectorEngine) -> dict[str, str]:
+    return {
+        "app.kubernetes.io/name": "quiver-engine",
+        ENGINE_LABEL: engine.metadata.name,
+        MANAGED_BY_LABEL: MANAGED_BY,
+    }
+
+
+def selector_of(engine: VectorEngine) -> str:
+    return ",".join(f"{key}={value}" for key, value in sorted(labels_of(engine).items()))
+
+
+def service_for(engine: VectorEngine) -> Manifest:
+    flavor = FLAVORS[engine.spec.type]
+    spec = {
+        "clusterIP": "None",
+        "selector": labels_of(engine),
+        "ports": [
+            {"name": "grpc", "port": GRPC_PORT, "targetPort": "grpc"},
+            {"name": "http", "port": flavor.http_port, "targetPort": "http"},
+        ],
+    }
+    return _owned(engine, "v1", "Service", spec)
+
+
+def stateful_set_for(engine: VectorEngine, *, image: str, replicas: int) -> Manifest:
+    """Return the StatefulSet's manifest. `replicas` may be more than the spec's: see decide."""
+    spec: Manifest = {
+        "replicas": replicas,
+        "serviceName": engine.metadata.name,
+        # One broken pod must not keep the others from starting, nor from being mended.
+        "podManagementPolicy": "Parallel",
+        "selector": {"matchLabels": labels_of(engine)},
+        "template": {
+            "metadata": {"labels": labels_of(engine)},
+            "spec": _pod_spec(engine.spec, image),
+        },
+    }
+    if engine.spec.storage is not None:
+        spec["volumeClaimTemplates"] = [_volume_claim(engine.spec)]
+    return _owned(engine, "apps/v1", "StatefulSet", spec)
+
+
+def _owned(engine: VectorEngine, api_version: str, kind: str, spec: Manifest) -> Manifest:
+    owner = {
+        "apiVersion": API_VERSION,
+        "kind": "VectorEngine",
+        "name": engine.metadata.name,
+        "uid": engine.metadata.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+    return {
+        "apiVersion": api_version,
+        "kind": kind,
+        "metadata": {
+            "name": engine.metadata.name,
+            "namespace": engine.metadata.namespace,
+            "labels": labels_of(engine),
+            "annotations": {HASH_ANNOTATION: _hash(spec)},
+            "ownerReferences": [owner],
+        },
+        "spec": spec,
+    }
+
+
+def _hash(spec: Manifest) -> str:
+    return hashlib.sha256(msgspec.json.encode(spec, order="deterministic")).hexdigest()[:16]
+
+
+def _pod_spec(spec: EngineSpec, image: str) -> Manifest:
+    flavor = FLAVORS[spec.type]
+    volumes: list[Manifest] = [{"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}}]
+    if spec.storage is None:
+        volumes.append({"name": "data", "emptyDir": {}})
+    pod: Manifest = {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 30,
+        "securityContext": flavor.pod_security,
+        "containers": [_container(spec, flavor, image)],
+        "volumes": volumes,
+        "tolerations": [*_gpu_tolerations(spec.gpu), *spec.tolerations],
+    }
+    if spec.node_selector:
+        pod["nodeSelector"] = spec.node_selector
+    if spec.gpu is not None and spec.gpu.min_memory is not None:
+        pod["affinity"] = _gpu_affinity(mebibytes(spec.gpu.min_memory))
+    return pod
+
+
+def _container(spec: EngineSpec, flavor: Flavor, image: str) -> Manifest:
+    container: Manifest = {
+        "name": "engine",
+        "image": image,
+        "ports": [
+            {"name": "grpc", "containerPort": GRPC_PORT},
+            {"name": "http", "containerPort": flavor.http_port},
+        ],
+        # An engine that reads a large data directory may start slowly, but not for ever.
+        "startupProbe": _probe(flavor.readiness_path, periodSeconds=1, failureThreshold=600),
+        "readinessProbe": _probe(flavor.readiness_path, periodSeconds=2),
+        "livenessProbe": _probe(flavor.liveness_path, periodSeconds=10, failureThreshold=6),
+        "securityContext": flavor.container_security,
+        "volumeMounts": [
+            {"name": "data", "mountPath": flavor.data_path},
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the path inside the container
+        ],
+        "resources": _resources(spec),
+    }
+    if flavor.args:
+        container["args"] = list(flavor.args)
+    return container
+
+
+def _probe(path: str, **timing: int) -> Manifest:
+    return {"httpGet": {"path": path, "port": "http"}, "timeoutSeconds": 5, **timing}
+
+
+def _resources(spec: EngineSpec) -> dict[str, Any]:
+    if spec.gpu is None:
+        return dict(spec.resources)
+    gpus = {spec.gpu.resource_name: str(spec.gpu.count)}
+    return {
+        **spec.resources,
+        "limits": {**spec.resources.get("limits", {}), **gpus},
+        "requests": {**spec.resources.get("requests", {}), **gpus},
+    }
+
+
+def _gpu_tolerations(gpu: Gpu | None) -> list[Manifest]:
+    if gpu is None:
+        return []
+    vendor = gpu.resource_name.partition("/")[0]
+    # MIG slices are resources of their own; their nodes carry the taint of whole GPUs.
+    key = "nvidia.com/gpu" if vendor == "nvidia.com" else gpu.resource_name
+    return [{"key": key, "operator": "Exists", "effect": "NoSchedule"}]
+
+
+def _gpu_affinity(least: int) -> Manifest:
+    at_least = {"key": GPU_MEMORY_LABEL, "operator": "Gt", "values": [str(least - 1)]}
+    terms = {"nodeSelectorTerms": [{"matchExpressions": [at_least]}]}
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
+
+
+def _volume_claim(spec: EngineSpec) -> Manifest:
+    storage = spec.storage
+    assert storage is not None
+    claim: Manifest = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": storage.size}},
+    }
+    if storage.class_name is not None:
+        claim["storageClassName"] = storage.class_name
+    return {"metadata": {"name": "data"}, "spec": claim}
