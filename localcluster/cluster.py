@@ -1,9 +1,225 @@
-"""A cluster with nodes."""
+"""A cluster with nodes that run pods, in namespaces of its own; needs root."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from localcluster import catalogue, cgroups, network, preflight
+from localcluster.binaries import Say, quiet
+from localcluster.components import SERVICE_ADDRESS, Addresses
 from localcluster.controlplane import ControlPlane
+from localcluster.errors import CommandError, LocalClusterError
+from localcluster.locks import file_lock
+from localcluster.node import CONTAINERD_SOCKET, Node, NodeOptions
+from localcluster.paths import cache_dir
+from localcluster.pause import pause_archive
+from localcluster.processes import NetworkSpec, SupervisorSpec
+from localcluster.runc import ensure_runc
+from localcluster.session import Session, module_command, module_environment
+
+CPU_NODE = "cpu-node"
+GPU_NODE = "gpu-node"
+GPU_TAINT = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
+VOLUMES = "/tmp/hostpath_pv"  # noqa: S108 - the provisioner's fixed folder, in our own mounts
+NODE_TIMEOUT_S = 60.0
+NODE_PROGRAMS = (
+    "kubelet",
+    "pause",
+    *catalogue.CONTAINER_RUNTIME,
+    *(name for _, name in catalogue.NETWORK_PLUGINS),
+)
+NAMESPACES = (
+    "--fork",
+    "--kill-child",
+    "--pid",
+    "--mount-proc",
+    "--mount",
+    "--net",
+    "--uts",
+    "--ipc",
+)
+
+STORAGE_CLASS = """\
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata:
+  name: standard
+  annotations: {storageclass.kubernetes.io/is-default-class: "true"}
+provisioner: kubernetes.io/host-path
+"""
 
 
 class Cluster(ControlPlane):
-    """Control plane and nodes."""
+    """ControlPlane's whole interface, plus a node with pretend GPUs and one without.
+
+    The GPU node is tainted as usual (`nvidia.com/gpu`, NoSchedule), so pods without GPUs find
+    their place on the other. Pods reach the API server at the service address, the host
+    reaches API server and pods. All of it lives in pid, mount and network namespaces, which
+    the kernel takes down with this process.
+    """
+
+    programs: Sequence[str] = (*catalogue.CONTROL_PLANE, *NODE_PROGRAMS)
+    pod_reachable_from_host = True
+
+    def __init__(
+        self,
+        directory: Path,
+        gpus: int = 2,
+        gpu_memory_mib: int = 40960,
+        audit: bool = False,
+        *,
+        progress: Say | None = None,
+    ) -> None:
+        """Prepare a cluster in `directory` with `gpus` GPUs of `gpu_memory_mib` MiB each."""
+        super().__init__(directory, audit, progress=progress)
+        self._gpus = gpus
+        self._gpu_memory_mib = gpu_memory_mib
+        self._reaper: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start, and return when every node is ready and the GPUs are on offer.
+
+        Raises what ControlPlane.start raises, and LocalClusterError, with the remedies, where
+        this machine cannot run a node.
+        """
+        preflight.require_node()
+        say = self._progress or quiet
+        self._runc = ensure_runc(say)
+        self.ensure_programs()
+        # One at a time: between choosing networks and routing them, nobody else may choose.
+        with file_lock(cache_dir() / "network.lock"):
+            self._plan = network.choose_plan()
+            super().start()
+
+    def stop(self) -> None:
+        """Stop everything and clear up what lies outside the namespaces."""
+        super().stop()
+        if self._reaper is not None:
+            self._reaper.communicate()
+            self._reaper = None
+
+    def detach(self) -> None:
+        """Let the cluster go on after this process; `localcluster down` ends it."""
+        super().detach()
+        if self._reaper is not None:
+            self._reaper.communicate(b"detach\n")
+            self._reaper = None
+
+    def import_image(self, archive: Path, nodes: Sequence[str] = (CPU_NODE, GPU_NODE)) -> None:
+        """Make the images of an OCI archive known to nodes. Raises CommandError."""
+        for name in nodes:
+            self._ctr(self._nodes[name], archive)
+
+    def _choose_addresses(self) -> Addresses:
+        return Addresses("0.0.0.0", self._plan.api, 443, 2379, 2380, 10257, 10259)  # noqa: S104
+
+    def _server_addresses(self) -> list[str]:
+        return [*super()._server_addresses(), self._plan.api]
+
+    def _launch(self) -> Session:
+        self._nodes = {node.options.name: node for node in self._describe_nodes()}
+        cgroups.create(self.layout.mark, self._nodes)
+        self._reaper = subprocess.Popen(
+            module_command("reaper", str(self.layout.directory)),
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+            env=module_environment(),
+        )
+        host_namespace = os.open("/proc/self/ns/net", os.O_RDONLY)
+        try:
+            spec = self._spec(host_namespace)
+            spec.save(self.layout.spec)
+            command = module_command("supervisor", str(self.layout.spec))
+            return Session(
+                ["unshare", *NAMESPACES, *command],
+                self.layout.log("supervisor"),
+                pass_fds=[host_namespace],
+            )
+        finally:
+            os.close(host_namespace)
+
+    def _spec(self, host_namespace: int) -> SupervisorSpec:
+        length = self._plan.link.prefixlen
+        node_addresses = [node.options.address for node in self._nodes.values()]
+        addresses = NetworkSpec(
+            host_link=self.layout.mark,
+            host_namespace=host_namespace,
+            uplink_addresses=[f"{ip}/{length}" for ip in (self._plan.api, *node_addresses)],
+            loopback_addresses=[f"{SERVICE_ADDRESS}/32"],
+        )
+        nodes = [node.process() for node in self._nodes.values()]
+        return SupervisorSpec(
+            str(self.layout.authority),
+            [*self._processes().all(), *nodes],
+            [(str(self.layout.directory / "volumes"), VOLUMES)],
+            addresses,
+        )
+
+    def _describe_nodes(self) -> list[Node]:
+        options = [NodeOptions(CPU_NODE, self._plan.node(0))]
+        if self._gpus:
+            options.append(
+                NodeOptions(
+                    GPU_NODE, self._plan.node(1), self._gpus, self._gpu_memory_mib, [GPU_TAINT]
+                )
+            )
+        return [self._node(option) for option in options]
+
+    def _node(self, options: NodeOptions) -> Node:
+        user = f"system:node:{options.name}"
+        kubeconfig = self._component_kubeconfig(options.name, user, ["system:nodes"])
+        probe = f"{self._addresses.local_server}/readyz"
+        return Node(options, self.binaries, self._runc, self.layout, self._plan, kubeconfig, probe)
+
+    def _wait_ready(self) -> None:
+        mark = self.layout.mark
+        self._running.wait(lambda: network.link_exists(mark), "the network link", NODE_TIMEOUT_S)
+        network.connect_host(mark, self._plan)
+        super()._wait_ready()
+        self.kubectl("apply", "-f", "-", input=STORAGE_CLASS)
+        archive = pause_archive(self.binaries.path("pause"))
+        nodes = self._nodes.values()
+        self._running.wait(lambda: all(map(self._socket, nodes)), "containerd", NODE_TIMEOUT_S)
+        for node in nodes:
+            self._ctr(node, archive)
+        self._running.wait(lambda: all(map(self._is_ready, nodes)), "the nodes", NODE_TIMEOUT_S)
+
+    def _is_ready(self, node: Node) -> bool:
+        found = self._api.get(f"/api/v1/nodes/{node.options.name}")
+        if found is None:
+            return False
+        status = found["status"]
+        ready = any(
+            condition["type"] == "Ready" and condition["status"] == "True"
+            for condition in status.get("conditions", [])
+        )
+        gpus = int(status.get("allocatable", {}).get("nvidia.com/gpu", 0))
+        return ready and gpus == node.options.gpus
+
+    def _ctr(self, node: Node, archive: Path) -> None:
+        socket = self._socket(node)
+        if socket is None:
+            raise LocalClusterError(f"containerd of {node.options.name} does not answer")
+        command = [str(self.binaries.path("ctr")), "--address", str(socket), "-n", "k8s.io"]
+        command += ["images", "import", "--local", str(archive)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise CommandError(f"{' '.join(command)} failed: {done.stderr.strip()}")
+
+    def _socket(self, node: Node) -> Path | None:
+        """Containerd's socket, seen through the node's mount namespace: a short path."""
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and _runs(entry, node.spec_path):
+                socket = Path(f"{entry}/root{CONTAINERD_SOCKET}")
+                return socket if socket.exists() else None
+        return None
+
+
+def _runs(process: Path, spec: Path) -> bool:
+    try:
+        return str(spec).encode() in (process / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False

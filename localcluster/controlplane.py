@@ -82,7 +82,7 @@ class ControlPlane:
         Raises BuildError when a program is missing and cannot be built, ProcessFailedError,
         with the log's last lines, when a process ends or is not ready in time.
         """
-        self.binaries = Binaries.ensure(self._progress, self.programs)
+        self.ensure_programs()
         self.layout.create()
         self._addresses = self._choose_addresses()
         self._write_credentials()
@@ -92,6 +92,10 @@ class ControlPlane:
         except BaseException:
             self.stop()
             raise
+
+    def ensure_programs(self) -> None:
+        """Find or build what runs the cluster. Raises BuildError."""
+        self.binaries = Binaries.ensure(self._progress, self.programs)
 
     def stop(self) -> None:
         """Stop everything. Does nothing when nothing runs."""

@@ -32,13 +32,16 @@ class ProcessSpec:
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """Addresses inside the cluster's network namespace."""
+    """The cluster's network namespace and its link to the host.
 
-    link: str
-    addresses: Sequence[str]
-    pod_network: str
-    bridge: str
-    bridge_address: str
+    `host_namespace` is a file descriptor of the host's network namespace; `host_link` is the
+    name of the link's end there. Addresses carry their prefix length.
+    """
+
+    host_link: str
+    host_namespace: int
+    uplink_addresses: Sequence[str]
+    loopback_addresses: Sequence[str]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""A device plugin that offers pretend GPUs to a kubelet."""

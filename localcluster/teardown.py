@@ -1,0 +1,70 @@
+"""Taking a cluster away from outside: works after a crash, and touches only what is its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from localcluster import cgroups
+from localcluster.errors import LocalClusterError
+from localcluster.layout import Layout
+
+TIMEOUT_S = 15.0
+POLL_S = 0.05
+
+
+def supervisors(layout: Layout) -> list[int]:
+    """The processes that run a supervisor of this cluster, by the folder they are given.
+
+    The command line alone decides, so a recycled process id is never taken for one.
+    """
+    below = f"{layout.directory}/"
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            arguments = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            if "localcluster.supervisor" in arguments and any(
+                argument.startswith(below) for argument in arguments
+            ):
+                found.append(int(entry.name))
+    return found
+
+
+def tear_down(layout: Layout) -> None:
+    """End the cluster's processes, then remove its cgroups, link and data; logs stay.
+
+    Its mounts and network go with its namespaces. Raises LocalClusterError when something
+    refuses to go.
+    """
+    _wait_until(lambda: not _kill(supervisors(layout)), "its processes", layout)
+    cgroups.remove(layout.mark)
+    _wait_until(lambda: not _link(layout).exists(), "its network link", layout)
+    layout.discard_bulk()
+
+
+def _kill(pids: list[int]) -> list[int]:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return pids
+
+
+def _link(layout: Layout) -> Path:
+    return Path("/sys/class/net") / layout.mark
+
+
+def _wait_until(condition: Callable[[], bool], what: str, layout: Layout) -> None:
+    deadline = time.monotonic() + TIMEOUT_S
+    while not condition():
+        if time.monotonic() > deadline:
+            raise LocalClusterError(
+                f"waited {TIMEOUT_S:.0f} s in vain for {what} to go (cluster in "
+                f"{layout.directory}). Look at what `ps` shows with that folder, and try again."
+            )
+        time.sleep(POLL_S)
