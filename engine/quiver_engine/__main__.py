@@ -1,0 +1,3 @@
+from quiver_engine.cli import engine
+
+engine(prog_name="python -m quiver_engine")

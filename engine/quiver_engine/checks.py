@@ -1,0 +1,199 @@
+"""Checks of requests, in Milvus 1.x's order and with its codes. Pure."""
+
+import json
+import re
+
+from quiver_proto import milvus_pb2 as pb
+
+from quiver_engine.errors import RequestError
+from quiver_engine.model import (
+    DEFAULT_TAG,
+    MAX_DIMENSION,
+    MAX_INDEX_FILE_SIZE_MB,
+    MAX_INSERT_BYTES,
+    MAX_RESULT_BYTES,
+    MAX_TOPK,
+    MIB,
+    NAME_BYTES,
+    TAG_BYTES,
+    Floats,
+    IdOrigin,
+    InsertBatch,
+    Metric,
+    Query,
+    Rows,
+    Schema,
+)
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_BINARY_METRICS = range(4, 8)
+_BYTES_PER_RESULT = 12
+
+
+def schema(request: pb.CollectionSchema) -> Schema:
+    """Return the schema that CreateCollection asks for; raises RequestError 9, 7, 5 or 23."""
+    _name(request.collection_name)
+    _dimension(request.dimension, request.metric_type)
+    _index_file_size(request.index_file_size)
+    return Schema(
+        request.collection_name,
+        request.dimension,
+        request.index_file_size,
+        _metric(request.metric_type),
+    )
+
+
+def _name(name: str) -> None:
+    if len(name.encode()) > NAME_BYTES or not _NAME.fullmatch(name):
+        raise RequestError(
+            pb.ILLEGAL_COLLECTION_NAME,
+            f"collection name {name[:300]!r} is not allowed: take 1 to {NAME_BYTES} ASCII letters,"
+            " digits and underscores, not starting with a digit",
+        )
+
+
+def _dimension(dimension: int, metric: int) -> None:
+    if not 1 <= dimension <= MAX_DIMENSION:
+        raise RequestError(
+            pb.ILLEGAL_DIMENSION,
+            f"dimension {dimension} is out of range: give 1 to {MAX_DIMENSION}",
+        )
+    if metric in _BINARY_METRICS and dimension % 8:
+        raise RequestError(
+            pb.ILLEGAL_DIMENSION,
+            f"dimension {dimension} does not suit a binary metric: give a multiple of 8",
+        )
+
+
+def _index_file_size(megabytes: int) -> None:
+    if not 1 <= megabytes <= MAX_INDEX_FILE_SIZE_MB:
+        raise RequestError(
+            pb.ILLEGAL_ARGUMENT,
+            f"index_file_size {megabytes} is out of range: give 1 to {MAX_INDEX_FILE_SIZE_MB} MB",
+        )
+
+
+def _metric(number: int) -> Metric:
+    try:
+        return Metric(number)
+    except ValueError as error:
+        raise RequestError(
+            pb.ILLEGAL_METRIC_TYPE,
+            f"metric_type {number} is not supported: this engine supports 1 (L2) and 2 (IP)",
+        ) from error
+
+
+def new_tag(tag: str) -> None:
+    """Raise RequestError 1 for a tag that no partition may be created with."""
+    if tag == DEFAULT_TAG:
+        raise RequestError(
+            pb.UNEXPECTED_ERROR, f"partition {tag!r} always exists; choose another tag"
+        )
+    if not tag.strip() or len(tag.encode()) > TAG_BYTES:
+        raise RequestError(
+            pb.UNEXPECTED_ERROR,
+            f"partition tag {tag[:300]!r} is not allowed: take 1 to {TAG_BYTES} bytes, not blank",
+        )
+
+
+def dropped_tag(tag: str) -> None:
+    """Raise RequestError 9 for the partition that stays as long as its collection."""
+    if tag == DEFAULT_TAG:
+        raise RequestError(
+            pb.ILLEGAL_COLLECTION_NAME,
+            f"partition {tag!r} cannot be dropped; drop the collection instead",
+        )
+
+
+def insert_request(batch: InsertBatch) -> None:
+    """What can be said of an Insert without its collection; raises RequestError 11 or 12."""
+    _some_rows(batch.rows)
+    if batch.ids is not None and len(batch.ids) != batch.rows.count:
+        raise RequestError(
+            pb.ILLEGAL_VECTOR_ID,
+            f"{len(batch.ids)} ids for {batch.rows.count} rows: give one id a row, or none at all",
+        )
+
+
+def id_origin(name: str, settled: IdOrigin | None, given: IdOrigin) -> None:
+    """Raise RequestError 12 when an Insert's ids are not of the collection's kind."""
+    if settled is None or settled is given:
+        return
+    cure = {
+        IdOrigin.USER: "got ids with its first insert: give ids with every insert",
+        IdOrigin.AUTOMATIC: "has automatic ids since its first insert: give none",
+    }[settled]
+    raise RequestError(pb.ILLEGAL_VECTOR_ID, f"collection {name!r} {cure}")
+
+
+def vectors(rows: Rows, dimension: int) -> Floats:
+    """Return rows as float32 (count, dimension); raises RequestError 11 or 7."""
+    _some_rows(rows)
+    if rows.binary:
+        raise RequestError(
+            pb.ILLEGAL_ROWRECORD, "binary rows for a collection of floats: fill float_data"
+        )
+    if rows.floats % rows.count:
+        raise RequestError(
+            pb.ILLEGAL_ROWRECORD,
+            f"{rows.count} rows hold {rows.floats} floats: give each row {dimension} floats",
+        )
+    if rows.vectors is None or rows.vectors.shape[1] != dimension:
+        raise RequestError(
+            pb.ILLEGAL_DIMENSION,
+            f"a row's length is not the collection's: give each row {dimension} floats",
+        )
+    return rows.vectors
+
+
+def _some_rows(rows: Rows) -> None:
+    if rows.count == 0:
+        raise RequestError(pb.ILLEGAL_ROWRECORD, "no rows: give at least one vector")
+
+
+def insert_size(found: Floats) -> None:
+    """Raise RequestError 11 when one Insert brings more than fits."""
+    if found.nbytes > MAX_INSERT_BYTES:
+        raise RequestError(
+            pb.ILLEGAL_ROWRECORD,
+            f"{found.nbytes} bytes of vectors in one call, at most {MAX_INSERT_BYTES}"
+            f" ({MAX_INSERT_BYTES // MIB} MiB) are allowed: split the insert",
+        )
+
+
+def topk(query: Query) -> None:
+    """Raise RequestError 10 for a topk out of range."""
+    if not 1 <= query.topk <= MAX_TOPK:
+        raise RequestError(
+            pb.ILLEGAL_TOPK, f"topk {query.topk} is out of range: give 1 to {MAX_TOPK}"
+        )
+
+
+def search_params(text: str | None) -> None:
+    """Raise RequestError 5 unless the parameters are absent or a JSON object; FLAT needs none."""
+    if text is None:
+        return
+    try:
+        params = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _not_an_object(text) from error
+    if not isinstance(params, dict):
+        raise _not_an_object(text)
+
+
+def _not_an_object(text: str) -> RequestError:
+    return RequestError(
+        pb.ILLEGAL_ARGUMENT,
+        f"the value of 'params' is not a JSON object: {text[:100]!r}; give for instance {{}}",
+    )
+
+
+def result_size(query: Query) -> None:
+    """Raise RequestError 10 when a Search asks for more results than an answer can carry."""
+    size = query.rows.count * query.topk * _BYTES_PER_RESULT
+    if size >= MAX_RESULT_BYTES:
+        raise RequestError(
+            pb.ILLEGAL_TOPK,
+            f"{query.rows.count} queries x topk {query.topk} make {size} bytes of results,"
+            f" fewer than {MAX_RESULT_BYTES} are allowed: ask with fewer queries or a smaller topk",
+        )

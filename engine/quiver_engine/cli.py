@@ -1,0 +1,78 @@
+"""`quiver engine`."""
+
+import logging
+import os
+from pathlib import Path
+from typing import get_args
+
+import click
+
+from quiver_engine import log
+from quiver_engine.engine import Address, Engine
+from quiver_engine.errors import StartError
+
+
+class _AddressType(click.ParamType[Address]):
+    name = "host:port"
+
+    def convert(
+        self, value: str | Address, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Address:
+        if isinstance(value, Address):
+            return value
+        host, colon, port = value.rpartition(":")
+        if not (host and colon and port.isdecimal() and int(port) < 65_536):
+            self.fail(f"{value!r} is not HOST:PORT, for instance 127.0.0.1:19530", param, ctx)
+        return Address(host.strip("[]"), int(port))
+
+
+@click.command()
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Directory that holds the collections; made if it is missing. One engine at a time.",
+)
+@click.option(
+    "--listen",
+    type=_AddressType(),
+    default="127.0.0.1:19530",
+    show_default=True,
+    help="Where clients connect (gRPC). Port 0 takes a free one.",
+)
+@click.option(
+    "--http",
+    type=_AddressType(),
+    default="127.0.0.1:9091",
+    show_default=True,
+    help="Where /healthz, /readyz and /metrics are. Port 0 takes a free one.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(get_args(log.Format)),
+    default="text",
+    show_default=True,
+    help="How lines on stderr look.",
+)
+def engine(data_dir: Path, listen: Address, http: Address, log_format: log.Format) -> None:
+    """Run a vector engine: a server that keeps vectors and finds the nearest ones.
+
+    Programs store vectors (lists of numbers that stand for texts, pictures and the like) in named
+    collections and ask which stored ones are nearest to a new one. The engine speaks the protocol
+    of Milvus 1.x: its Python client is `pymilvus==1.1.2`, and the address below is all it needs.
+
+    It needs no other service. It says `listening grpc=HOST:PORT http=HOST:PORT` once it serves, and
+    stops on Ctrl-C or SIGTERM after finishing the calls it has begun and writing everything to
+    disk. There is no password and no encryption: let only those reach the address who may read
+    and drop everything.
+
+    Example: quiver engine --data-dir ./vectors
+    """
+    log.set_up(log_format)
+    try:
+        code = Engine(data_dir, listen, http).run()
+    except StartError as error:
+        raise click.ClickException(str(error)) from error
+    logging.shutdown()
+    # A call that outlived its grace must not hold the process: Python would wait for its thread.
+    os._exit(code)

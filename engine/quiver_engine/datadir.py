@@ -1,0 +1,140 @@
+"""The data directory: its lock, its files, what a crash left behind.
+
+LOCK                  held by the engine that uses the directory
+catalog.sqlite        (and -wal, -shm) what there is
+segments/<id>.seg     rows; <id>.seg.tmp while being written
+"""
+
+import errno
+import fcntl
+import logging
+import os
+import re
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from quiver_proto import milvus_pb2 as pb
+
+from quiver_engine import durable, segments
+from quiver_engine.errors import DiskFailedError, RequestError, StartError
+from quiver_engine.segments import Part, Segment
+
+logger = logging.getLogger(__name__)
+
+_OURS = re.compile(r"\d+\.seg(\.tmp)?")
+
+
+class DataDir:
+    """A data directory held by this process alone."""
+
+    def __init__(self, path: Path) -> None:
+        """Make the directory if need be and lock it; raises StartError when that cannot be done."""
+        self.path = path
+        self.catalog_path = path / "catalog.sqlite"
+        self._segments = path / "segments"
+        self._next_id = 1
+        self._id_lock = threading.Lock()
+        try:
+            self._segments.mkdir(parents=True, exist_ok=True)
+            self._lock = _lock(path / "LOCK")
+            self._refuse_orphans()
+        except OSError as error:
+            raise StartError(
+                f"data directory {path} cannot be used: {error.strerror};"
+                " choose one that this user can write"
+            ) from error
+
+    def _refuse_orphans(self) -> None:
+        catalog_is_there = self.catalog_path.exists() and self.catalog_path.stat().st_size
+        if not catalog_is_there and any(self._files()):
+            raise StartError(
+                f"data directory {self.path} is damaged: it has segment files and no catalog"
+                f" ({self.catalog_path.name}); restore it from a backup"
+            )
+
+    def _files(self) -> Iterable[Path]:
+        return (path for path in self._segments.iterdir() if _OURS.fullmatch(path.name))
+
+    def sync(self) -> None:
+        """Make the names of a fresh directory's files durable."""
+        durable.sync_directory(self.path)
+        durable.sync_directory(self.path.parent)
+
+    def segment_path(self, segment_id: int) -> Path:
+        return self._segments / f"{segment_id}.seg"
+
+    def keep_only(self, segment_ids: Iterable[int]) -> None:
+        """Remove the files of a crash: those the catalog does not count."""
+        wanted = {self.segment_path(segment_id) for segment_id in segment_ids}
+        leftovers = [path for path in self._files() if path not in wanted]
+        for path in leftovers:
+            path.unlink()
+        if leftovers:
+            logger.info("removed %d segment files that a crash left behind", len(leftovers))
+
+    def number_after(self, segment_ids: Iterable[int]) -> None:
+        """Give new segments numbers above these."""
+        self._next_id = max(segment_ids, default=0) + 1
+
+    def write_segments(self, groups: Sequence[list[Part]]) -> list[Segment]:
+        """Write one durable segment file for each group of rows; they do not count yet.
+
+        Raises RequestError when the disk is full, DiskFailedError when it fails.
+        """
+        numbers = [self._take_id() for _ in groups]
+        finals = [self.segment_path(number) for number in numbers]
+        temporaries = [path.with_name(f"{path.name}.tmp") for path in finals]
+        try:
+            for path, parts in zip(temporaries, groups, strict=True):
+                segments.write(path, parts)
+            durable.publish(zip(temporaries, finals, strict=True), self._segments)
+        except OSError as error:
+            self.remove([*temporaries, *finals])
+            raise _write_failure(error, self._segments) from error
+        return [
+            segments.load(path, number, parts[0][1].shape[1], sum(len(ids) for ids, _ in parts))
+            for path, number, parts in zip(finals, numbers, groups, strict=True)
+        ]
+
+    def _take_id(self) -> int:
+        with self._id_lock:
+            self._next_id += 1
+            return self._next_id - 1
+
+    def remove(self, paths: Iterable[Path]) -> None:
+        """Remove files that do not count; one that cannot be removed is removed at next start."""
+        for path in paths:
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                logger.warning("cannot remove %s: %s", path, error.strerror)
+
+    def close(self) -> None:
+        os.close(self._lock)
+
+
+def _lock(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.read(descriptor, 32).decode(errors="replace").strip()
+        os.close(descriptor)
+        raise StartError(
+            f"data directory {path.parent} is in use by another engine (process {holder}):"
+            " stop that one or choose another directory"
+        ) from error
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"{os.getpid()}\n".encode())
+    return descriptor
+
+
+def _write_failure(error: OSError, directory: Path) -> Exception:
+    if error.errno == errno.EIO:
+        return DiskFailedError(f"writing in {directory} failed: {error.strerror}")
+    return RequestError(
+        pb.UNEXPECTED_ERROR,
+        f"cannot write in the data directory: {error.strerror}; free space and try again"
+        " (rows not flushed yet stay in memory)",
+    )

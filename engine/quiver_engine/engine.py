@@ -1,0 +1,91 @@
+"""An engine's life: open, serve, drain."""
+
+import logging
+import resource
+import signal
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from quiver_engine import server
+from quiver_engine.errors import DiskFailedError
+from quiver_engine.health import HealthServer, Readiness
+from quiver_engine.maintenance import Maintenance
+from quiver_engine.metrics import Metrics
+from quiver_engine.service import Service
+from quiver_engine.store import Store
+
+logger = logging.getLogger(__name__)
+
+GRACE_S = 10.0
+FAILURE_GRACE_S = 1.0
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where to listen; port 0 takes a free one."""
+
+    host: str
+    port: int
+
+    def with_port(self, port: int) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{port}"
+
+
+class Engine:
+    """One engine process on one data directory."""
+
+    def __init__(self, data_dir: Path, listen: Address, http: Address) -> None:
+        self._data_dir = data_dir
+        self._listen = listen
+        self._http = http
+        self._stop = threading.Event()
+        self._disk_failure: DiskFailedError | None = None
+
+    def run(self) -> int:
+        """Serve until SIGTERM or SIGINT; return the exit code. Raises StartError."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._stop.set())
+        _allow_many_files()
+        readiness, metrics = Readiness(), Metrics()
+        health = HealthServer(self._http.host, self._http.port, readiness, metrics)
+        store = Store(self._data_dir)
+        metrics.show(store)
+        maintenance = Maintenance(store, self._on_disk_failure)
+        handler = server.handler(Service(store).rpcs(), metrics, self._on_disk_failure)
+        rpc_server = server.Server(self._listen.host, self._listen.port, handler)
+        rpc_server.start()
+        maintenance.start()
+        readiness.ready()
+        logger.info(
+            "listening grpc=%s http=%s",
+            self._listen.with_port(rpc_server.port),
+            self._http.with_port(health.port),
+        )
+        self._stop.wait()
+        readiness.not_ready("draining: the engine was told to stop")
+        if self._disk_failure is not None:
+            logger.critical("stopping, for what is on disk is unknown: %s", self._disk_failure)
+            rpc_server.drain(FAILURE_GRACE_S)
+            return 1
+        rpc_server.drain(GRACE_S)
+        return self._close(maintenance, store)
+
+    def _close(self, maintenance: Maintenance, store: Store) -> int:
+        merge_is_over = maintenance.stop()
+        maintenance.flush_all()
+        if merge_is_over:
+            store.close()
+        logger.info("stopped; everything is on disk")
+        return 0
+
+    def _on_disk_failure(self, failure: DiskFailedError) -> None:
+        self._disk_failure = failure
+        self._stop.set()
+
+
+def _allow_many_files() -> None:
+    # Every mapped segment holds a descriptor, and the usual soft limit is 1024.
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

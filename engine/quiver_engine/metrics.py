@@ -1,0 +1,88 @@
+"""What the engine tells Prometheus."""
+
+from collections.abc import Iterator
+from importlib.metadata import version
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from quiver_engine.store import Store
+
+_PREFIX = "quiver_engine"
+_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Metrics:
+    """Counts of this process; `/metrics` shows them beside what the store holds."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._calls = Counter(
+            f"{_PREFIX}_calls",
+            "Calls answered, by rpc and error code (0 is success).",
+            ["rpc", "code"],
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            f"{_PREFIX}_call_duration_seconds",
+            "Time from a call's bytes to its answer's.",
+            ["rpc"],
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
+
+    def observe(self, rpc: str, code: int, seconds: float) -> None:
+        self._calls.labels(rpc, str(code)).inc()
+        self._seconds.labels(rpc).observe(seconds)
+
+    def show(self, store: Store) -> None:
+        """From now on tell of this store as well."""
+        self._registry.register(_StoreCollector(store))
+
+    def text(self) -> bytes:
+        return generate_latest(self._registry)
+
+
+class _StoreCollector(Collector):
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def collect(self) -> Iterator[Metric]:
+        """Read the store afresh for every scrape."""
+        yield from self._totals()
+        yield from self._by_collection()
+
+    def _totals(self) -> Iterator[Metric]:
+        collections = self._store.collections()
+        info = GaugeMetricFamily(
+            f"{_PREFIX}_info", "Always 1; tells the version of Quiver.", labels=["version"]
+        )
+        info.add_metric([version("quiver")], 1)
+        yield info
+        yield GaugeMetricFamily(
+            f"{_PREFIX}_collections", "Collections there are.", value=len(collections)
+        )
+        yield GaugeMetricFamily(
+            f"{_PREFIX}_partitions",
+            "Partitions there are, _default not counted.",
+            value=sum(len(collection.partitions) - 1 for collection in collections),
+        )
+
+    def _by_collection(self) -> Iterator[Metric]:
+        rows, segments, disk, buffered = (
+            GaugeMetricFamily(f"{_PREFIX}_{name}", text, labels=["collection"])
+            for name, text in (
+                ("rows", "Rows that searches see."),
+                ("segments", "Segment files."),
+                ("disk_bytes", "Bytes of segment files."),
+                ("buffered_bytes", "Bytes of rows in memory that the next flush writes."),
+            )
+        )
+        for collection in self._store.collections():
+            label, held = [collection.schema.name], collection.segments
+            rows.add_metric(label, sum(segment.rows for segment in held))
+            segments.add_metric(label, len(held))
+            disk.add_metric(label, sum(segment.disk_bytes for segment in held))
+            buffered.add_metric(label, collection.buffered_bytes)
+        yield from (rows, segments, disk, buffered)

@@ -1,0 +1,145 @@
+"""Raw segment files: written once, then memory-mapped and never changed.
+
+A file is a header of 64 bytes, the ids (int64), the vectors (float32, row by row), all
+little-endian. The header carries a checksum of itself and one of everything behind it.
+"""
+
+import mmap
+import os
+import struct
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from quiver_engine import durable
+from quiver_engine.errors import StartError
+from quiver_engine.model import MIB, Floats, Ids
+
+_MAGIC = b"QUIVRSEG"
+_VERSION = 1
+_FIELDS = struct.Struct("<8sIIQI")
+_CHECKSUM = struct.Struct("<I")
+_HEADER_BYTES = 64
+_CHUNK_BYTES = 8 * MIB
+
+Part = tuple[Ids, Floats]
+"""Rows: ids of shape (n,), vectors of shape (n, dimension)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """A published file's rows: ids int64 (n,), vectors float32 (n, dimension), both mapped."""
+
+    id: int
+    path: Path
+    ids: Ids
+    vectors: Floats
+
+    @property
+    def rows(self) -> int:
+        return len(self.ids)
+
+    @property
+    def disk_bytes(self) -> int:
+        return _HEADER_BYTES + self.ids.nbytes + self.vectors.nbytes
+
+
+def cut(parts: Iterable[Part], sealed_rows: int) -> list[list[Part]]:
+    """Share rows out over segments: full ones of `sealed_rows`, the last one with the rest."""
+    groups: list[list[Part]] = []
+    room = 0
+    for ids, vectors in parts:
+        start = 0
+        while start < len(ids):
+            if not room:
+                groups.append([])
+                room = sealed_rows
+            end = min(len(ids), start + room)
+            groups[-1].append((ids[start:end], vectors[start:end]))
+            room -= end - start
+            start = end
+    return groups
+
+
+def write(path: Path, parts: Sequence[Part]) -> None:
+    """Write and sync a segment file; holds at most one chunk of it in memory."""
+    rows = sum(len(ids) for ids, _ in parts)
+    with path.open("wb") as file:
+        file.write(bytes(_HEADER_BYTES))
+        checksum = 0
+        for chunk in _payload(parts):
+            checksum = zlib.crc32(chunk, checksum)
+            file.write(chunk)
+        file.seek(0)
+        file.write(_header(parts[0][1].shape[1], rows, checksum))
+        file.flush()
+        durable.sync_file(file.fileno())
+
+
+def load(path: Path, segment_id: int, dimension: int, rows: int) -> Segment:
+    """Map a segment file whose header and size are as the catalog says; raises StartError."""
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            expected = _HEADER_BYTES + rows * (8 + 4 * dimension)
+            if size != expected:
+                raise _damaged(path, f"it has {size} bytes, {expected} are expected")
+            mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+    except OSError as error:
+        raise _damaged(path, error.strerror or str(error)) from error
+    _read_header(path, mapped[:_HEADER_BYTES], dimension, rows)
+    ids = np.frombuffer(mapped, "<i8", rows, _HEADER_BYTES)
+    vectors = np.frombuffer(mapped, "<f4", rows * dimension, _HEADER_BYTES + ids.nbytes)
+    return Segment(segment_id, path, ids, vectors.reshape(rows, dimension))
+
+
+def verify(segment: Segment) -> None:
+    """Read a whole segment and hold it against its checksum; raises StartError."""
+    with segment.path.open("rb") as file:
+        _, _, _, _, expected = _FIELDS.unpack_from(file.read(_HEADER_BYTES))
+    checksum = 0
+    for chunk in _payload([(segment.ids, segment.vectors)]):
+        checksum = zlib.crc32(chunk, checksum)
+    if checksum != expected:
+        raise _damaged(segment.path, "its content does not match its checksum")
+
+
+def _payload(parts: Sequence[Part]) -> Iterator[memoryview]:
+    for ids, _ in parts:
+        yield from _chunks(ids)
+    for _, vectors in parts:
+        yield from _chunks(vectors)
+
+
+def _chunks(array: Ids | Floats) -> Iterator[memoryview]:
+    step = max(1, _CHUNK_BYTES // (array.nbytes // len(array)))
+    for start in range(0, len(array), step):
+        yield np.ascontiguousarray(array[start : start + step]).data.cast("B")
+
+
+def _header(dimension: int, rows: int, checksum: int) -> bytes:
+    fields = _FIELDS.pack(_MAGIC, _VERSION, dimension, rows, checksum)
+    return (fields + _CHECKSUM.pack(zlib.crc32(fields))).ljust(_HEADER_BYTES, b"\0")
+
+
+def _read_header(path: Path, header: bytes, dimension: int, rows: int) -> None:
+    magic, version, found_dimension, found_rows, _ = _FIELDS.unpack_from(header)
+    (checksum,) = _CHECKSUM.unpack_from(header, _FIELDS.size)
+    if magic != _MAGIC or checksum != zlib.crc32(header[: _FIELDS.size]):
+        raise _damaged(path, "its header is not a segment's")
+    if version != _VERSION:
+        raise StartError(
+            f"segment file {path} has format version {version}, this engine reads {_VERSION}:"
+            " start the engine's version that wrote it"
+        )
+    if (found_dimension, found_rows) != (dimension, rows):
+        raise _damaged(path, f"its header tells of {found_rows} rows of {found_dimension} floats")
+
+
+def _damaged(path: Path, why: str) -> StartError:
+    return StartError(
+        f"segment file {path} is damaged: {why}; restore the data directory from a backup"
+    )

@@ -1,0 +1,166 @@
+"""Bytes of the two hot calls to arrays and back, without an object per row or float.
+
+Rows of one dimension have a constant stride on the wire: the same header bytes, then the packed
+floats. Such a block is read as one strided array and cut out; what is left of the message, a few
+dozen bytes, goes through the protobuf parser. Anything else in the rows (mixed widths, unpacked
+floats, binary rows, rows apart from each other) sends the whole message through the parser.
+"""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+from google.protobuf.message import DecodeError, Message
+from quiver_proto import milvus_pb2 as pb
+
+from quiver_engine.errors import RequestError
+from quiver_engine.model import DEFAULT_TAG, Floats, Ids, InsertBatch, Query, Rows
+
+M = TypeVar("M", bound=Message)
+
+_DELIMITED = 2
+_FLOAT_DATA_KEY = 1 << 3 | _DELIMITED
+_INSERT_ROWS_KEY = 2 << 3 | _DELIMITED
+_SEARCH_ROWS_KEY = 3 << 3 | _DELIMITED
+_DISTANCES_KEY = 4 << 3 | _DELIMITED
+_MAX_FIELDS_BEFORE_ROWS = 10_000
+
+
+def parse(message_type: type[M], raw: bytes) -> M:
+    """Parse a protobuf message; raises RequestError 5 when the bytes are none of its type."""
+    try:
+        return message_type.FromString(raw)
+    except (DecodeError, UnicodeDecodeError) as error:
+        name = message_type.DESCRIPTOR.name
+        raise RequestError(
+            pb.ILLEGAL_ARGUMENT,
+            f"the request's {len(raw)} bytes are not a valid milvus.grpc.{name}:"
+            " check that the client speaks the Milvus 1.x protocol and sends UTF-8",
+        ) from error
+
+
+def decode_insert(raw: bytes) -> InsertBatch:
+    """Read a serialized InsertParam; raises RequestError 5 when it is none."""
+    block, rest = _cut_rows(raw, _INSERT_ROWS_KEY)
+    message = parse(pb.InsertParam, rest)
+    if block is not None and message.row_record_array:
+        block, message = None, parse(pb.InsertParam, raw)
+    ids = np.array(message.row_id_array, dtype=np.int64) if message.row_id_array else None
+    return InsertBatch(
+        collection=message.collection_name,
+        tag=message.partition_tag or DEFAULT_TAG,
+        rows=_rows(block, message.row_record_array),
+        ids=ids,
+    )
+
+
+def decode_search(raw: bytes) -> Query:
+    """Read a serialized SearchParam; raises RequestError 5 when it is none."""
+    block, rest = _cut_rows(raw, _SEARCH_ROWS_KEY)
+    message = parse(pb.SearchParam, rest)
+    if block is not None and message.query_record_array:
+        block, message = None, parse(pb.SearchParam, raw)
+    return Query(
+        collection=message.collection_name,
+        tags=tuple(message.partition_tag_array),
+        rows=_rows(block, message.query_record_array),
+        topk=message.topk,
+        params=next((pair.value for pair in message.extra_params if pair.key == "params"), None),
+    )
+
+
+def encode_topk(ids: Ids, distances: Floats) -> bytes:
+    """Serialize a TopKQueryResult of ids and distances, both of shape (queries, topk)."""
+    message = pb.TopKQueryResult(
+        status=pb.Status(reason="OK"), row_num=len(ids), ids=ids.ravel().tolist()
+    )
+    packed = distances.astype("<f4", copy=False).tobytes()
+    if not packed:
+        return message.SerializeToString()
+    key = bytes([_DISTANCES_KEY]) + _encode_varint(len(packed))
+    return b"".join([message.SerializeToString(), key, packed])
+
+
+def _rows(block: Floats | None, records: Sequence[pb.RowRecord]) -> Rows:
+    if block is not None:
+        return Rows(count=len(block), floats=block.size, vectors=block)
+    widths = [len(record.float_data) for record in records]
+    same = len(set(widths)) == 1
+    return Rows(
+        count=len(widths),
+        floats=sum(widths),
+        vectors=np.array([r.float_data for r in records], dtype=np.float32) if same else None,
+        binary=any(record.binary_data for record in records),
+    )
+
+
+def _cut_rows(raw: bytes, key: int) -> tuple[Floats | None, bytes]:
+    """Return the block of equal float rows, shape (rows, width), and the message without it."""
+    try:
+        start = _find(raw, key)
+        header, stride = _row_layout(raw, start)
+    except (IndexError, ValueError):
+        return None, raw
+    grid = np.frombuffer(raw, np.uint8, offset=start)
+    grid = grid[: len(grid) // stride * stride].reshape(-1, stride)
+    strangers = np.flatnonzero((grid[:, :header] != grid[0, :header]).any(axis=1))
+    count = int(strangers[0]) if len(strangers) else len(grid)
+    block = np.ascontiguousarray(grid[:count, header:]).view("<f4")
+    return block, raw[:start] + raw[start + count * stride :]
+
+
+def _find(raw: bytes, key: int) -> int:
+    """Return where the first field with this key begins; raises ValueError or IndexError."""
+    position = 0
+    for _ in range(_MAX_FIELDS_BEFORE_ROWS):
+        found, value = _read_varint(raw, position)
+        if found == key:
+            return position
+        position = _after_field(raw, value, found & 7)
+    raise ValueError("too many fields before the rows")
+
+
+def _after_field(raw: bytes, position: int, wire_type: int) -> int:
+    match wire_type:
+        case 0:
+            return _read_varint(raw, position)[1]
+        case 1:
+            return position + 8
+        case 2:
+            length, start = _read_varint(raw, position)
+            return start + length
+        case 5:
+            return position + 4
+    raise ValueError(f"wire type {wire_type}")
+
+
+def _row_layout(raw: bytes, start: int) -> tuple[int, int]:
+    """Return bytes of a row's header and of the whole row; raises ValueError unless plain."""
+    row_length, inner = _read_varint(raw, start + 1)
+    floats_length, floats = _read_varint(raw, inner + 1)
+    plain = raw[inner] == _FLOAT_DATA_KEY and floats + floats_length == inner + row_length
+    end = floats + floats_length
+    if not plain or floats_length % 4 or not floats_length or end > len(raw):
+        raise ValueError("not a plain row of packed floats")
+    return floats - start, end - start
+
+
+def _read_varint(raw: bytes, position: int) -> tuple[int, int]:
+    """Return the value at a position and the position after it."""
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = raw[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+    raise ValueError("varint longer than ten bytes")
+
+
+def _encode_varint(value: int) -> bytes:
+    encoded = bytearray()
+    while value >= 0x80:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
