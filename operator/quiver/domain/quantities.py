@@ -1,5 +1,6 @@
 """Kubernetes quantities such as `40Gi` or `500m`, as numbers."""
 
+import math
 import re
 from decimal import Decimal
 
@@ -26,4 +27,4 @@ def parse_quantity(text: str | float) -> Decimal:
 
 def mebibytes(text: str | int) -> int:
     """Return the quantity in MiB (2^20 bytes), rounded up."""
-    return -int(-parse_quantity(text) // 2**20)
+    return math.ceil(parse_quantity(text) / 2**20)

@@ -59,20 +59,17 @@ def _managed(gathered: Gathered, default_image: str) -> Decision:
     engine = gathered.engine
     replicas = max(engine.spec.replicas, _replicas_in_use(gathered))
     image = engine.spec.image or default_image
+    stateful_set = stateful_set_for(engine, image=image, replicas=replicas)
     wanted = (
         (SERVICE, service_for(engine), gathered.service),
-        (
-            STATEFUL_SET,
-            stateful_set_for(engine, image=image, replicas=replicas),
-            gathered.stateful_set,
-        ),
+        (STATEFUL_SET, stateful_set, gathered.stateful_set),
     )
     stale = tuple((kind, m) for kind, m, live in wanted if live is None or not matches(m, live))
     return Decision(_stand(gathered, replicas, settled=not stale), stale)
 
 
 def _replicas_in_use(gathered: Gathered) -> int:
-    """A pod that holds collections is not scaled away: the highest ordinal in use sets the floor."""
+    """A pod that holds collections is not scaled away: the highest ordinal in use is the floor."""
     name = gathered.engine.metadata.name
     pods = (holder.rpartition("-") for holder in gathered.holders)
     ordinals = [int(ordinal) for prefix, _, ordinal in pods if prefix == name and ordinal.isdigit()]

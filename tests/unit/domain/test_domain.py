@@ -1,0 +1,80 @@
+"""Names, quantities, conditions and placement."""
+
+from datetime import UTC, datetime
+
+import pytest
+from quiver.domain.collections import default_collection_name
+from quiver.domain.conditions import Verdict, conditions_for
+from quiver.domain.members import Member
+from quiver.domain.placement import choose_member
+from quiver.domain.quantities import mebibytes, parse_quantity
+from quiver.domain.reasons import Reason
+
+NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
+LATER = datetime(2024, 5, 1, 13, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("test01", "test01"), ("my-docs.v2", "my_docs_v2"), ("2024-news", "_2024_news")],
+)
+def test_an_object_name_becomes_one_that_engines_take(name: str, expected: str) -> None:
+    """`-` and `.` become `_`; a leading digit gets one in front."""
+    assert default_collection_name(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("500m", 0.5), ("2", 2), (3, 3), ("1Ki", 1024), ("1k", 1000), ("1e3", 1000)]
+)
+def test_quantities_have_values(text: str | int, value: float) -> None:
+    """Binary, decimal and exponent forms are read as Kubernetes reads them."""
+    assert parse_quantity(text) == pytest.approx(value)
+
+
+@pytest.mark.parametrize("text", ["", "ten", "1 Gi", "1GiB"])
+def test_what_is_no_quantity_is_refused(text: str) -> None:
+    """The error shows the text and what would do."""
+    with pytest.raises(ValueError, match="not a quantity"):
+        parse_quantity(text)
+
+
+def test_mebibytes_are_rounded_up() -> None:
+    """A GPU has to have at least what is asked for."""
+    assert [mebibytes("40Gi"), mebibytes("1"), mebibytes("40G")] == [40960, 1, 38147]
+
+
+def test_reconciling_and_stalled_are_there_only_while_true() -> None:
+    """Kstatus takes any Reconciling or Stalled condition at its word."""
+    ready = conditions_for(Verdict.ready("here"), generation=3, previous=(), now=NOON)
+    assert [(c.type, c.status) for c in ready] == [("Ready", "True")]
+    stalled = Verdict.stalled(Reason.ALREADY_EXISTS, "taken")
+    told = conditions_for(stalled, generation=3, previous=ready, now=NOON)
+    assert [(c.type, c.status) for c in told] == [("Ready", "False"), ("Stalled", "True")]
+
+
+def test_a_transition_time_moves_only_with_its_status() -> None:
+    """A new message, reason or generation is no transition."""
+    first = conditions_for(Verdict.ready("one"), generation=1, previous=(), now=NOON)
+    second = conditions_for(Verdict.ready("two"), generation=2, previous=first, now=LATER)
+    assert second[0].last_transition_time == first[0].last_transition_time == "2024-05-01T12:00:00Z"
+    waiting = Verdict.reconciling(Reason.ENGINE_NOT_READY, "waiting")
+    third = conditions_for(waiting, generation=2, previous=second, now=LATER)
+    assert third[0].last_transition_time == "2024-05-01T13:00:00Z"
+
+
+def member(name: str, *, ready: bool = True, leaving: bool = False) -> Member:
+    return Member(name, f"{name}:19530", f"{name}:19530", ready, name, leaving)
+
+
+def test_the_least_loaded_ready_member_with_room_is_chosen() -> None:
+    """Unready, leaving and full members get nothing."""
+    members = [member("a"), member("b"), member("c", ready=False), member("d", leaving=True)]
+    chosen = choose_member(members, {"a": 5, "b": 4}, 1)
+    assert chosen is not None
+    assert chosen.name == "b"
+
+
+@pytest.mark.parametrize(("size", "fits"), [(1, True), (2, False)])
+def test_collections_and_partitions_together_stay_below_the_limit(size: int, fits: bool) -> None:
+    """4,096 in all: 4,095 are there, one more fits, two do not."""
+    assert (choose_member([member("a")], {"a": 4095}, size) is not None) is fits

@@ -1,0 +1,212 @@
+"""What is decided about a VectorEngine, as tables: what was found, and what follows."""
+
+import copy
+from typing import Any
+
+import msgspec
+import pytest
+from builders import engine, pod
+from quiver.domain.conditions import State
+from quiver.domain.engines import Pod, VectorEngine
+from quiver.domain.objects import SERVICE, STATEFUL_SET, Manifest
+from quiver.domain.reasons import Reason
+from quiver.reconcile.engines.decide import decide
+from quiver.reconcile.engines.gather import Gathered
+from quiver.reconcile.engines.workload import service_for, stateful_set_for
+
+IMAGE = "registry.example/quiver-engine:1"
+
+
+def gathered(
+    spec: Manifest | None = None, *, pods: tuple[Manifest, ...] = (), **facts: Any
+) -> Gathered:
+    """Return an engine whose workload was applied and has rolled out, but for what `facts` say."""
+    parsed = msgspec.convert(engine(spec=spec), VectorEngine)
+    found: dict[str, Any] = {
+        "engine": parsed,
+        "service": service_for(parsed),
+        "stateful_set": rolled_out(parsed),
+        "pods": tuple(msgspec.convert(p, Pod) for p in pods),
+    }
+    return Gathered(**found | facts)
+
+
+def rolled_out(parsed: VectorEngine, replicas: int | None = None) -> Manifest:
+    count = parsed.spec.replicas if replicas is None else replicas
+    live = copy.deepcopy(stateful_set_for(parsed, image=parsed.spec.image or IMAGE, replicas=count))
+    live["metadata"]["generation"] = 1
+    live["status"] = {"observedGeneration": 1, "updateRevision": "r", "currentRevision": "r"}
+    return live
+
+
+def test_a_new_engine_gets_its_service_and_its_stateful_set() -> None:
+    """Both are applied at once, and the engine says that it rolls out."""
+    decision = decide(gathered(service=None, stateful_set=None), IMAGE)
+    assert [kind for kind, _ in decision.manifests] == [SERVICE, STATEFUL_SET]
+    assert decision.verdict[:2] == (State.RECONCILING, Reason.STARTING)
+
+
+def test_nothing_is_written_when_nothing_differs() -> None:
+    """What the API server added by itself, and how it writes quantities, is no difference."""
+    spec = {"resources": {"requests": {"cpu": "1000m", "memory": "1024Mi"}}}
+    found = gathered(spec, pods=(pod(),))
+    live = found.stateful_set
+    assert live is not None
+    container = live["spec"]["template"]["spec"]["containers"][0]
+    container["resources"]["requests"] = {"cpu": "1", "memory": "1Gi"}
+    container["terminationMessagePath"] = "/dev/termination-log"
+    assert decide(found, IMAGE).manifests == ()
+
+
+def test_a_changed_image_is_applied() -> None:
+    """A new image makes the live StatefulSet stale."""
+    found = gathered(
+        {"image": "registry.example/new:2"}, stateful_set=rolled_out(gathered().engine)
+    )
+    assert [kind for kind, _ in decide(found, IMAGE).manifests] == [STATEFUL_SET]
+
+
+def test_a_field_taken_out_of_the_spec_is_applied() -> None:
+    """A live object that has more than the manifest says is stale where the more was ours."""
+    before = msgspec.convert(engine(spec={"nodeSelector": {"zone": "a"}}), VectorEngine)
+    found = gathered(stateful_set=rolled_out(before))
+    assert [kind for kind, _ in decide(found, IMAGE).manifests] == [STATEFUL_SET]
+
+
+def test_an_edit_by_hand_is_put_back() -> None:
+    """Drift in the StatefulSet is repaired."""
+    found = gathered(pods=(pod(),))
+    assert found.stateful_set is not None
+    found.stateful_set["spec"]["replicas"] = 0
+    assert [kind for kind, _ in decide(found, IMAGE).manifests] == [STATEFUL_SET]
+
+
+@pytest.mark.parametrize("kind", ["stateful_set", "service"])
+def test_a_workload_of_another_owner_is_left_alone(kind: str) -> None:
+    """An object of that name that is not ours stalls the engine, and nothing is applied."""
+    foreign = {"metadata": {"name": "engine", "ownerReferences": []}}
+    decision = decide(gathered(**{kind: foreign}), IMAGE)
+    assert decision.manifests == ()
+    assert decision.verdict[:2] == (State.STALLED, Reason.NAME_TAKEN)
+
+
+def unschedulable() -> Manifest:
+    waiting = pod(ready=False, ip=None)
+    message = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
+    waiting["status"]["conditions"] = [
+        {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+    ]
+    return waiting
+
+
+def crashing() -> Manifest:
+    failing = pod(ready=False)
+    state = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}
+    failing["status"]["containerStatuses"] = [{"name": "engine", "state": state}]
+    return failing
+
+
+STANDINGS: list[tuple[str, Gathered, State, Reason, str]] = [
+    ("ready", gathered(pods=(pod(),)), State.READY, Reason.AVAILABLE, "1 of 1 pod ready"),
+    (
+        "starting",
+        gathered(pods=(pod(ready=False),)),
+        State.RECONCILING,
+        Reason.STARTING,
+        "0 of 1 pod",
+    ),
+    (
+        "no room",
+        gathered(pods=(unschedulable(),)),
+        State.RECONCILING,
+        Reason.UNSCHEDULABLE,
+        "Insufficient nvidia.com/gpu",
+    ),
+    (
+        "crashing",
+        gathered(pods=(crashing(),)),
+        State.RECONCILING,
+        Reason.POD_FAILING,
+        "CrashLoopBackOff",
+    ),
+    ("zero", gathered({"replicas": 0}), State.READY, Reason.SCALED_TO_ZERO, "no pods"),
+    (
+        "scale-down",
+        gathered({"replicas": 1}, pods=(pod(), pod("engine-1")), holders=frozenset({"engine-1"})),
+        State.STALLED,
+        Reason.SCALE_DOWN_BLOCKED,
+        "engine-1 holds collections",
+    ),
+    (
+        "silent endpoint",
+        gathered({"external": {"endpoints": ["a:1", "b:1"]}}, silent={"b:1": "refused"}),
+        State.RECONCILING,
+        Reason.ENGINE_UNREACHABLE,
+        "b:1: refused",
+    ),
+    (
+        "endpoints",
+        gathered({"external": {"endpoints": ["a:1"]}}),
+        State.READY,
+        Reason.AVAILABLE,
+        "1 endpoint",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("found", "state", "reason", "told"), [c[1:] for c in STANDINGS], ids=[c[0] for c in STANDINGS]
+)
+def test_an_engine_tells_how_it_stands(
+    found: Gathered, state: State, reason: Reason, told: str
+) -> None:
+    """The verdict carries what the scheduler, the kubelet or the endpoints say."""
+    verdict = decide(found, IMAGE).verdict
+    assert verdict[:2] == (state, reason)
+    assert told in verdict.message
+
+
+def test_a_pod_that_holds_collections_is_not_scaled_away() -> None:
+    """The StatefulSet keeps as many replicas as the highest pod in use needs."""
+    found = gathered({"replicas": 0}, holders=frozenset({"engine-2"}))
+    ((_, manifest),) = decide(found, IMAGE).manifests
+    assert manifest["spec"]["replicas"] == 3
+
+
+def pod_spec(spec: Manifest) -> Manifest:
+    parsed = msgspec.convert(engine(spec=spec), VectorEngine)
+    template = stateful_set_for(parsed, image=IMAGE, replicas=1)["spec"]["template"]
+    found: Manifest = template["spec"]
+    return found
+
+
+def test_a_gpu_engine_asks_for_its_gpus() -> None:
+    """Request equals limit, the usual taint is tolerated, the GPU has the memory asked for."""
+    spec = pod_spec({"gpu": {"count": 2, "minMemory": "40Gi"}, "resources": {"limits": {"cpu": 4}}})
+    resources = spec["containers"][0]["resources"]
+    assert resources["limits"] == {"cpu": 4, "nvidia.com/gpu": "2"}
+    assert resources["requests"] == {"nvidia.com/gpu": "2"}
+    assert spec["tolerations"] == [
+        {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+    ]
+    terms = spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    (expression,) = terms["nodeSelectorTerms"][0]["matchExpressions"]
+    assert expression == {"key": "nvidia.com/gpu.memory", "operator": "Gt", "values": ["40959"]}
+
+
+def test_a_cpu_engine_asks_for_no_gpu() -> None:
+    """Without spec.gpu the pod has neither GPU, toleration nor affinity."""
+    spec = pod_spec({})
+    assert spec["containers"][0]["resources"] == {}
+    assert spec["tolerations"] == []
+    assert "affinity" not in spec
+
+
+def test_an_engine_pod_is_confined() -> None:
+    """Non-root, read-only, no privileges, no API token."""
+    spec = pod_spec({})
+    container = spec["containers"][0]["securityContext"]
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert container["readOnlyRootFilesystem"] is True
+    assert container["capabilities"] == {"drop": ["ALL"]}
+    assert spec["automountServiceAccountToken"] is False
