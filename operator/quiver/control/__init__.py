@@ -1,0 +1,1 @@
+"""The loop around the reconcilers: cache, wake-ups, queue, workers, resync. No framework."""

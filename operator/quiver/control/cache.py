@@ -1,0 +1,166 @@
+"""What the operator knows of the cluster: the newest manifest of each object, and who is told of
+changes.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import NamedTuple
+
+from quiver.control.slim import slim
+from quiver.domain.objects import VECTOR_COLLECTION, Key, Kind, Manifest
+
+TOMBSTONES = 20_000
+
+
+class Change(NamedTuple):
+    """One step of one object. `old` is None for a new object, `new` for one that is gone.
+
+    `ours` tells that a write of this operator brought it about.
+    """
+
+    kind: Kind
+    key: Key
+    old: Manifest | None
+    new: Manifest | None
+    ours: bool
+
+
+Listener = Callable[[Change], None]
+
+
+class Cache:
+    """Manifests by kind and key; readers must not change what they are given.
+
+    Events, lists and answers to writes arrive in any order. Only what is newer gets in, and what is
+    known to be gone does not come back.
+    """
+
+    def __init__(self) -> None:
+        self._objects: dict[Kind, dict[str, dict[str, Manifest]]] = {}
+        self._by_engine: dict[Key, set[str]] = {}
+        self._gone: dict[str, None] = {}
+        self._held: dict[tuple[Kind, Key], list[Callable[[], None]]] = {}
+        self._listeners: list[Listener] = []
+
+    def subscribe(self, listener: Listener) -> None:
+        """Have `listener` called after each change, with the cache up to date already."""
+        self._listeners.append(listener)
+
+    def get(self, kind: Kind, key: Key) -> Manifest | None:
+        return self._objects.get(kind, {}).get(key.namespace, {}).get(key.name)
+
+    def list(self, kind: Kind, namespace: str) -> Iterable[Manifest]:
+        return tuple(self._objects.get(kind, {}).get(namespace, {}).values())
+
+    def all(self, kind: Kind) -> Iterator[Manifest]:
+        """Yield all objects of the kind. The cache must not change meanwhile: do not await."""
+        for objects in self._objects.get(kind, {}).values():
+            yield from objects.values()
+
+    def collections_of(self, engine: Key) -> Iterable[Manifest]:
+        """Return the VectorCollections that refer to the engine."""
+        objects = self._objects.get(VECTOR_COLLECTION, {}).get(engine.namespace, {})
+        return tuple(objects[name] for name in self._by_engine.get(engine, ()))
+
+    def put(self, kind: Kind, manifest: Manifest, *, ours: bool = False) -> None:
+        """Take the manifest in, unless the object is known to be newer or gone."""
+        key = Key.of(manifest)
+        held = self._held.get((kind, key))
+        if held is not None and not ours:
+            held.append(partial(self.put, kind, manifest))
+            return
+        if uid_of(manifest) in self._gone:
+            return
+        old = self.get(kind, key)
+        if old is not None and version_of(manifest) <= version_of(old):
+            return
+        if old is not None and uid_of(old) != uid_of(manifest):
+            self._bury(uid_of(old))
+        new = slim(kind, manifest)
+        self._store(kind, key, old, new)
+        self._tell(Change(kind, key, old, new, ours))
+
+    def remove(self, kind: Kind, key: Key, uid: str, *, ours: bool = False) -> None:
+        """Take the object of this uid out, for good; another one of its name stays."""
+        held = self._held.get((kind, key))
+        if held is not None and not ours:
+            held.append(partial(self.remove, kind, key, uid))
+            return
+        self._bury(uid)
+        old = self.get(kind, key)
+        if old is not None and uid_of(old) == uid:
+            self._store(kind, key, old, None)
+            self._tell(Change(kind, key, old, None, ours))
+
+    def replace(self, kind: Kind, manifests: Iterable[Manifest], version: str) -> None:
+        """Hold a whole list, as of `version`, against the cache: add what is new, evict ghosts."""
+        listed = set()
+        for manifest in manifests:
+            listed.add(uid_of(manifest))
+            self.put(kind, manifest)
+        for known in list(self.all(kind)):
+            if uid_of(known) not in listed and version_of(known) <= int(version):
+                self.remove(kind, Key.of(known), uid_of(known))
+
+    @contextmanager
+    def writing(self, kind: Kind, key: Key) -> Iterator[None]:
+        """Hold back what others say of the object until the write's answer is in.
+
+        The watch often reports a write before its answer arrives; without this it would look like
+        somebody else's change and cost a second reconcile.
+        """
+        outermost = (kind, key) not in self._held
+        self._held.setdefault((kind, key), [])
+        try:
+            yield
+        finally:
+            if outermost:
+                for apply in self._held.pop((kind, key)):
+                    apply()
+
+    def _store(self, kind: Kind, key: Key, old: Manifest | None, new: Manifest | None) -> None:
+        objects = self._objects.setdefault(kind, {}).setdefault(key.namespace, {})
+        if kind == VECTOR_COLLECTION:
+            self._index(key, old, new)
+        if new is None:
+            del objects[key.name]
+        else:
+            objects[key.name] = new
+
+    def _index(self, key: Key, old: Manifest | None, new: Manifest | None) -> None:
+        if old is not None and (engine := engine_of(old)) is not None:
+            names = self._by_engine[engine]
+            names.discard(key.name)
+            if not names:
+                del self._by_engine[engine]
+        if new is not None and (engine := engine_of(new)) is not None:
+            self._by_engine.setdefault(engine, set()).add(key.name)
+
+    def _bury(self, uid: str) -> None:
+        self._gone[uid] = None
+        if len(self._gone) > TOMBSTONES:
+            del self._gone[next(iter(self._gone))]
+
+    def _tell(self, change: Change) -> None:
+        for listener in self._listeners:
+            listener(change)
+
+
+def engine_of(collection: Manifest) -> Key | None:
+    """Return the VectorEngine that a VectorCollection refers to; None where its spec is broken."""
+    reference = collection.get("spec", {}).get("engineRef", {})
+    name = reference.get("name")
+    return None if name is None else Key(collection["metadata"]["namespace"], name)
+
+
+def uid_of(manifest: Manifest) -> str:
+    uid: str = manifest["metadata"]["uid"]
+    return uid
+
+
+def version_of(manifest: Manifest) -> int:
+    """Return the resourceVersion, which the API server promises to be comparable within one
+    cluster.
+    """
+    return int(manifest["metadata"]["resourceVersion"])

@@ -1,0 +1,121 @@
+"""Workers that take keys from a queue and have them reconciled."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from quiver.control.logs import log_context
+from quiver.control.metrics import Metrics
+from quiver.control.queue import ShutDown, WorkQueue
+from quiver.domain.objects import Key
+from quiver.ports.errors import Conflict, NotFound, PortError
+from quiver.reconcile.result import Reconciler, Result
+
+log = logging.getLogger(__name__)
+
+Describe = Callable[[Key], Mapping[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How much a controller does at once, and for how long (seconds).
+
+    `grace` is what reconciles under way get when the controller is told to end.
+    """
+
+    workers: int = 8
+    deadline: float = 120.0
+    grace: float = 3.0
+
+
+class Controller:
+    """Drives one reconciler. Whatever a reconcile raises, the object is tried again, for ever."""
+
+    def __init__(
+        self,
+        name: str,
+        reconciler: Reconciler,
+        queue: WorkQueue,
+        metrics: Metrics,
+        pace: Pace,
+        describe: Describe = lambda _key: {},
+    ) -> None:
+        """`describe` returns the fields that log lines about a key carry."""
+        self._reconciler = reconciler
+        self._queue = queue
+        self._pace = pace
+        self._describe = describe
+        self._name = name
+        self._metrics = metrics
+        self._active = metrics.active_workers.labels(name)
+        self._seconds = metrics.reconcile_seconds.labels(name)
+        metrics.max_workers.labels(name).set(pace.workers)
+
+    async def run(self) -> None:
+        """Work until cancelled; then let reconciles under way end, within the grace."""
+        names = [f"{self._name} worker {number}" for number in range(self._pace.workers)]
+        workers = [asyncio.create_task(self._work(), name=name) for name in names]
+        try:
+            done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
+            for worker in done:
+                worker.result()
+        finally:
+            self._queue.shut_down()
+            await self._end(workers)
+
+    async def _end(self, workers: list[asyncio.Task[None]]) -> None:
+        try:
+            await asyncio.wait(workers, timeout=self._pace.grace)
+        finally:
+            for worker in workers:
+                worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+
+    async def _work(self) -> None:
+        while True:
+            try:
+                key = await self._queue.get()
+            except ShutDown:
+                return
+            try:
+                with log_context(**self._describe(key)), self._active.track_inprogress():
+                    await self._reconcile(key)
+            finally:
+                self._queue.done(key)
+
+    async def _reconcile(self, key: Key) -> None:
+        started = time.perf_counter()
+        try:
+            async with asyncio.timeout(self._pace.deadline):
+                result = await self._reconciler.reconcile(key)
+        except Exception as error:  # noqa: BLE001 - one object's bug must not stop the others
+            self._report(key, error)
+            self._count("error")
+            self._metrics.reconcile_errors.labels(self._name).inc()
+            self._queue.retry(key)
+        else:
+            self._count(result.value)
+            self._settle(key, result)
+        finally:
+            self._seconds.observe(time.perf_counter() - started)
+
+    def _settle(self, key: Key, result: Result) -> None:
+        if result is Result.DONE:
+            self._queue.forget(key)
+        else:
+            self._queue.retry(key)
+
+    def _report(self, key: Key, error: Exception) -> None:
+        if isinstance(error, Conflict | NotFound):
+            log.debug("%s %s changed meanwhile; trying again", self._name, key)
+        elif isinstance(error, PortError):
+            log.warning("%s %s: %s; trying again", self._name, key, error)
+        elif isinstance(error, TimeoutError):
+            log.warning("%s %s took over %g s; trying again", self._name, key, self._pace.deadline)
+        else:
+            log.error("%s %s: this is a bug; trying again", self._name, key, exc_info=error)
+
+    def _count(self, result: str) -> None:
+        self._metrics.reconciles.labels(self._name, result).inc()

@@ -1,0 +1,77 @@
+"""The cache against the API server's own lists: at the start, and every now and then."""
+
+import asyncio
+import logging
+
+from quiver.control.api import Api
+from quiver.control.cache import Cache
+from quiver.control.readiness import Readiness
+from quiver.domain.objects import (
+    GROUP,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    POD,
+    SERVICE,
+    STATEFUL_SET,
+    VECTOR_COLLECTION,
+    VECTOR_ENGINE,
+    Kind,
+)
+from quiver.ports.errors import ApiError, NotFound
+
+log = logging.getLogger(__name__)
+
+MANAGED = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
+WATCHED: dict[Kind, str] = {
+    VECTOR_ENGINE: "",
+    VECTOR_COLLECTION: "",
+    STATEFUL_SET: MANAGED,
+    SERVICE: MANAGED,
+    POD: MANAGED,
+}
+"""What the operator keeps in its cache, by kind, with the label selector that narrows it down."""
+
+RETRY_S = 2.0
+
+
+class Lister:
+    """Fills the cache, and later finds what the watches missed."""
+
+    def __init__(self, api: Api, cache: Cache) -> None:
+        self._api = api
+        self._cache = cache
+
+    async def fill(self, readiness: Readiness) -> None:
+        """List everything, again and again until it has worked once; say what is missing."""
+        while True:
+            try:
+                await self._list_all()
+            except ApiError as error:
+                readiness.blocked(_explain(error))
+                await asyncio.sleep(RETRY_S)
+            else:
+                readiness.achieved()
+                return
+
+    async def refresh(self) -> None:
+        """List everything once more. A failure leaves the cache as it is."""
+        try:
+            await self._list_all()
+        except ApiError as error:
+            log.warning(
+                "could not list the cluster's objects, going on with what is known: %s", error
+            )
+
+    async def _list_all(self) -> None:
+        for kind, selector in WATCHED.items():
+            listing = await self._api.list(kind, selector)
+            self._cache.replace(kind, listing.items, listing.version)
+
+
+def _explain(error: ApiError) -> str:
+    if isinstance(error, NotFound):
+        return (
+            f"the cluster does not know the kinds of {GROUP}: install the CRDs with"
+            " `kubectl apply -f crds/` or the Helm chart; waiting for them"
+        )
+    return f"the cluster's objects cannot be listed: {error}; trying again"

@@ -1,0 +1,150 @@
+"""The work queue, with the promises of client-go's."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from quiver.control.backoff import Backoff
+from quiver.control.metrics import QueueMetrics
+from quiver.domain.objects import Key
+
+
+class ShutDown(Exception):
+    """The queue gives out nothing any more."""
+
+
+class WorkQueue:
+    """Keys that wait for a reconcile.
+
+    A key is in one worker's hands at a time. Adds of a waiting key fold into one; an add while the
+    key is being worked on means once more afterwards. Retries are counted in memory only, so a
+    restart starts afresh.
+    """
+
+    def __init__(
+        self,
+        metrics: QueueMetrics,
+        backoff: Backoff | None = None,
+        now: Callable[[], float] | None = None,
+    ) -> None:
+        """`now` returns seconds that never run backwards; the running loop's time unless given."""
+        self._metrics = metrics
+        self._backoff = backoff or Backoff()
+        self._now = now or (lambda: asyncio.get_running_loop().time())
+        self._waiting: deque[Key] = deque()
+        self._dirty: set[Key] = set()
+        self._processing: dict[Key, float] = {}
+        self._added_at: dict[Key, float] = {}
+        self._failures: dict[Key, int] = {}
+        self._timers: dict[Key, asyncio.TimerHandle] = {}
+        self._getters: deque[asyncio.Future[None]] = deque()
+        self._shut_down = False
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, key: Key) -> None:
+        """Have the key worked on, as soon as a worker is free."""
+        if self._shut_down or key in self._dirty:
+            return
+        self._dirty.add(key)
+        self._added_at[key] = self._now()
+        self._metrics.adds.inc()
+        if key not in self._processing:
+            self._enqueue(key)
+
+    def add_after(self, key: Key, seconds: float) -> None:
+        """Add the key later. Of several waits for one key the shortest counts."""
+        if self._shut_down:
+            return
+        pending = self._timers.get(key)
+        loop = asyncio.get_running_loop()
+        if pending is not None:
+            if pending.when() <= loop.time() + seconds:
+                return
+            pending.cancel()
+        self._timers[key] = loop.call_later(seconds, self._timer_fired, key)
+
+    def retry(self, key: Key) -> float:
+        """Add the key after a wait that grows with each retry since the last `forget`; return the
+        seconds.
+        """
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        self._metrics.retries.inc()
+        delay = self._backoff.delay(failures)
+        self.add_after(key, delay)
+        return delay
+
+    def forget(self, key: Key) -> None:
+        """The key is well: its next failure is its first."""
+        self._failures.pop(key, None)
+
+    async def get(self) -> Key:
+        """Take the key that has waited longest; it is the caller's until `done`.
+
+        Raises: ShutDown.
+        """
+        while not self._waiting:
+            if self._shut_down:
+                raise ShutDown
+            getter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._getters.append(getter)
+            try:
+                await getter
+            except asyncio.CancelledError:
+                self._pass_on(getter)
+                raise
+        if self._shut_down:
+            raise ShutDown
+        return self._take()
+
+    def done(self, key: Key) -> None:
+        """Give the key back; if it was added meanwhile it waits again."""
+        self._metrics.work_seconds.observe(self._now() - self._processing.pop(key))
+        if key in self._dirty and not self._shut_down:
+            self._enqueue(key)
+
+    def shut_down(self) -> None:
+        """Give out nothing any more; keys being worked on may still be given back."""
+        self._shut_down = True
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        while self._getters:
+            self._wake_getter()
+
+    def _enqueue(self, key: Key) -> None:
+        self._waiting.append(key)
+        self._metrics.depth.set(len(self._waiting))
+        self._wake_getter()
+
+    def _take(self) -> Key:
+        key = self._waiting.popleft()
+        self._metrics.depth.set(len(self._waiting))
+        now = self._now()
+        self._metrics.queue_seconds.observe(now - self._added_at.pop(key))
+        self._dirty.discard(key)
+        self._processing[key] = now
+        # What a timer would ask for is about to happen; if it fails, the retry sets a new one.
+        timer = self._timers.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+        return key
+
+    def _timer_fired(self, key: Key) -> None:
+        del self._timers[key]
+        self.add(key)
+
+    def _wake_getter(self) -> None:
+        while self._getters:
+            getter = self._getters.popleft()
+            if not getter.done():
+                getter.set_result(None)
+                return
+
+    def _pass_on(self, getter: "asyncio.Future[None]") -> None:
+        """A cancelled getter that was woken already must not swallow the wake-up."""
+        if getter in self._getters:
+            self._getters.remove(getter)
+        elif getter.done() and not getter.cancelled() and self._waiting:
+            self._wake_getter()

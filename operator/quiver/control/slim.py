@@ -1,0 +1,39 @@
+"""Keep of a manifest what the operator reads: ten thousand of them stay in memory."""
+
+from sys import intern
+from typing import Any
+
+from quiver.domain.objects import POD, Kind, Manifest
+
+APPLIED_ANNOTATION = "kubectl.kubernetes.io/last-applied-configuration"
+_POD_STATUS = ("phase", "podIP", "conditions", "containerStatuses", "initContainerStatuses")
+
+
+def slim(kind: Kind, manifest: Manifest) -> Manifest:
+    """Return a copy without what nobody here reads, its field names shared among all objects."""
+    # The items of a list of built-in objects do not say what they are.
+    kept = {**manifest, "apiVersion": intern(kind.api_version), "kind": kind.kind}
+    kept["metadata"] = _slim_metadata(manifest["metadata"])
+    if kind == POD:
+        kept["spec"] = {"nodeName": manifest.get("spec", {}).get("nodeName", "")}
+        status = manifest.get("status", {})
+        kept["status"] = {key: status[key] for key in _POD_STATUS if key in status}
+    copy: Manifest = _shared(kept)
+    return copy
+
+
+def _slim_metadata(metadata: Manifest) -> Manifest:
+    kept = {key: value for key, value in metadata.items() if key != "managedFields"}
+    if APPLIED_ANNOTATION in kept.get("annotations", {}):
+        annotations = dict(kept["annotations"])
+        del annotations[APPLIED_ANNOTATION]
+        kept["annotations"] = annotations
+    return kept
+
+
+def _shared(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {intern(key): _shared(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_shared(item) for item in value]
+    return value

@@ -1,0 +1,113 @@
+"""Which objects a change concerns: from cache changes to keys in the queues."""
+
+from collections.abc import Callable
+
+from quiver.control.cache import Cache, Change, engine_of
+from quiver.control.metrics import ready_status
+from quiver.domain.collections import default_collection_name
+from quiver.domain.objects import (
+    ENGINE_LABEL,
+    POD,
+    VECTOR_COLLECTION,
+    VECTOR_ENGINE,
+    Key,
+    Manifest,
+)
+
+Add = Callable[[Key], None]
+
+
+class Wakeups:
+    """Listens to a cache and adds keys to the queues of collections and engines.
+
+    What a reconciler has just written itself is no news to it, so that a collection costs one
+    reconcile and not one more for each of its writes.
+    """
+
+    def __init__(self, cache: Cache, add_collection: Add, add_engine: Add) -> None:
+        self._cache = cache
+        self._add_collection = add_collection
+        self._add_engine = add_engine
+
+    def __call__(self, change: Change) -> None:
+        if change.kind == VECTOR_COLLECTION:
+            self._collection_changed(change)
+        elif change.kind == VECTOR_ENGINE:
+            self._engine_changed(change)
+        elif not change.ours:
+            self._part_changed(change)
+
+    def _collection_changed(self, change: Change) -> None:
+        if not change.ours and _collection_news(change.old, change.new):
+            self._add_collection(change.key)
+        if change.old is not None and _uid(change.old) != _uid(change.new):
+            self._collection_vanished(change.key, change.old)
+
+    def _collection_vanished(self, key: Key, old: Manifest) -> None:
+        engine = engine_of(old)
+        if engine is None:
+            return
+        self._add_engine(engine)
+        wanted = _collection_name(old)
+        for other in self._cache.collections_of(engine):
+            if Key.of(other) != key and _collection_name(other) == wanted:
+                self._add_collection(Key.of(other))
+
+    def _engine_changed(self, change: Change) -> None:
+        if not change.ours:
+            self._add_engine(change.key)
+        if _engine_face(change.old) != _engine_face(change.new):
+            self._wake_collections_of(change.key)
+
+    def _part_changed(self, change: Change) -> None:
+        manifest = change.new or change.old or {}
+        name = manifest["metadata"].get("labels", {}).get(ENGINE_LABEL)
+        if name is None:
+            return
+        engine = Key(change.key.namespace, name)
+        self._add_engine(engine)
+        if change.kind == POD and _pod_face(change.old) != _pod_face(change.new):
+            self._wake_collections_of(engine)
+
+    def _wake_collections_of(self, engine: Key) -> None:
+        for collection in self._cache.collections_of(engine):
+            self._add_collection(Key.of(collection))
+
+
+def _collection_news(old: Manifest | None, new: Manifest | None) -> bool:
+    """Tell whether a reconciler could care: labels, owners and the like are not its business."""
+    return _collection_face(old) != _collection_face(new)
+
+
+def _collection_face(manifest: Manifest | None) -> object:
+    if manifest is None:
+        return None
+    metadata = manifest["metadata"]
+    fields = ("uid", "generation", "deletionTimestamp", "finalizers", "annotations")
+    return [metadata.get(field) for field in fields], manifest.get("status")
+
+
+def _engine_face(manifest: Manifest | None) -> object:
+    """Return what an engine's collections see of it."""
+    if manifest is None:
+        return None
+    metadata = manifest["metadata"]
+    return metadata["uid"], "deletionTimestamp" in metadata, ready_status(manifest)
+
+
+def _pod_face(manifest: Manifest | None) -> object:
+    """Return what an engine's collections see of a pod."""
+    if manifest is None:
+        return None
+    status, metadata = manifest.get("status", {}), manifest["metadata"]
+    ready = ready_status(manifest) == "True" and "deletionTimestamp" not in metadata
+    return metadata["uid"], status.get("podIP"), ready
+
+
+def _uid(manifest: Manifest | None) -> str | None:
+    return None if manifest is None else str(manifest["metadata"]["uid"])
+
+
+def _collection_name(manifest: Manifest) -> str:
+    name: str | None = manifest["spec"].get("collectionName")
+    return name or default_collection_name(manifest["metadata"]["name"])
