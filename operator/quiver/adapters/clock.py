@@ -1,0 +1,10 @@
+"""The clock on the wall."""
+
+from datetime import UTC, datetime
+
+
+class SystemClock:
+    """Implements `quiver.ports.clock.Clock`."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)

@@ -1,0 +1,17 @@
+"""Counts events as they are published."""
+
+from quiver.control.metrics import Metrics
+from quiver.domain.objects import Manifest
+from quiver.ports.kubernetes import Event, EventRecorder
+
+
+class CountedEvents:
+    """Implements `quiver.ports.kubernetes.EventRecorder` over another."""
+
+    def __init__(self, events: EventRecorder, metrics: Metrics) -> None:
+        self._events = events
+        self._metrics = metrics
+
+    async def record(self, regarding: Manifest, event: Event) -> None:
+        self._metrics.events.labels(event.type, event.reason).inc()
+        await self._events.record(regarding, event)

@@ -1,0 +1,1 @@
+"""The Kubernetes API: raw JSON in and out, over `kubernetes.aio`'s connections and logins."""

@@ -1,0 +1,146 @@
+"""A thin client of the Kubernetes API: raw JSON, deadlines, errors that say what can be done."""
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote, urlencode
+
+import aiohttp
+import msgspec
+from kubernetes.aio.client.rest import RESTClientObject
+
+from quiver.adapters.kubernetes.connection import USER_AGENT, Connection
+from quiver.adapters.kubernetes.errors import error_for
+from quiver.control.api import Listing
+from quiver.domain.objects import Key, Kind, Manifest
+from quiver.ports.errors import ApiRefused, ApiUnavailable
+
+FIELD_MANAGER = "quiver"
+DEADLINE_S = 10.0
+PAGE = 500
+_GONE = "the list took so long that the API server has forgotten its beginning"
+
+
+class KubernetesClient:
+    """Implements `quiver.control.api.Api`.
+
+    `kubernetes.aio` repeats no write by itself: its retries are off unless configured, and never
+    cover POST or PATCH; aiohttp repeats only idempotent requests on a connection that was closed
+    while idle.
+    """
+
+    def __init__(self, connection: Connection, deadline: float = DEADLINE_S) -> None:
+        """`deadline` is in seconds, for each request."""
+        self._connection = connection
+        self._deadline = deadline
+        self._rest = RESTClientObject(connection.configuration)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._rest.close()
+
+    @property
+    def server(self) -> str:
+        return self._connection.server
+
+    def watch_session(self, on_list: Callable[[], None]) -> aiohttp.ClientSession:
+        return self._connection.watch_session(on_list)
+
+    async def list(self, kind: Kind, selector: str = "") -> Listing:
+        items: list[Manifest] = []
+        query = {"limit": str(PAGE), **({"labelSelector": selector} if selector else {})}
+        while True:
+            page = await self._call("GET", f"{_path(kind)}?{urlencode(query)}")
+            items += page["items"]
+            following = page["metadata"].get("continue")
+            if not following:
+                return Listing(items, page["metadata"]["resourceVersion"])
+            query["continue"] = following
+
+    async def get(self, kind: Kind, key: Key) -> Manifest:
+        return await self._call("GET", _path(kind, key))
+
+    async def patch(
+        self, kind: Kind, key: Key, patch: Manifest, *, subresource: str = ""
+    ) -> Manifest:
+        path = _path(kind, key) + (f"/{subresource}" if subresource else "")
+        query = urlencode({"fieldManager": FIELD_MANAGER})
+        return await self._call("PATCH", f"{path}?{query}", patch, "application/merge-patch+json")
+
+    async def apply(self, kind: Kind, manifest: Manifest) -> Manifest:
+        path = _path(kind, Key.of(manifest))
+        query = urlencode({"fieldManager": FIELD_MANAGER, "force": "true"})
+        return await self._call(
+            "PATCH", f"{path}?{query}", manifest, "application/apply-patch+yaml"
+        )
+
+    async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
+        path = _path(kind, namespace=manifest["metadata"]["namespace"])
+        query = urlencode({"fieldManager": FIELD_MANAGER})
+        return await self._call("POST", f"{path}?{query}", manifest)
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        body: Manifest | None = None,
+        content_type: str = "application/json",
+    ) -> Manifest:
+        try:
+            async with asyncio.timeout(self._deadline):
+                status, reason, content = await self._send(method, path, body, content_type)
+        except TimeoutError as error:
+            raise ApiUnavailable(
+                f"the API server did not answer within {self._deadline:g} s"
+            ) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise ApiUnavailable(f"the API server cannot be reached: {error}") from error
+        if status == 410:
+            raise ApiUnavailable(_GONE)
+        if status >= 400:
+            raise error_for(status, reason, content)
+        try:
+            return msgspec.json.decode(content, type=Manifest)
+        except msgspec.DecodeError as error:
+            raise ApiRefused(f"{path} answered with something else than JSON") from error
+
+    async def _send(
+        self, method: str, path: str, body: Manifest | None, content_type: str
+    ) -> tuple[int, str, bytes]:
+        headers = {
+            "Accept": "application/json",
+            "Content-Type": content_type,
+            "User-Agent": USER_AGENT,
+            **await self._connection.authorization(),
+        }
+        answer = await self._rest.request(
+            method,
+            self._connection.server + path,
+            headers=headers,
+            body=body,
+            _request_timeout=aiohttp.ClientTimeout(total=self._deadline),
+        )
+        return answer.status, answer.reason, await answer.read()
+
+
+def _path(kind: Kind, key: Key | None = None, *, namespace: str = "") -> str:
+    root = f"/apis/{kind.group}" if kind.group else "/api"
+    namespace = key.namespace if key else namespace
+    parts = [root, kind.version]
+    if namespace:
+        parts += ["namespaces", quote(namespace, safe="")]
+    parts.append(kind.plural)
+    if key:
+        parts.append(quote(key.name, safe=""))
+    return "/".join(parts)

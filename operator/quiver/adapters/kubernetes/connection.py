@@ -1,0 +1,111 @@
+"""Where the API server is and how to log in, for our own calls and for kopf's watches."""
+
+import os
+import ssl
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from kubernetes.aio.client import Configuration
+from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+
+from quiver import __version__
+from quiver.adapters.kubernetes.tracing import count_requests, on_lists
+from quiver.control.metrics import Metrics
+
+USER_AGENT = f"quiver-operator/{__version__}"
+CONNECTIONS = 32
+"""Enough for eight workers and their events; more only make the API server busy."""
+WATCH_CONNECTIONS = 16
+WATCH_BUFFER = 2**21
+"""Bytes; a watch event can be longer than aiohttp's default buffer."""
+
+
+class NoCluster(Exception):
+    """Nothing says where the cluster is, or what says so cannot be read."""
+
+
+async def load_configuration(environment: Mapping[str, str] = os.environ) -> Configuration:
+    """Read the kubeconfig that KUBECONFIG names, else the service account of the pod we run in.
+
+    ~/.kube/config is not looked at: an operator must not run against a cluster by accident.
+    Raises: NoCluster.
+    """
+    configuration = Configuration()
+    configuration.connection_pool_maxsize = CONNECTIONS
+    kubeconfig = environment.get("KUBECONFIG")
+    try:
+        if kubeconfig:
+            await load_kube_config(config_file=kubeconfig, client_configuration=configuration)
+        elif "KUBERNETES_SERVICE_HOST" in environment:
+            load_incluster_config(client_configuration=configuration)
+        else:
+            raise NoCluster("set KUBECONFIG to the path of a kubeconfig file, or run inside a pod")
+    except (ConfigException, OSError) as error:
+        raise NoCluster(f"{kubeconfig or 'service account'}: {error}") from error
+    return configuration
+
+
+class Connection:
+    """One cluster, as one configuration describes it."""
+
+    def __init__(self, configuration: Configuration, metrics: Metrics) -> None:
+        self.configuration = configuration
+        configuration.trace_configs = [count_requests(metrics.api_requests)]
+        self._metrics = metrics
+
+    @property
+    def server(self) -> str:
+        host: str = self.configuration.host
+        return host
+
+    async def authorization(self) -> dict[str, str]:
+        """Return the header that logs in, if a header does.
+
+        Asked for each request: tokens in files rotate, and logins by command expire.
+        Raises: aiohttp.ClientConnectionError, as for any other way in which the server is out of
+        reach.
+        """
+        try:
+            settings = await self.configuration.auth_settings()
+        except (ConfigException, OSError) as error:
+            raise aiohttp.ClientConnectionError(f"cannot log in: {error}") from error
+        value = settings.get("BearerToken", {}).get("value")
+        return {"Authorization": value} if value else {}
+
+    def watch_session(self, on_list: Callable[[], None]) -> aiohttp.ClientSession:
+        """Open a session for kopf; `on_list` is called when it lists objects, as it does when a
+        watch begins anew.
+        """
+
+        async def log_in(
+            request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+        ) -> aiohttp.ClientResponse:
+            request.headers.update(await self.authorization())
+            return await handler(request)
+
+        connector = aiohttp.TCPConnector(limit=WATCH_CONNECTIONS, ssl=self._tls())
+        return aiohttp.ClientSession(
+            connector=connector,
+            headers={"User-Agent": USER_AGENT},
+            middlewares=[log_in],
+            proxy=self.configuration.proxy,
+            read_bufsize=WATCH_BUFFER,
+            trace_configs=[count_requests(self._metrics.api_requests), on_lists(on_list)],
+            trust_env=True,
+        )
+
+    def _tls(self) -> ssl.SSLContext:
+        configuration: Any = self.configuration
+        context = ssl.create_default_context(
+            cafile=configuration.ssl_ca_cert, cadata=configuration.ca_cert_data
+        )
+        if configuration.cert_file:
+            context.load_cert_chain(Path(configuration.cert_file), configuration.key_file)
+        if configuration.disable_strict_ssl_verification:
+            context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        if not configuration.verify_ssl:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context

@@ -1,0 +1,27 @@
+"""From HTTP to the ports' errors."""
+
+import json
+
+from quiver.ports.errors import ApiError, ApiRefused, ApiUnavailable, Conflict, NotFound
+
+_BY_STATUS: dict[int, type[ApiError]] = {404: NotFound, 409: Conflict, 429: ApiUnavailable}
+
+
+def error_for(status: int, reason: str, body: bytes) -> ApiError:
+    """Return the error for an answer of `status` 400 or more, in the API server's own words."""
+    message = _message(body) or f"HTTP {status} {reason}".rstrip()
+    if status in _BY_STATUS:
+        return _BY_STATUS[status](message)
+    # 401 is a token that has just run out, or a server that does not know its keys yet: both pass.
+    if status >= 500 or status == 401:
+        return ApiUnavailable(message)
+    return ApiRefused(message)
+
+
+def _message(body: bytes) -> str | None:
+    try:
+        status = json.loads(body)
+    except ValueError:
+        return None
+    message = status.get("message") if isinstance(status, dict) else None
+    return message if isinstance(message, str) else None

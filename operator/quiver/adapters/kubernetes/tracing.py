@@ -1,0 +1,52 @@
+"""Hooks into aiohttp sessions: a metric for each request, a word when kopf lists."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import aiohttp
+from prometheus_client import Counter
+
+
+def count_requests(requests: Counter) -> aiohttp.TraceConfig:
+    """Count every request by code, host and method, as client-go does."""
+
+    async def answered(
+        _session: aiohttp.ClientSession,
+        _context: SimpleNamespace,
+        request: aiohttp.TraceRequestEndParams,
+    ) -> None:
+        host = request.url.authority
+        requests.labels(str(request.response.status), host, request.method).inc()
+
+    async def failed(
+        _session: aiohttp.ClientSession,
+        _context: SimpleNamespace,
+        request: aiohttp.TraceRequestExceptionParams,
+    ) -> None:
+        requests.labels("<error>", request.url.authority, request.method).inc()
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_end.append(answered)
+    trace.on_request_exception.append(failed)
+    return trace
+
+
+def on_lists(listed: Callable[[], None]) -> aiohttp.TraceConfig:
+    """Call `listed` after each successful list of objects of some kind.
+
+    kopf tells its handlers about the objects in a list, but not about those that are in it no
+    longer.
+    """
+
+    async def answered(
+        _session: aiohttp.ClientSession,
+        _context: SimpleNamespace,
+        request: aiohttp.TraceRequestEndParams,
+    ) -> None:
+        is_list = "limit" in request.url.query and "watch" not in request.url.query
+        if is_list and request.response.status == 200:
+            listed()
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_end.append(answered)
+    return trace

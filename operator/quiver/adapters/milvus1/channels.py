@@ -1,0 +1,97 @@
+"""Connections to engines: one per address, shared, closed when nobody has used them for a while."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import grpc.aio
+from quiver_proto.milvus_pb2_grpc import MilvusServiceStub
+
+if TYPE_CHECKING:
+    from quiver_proto.milvus_pb2_grpc import MilvusServiceAsyncStub
+
+IDLE_S = 300.0
+SWEEP_S = 60.0
+RECEIVE_LIMIT = 16 * 2**20
+"""Bytes; 4,096 names of 255 bytes are 1 MiB, and some servers hold more collections than they
+should.
+"""
+
+OPTIONS = (
+    ("grpc.max_receive_message_length", RECEIVE_LIMIT),
+    # Pods are dialled by IP; a proxy from the environment cannot reach them.
+    ("grpc.enable_http_proxy", 0),
+    # An engine that is back must be noticed within seconds, not within gRPC's two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+    # Also how long one attempt to connect may take; without it an address that swallows packets
+    # costs 20 s.
+    ("grpc.min_reconnect_backoff_ms", 2000),
+    # A channel made anew must not inherit the back-off of the one before it.
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+
+@dataclass
+class _Entry:
+    channel: grpc.aio.Channel
+    stub: MilvusServiceAsyncStub
+    used_at: float
+
+
+class Channels:
+    """Hands out stubs by address. Nothing is sent before the first call."""
+
+    def __init__(self, idle: float = IDLE_S) -> None:
+        """`idle` is in seconds."""
+        self._idle = idle
+        self._entries: dict[str, _Entry] = {}
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def stub(self, address: str) -> MilvusServiceAsyncStub:
+        loop = asyncio.get_running_loop()
+        entry = self._entries.get(address)
+        if entry is None:
+            channel = grpc.aio.insecure_channel(address, options=OPTIONS)
+            entry = self._entries[address] = _Entry(channel, MilvusServiceStub(channel), 0.0)
+        entry.used_at = loop.time()
+        if self._sweeper is None:
+            self._sweeper = loop.call_later(min(SWEEP_S, self._idle), self._sweep)
+        return entry.stub
+
+    def drop(self, address: str) -> None:
+        """Connect anew at the next call. Calls under way may still end on the old connection."""
+        entry = self._entries.pop(address, None)
+        if entry is not None:
+            self._close(entry)
+
+    async def close(self) -> None:
+        """Close all connections at once; calls under way fail."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        entries, self._entries = list(self._entries.values()), {}
+        await asyncio.gather(*(entry.channel.close() for entry in entries))
+        for task in self._closing:
+            task.cancel()
+        await asyncio.gather(*self._closing, return_exceptions=True)
+
+    def _sweep(self) -> None:
+        self._sweeper = None
+        loop = asyncio.get_running_loop()
+        for address, entry in list(self._entries.items()):
+            if loop.time() - entry.used_at >= self._idle:
+                self.drop(address)
+        if self._entries:
+            self._sweeper = loop.call_later(min(SWEEP_S, self._idle), self._sweep)
+
+    def _close(self, entry: _Entry) -> None:
+        # The longest call lasts 30 s; after that nobody is cut off.
+        task = asyncio.create_task(entry.channel.close(grace=31), name="close idle engine channel")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)

@@ -1,0 +1,170 @@
+"""The engine port over the Milvus 1.x protocol."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import grpc.aio
+from quiver_proto import milvus_pb2 as pb
+
+from quiver.adapters.milvus1.channels import Channels
+from quiver.adapters.milvus1.errors import error_for
+from quiver.domain.collections import CollectionSchema, ObservedCollection
+from quiver.ports.engines import EngineClient
+from quiver.ports.errors import EngineRefused, EngineUnreachable
+
+DEADLINE_S = 5.0
+LONG_DEADLINE_S = 30.0
+"""For calls that change something: the engine writes to disk, and an old one may be building an
+index.
+"""
+DEFAULT_PARTITION = "_default"
+METRICS = {
+    1: "L2",
+    2: "IP",
+    3: "HAMMING",
+    4: "JACCARD",
+    5: "TANIMOTO",
+    6: "SUBSTRUCTURE",
+    7: "SUPERSTRUCTURE",
+}
+_METRIC_NUMBERS = {name: number for number, name in METRICS.items()}
+
+
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
+
+if TYPE_CHECKING:
+    from quiver_proto.milvus_pb2_grpc import MilvusServiceAsyncStub
+
+    Pick = Callable[[MilvusServiceAsyncStub], grpc.aio.UnaryUnaryMultiCallable[Request, Answer]]
+
+
+class Milvus1Engines:
+    """Implements `quiver.ports.engines.Engines`."""
+
+    def __init__(self) -> None:
+        self._channels = Channels()
+
+    def at(self, address: str) -> EngineClient:
+        return Milvus1Client(self._channels, address)
+
+    async def close(self) -> None:
+        await self._channels.close()
+
+
+class Milvus1Client:
+    """Implements `quiver.ports.engines.EngineClient` for one member."""
+
+    def __init__(
+        self,
+        channels: Channels,
+        address: str,
+        deadline: float = DEADLINE_S,
+        long_deadline: float = LONG_DEADLINE_S,
+    ) -> None:
+        """Deadlines are in seconds; the long one is for calls that change something."""
+        self._channels = channels
+        self._address = address
+        self._deadline = deadline
+        self._long_deadline = long_deadline
+
+    async def version(self) -> str:
+        answer = await self._ask(lambda stub: stub.Cmd, pb.Command(cmd="version"))
+        _require_success(answer.status)
+        return answer.string_reply
+
+    async def list_collections(self) -> frozenset[str]:
+        answer = await self._ask(lambda stub: stub.ShowCollections, pb.Command())
+        _require_success(answer.status)
+        return frozenset(answer.collection_names)
+
+    async def describe(self, name: str) -> ObservedCollection | None:
+        request = pb.CollectionName(collection_name=name)
+        found = await self._ask(lambda stub: stub.DescribeCollection, request)
+        if found.status.error_code == pb.COLLECTION_NOT_EXISTS:
+            return None
+        _require_success(found.status)
+        partitions = await self._partitions(name)
+        if partitions is None:
+            return None
+        schema = CollectionSchema(
+            name=found.collection_name,
+            dimension=found.dimension,
+            index_file_size=found.index_file_size,
+            metric_type=METRICS.get(found.metric_type, f"number {found.metric_type}"),
+        )
+        return ObservedCollection(schema=schema, partitions=partitions)
+
+    async def create(self, schema: CollectionSchema) -> None:
+        request = pb.CollectionSchema(
+            collection_name=schema.name,
+            dimension=schema.dimension,
+            index_file_size=schema.index_file_size,
+            metric_type=_METRIC_NUMBERS[schema.metric_type],
+        )
+        _require_success(await self._change(lambda stub: stub.CreateCollection, request))
+
+    async def drop(self, name: str) -> None:
+        request = pb.CollectionName(collection_name=name)
+        status = await self._change(lambda stub: stub.DropCollection, request)
+        if status.error_code != pb.COLLECTION_NOT_EXISTS:
+            _require_success(status)
+
+    async def create_partition(self, name: str, tag: str) -> None:
+        request = pb.PartitionParam(collection_name=name, tag=tag)
+        _require_success(await self._change(lambda stub: stub.CreatePartition, request))
+
+    async def drop_partition(self, name: str, tag: str) -> None:
+        request = pb.PartitionParam(collection_name=name, tag=tag)
+        status = await self._change(lambda stub: stub.DropPartition, request)
+        if status.error_code == pb.SUCCESS:
+            return
+        # A missing tag is UNEXPECTED_ERROR, as is much else: only looking tells them apart.
+        partitions = await self._partitions(name)
+        if partitions is not None and tag in partitions:
+            _require_success(status)
+
+    async def _partitions(self, name: str) -> frozenset[str] | None:
+        request = pb.CollectionName(collection_name=name)
+        answer = await self._ask(lambda stub: stub.ShowPartitions, request)
+        if answer.status.error_code == pb.COLLECTION_NOT_EXISTS:
+            return None
+        _require_success(answer.status)
+        return frozenset(answer.partition_tag_array) - {DEFAULT_PARTITION}
+
+    async def _ask(self, pick: Pick[Request, Answer], request: Request) -> Answer:
+        return await self._call(pick, request, self._deadline)
+
+    async def _change(self, pick: Pick[Request, Answer], request: Request) -> Answer:
+        return await self._call(pick, request, self._long_deadline)
+
+    async def _call(self, pick: Pick[Request, Answer], request: Request, deadline: float) -> Answer:
+        method = pick(self._channels.stub(self._address))
+        try:
+            return await method(request, timeout=deadline, wait_for_ready=False)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                # The other end may be gone without a word; only a new connection finds out.
+                self._channels.drop(self._address)
+            raise error_for(error, self._address, deadline) from error
+        except asyncio.CancelledError as error:
+            # gRPC cancels the calls of a channel that is closed; that is not this task's end.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise EngineUnreachable(f"the connection to {self._address} was closed") from error
+
+
+def _require_success(status: pb.Status) -> None:
+    if status.error_code != pb.SUCCESS:
+        raise EngineRefused(_code_name(status.error_code), status.reason or "no reason given")
+
+
+def _code_name(code: int) -> str:
+    try:
+        return pb.ErrorCode.Name(code)  # type: ignore[arg-type]
+    except ValueError:
+        return f"CODE_{code}"
