@@ -1,0 +1,189 @@
+"""Puts the operator together and runs it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import aiohttp
+
+from quiver import __version__
+from quiver.adapters import http
+from quiver.adapters.clock import SystemClock
+from quiver.adapters.counted_events import CountedEvents
+from quiver.adapters.kubernetes.client import KubernetesClient
+from quiver.adapters.kubernetes.connection import Connection, load_configuration
+from quiver.adapters.kubernetes.events import ApiEventRecorder
+from quiver.adapters.measured import MeasuredEngines
+from quiver.adapters.milvus1.driver import Milvus1Engines
+from quiver.control.api import Api
+from quiver.control.cache import Cache, engine_of
+from quiver.control.controller import Controller, Pace
+from quiver.control.listing import Lister
+from quiver.control.metrics import CollectionsCollector, Metrics
+from quiver.control.objects import CachedObjects
+from quiver.control.queue import WorkQueue
+from quiver.control.readiness import Readiness
+from quiver.control.resync import Queues, Resync
+from quiver.control.wakeups import Wakeups
+from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
+from quiver.handlers import watch
+from quiver.ports.clock import Clock
+from quiver.ports.engines import Engines
+from quiver.reconcile.collections.reconciler import CollectionReconciler
+from quiver.reconcile.engines.reconciler import EngineReconciler
+
+log = logging.getLogger(__name__)
+
+WATCH_AGAIN_S = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a person can set.
+
+    `resync_period` is in seconds. `http` is where probes and metrics are served; None serves none.
+    """
+
+    engine_image: str = f"localhost/quiver-engine:{__version__}"
+    resync_period: float = 60.0
+    workers: int = 8
+    http: tuple[str, int] | None = None
+
+
+class ClusterApi(Api, Protocol):
+    """The API client as the whole operator needs it: calls, and sessions for kopf's watches."""
+
+    @property
+    def server(self) -> str: ...
+
+    def watch_session(self, on_list: Callable[[], None]) -> aiohttp.ClientSession: ...
+
+
+class Operator:
+    """One operator. Several can run in one loop, each with its own cache, queues and metrics."""
+
+    def __init__(
+        self,
+        api: ClusterApi,
+        engines: Engines,
+        clock: Clock,
+        settings: Settings,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self.metrics = metrics or Metrics()
+        self.readiness = Readiness()
+        self.cache = Cache()
+        self._api = api
+        self._settings = settings
+        self._lister = Lister(api, self.cache)
+        self._collections = WorkQueue(self.metrics.queue("vectorcollection"))
+        self._engines = WorkQueue(self.metrics.queue("vectorengine"))
+        self.cache.subscribe(Wakeups(self.cache, self._collections.add, self._engines.add))
+        self.metrics.registry.register(CollectionsCollector(_All(self.cache, VECTOR_COLLECTION)))
+        measured = MeasuredEngines(engines, self.metrics)
+        self._resync = Resync(
+            self._lister,
+            self.cache,
+            measured,
+            Queues(self._collections.add, self._engines.add),
+            settings.resync_period,
+        )
+        self._controllers = self._make_controllers(measured, clock)
+
+    async def run(self) -> None:
+        """Work until cancelled; then end within seconds.
+
+        Raises: OSError if the address for probes and metrics cannot be had.
+        """
+        async with AsyncExitStack() as stack:
+            if self._settings.http is not None:
+                app = http.application(self.readiness, self.metrics.registry)
+                address = await stack.enter_async_context(http.serving(app, *self._settings.http))
+                log.info("probes and metrics at http://%s", address)
+            # Nobody may judge by a half-full cache: the workers start when it is full.
+            await self._lister.fill(self.readiness)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._watch(), name="watch")
+                group.create_task(self._resync.run(), name="resync")
+                for controller in self._controllers:
+                    group.create_task(controller.run())
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                await watch(self.cache, self._watch_session)
+            except Exception as error:  # noqa: BLE001 - kopf's own end must not be the operator's
+                log.warning("the watch ended, beginning anew: %s", error)
+            await asyncio.sleep(WATCH_AGAIN_S)
+            # kopf does not watch kinds that it does not find when it starts.
+            await self._lister.fill(self.readiness)
+
+    def _watch_session(self) -> tuple[str, aiohttp.ClientSession]:
+        return self._api.server, self._api.watch_session(self._resync.nudge)
+
+    def _make_controllers(self, engines: Engines, clock: Clock) -> tuple[Controller, Controller]:
+        objects = CachedObjects(self.cache, self._api)
+        events = CountedEvents(ApiEventRecorder(self._api, clock), self.metrics)
+        pace = Pace(workers=self._settings.workers)
+        collections = CollectionReconciler(objects, engines, events, clock)
+        image = self._settings.engine_image
+        return (
+            Controller(
+                "vectorcollection",
+                collections,
+                self._collections,
+                self.metrics,
+                pace,
+                lambda key: _fields(self.cache, VECTOR_COLLECTION, key),
+            ),
+            Controller(
+                "vectorengine",
+                EngineReconciler(objects, engines, clock, image),
+                self._engines,
+                self.metrics,
+                pace,
+                lambda key: _fields(self.cache, VECTOR_ENGINE, key),
+            ),
+        )
+
+
+@asynccontextmanager
+async def real_operator(settings: Settings) -> AsyncIterator[Operator]:
+    """Build an operator for the cluster that the environment names.
+
+    Raises: NoCluster.
+    """
+    metrics = Metrics()
+    connection = Connection(await load_configuration(), metrics)
+    engines = Milvus1Engines()
+    try:
+        async with KubernetesClient(connection) as client:
+            yield Operator(client, engines, SystemClock(), settings, metrics)
+    finally:
+        await engines.close()
+
+
+class _All:
+    """Iterates over all objects of a kind, as they are at that moment."""
+
+    def __init__(self, cache: Cache, kind: Kind) -> None:
+        self._cache = cache
+        self._kind = kind
+
+    def __iter__(self) -> Iterator[Manifest]:
+        return self._cache.all(self._kind)
+
+
+def _fields(cache: Cache, kind: Kind, key: Key) -> Mapping[str, str]:
+    """Return what log lines about an object say of it."""
+    fields = {"kind": kind.kind, "namespace": key.namespace, "name": key.name}
+    manifest = cache.get(kind, key)
+    if manifest is not None:
+        fields["uid"] = manifest["metadata"]["uid"]
+        engine = engine_of(manifest) if kind == VECTOR_COLLECTION else None
+        if engine is not None:
+            fields["engine"] = engine.name
+    return fields

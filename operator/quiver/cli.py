@@ -1,0 +1,61 @@
+"""The command `quiver`: a group whose commands are loaded when they are run.
+
+An engine must not carry the operator's libraries in its memory, nor the operator the engine's.
+"""
+
+import importlib
+
+import click
+
+from quiver import __version__
+
+COMMANDS = {"engine": "quiver_engine.cli", "operator": "quiver.command"}
+"""Each module holds its command under the command's name."""
+EXTRA = {"numpy", "faiss", "quiver_engine"}
+"""What `pip install quiver` leaves out, since only the engine needs it."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands live in modules that are imported when needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        try:
+            module = importlib.import_module(COMMANDS[cmd_name])
+        except ModuleNotFoundError as error:
+            if error.name not in EXTRA:
+                raise
+            return _missing(cmd_name, error.name)
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+
+def _missing(command: str, package: str) -> click.Command:
+    def refuse() -> None:
+        raise click.ClickException(
+            f"`quiver {command}` needs packages that are not installed ({package}):"
+            " pip install 'quiver[engine]'"
+        )
+
+    return click.Command(
+        command,
+        callback=refuse,
+        short_help="Not installed: pip install 'quiver[engine]'.",
+        context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+        add_help_option=False,
+    )
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="quiver")
+def main() -> None:
+    """Vector collections on Kubernetes.
+
+    You describe a collection of vectors in YAML, as a VectorCollection; Quiver has it exist on an
+    engine, a server that stores and searches vectors, and keeps it so. Engines are pods that Quiver
+    starts on the GPUs or CPUs of the cluster, or servers that you run yourself.
+    """

@@ -1,0 +1,139 @@
+"""The command `quiver operator`."""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+import click
+
+from quiver import __version__
+from quiver.adapters.kubernetes.connection import NoCluster
+from quiver.app import Settings, real_operator
+from quiver.control.logs import JsonFormatter, TextFormatter
+
+log = logging.getLogger(__name__)
+
+LEVELS = ("debug", "info", "warning", "error")
+
+
+class Address(click.ParamType[tuple[str, int]]):
+    """HOST:PORT."""
+
+    name = "HOST:PORT"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        host, _, port = str(value).rpartition(":")
+        if not host or not port.isdigit() or int(port) > 65535:
+            self.fail(f"{value!r} is not an address such as 127.0.0.1:8080", param, ctx)
+        return host.strip("[]"), int(port)
+
+
+@click.command(
+    short_help="Make the cluster's collections and engines be as their YAML says.",
+    context_settings={"auto_envvar_prefix": "QUIVER", "show_default": True},
+)
+@click.option(
+    "--http",
+    type=Address(),
+    default="127.0.0.1:8080",
+    help="Where to serve /healthz, /readyz and /metrics.",
+)
+@click.option(
+    "--engine-image",
+    default=Settings.engine_image,
+    help="Container image of engines whose VectorEngine names none.",
+)
+@click.option(
+    "--resync-period",
+    type=click.FloatRange(min=1),
+    default=Settings.resync_period,
+    help="Seconds between checks of everything, which find what no event told.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1, max=64),
+    default=Settings.workers,
+    help="How many objects of a kind are worked on at once.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="Lines for people, or JSON for log collectors.",
+)
+@click.option(
+    "--log-level", type=click.Choice(LEVELS), default="info", help="The least that is logged."
+)
+def operator(
+    http: tuple[str, int],
+    engine_image: str,
+    resync_period: float,
+    workers: int,
+    log_format: str,
+    log_level: str,
+) -> None:
+    """Watch the cluster and do what its VectorCollections and VectorEngines say.
+
+    Runs until it is told to stop (SIGTERM or Ctrl-C). Inside a pod it uses the pod's service
+    account; elsewhere the kubeconfig file that the environment variable KUBECONFIG names. Run one
+    at a time per cluster.
+
+    Every option can be given by environment too: --log-level is QUIVER_LOG_LEVEL.
+    """
+    _set_up_logging(log_format, log_level)
+    settings = Settings(
+        engine_image=engine_image, resync_period=resync_period, workers=workers, http=http
+    )
+    try:
+        asyncio.run(_run(settings))
+    except NoCluster as error:
+        raise click.ClickException(f"no Kubernetes cluster: {error}") from error
+    except OSError as error:
+        address = f"{http[0]}:{http[1]}"
+        raise click.ClickException(f"cannot serve probes at {address}: {error}") from error
+
+
+async def _run(settings: Settings) -> None:
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("not in a task")
+    stopped = _on_signals(task.cancel)
+    try:
+        async with real_operator(settings) as built:
+            log.info("quiver %s starts", __version__)
+            await built.run()
+    except asyncio.CancelledError:
+        if not stopped():
+            raise
+        log.info("stopped")
+
+
+def _on_signals(stop: Callable[[], object]) -> Callable[[], bool]:
+    """Call `stop` in this loop at SIGTERM or SIGINT; the result tells whether that has happened."""
+    loop = asyncio.get_running_loop()
+    told: list[int] = []
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if not told:
+            loop.call_soon_threadsafe(stop)
+        told.append(number)
+
+    # Not loop.add_signal_handler: kopf sets its own there when it starts, and would replace ours.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handle)
+    return lambda: bool(told)
+
+
+def _set_up_logging(log_format: str, log_level: str) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    level = getattr(logging, log_level.upper())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    # kopf tells each of its own steps at info; only what goes wrong is of interest here.
+    if level >= logging.INFO:
+        logging.getLogger("kopf").setLevel(logging.WARNING)

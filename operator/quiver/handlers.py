@@ -1,0 +1,138 @@
+"""kopf watches the cluster; its handlers put what they see into the cache, and nothing else.
+
+A pure `on.event` handler leaves objects alone: kopf writes to an object only for handlers of
+changes, for daemons and timers, or to take off its own finalizer, whose name is therefore one that
+nobody uses.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import chain, repeat
+from typing import Any
+
+import aiohttp
+import kopf
+
+from quiver.control.cache import Cache, uid_of
+from quiver.control.listing import WATCHED
+from quiver.domain.objects import GROUP, Key, Kind
+
+log = logging.getLogger(__name__)
+
+UNUSED_FINALIZER = f"{GROUP}/kopf-puts-no-finalizer"
+CHUNK = 500
+REQUEST_TIMEOUT_S = 60.0
+CONNECT_TIMEOUT_S = 10.0
+IDLE_WORKER_S = 0.1
+"""kopf keeps a task per object for as long after its last event; with thousands of objects it adds
+up.
+"""
+
+Session = Callable[[], tuple[str, aiohttp.ClientSession]]
+"""Opens a session that is logged in to the API server; returned with the server's URL."""
+
+
+async def watch(cache: Cache, session: Session) -> None:
+    """Keep the cache up to date until cancelled.
+
+    Raises: whatever kopf cannot go on after, such as a kind that the cluster does not know any
+    more.
+    """
+    with _signal_handlers_kept():
+        tasks = await kopf.spawn_tasks(
+            registry=_registry(cache, session),
+            settings=_settings(),
+            clusterwide=True,
+            standalone=True,
+        )
+    # Not kopf.run_tasks: when it ends it cancels every task of the loop that is younger than it.
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        await _cancel(tasks)
+
+
+def _registry(cache: Cache, session: Session) -> kopf.OperatorRegistry:
+    registry = kopf.OperatorRegistry()
+    for kind in WATCHED:
+        _register(registry, kind, cache)
+
+    @kopf.on.login(registry=registry, id="login")
+    async def login(**_: Any) -> kopf.AiohttpSession:
+        server, logged_in = session()
+        return kopf.AiohttpSession(server=server, aiohttp_session=logged_in)
+
+    return registry
+
+
+def _register(registry: kopf.OperatorRegistry, kind: Kind, cache: Cache) -> None:
+    @kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id=kind.plural)
+    async def seen(event: kopf.RawEvent, **_: Any) -> None:
+        manifest: Any = event["object"]
+        if event["type"] == "DELETED":
+            cache.remove(kind, Key.of(manifest), uid_of(manifest))
+        else:
+            cache.put(kind, manifest)
+
+
+def _settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.scanning.disabled = True
+    settings.persistence.finalizer = UNUSED_FINALIZER
+    settings.persistence.diffbase_storage = _NoDiffs()
+    settings.process.ultimate_exiting_timeout = None
+    settings.queueing.idle_timeout = IDLE_WORKER_S
+    settings.networking.request_timeout = REQUEST_TIMEOUT_S
+    settings.networking.connect_timeout = CONNECT_TIMEOUT_S
+    settings.networking.error_backoffs = _ForEver()
+    settings.watching.chunk_size = CHUNK
+    for kind, selector in WATCHED.items():
+        if selector:
+            name = (kind.group, kind.version, kind.plural)
+            settings.watching.label_selectors[name] = selector
+    return settings
+
+
+class _NoDiffs(kopf.DiffBaseStorage):
+    """Spares kopf from copying each object at each event: there are no handlers of changes."""
+
+    def build(self, **_: Any) -> Any:
+        return {}
+
+    def fetch(self, **_: Any) -> Any:
+        return None
+
+    def store(self, **_: Any) -> None:
+        pass
+
+
+class _ForEver(Iterable[float]):
+    """Waits between attempts (seconds) that never run out: when they do, kopf ends."""
+
+    def __iter__(self) -> Iterator[float]:
+        return chain((0.5, 1, 2, 4, 8), repeat(15))
+
+
+@contextmanager
+def _signal_handlers_kept() -> Iterator[None]:
+    """Undo that kopf makes itself the one who is told of SIGINT and SIGTERM."""
+    loop = asyncio.get_running_loop()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if loop.remove_signal_handler(number):
+                signal.signal(number, handler)
+
+
+async def _cancel(tasks: Collection["asyncio.Task[Any]"]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
