@@ -12,11 +12,12 @@ from localcluster.binaries import Say, quiet
 from localcluster.components import SERVICE_ADDRESS, Addresses
 from localcluster.controlplane import ControlPlane
 from localcluster.errors import CommandError, LocalClusterError
+from localcluster.images import build_image
 from localcluster.locks import file_lock
 from localcluster.node import CONTAINERD_SOCKET, Node, NodeOptions
 from localcluster.paths import cache_dir
 from localcluster.pause import pause_archive
-from localcluster.processes import NetworkSpec, SupervisorSpec
+from localcluster.processes import NetworkSpec, ProcessSpec, SupervisorSpec
 from localcluster.runc import ensure_runc
 from localcluster.session import Session, module_command, module_environment
 
@@ -113,6 +114,14 @@ class Cluster(ControlPlane):
         for name in nodes:
             self._ctr(self._nodes[name], archive)
 
+    def load_images(self, names: Sequence[str]) -> None:
+        """Build the images of `names` (`operator`, `engine`) if they changed; import them.
+
+        Raises BuildError when one cannot be built, CommandError when one cannot be imported.
+        """
+        for name in names:
+            self.import_image(build_image(name, self._progress or quiet))
+
     def _choose_addresses(self) -> Addresses:
         return Addresses("0.0.0.0", self._plan.api, 443, 2379, 2380, 10257, 10259)  # noqa: S104
 
@@ -150,13 +159,15 @@ class Cluster(ControlPlane):
             uplink_addresses=[f"{ip}/{length}" for ip in (self._plan.api, *node_addresses)],
             loopback_addresses=[f"{SERVICE_ADDRESS}/32"],
         )
-        nodes = [node.process() for node in self._nodes.values()]
-        return SupervisorSpec(
-            str(self.layout.authority),
-            [*self._processes().all(), *nodes],
-            [(str(self.layout.directory / "volumes"), VOLUMES)],
-            addresses,
-        )
+        processes = [
+            *self._processes().all(),
+            ProcessSpec(
+                "volumes", module_command("volumes", VOLUMES), str(self.layout.log("volumes"))
+            ),
+            *(node.process() for node in self._nodes.values()),
+        ]
+        mounts = [(str(self.layout.directory / "volumes"), VOLUMES)]
+        return SupervisorSpec(str(self.layout.authority), processes, mounts, addresses)
 
     def _describe_nodes(self) -> list[Node]:
         options = [NodeOptions(CPU_NODE, self._plan.node(0))]

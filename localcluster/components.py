@@ -142,11 +142,7 @@ class ControlPlaneProcesses:
         ]
 
     def controller_manager(self) -> ProcessSpec:
-        """Controllers at a rate that makes the default service account appear in 3 s, not 9.
-
-        The host-path provisioner makes its folders with the process's umask, and pods that do
-        not run as root must be able to write to them: hence umask 0.
-        """
+        """Controllers at a rate that makes the default service account appear in 3 s, not 9."""
         kubeconfig = self.layout.kubeconfigs / "controller-manager"
         pki = self.layout.pki
         return self._process(
@@ -164,7 +160,6 @@ class ControlPlaneProcesses:
             f"--secure-port={self.addresses.controller_manager_port}",
             f"--cert-dir={self.layout.pki / 'controller-manager'}",
             needs=[f"{self.addresses.local_server}/readyz"],
-            umask=0,
         )
 
     def scheduler(self) -> ProcessSpec:
@@ -179,11 +174,9 @@ class ControlPlaneProcesses:
             needs=[f"{self.addresses.local_server}/readyz"],
         )
 
-    def _process(
-        self, name: str, *arguments: str, needs: list[str] | None = None, umask: int = 0o022
-    ) -> ProcessSpec:
+    def _process(self, name: str, *arguments: str, needs: list[str] | None = None) -> ProcessSpec:
         argv = [str(self.binaries.path(name)), *arguments]
-        return ProcessSpec(name, argv, str(self.layout.log(name)), needs or [], umask)
+        return ProcessSpec(name, argv, str(self.layout.log(name)), needs or [])
 
 
 def _kubeconfig_arguments(path: Path) -> list[str]:

@@ -26,7 +26,6 @@ class ProcessSpec:
     argv: Sequence[str]
     log: str
     needs: Sequence[str] = ()
-    umask: int = 0o022
     environment: dict[str, str] = field(default_factory=dict)
 
 

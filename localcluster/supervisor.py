@@ -91,7 +91,6 @@ class Supervisor:
                 stdout=None if "localcluster.supervisor" in process.argv else log,
                 stderr=log,
                 env={**os.environ, **process.environment},
-                umask=process.umask,
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - it only makes system calls
             )
         self._running[child.pid] = (process, child)

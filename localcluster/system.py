@@ -12,7 +12,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def mount(source: str, target: Path, kind: str = "", flags: int = 0, options: str = "") -> None:
-    """Call mount(2). Raises OSError with what was to be mounted where."""
+    """The system call `mount`. Raises OSError with what was to be mounted where."""
     status = _libc.mount(
         source.encode(),
         os.fsencode(target),
@@ -31,7 +31,7 @@ def bind(source: str, target: Path) -> None:
 
 
 def unmount(target: Path) -> None:
-    """Call umount(2). Raises OSError."""
+    """The system call `umount`. Raises OSError."""
     if _libc.umount2(os.fsencode(target), 0) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"cannot unmount {target}: {os.strerror(number)}")
