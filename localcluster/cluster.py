@@ -11,14 +11,14 @@ from localcluster import catalogue, cgroups, network, preflight
 from localcluster.binaries import Say, quiet
 from localcluster.components import SERVICE_ADDRESS, Addresses
 from localcluster.controlplane import ControlPlane
-from localcluster.errors import CommandError, LocalClusterError
 from localcluster.images import build_image
 from localcluster.locks import file_lock
-from localcluster.node import CONTAINERD_SOCKET, Node, NodeOptions
+from localcluster.node import Node, NodeOptions
 from localcluster.paths import cache_dir
 from localcluster.pause import pause_archive
 from localcluster.processes import NetworkSpec, ProcessSpec, SupervisorSpec
 from localcluster.runc import ensure_runc
+from localcluster.runtime import import_archive, socket_of
 from localcluster.session import Session, module_command, module_environment
 
 CPU_NODE = "cpu-node"
@@ -109,10 +109,12 @@ class Cluster(ControlPlane):
             self._reaper.communicate(b"detach\n")
             self._reaper = None
 
-    def import_image(self, archive: Path, nodes: Sequence[str] = (CPU_NODE, GPU_NODE)) -> None:
-        """Make the images of an OCI archive known to nodes. Raises CommandError."""
-        for name in nodes:
-            self._ctr(self._nodes[name], archive)
+    def import_image(self, archive: Path, nodes: Sequence[str] | None = None) -> None:
+        """Make the images of an OCI archive known to nodes, all by default.
+
+        Raises CommandError when a node refuses it.
+        """
+        import_archive(self.layout, self.binaries.path("ctr"), archive, nodes or list(self._nodes))
 
     def load_images(self, names: Sequence[str]) -> None:
         """Build the images of `names` (`operator`, `engine`) if they changed; import them.
@@ -120,7 +122,12 @@ class Cluster(ControlPlane):
         Raises BuildError when one cannot be built, CommandError when one cannot be imported.
         """
         for name in names:
-            self.import_image(build_image(name, self._progress or quiet))
+            archive = build_image(name, self._progress or quiet)
+            self.import_image(archive, self._nodes_for(name))
+
+    def _nodes_for(self, image: str) -> list[str]:
+        # The operator tolerates no GPU taint, so it never lands on the GPU node.
+        return [CPU_NODE] if image == "operator" else list(self._nodes)
 
     def _choose_addresses(self) -> Addresses:
         return Addresses("0.0.0.0", self._plan.api, 443, 2379, 2380, 10257, 10259)  # noqa: S104
@@ -192,11 +199,16 @@ class Cluster(ControlPlane):
         super()._wait_ready()
         self.kubectl("apply", "-f", "-", input=STORAGE_CLASS)
         archive = pause_archive(self.binaries.path("pause"))
-        nodes = self._nodes.values()
-        self._running.wait(lambda: all(map(self._socket, nodes)), "containerd", NODE_TIMEOUT_S)
-        for node in nodes:
-            self._ctr(node, archive)
-        self._running.wait(lambda: all(map(self._is_ready, nodes)), "the nodes", NODE_TIMEOUT_S)
+        names = list(self._nodes)
+        self._running.wait(
+            lambda: all(socket_of(self.layout, name) for name in names),
+            "containerd",
+            NODE_TIMEOUT_S,
+        )
+        self.import_image(archive, names)
+        self._running.wait(
+            lambda: all(map(self._is_ready, self._nodes.values())), "the nodes", NODE_TIMEOUT_S
+        )
 
     def _is_ready(self, node: Node) -> bool:
         found = self._api.get(f"/api/v1/nodes/{node.options.name}")
@@ -209,28 +221,3 @@ class Cluster(ControlPlane):
         )
         gpus = int(status.get("allocatable", {}).get("nvidia.com/gpu", 0))
         return ready and gpus == node.options.gpus
-
-    def _ctr(self, node: Node, archive: Path) -> None:
-        socket = self._socket(node)
-        if socket is None:
-            raise LocalClusterError(f"containerd of {node.options.name} does not answer")
-        command = [str(self.binaries.path("ctr")), "--address", str(socket), "-n", "k8s.io"]
-        command += ["images", "import", "--local", str(archive)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise CommandError(f"{' '.join(command)} failed: {done.stderr.strip()}")
-
-    def _socket(self, node: Node) -> Path | None:
-        """Containerd's socket, seen through the node's mount namespace: a short path."""
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and _runs(entry, node.spec_path):
-                socket = Path(f"{entry}/root{CONTAINERD_SOCKET}")
-                return socket if socket.exists() else None
-        return None
-
-
-def _runs(process: Path, spec: Path) -> bool:
-    try:
-        return str(spec).encode() in (process / "cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return False

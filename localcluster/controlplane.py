@@ -17,6 +17,7 @@ from localcluster.kubeconfig import write_kubeconfig
 from localcluster.layout import Layout
 from localcluster.processes import SupervisorSpec
 from localcluster.session import Session, module_command
+from localcluster.teardown import tear_down
 
 READY_TIMEOUT_S = 60.0
 DEFAULT_ACCOUNT = "/api/v1/namespaces/default/serviceaccounts/default"
@@ -83,6 +84,7 @@ class ControlPlane:
         with the log's last lines, when a process ends or is not ready in time.
         """
         self.ensure_programs()
+        tear_down(self.layout)
         self.layout.create()
         self._addresses = self._choose_addresses()
         self._write_credentials()
@@ -108,6 +110,12 @@ class ControlPlane:
         """Let the cluster go on after this process; `localcluster down` ends it."""
         self._running.detach()
         self._session = None
+
+    def create_namespace(self, name: str) -> None:
+        """Create a namespace and wait until pods can be created in it."""
+        self.kubectl("create", "namespace", name)
+        account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
+        self._wait_exists(account, f"the default service account of namespace {name}")
 
     def kubectl(self, *arguments: str, input: str | None = None, check: bool = True) -> str:  # noqa: A002
         """Standard output of kubectl, as the administrator.

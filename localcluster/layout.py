@@ -67,6 +67,10 @@ class Layout:
         """What `status` and `down` read."""
         return self.directory / "state.json"
 
+    def node(self, name: str) -> Path:
+        """Everything of one node."""
+        return self.directory / "nodes" / name
+
     def log(self, name: str) -> Path:
         """The log file of the process `name`; `/` in the name becomes `-`."""
         return self.logs / f"{name.replace('/', '-')}.log"

@@ -57,7 +57,7 @@ class Node:
     @property
     def folder(self) -> Path:
         """Everything of this node."""
-        return self.layout.directory / "nodes" / self.options.name
+        return self.layout.node(self.options.name)
 
     @property
     def spec_path(self) -> Path:

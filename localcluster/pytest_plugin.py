@@ -37,9 +37,14 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def namespace(control_plane: ControlPlane) -> Iterator[str]:
-    """A fresh namespace of `control_plane`, deleted afterwards without waiting."""
+def namespace(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A fresh namespace, deleted afterwards without waiting.
+
+    It is one of `cluster` for a test that asks for that, else one of `control_plane`.
+    """
+    where = "cluster" if "cluster" in request.fixturenames else "control_plane"
+    plane: ControlPlane = request.getfixturevalue(where)
     name = f"test-{uuid.uuid4().hex[:8]}"
-    control_plane.kubectl("create", "namespace", name)
+    plane.create_namespace(name)
     yield name
-    control_plane.kubectl("delete", "namespace", name, "--wait=false")
+    plane.kubectl("delete", "namespace", name, "--wait=false")

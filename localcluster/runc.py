@@ -42,6 +42,11 @@ def find_runc() -> Runc | None:
     return None
 
 
+def can_fetch() -> bool:
+    """Whether `ensure_runc` could bring one from Debian."""
+    return all(shutil.which(program) for program in ("apt-get", "dpkg-deb"))
+
+
 def ensure_runc(say: Say) -> Runc:
     """A runc that runs, fetched where there is none.
 

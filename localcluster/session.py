@@ -84,6 +84,8 @@ class Session:
         """Let the cluster outlive this process."""
         self._send("detach")
         self._release()
+        # It runs on and is nobody's child any more: nothing is left to wait for.
+        self._process.returncode = 0
 
     def close(self) -> None:
         """End the supervisor, and with it all that it runs."""

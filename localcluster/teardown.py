@@ -17,12 +17,12 @@ TIMEOUT_S = 15.0
 POLL_S = 0.05
 
 
-def supervisors(layout: Layout) -> list[int]:
-    """The processes that run a supervisor of this cluster, by the folder they are given.
+def supervisors(directory: Path) -> list[int]:
+    """The processes that run a supervisor whose specification lies below `directory`.
 
     The command line alone decides, so a recycled process id is never taken for one.
     """
-    below = f"{layout.directory}/"
+    below = f"{directory}/"
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
@@ -42,9 +42,10 @@ def tear_down(layout: Layout) -> None:
     Its mounts and network go with its namespaces. Raises LocalClusterError when something
     refuses to go.
     """
-    _wait_until(lambda: not _kill(supervisors(layout)), "its processes", layout)
+    _wait_until(lambda: not _kill(supervisors(layout.directory)), "its processes", layout)
     cgroups.remove(layout.mark)
-    _wait_until(lambda: not _link(layout).exists(), "its network link", layout)
+    link = Path("/sys/class/net") / layout.mark
+    _wait_until(lambda: not link.exists(), "its network link", layout)
     layout.discard_bulk()
 
 
@@ -53,10 +54,6 @@ def _kill(pids: list[int]) -> list[int]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     return pids
-
-
-def _link(layout: Layout) -> Path:
-    return Path("/sys/class/net") / layout.mark
 
 
 def _wait_until(condition: Callable[[], bool], what: str, layout: Layout) -> None:
