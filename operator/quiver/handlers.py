@@ -41,9 +41,10 @@ async def watch(cache: Cache, session: Session) -> None:
     Raises: whatever kopf cannot go on after, such as a kind that the cluster does not know any
     more.
     """
+    sessions: list[aiohttp.ClientSession] = []
     with _signal_handlers_kept():
         tasks = await kopf.spawn_tasks(
-            registry=_registry(cache, session),
+            registry=_registry(cache, session, sessions),
             settings=_settings(),
             clusterwide=True,
             standalone=True,
@@ -55,9 +56,13 @@ async def watch(cache: Cache, session: Session) -> None:
             task.result()
     finally:
         await _cancel(tasks)
+        # kopf leaves sessions open that it did not make itself.
+        await asyncio.gather(*(opened.close() for opened in sessions))
 
 
-def _registry(cache: Cache, session: Session) -> kopf.OperatorRegistry:
+def _registry(
+    cache: Cache, session: Session, sessions: list[aiohttp.ClientSession]
+) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
     for kind in WATCHED:
         _register(registry, kind, cache)
@@ -65,6 +70,7 @@ def _registry(cache: Cache, session: Session) -> kopf.OperatorRegistry:
     @kopf.on.login(registry=registry, id="login")
     async def login(**_: Any) -> kopf.AiohttpSession:
         server, logged_in = session()
+        sessions.append(logged_in)
         return kopf.AiohttpSession(server=server, aiohttp_session=logged_in)
 
     return registry

@@ -1,0 +1,220 @@
+"""Runs the whole operator in a test's loop, against a real API server and a real engine."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from quiver.adapters.clock import SystemClock
+from quiver.adapters.kubernetes.client import KubernetesClient
+from quiver.app import Operator, Settings
+from quiver.domain.objects import VECTOR_COLLECTION, Key, Kind, Manifest
+from quiver.ports.engines import EngineClient, Engines
+from quiver.ports.errors import NotFound
+
+DEADLINE_S = 30.0
+Settled = Callable[[Manifest], bool]
+
+
+@asynccontextmanager
+async def running(api: Any, engines: Engines, **settings: Any) -> AsyncIterator[Operator]:
+    """Run an operator; on leaving, end it where it stands, as a killed process ends."""
+    operator = Operator(api, engines, SystemClock(), Settings(**{"resync_period": 600, **settings}))
+    task = asyncio.create_task(operator.run())
+    try:
+        yield operator
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def eventually(
+    holds: Callable[[], Awaitable[Any]], what: str, deadline_s: float = DEADLINE_S
+) -> Any:
+    """Return the first true answer of `holds`; the error names what did not come about."""
+    end = time.monotonic() + deadline_s
+    while True:
+        answer = await holds()
+        if answer:
+            return answer
+        if time.monotonic() > end:
+            raise AssertionError(f"{what}: not within {deadline_s:g} s")
+        await asyncio.sleep(0.03)
+
+
+class AdminApi(KubernetesClient):
+    """The operator's own client, and the deletions that the operator never asks for."""
+
+    async def delete(self, kind: Kind, key: Key) -> None:
+        root = f"/apis/{kind.group}" if kind.group else "/api"
+        path = f"{root}/{kind.version}/namespaces/{key.namespace}/{kind.plural}/{key.name}"
+        await self._call("DELETE", path)
+
+    async def delete_namespace(self, name: str) -> None:
+        await self._call("DELETE", f"/api/v1/namespaces/{name}")
+
+    async def has_namespace(self, name: str) -> bool:
+        try:
+            await self._call("GET", f"/api/v1/namespaces/{name}")
+        except NotFound:
+            return False
+        return True
+
+
+@dataclass
+class World:
+    """A namespace of a real API server, with an engine process that its VectorEngine points to."""
+
+    namespace: str
+    api: AdminApi
+    engines: Engines
+    address: str
+
+    @property
+    def engine(self) -> EngineClient:
+        return self.engines.at(self.address)
+
+    async def create_collection(self, name: str, **spec: Any) -> Manifest:
+        body = {"engineRef": {"name": "engine"}, "dimension": 8, **spec}
+        return await self.create(VECTOR_COLLECTION, name, body)
+
+    async def create(self, kind: Kind, name: str, spec: Manifest, **metadata: Any) -> Manifest:
+        manifest = {
+            "apiVersion": kind.api_version,
+            "kind": kind.kind,
+            "metadata": {"name": name, "namespace": self.namespace, **metadata},
+            "spec": spec,
+        }
+        return await self.api.create(kind, manifest)
+
+    async def get(self, name: str, kind: Kind = VECTOR_COLLECTION) -> Manifest:
+        return await self.api.get(kind, Key(self.namespace, name))
+
+    async def find(self, name: str, kind: Kind = VECTOR_COLLECTION) -> Manifest | None:
+        try:
+            return await self.get(name, kind)
+        except NotFound:
+            return None
+
+    async def patch(self, name: str, patch: Manifest, kind: Kind = VECTOR_COLLECTION) -> Manifest:
+        return await self.api.patch(kind, Key(self.namespace, name), patch)
+
+    async def delete(self, name: str, kind: Kind = VECTOR_COLLECTION) -> None:
+        await self.api.delete(kind, Key(self.namespace, name))
+
+    async def settled(self, name: str, reason: str, kind: Kind = VECTOR_COLLECTION) -> Manifest:
+        """Wait until the object's Ready condition says `reason` of its present generation."""
+
+        async def holds() -> Manifest | None:
+            manifest = await self.get(name, kind)
+            current = manifest["metadata"]["generation"]
+            said = ready_condition(manifest)
+            told = said.get("reason") == reason and said.get("observedGeneration") == current
+            return manifest if told else None
+
+        found: Manifest = await eventually(holds, f"{kind.kind} {name} says {reason}")
+        return found
+
+    async def ready(self, *names: str) -> list[Manifest]:
+        return [await self.settled(name, "Available") for name in names]
+
+    async def gone(self, name: str, kind: Kind = VECTOR_COLLECTION) -> None:
+        async def holds() -> bool:
+            return await self.find(name, kind) is None
+
+        await eventually(holds, f"{kind.kind} {name} is gone")
+
+    async def events(self, name: str, reason: str) -> list[Manifest]:
+        listing = await self.api.list(EVENT)
+        return [
+            event
+            for event in listing.items
+            if event["metadata"]["namespace"] == self.namespace
+            and event["regarding"]["name"] == name
+            and event["reason"] == reason
+        ]
+
+
+EVENT = Kind("events.k8s.io", "v1", "events", "Event")
+
+
+def ready_condition(manifest: Manifest) -> dict[str, Any]:
+    conditions = manifest.get("status", {}).get("conditions", [])
+    return next((c for c in conditions if c["type"] == "Ready"), {})
+
+
+@dataclass
+class Power:
+    """Cuts an operator off after a number of steps: it has done them, and learns nothing more.
+
+    A step is a call that changes something outside. After the cut every call hangs, as those of a
+    killed process do not return.
+    """
+
+    after: int | None = None
+    steps: list[str] = field(default_factory=list)
+    out: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def step(self, name: str, call: Awaitable[Any]) -> Any:
+        await self.last_for_ever_if_out(call)
+        if self.after == len(self.steps):
+            self.out.set()
+            await self.last_for_ever_if_out(call)
+        answer = await call
+        self.steps.append(name)
+        return answer
+
+    async def last_for_ever_if_out(self, call: Awaitable[Any]) -> None:
+        if self.out.is_set():
+            if asyncio.iscoroutine(call):
+                call.close()
+            await asyncio.Event().wait()
+
+
+class PoweredApi:
+    """An API client whose writes are steps; events are not, since nothing depends on them."""
+
+    def __init__(self, api: KubernetesClient, power: Power) -> None:
+        self._api = api
+        self._power = power
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._api, name)
+
+    async def patch(self, kind: Kind, key: Key, patch: Manifest, *, subresource: str = "") -> Any:
+        call = self._api.patch(kind, key, patch, subresource=subresource)
+        return await self._power.step(f"patch {subresource or 'object'}", call)
+
+    async def apply(self, kind: Kind, manifest: Manifest) -> Any:
+        return await self._power.step(f"apply {kind.kind}", self._api.apply(kind, manifest))
+
+
+class PoweredEngines:
+    """Engines whose changing calls are steps."""
+
+    def __init__(self, engines: Engines, power: Power) -> None:
+        self._engines = engines
+        self._power = power
+
+    def at(self, address: str) -> Any:
+        return _PoweredEngine(self._engines.at(address), self._power)
+
+
+class _PoweredEngine:
+    CHANGES = frozenset({"create", "drop", "create_partition", "drop_partition"})
+
+    def __init__(self, client: EngineClient, power: Power) -> None:
+        self._client = client
+        self._power = power
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._client, name)
+        if name not in self.CHANGES:
+            return call
+
+        async def step(*arguments: Any) -> Any:
+            return await self._power.step(name, call(*arguments))
+
+        return step
