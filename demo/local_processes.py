@@ -1,0 +1,135 @@
+"""The stage without a node, for any user: Kubernetes' control plane, and Quiver beside it."""
+
+import os
+import signal
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from demo.binding import bound_shell
+from demo.footprint import Footprint
+from demo.process import Process
+from demo.screen import Screen
+from demo.shell import Shell
+from demo.stage import ENGINE, RESYNC_S, SYSTEM_NAMESPACE
+from localcluster import ControlPlane
+
+LOG_LINES = 15
+ENGINE_MANIFEST = """\
+apiVersion: quiver.dev/v1alpha1
+kind: VectorEngine
+metadata:
+  name: {name}
+spec:
+  external:
+    endpoints: ["{address}"]
+"""
+
+
+class LocalProcesses:
+    """Operator and engine are processes of the demo; the engine is an external VectorEngine."""
+
+    has_node = False
+    leaves_out = (
+        "images, the chart's pod, engine pods with their volumes, "
+        "and GPUs with their device plugin and scheduling"
+    )
+
+    def __init__(self, directory: Path, screen: Screen) -> None:
+        self._directory = directory
+        self._screen = screen
+        self._cluster = ControlPlane(directory, progress=screen.progress)
+        self._shell: Shell | None = None
+        self._operator: Process | None = None
+        self._engine: Process | None = None
+        self._address = "127.0.0.1:0"
+
+    @property
+    def shell(self) -> Shell:
+        assert self._shell is not None, "the first step starts the cluster"
+        return self._shell
+
+    def start(self) -> None:
+        self._cluster.start()
+        self._shell = bound_shell(self._cluster, self._screen)
+        self.shell.run("kubectl", "get", "namespaces")
+
+    def install(self) -> None:
+        self.shell.run(
+            *("helm", "install", "quiver", "charts/quiver", "--hide-notes"),
+            *("--namespace", SYSTEM_NAMESPACE, "--create-namespace"),
+        )
+        self._screen.note(
+            "no node runs the chart's pod: the operator runs here, with its account's rights"
+        )
+        self._start_operator()
+
+    def apply_engine(self) -> None:
+        self._start_engine()
+        manifest = ENGINE_MANIFEST.format(name=ENGINE, address=self._address)
+        self.shell.run("kubectl", "apply", "-f", "-", stdin=manifest)
+
+    def engine_address(self) -> str:
+        return self._address
+
+    def kill_operator(self) -> None:
+        assert self._operator is not None
+        self._screen.command(f"kill -9 {self._operator.pid}")
+        self._operator.kill()
+        self._start_operator()
+
+    def kill_engine(self) -> None:
+        assert self._engine is not None
+        self._screen.command(f"kill -9 {self._engine.pid}")
+        self._engine.kill()
+        self._start_engine()
+
+    def operator_log(self) -> str:
+        if self._operator is None:
+            return "(the operator was not started)"
+        lines = self._operator.log.read_text(errors="replace").splitlines()
+        return "\n".join(lines[-LOG_LINES:])
+
+    def uninstall(self) -> None:
+        if self._operator is not None:
+            self._operator.stop()
+            self._operator = None
+        self.shell.run("helm", "uninstall", "quiver", "--namespace", SYSTEM_NAMESPACE)
+
+    def footprint(self) -> Footprint:
+        return Footprint.of(self._directory, self._cluster.layout.mark)
+
+    def stop(self) -> None:
+        for process in (self._operator, self._engine):
+            if process is not None:
+                process.stop()
+        self._operator = self._engine = None
+        self._cluster.stop()
+
+    def leave(self) -> None:
+        kubectl = self._cluster.binaries.path("kubectl")
+        self._screen.note("It runs until you press Ctrl-C. In another terminal:")
+        self._screen.command(f"export KUBECONFIG={self._cluster.kubeconfig}")
+        self._screen.command(f'export PATH="{kubectl.parent}:$PATH"')
+        self._screen.command("kubectl get vcol,veng")
+        self._screen.note(f"a Milvus 1.x client finds the engine at {self._address}")
+        with suppress(KeyboardInterrupt):
+            signal.pause()
+        self.stop()
+
+    def _start_operator(self) -> None:
+        account = self._cluster.service_account_kubeconfig(SYSTEM_NAMESPACE, "quiver")
+        arguments = ["operator", "--http=127.0.0.1:0", f"--resync-period={RESYNC_S}"]
+        environment = {**os.environ, "KUBECONFIG": str(account)}
+        self._operator = self._run(arguments, environment, "operator.log")
+
+    def _start_engine(self) -> None:
+        data = self._directory / "engine"
+        arguments = ["engine", f"--data-dir={data}", f"--listen={self._address}"]
+        arguments.append("--http=127.0.0.1:0")
+        self._engine = self._run(arguments, os.environ, "engine.log")
+        self._address = self._engine.wait_for(r"listening grpc=(\S+)")[1]
+
+    def _run(self, arguments: list[str], environment: Mapping[str, str], log: str) -> Process:
+        self._screen.command(f"quiver {' '.join(arguments)} &")
+        return Process(arguments, environment, self._directory / log)
