@@ -1,0 +1,268 @@
+"""A release on a real API server: what it brings, what its operator may do, what stays of it."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import kubernetes
+import pytest
+import yaml
+from kubernetes.client import (
+    V1ResourceAttributes,
+    V1SubjectAccessReview,
+    V1SubjectAccessReviewSpec,
+)
+from kubernetes.client.exceptions import ApiException
+
+from localcluster import ControlPlane
+
+# One worker installs once for all of them.
+pytestmark = pytest.mark.xdist_group("chart-release")
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "charts" / "quiver"
+SAMPLES = sorted((ROOT / "manifests" / "samples").glob("*.yaml"))
+DEADLINE_S = 30
+COLLECTION = """
+apiVersion: quiver.dev/v1alpha1
+kind: VectorCollection
+metadata: {name: kept}
+spec: {engineRef: {name: main}, dimension: 8}
+"""
+OPERATOR_MAY = {
+    "quiver.dev/vectorcollections": "get list watch patch",
+    "quiver.dev/vectorengines": "get list watch patch",
+    "quiver.dev/vectorcollections/status": "patch",
+    "quiver.dev/vectorengines/status": "patch",
+    "quiver.dev/vectorengines/finalizers": "update",
+    "apps/statefulsets": "get list watch create patch",
+    "/services": "get list watch create patch",
+    "/pods": "get list watch",
+    "events.k8s.io/events": "create",
+}
+OPERATOR_MUST_NOT = {
+    "quiver.dev/vectorcollections": "create update delete deletecollection",
+    "quiver.dev/vectorengines": "create update delete deletecollection",
+    "quiver.dev/vectorengines/scale": "get update patch",
+    "apps/statefulsets": "update delete deletecollection",
+    "apps/deployments": "get list create patch delete",
+    "/services": "update delete",
+    "/pods": "create update patch delete",
+    "/pods/exec": "create get",
+    "/secrets": "get list watch create patch",
+    "/configmaps": "get list create patch",
+    "/serviceaccounts/token": "create",
+    "/persistentvolumeclaims": "get delete",
+    "/nodes": "get list patch",
+    "/namespaces": "get list patch delete",
+    "/events": "create",
+    "events.k8s.io/events": "get list delete",
+    "rbac.authorization.k8s.io/clusterroles": "get bind escalate",
+    "apiextensions.k8s.io/customresourcedefinitions": "get list patch",
+}
+USERS_MAY = {
+    "view": {"vectorcollections": "get list watch", "vectorengines": "get list watch"},
+    "edit": {
+        "vectorcollections": "get create update patch delete deletecollection",
+        "vectorengines": "get create update patch delete deletecollection",
+        "vectorengines/scale": "get update patch",
+    },
+    "admin": {"vectorcollections": "get create delete", "vectorengines": "get create delete"},
+}
+USERS_MUST_NOT = {
+    "view": {"vectorcollections": "create patch delete", "vectorengines/scale": "update"},
+    "edit": {"vectorcollections/status": "update patch", "vectorengines/status": "patch"},
+    "admin": {"vectorcollections/status": "update patch"},
+}
+
+
+@dataclass(frozen=True)
+class Release:
+    """An installed release."""
+
+    control_plane: ControlPlane
+    namespace: str
+
+    @classmethod
+    def install(cls, control_plane: ControlPlane, *arguments: str) -> Release:
+        """Install into a new namespace, over CRDs that another test may have left."""
+        release = cls(control_plane, f"chart-{uuid.uuid4().hex[:8]}")
+        release.helm("install", str(CHART), "--create-namespace", "--take-ownership", *arguments)
+        return release
+
+    def helm(self, verb: str, *arguments: str) -> str:
+        """Run helm for this release."""
+        at = f"--namespace={self.namespace}"
+        return self.control_plane.helm(*verb.split(), "quiver", *arguments, at)
+
+    def kubectl(self, *arguments: str, **options: Any) -> str:
+        """Run kubectl in the release's namespace."""
+        return self.control_plane.kubectl(f"--namespace={self.namespace}", *arguments, **options)
+
+
+@pytest.fixture(scope="module")
+def release(control_plane: ControlPlane) -> Iterator[Release]:
+    """The chart, installed with its default values."""
+    release = Release.install(control_plane)
+    crds = ("crd/vectorcollections.quiver.dev", "crd/vectorengines.quiver.dev")
+    release.kubectl("wait", "--for=condition=Established", "--timeout=30s", *crds)
+    yield release
+    release.helm("uninstall")
+    release.kubectl("delete", "namespace", release.namespace, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def may(release: Release) -> Callable[..., bool]:
+    """Tell whether somebody may do something to a resource in the release's namespace."""
+    client = kubernetes.config.new_client_from_config(str(release.control_plane.kubeconfig))
+    reviews = kubernetes.client.AuthorizationV1Api(client)
+
+    def ask(user: str, verb: str, resource: str) -> bool:
+        group, name, *sub = resource.split("/")
+        attributes = V1ResourceAttributes(
+            namespace=release.namespace,
+            group=group,
+            resource=name,
+            subresource="/".join(sub),
+            verb=verb,
+        )
+        spec = V1SubjectAccessReviewSpec(user=user, resource_attributes=attributes)
+        review = reviews.create_subject_access_review(V1SubjectAccessReview(spec=spec))
+        return bool(review.status.allowed)
+
+    return ask
+
+
+@pytest.fixture
+def operator(release: Release) -> str:
+    """The user that the operator is."""
+    return f"system:serviceaccount:{release.namespace}:quiver"
+
+
+def eventually(check: Callable[[], Any], expected: Any) -> None:
+    """Wait until `check` answers as expected; fail with its last answer."""
+    deadline = time.monotonic() + DEADLINE_S
+    while (found := check()) != expected and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert found == expected
+
+
+def test_install(release: Release) -> None:
+    """After `helm install` the operator's Deployment, Service and ServiceAccount are there."""
+    wanted = ("deployment/quiver", "service/quiver-metrics", "serviceaccount/quiver")
+    listed = release.kubectl("get", *wanted, "--output=name").split()
+    assert listed == ["deployment.apps/quiver", "service/quiver-metrics", "serviceaccount/quiver"]
+
+
+def test_notes(release: Release) -> None:
+    """The notes name the Deployment, and what they say to type next is accepted."""
+    notes = release.helm("get notes")
+    assert f"--namespace {release.namespace} rollout status deployment/quiver" in notes
+    [manifest] = re.findall(r"<<YAML\n(.*?)\nYAML\n", notes, flags=re.DOTALL)
+    release.kubectl("create", "--dry-run=server", "--filename=-", input=manifest)
+
+
+def test_restricted(release: Release) -> None:
+    """The operator's pod may run where the strictest Pod Security Standard is enforced."""
+    level = "pod-security.kubernetes.io/enforce=restricted"
+    release.kubectl("label", "namespace", release.namespace, level)
+    deployment = yaml.safe_load(release.kubectl("get", "deployment/quiver", "--output=yaml"))
+    template = deployment["spec"]["template"]
+    pod = {"apiVersion": "v1", "kind": "Pod", **template}
+    pod["metadata"] = {"name": "tried", "labels": template["metadata"]["labels"]}
+    release.kubectl("create", "--dry-run=server", "--filename=-", input=yaml.safe_dump(pod))
+
+
+@pytest.mark.parametrize(("resource", "verbs"), OPERATOR_MAY.items(), ids=OPERATOR_MAY)
+def test_operator_may(may: Any, operator: str, resource: str, verbs: str) -> None:
+    """The operator has the rights that it needs."""
+    assert [verb for verb in verbs.split() if not may(operator, verb, resource)] == []
+
+
+@pytest.mark.parametrize(("resource", "verbs"), OPERATOR_MUST_NOT.items(), ids=OPERATOR_MUST_NOT)
+def test_operator_must_not(may: Any, operator: str, resource: str, verbs: str) -> None:
+    """The operator has no right that it does not need."""
+    assert [verb for verb in verbs.split() if may(operator, verb, resource)] == []
+
+
+def test_operator_writes_status(release: Release) -> None:
+    """With the operator's own token status can be written, and a secret cannot be read."""
+    release.kubectl("create", "--filename=-", input=COLLECTION.replace("kept", "written"))
+    kubeconfig = release.control_plane.service_account_kubeconfig(release.namespace, "quiver")
+    client = kubernetes.config.new_client_from_config(str(kubeconfig))
+    objects = kubernetes.client.CustomObjectsApi(client)
+    written = objects.patch_namespaced_custom_object_status(
+        *("quiver.dev", "v1alpha1", release.namespace, "vectorcollections", "written"),
+        {"status": {"collectionName": "a"}},
+        _content_type="application/merge-patch+json",
+    )
+    assert written["status"]["collectionName"] == "a"
+    with pytest.raises(ApiException, match="Forbidden"):
+        kubernetes.client.CoreV1Api(client).list_namespaced_secret(release.namespace)
+
+
+@pytest.mark.parametrize("role", USERS_MAY)
+def test_users(release: Release, may: Any, role: str) -> None:
+    """Who may view, edit or administer a namespace may do the same with what is of Quiver in it."""
+    user = f"{role}er"
+    release.kubectl("create", "rolebinding", user, f"--clusterrole={role}", f"--user={user}")
+
+    def refused() -> list[str]:
+        return [
+            f"{verb} {resource}"
+            for resource, verbs in USERS_MAY[role].items()
+            for verb in verbs.split()
+            if not may(user, verb, f"quiver.dev/{resource}")
+        ]
+
+    eventually(refused, [])
+    too_much = [
+        f"{verb} {resource}"
+        for resource, verbs in USERS_MUST_NOT[role].items()
+        for verb in verbs.split()
+        if may(user, verb, f"quiver.dev/{resource}")
+    ]
+    assert too_much == []
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
+def test_samples(release: Release, sample: Path) -> None:
+    """The samples are accepted as they stand."""
+    release.kubectl("create", "--dry-run=server", f"--filename={sample}")
+
+
+def test_install_manifest(release: Release) -> None:
+    """What install.yaml says is accepted without Helm."""
+    text = (ROOT / "manifests" / "install.yaml").read_text()
+    here = text.replace("quiver-system", release.namespace)
+    how = ("--server-side", "--force-conflicts", "--dry-run=server", "--filename=-")
+    release.kubectl("apply", *how, input=here)
+
+
+def test_upgrade(control_plane: ControlPlane) -> None:
+    """An upgrade with another setting reaches the Deployment."""
+    release = Release.install(control_plane)
+    release.helm("upgrade", str(CHART), "--set=workers=3")
+    arguments = "--output=jsonpath={.spec.template.spec.containers[0].args}"
+    assert "--workers=3" in release.kubectl("get", "deployment/quiver", arguments)
+    release.helm("uninstall")
+
+
+def test_uninstall(control_plane: ControlPlane) -> None:
+    """`helm uninstall` takes the operator and its rights, and leaves the CRDs and all objects."""
+    release = Release.install(control_plane)
+    crd = "crd/vectorcollections.quiver.dev"
+    release.kubectl("wait", "--for=condition=Established", "--timeout=30s", crd)
+    release.kubectl("create", "--filename=-", input=COLLECTION)
+    release.helm("uninstall")
+    assert release.kubectl("get", "vcol/kept", "--output=name").strip().endswith("/kept")
+    brought = ("get", "deployments,services,clusterroles,clusterrolebindings", "--output=name")
+    labelled = ("--selector=app.kubernetes.io/name=quiver",)
+    left = release.kubectl(*brought, *labelled).split()
+    assert [name for name in left if release.namespace in name or "/quiver" in name] == []

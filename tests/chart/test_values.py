@@ -1,0 +1,234 @@
+"""Every knob of the chart, and what it turns."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+TOLERATION = {"key": "a", "operator": "Exists"}
+SPREAD = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}
+AFFINITY = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}
+ENV = {"name": "A", "value": "b"}
+LIMITS = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}}
+POD_KNOBS = {
+    "imagePullSecrets": ([{"name": "a"}], "imagePullSecrets"),
+    "nodeSelector": ({"a": "b"}, "nodeSelector"),
+    "tolerations": ([TOLERATION], "tolerations"),
+    "affinity": (AFFINITY, "affinity"),
+    "topologySpreadConstraints": ([SPREAD], "topologySpreadConstraints"),
+    "priorityClassName": ("system-cluster-critical", "priorityClassName"),
+}
+ARGUMENTS = {
+    "engineImage": ("registry.example.org/e:2", "--engine-image=registry.example.org/e:2"),
+    "resyncPeriod": (3600, "--resync-period=3600"),
+    "workers": (2, "--workers=2"),
+    "logFormat": ("text", "--log-format=text"),
+    "extraArgs": (["--verbose"], "--verbose"),
+}
+TOGETHER = {knob: value for knob, (value, _) in {**POD_KNOBS, **ARGUMENTS}.items()}
+SHOWN_BELOW = {
+    *("image.repository", "image.tag", "image.pullPolicy", "nameOverride", "fullnameOverride"),
+    *("crds.enabled", "crds.keep", "serviceAccount.create", "serviceAccount.name"),
+    *("serviceAccount.annotations", "rbac.create", "rbac.aggregate", "podSecurityContext"),
+    *("securityContext", "resources", "podAnnotations", "podLabels", "extraEnv"),
+}
+WRONG = {
+    "a mistyped name": {"replicaCount": 2},
+    "a mistyped name in image": {"image": {"repo": "a"}},
+    "a mistyped name in crds": {"crds": {"install": True}},
+    "a mistyped name in serviceAccount": {"serviceAccount": {"labels": {}}},
+    "a mistyped name in rbac": {"rbac": {"enabled": True}},
+    "a mistyped name in resources": {"resources": {"limit": {}}},
+    "a mistyped name in affinity": {"affinity": {"podAffinities": {}}},
+    "a mistyped name in imagePullSecrets": {"imagePullSecrets": [{"secret": "a"}]},
+    "a period as text": {"resyncPeriod": "60s"},
+    "no period": {"resyncPeriod": 0},
+    "no workers": {"workers": 0},
+    "another log format": {"logFormat": "xml"},
+    "another pull policy": {"image": {"pullPolicy": "Sometimes"}},
+    "a switch as text": {"crds": {"enabled": "yes"}},
+    "a number as annotation": {"podAnnotations": {"a": 1}},
+    "an argument as text": {"extraArgs": "--verbose"},
+}
+
+
+def test_every_knob_is_tried(knobs: set[str]) -> None:
+    """No knob is without a test below."""
+    assert knobs == {*POD_KNOBS, *ARGUMENTS, *SHOWN_BELOW}
+
+
+@pytest.mark.parametrize(("knob", "case"), POD_KNOBS.items(), ids=POD_KNOBS)
+def test_pod_knobs(chart: Any, knob: str, case: Any) -> None:
+    """What places a pod lands in the pod as it was given, and is absent otherwise."""
+    value, field = case
+    assert chart.pod(TOGETHER)["spec"][field] == value
+    assert field not in chart.pod()["spec"], knob
+
+
+@pytest.mark.parametrize(("knob", "case"), ARGUMENTS.items(), ids=ARGUMENTS)
+def test_arguments(chart: Any, knob: str, case: Any) -> None:
+    """A setting of the operator becomes an argument, once."""
+    _, argument = case
+    arguments = chart.container(TOGETHER)["args"]
+    assert arguments.count(argument) == 1, knob
+    named = [given.partition("=")[0] for given in arguments]
+    assert len(named) == len(set(named))
+
+
+def test_default_arguments(chart: Any) -> None:
+    """Without settings the operator is told the defaults."""
+    assert chart.container()["args"] == [
+        "operator",
+        "--http=0.0.0.0:8080",
+        "--engine-image=localhost/quiver-engine:0.1.0",
+        "--resync-period=60",
+        "--workers=8",
+        "--log-format=json",
+    ]
+
+
+def test_large_numbers_stay_numbers(chart: Any) -> None:
+    """A long period is not written as a power of ten."""
+    assert "--resync-period=86400" in chart.container({"resyncPeriod": 86400})["args"]
+
+
+def test_image(chart: Any) -> None:
+    """Repository and tag make the image; the chart's version is the tag unless one is given."""
+    values = {"image": {"repository": "registry.example.org/q", "pullPolicy": "Always"}}
+    container = chart.container(values)
+    assert container["image"] == "registry.example.org/q:0.1.0"
+    assert container["imagePullPolicy"] == "Always"
+    assert chart.container({"image": {"tag": "dev"}})["image"] == "localhost/quiver-operator:dev"
+
+
+def test_environment(chart: Any) -> None:
+    """Further environment variables reach the container."""
+    assert chart.container({"extraEnv": [ENV]})["env"] == [ENV]
+
+
+def test_resources(chart: Any) -> None:
+    """Resources reach the container, one merged into the defaults."""
+    assert chart.container({"resources": {"limits": {"memory": "1Gi"}}})["resources"] == LIMITS
+
+
+def test_security_contexts(chart: Any) -> None:
+    """Security settings reach the pod and the container, each its own."""
+    values = {"podSecurityContext": {"fsGroup": 5}, "securityContext": {"runAsUser": 7}}
+    assert chart.pod(values)["spec"]["securityContext"]["fsGroup"] == 5
+    assert chart.container(values)["securityContext"]["runAsUser"] == 7
+
+
+def test_pod_metadata(chart: Any) -> None:
+    """Labels and annotations reach the pod; a label of the chart cannot be taken over."""
+    labels = {"team": "a", "app.kubernetes.io/name": "b"}
+    metadata = chart.pod({"podLabels": labels, "podAnnotations": {"c": "d"}})["metadata"]
+    assert metadata["annotations"] == {"c": "d"}
+    assert metadata["labels"]["team"] == "a"
+    assert metadata["labels"]["app.kubernetes.io/name"] == "quiver"
+
+
+@pytest.mark.parametrize(
+    ("release", "values", "name"),
+    [
+        ("quiver", {}, "quiver"),
+        ("my-quiver", {}, "my-quiver"),
+        ("release", {}, "release-quiver"),
+        ("release", {"nameOverride": "q"}, "release-q"),
+        ("release", {"fullnameOverride": "q"}, "q"),
+        ("r" * 53, {"nameOverride": "n" * 63}, "r" * 53 + "-" + "n" * 9),
+    ],
+)
+def test_names(chart: Any, release: str, values: Any, name: str) -> None:
+    """Objects are called after release and chart, unless one says otherwise."""
+    assert chart.one("Deployment", values, name=release)["metadata"]["name"] == name
+    service = chart.one("Service", values, name=release)["metadata"]["name"]
+    assert service.endswith("-metrics")
+    assert len(service) <= 63
+
+
+def test_service_account(chart: Any) -> None:
+    """The operator runs as the ServiceAccount that the release brings, under the name given."""
+    values = {"serviceAccount": {"name": "a", "annotations": {"b": "c"}}}
+    metadata = chart.one("ServiceAccount", values)["metadata"]
+    assert (metadata["name"], metadata["annotations"]) == ("a", {"b": "c"})
+    assert chart.pod(values)["spec"]["serviceAccountName"] == "a"
+    assert chart.one("ClusterRoleBinding", values)["subjects"][0]["name"] == "a"
+
+
+@pytest.mark.parametrize(("name", "expected"), [("", "default"), ("theirs", "theirs")])
+def test_foreign_service_account(chart: Any, name: str, expected: str) -> None:
+    """Without one of its own the operator runs as one that is there."""
+    values = {"serviceAccount": {"create": False, "name": name}}
+    assert "ServiceAccount" not in {found["kind"] for found in chart.render(values)}
+    assert chart.pod(values)["spec"]["serviceAccountName"] == expected
+
+
+def test_without_rights(chart: Any) -> None:
+    """Rights may be somebody else's business, those of the operator and those of users apart."""
+    roles = {found["kind"] for found in chart.render({"rbac": {"create": False}})}
+    assert "ClusterRoleBinding" not in roles
+    names = [
+        found["metadata"]["name"]
+        for found in chart.render({"rbac": {"aggregate": False}})
+        if found["kind"] == "ClusterRole"
+    ]
+    assert names == ["team:quiver"]
+
+
+def test_crds_are_kept(chart: Any) -> None:
+    """CustomResourceDefinitions stay on uninstall unless one says otherwise."""
+    crds = [f for f in chart.render() if f["kind"] == "CustomResourceDefinition"]
+    policies = [crd["metadata"]["annotations"] for crd in crds]
+    assert policies == [{"helm.sh/resource-policy": "keep"}] * 2
+    let_go = [f for f in chart.render({"crds": {"keep": False}}) if f in crds]
+    assert let_go == []
+
+
+def test_without_crds(chart: Any) -> None:
+    """CustomResourceDefinitions may come by another way."""
+    kinds = {found["kind"] for found in chart.render({"crds": {"enabled": False}})}
+    assert "CustomResourceDefinition" not in kinds
+
+
+@pytest.mark.parametrize("values", WRONG.values(), ids=WRONG)
+def test_wrong_values(chart: Any, helm_error: type[Exception], values: Any) -> None:
+    """A mistyped or impossible value is refused, by its name."""
+    *_, name = re.findall(r"\w+", str([*values]))
+    with pytest.raises(helm_error, match=rf"(?s)values don't meet the spec.*{name}"):
+        chart.render(values)
+
+
+def test_part_of_another_chart(chart: Any) -> None:
+    """What a parent chart hands down, `global` and its switch, is borne."""
+    assert chart.render({"global": {"a": 1}, "enabled": True}) == chart.render()
+
+
+def test_schema_and_values_agree(chart: Any) -> None:
+    """Schema and values.yaml know the same values, and the schema describes each."""
+    schema, defaults = chart.schema()["properties"], chart.defaults()
+    assert {*schema} - {"global", "enabled"} == {*defaults}
+    assert [name for name, part in schema.items() if not part.get("description")] == []
+    for name in ("image", "crds", "serviceAccount", "rbac"):
+        assert {*schema[name]["properties"]} == {*defaults[name]}
+
+
+def test_readme_has_every_value(chart: Any, knobs: set[str]) -> None:
+    """The chart's page lists every value, no other, with its default."""
+    text = (chart.path / "README.md").read_text()
+    rows = dict(re.findall(r"^\| `([\w.]+)` \| (.+?) \|", text, flags=re.MULTILINE))
+    assert {*rows} == knobs
+    for path, shown in rows.items():
+        value: Any = chart.defaults()
+        for key in path.split("."):
+            value = value[key]
+        if shown.startswith("`") and shown.endswith("`"):
+            assert shown.strip("`") == written(value), path
+
+
+def written(value: Any) -> str:
+    """A default as YAML shows it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return '""' if value == "" else str(value)
