@@ -63,6 +63,7 @@ class Cluster(ControlPlane):
     """
 
     programs: Sequence[str] = (*catalogue.CONTROL_PLANE, *NODE_PROGRAMS)
+    with_node = True
     pod_reachable_from_host = True
 
     def __init__(
@@ -122,8 +123,11 @@ class Cluster(ControlPlane):
         Raises BuildError when one cannot be built, CommandError when one cannot be imported.
         """
         for name in names:
-            archive = build_image(name, self._progress or quiet)
-            self.import_image(archive, self._nodes_for(name))
+            self.import_image(self.image_archive(name), self._nodes_for(name))
+
+    def image_archive(self, name: str) -> Path:
+        """The OCI archive of image `name`, built if it changed. Raises BuildError."""
+        return build_image(name, self._progress or quiet)
 
     def _nodes_for(self, image: str) -> list[str]:
         # The operator tolerates no GPU taint, so it never lands on the GPU node.

@@ -17,6 +17,7 @@ from localcluster.kubeconfig import write_kubeconfig
 from localcluster.layout import Layout
 from localcluster.processes import SupervisorSpec
 from localcluster.session import Session, module_command
+from localcluster.status import record
 from localcluster.teardown import tear_down
 
 READY_TIMEOUT_S = 60.0
@@ -43,6 +44,7 @@ class ControlPlane:
     """
 
     programs: Sequence[str] = catalogue.CONTROL_PLANE
+    with_node = False
 
     def __init__(
         self, directory: Path, audit: bool = False, *, progress: Say | None = None
@@ -91,6 +93,7 @@ class ControlPlane:
         try:
             self._session = self._launch()
             self._wait_ready()
+            record(self.layout, self.server, with_node=self.with_node)
         except BaseException:
             self.stop()
             raise

@@ -71,6 +71,14 @@ class Layout:
         """Everything of one node."""
         return self.directory / "nodes" / name
 
+    def node_names(self) -> list[str]:
+        """The nodes that were described."""
+        return sorted(spec.parent.name for spec in self.directory.glob("nodes/*/supervisor.json"))
+
+    def is_ours(self) -> bool:
+        """Whether the folder holds a cluster, so that it may be removed."""
+        return self.spec.exists() and self.authority.exists()
+
     def log(self, name: str) -> Path:
         """The log file of the process `name`; `/` in the name becomes `-`."""
         return self.logs / f"{name.replace('/', '-')}.log"

@@ -65,8 +65,7 @@ def _overlay() -> Iterator[Problem]:
         if error := _failure("unshare", "--mount", *mount):
             yield (
                 f"overlay file systems cannot be mounted in {folder.parent} ({error})",
-                "modprobe overlay; where that folder itself is an overlay, set TMPDIR to one "
-                f"that is not; {CONTAINER_HINT}",
+                "modprobe overlay; set TMPDIR to a folder that is not itself an overlay",
             )
 
 

@@ -1,0 +1,5 @@
+"""`python -m localcluster`: the command line."""
+
+from localcluster.cli import main
+
+main()

@@ -1,0 +1,173 @@
+"""The nodes: GPUs, volumes, networks and images. One cluster serves all of these tests."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from localcluster import Cluster
+from localcluster.images import IMAGES
+from localcluster.interpreter import COMMAND
+
+pytestmark = [pytest.mark.node, pytest.mark.xdist_group("node")]
+
+DEADLINE_S = 40.0
+GPU_TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+SERVE = "import http.server as h; h.test(h.SimpleHTTPRequestHandler, port=8000)"
+ASK_API = """\
+import os, ssl, urllib.request
+folder = "/var/run/secrets/kubernetes.io/serviceaccount"
+token = open(folder + "/token").read()
+url = "https://%s:%s/apis/authentication.k8s.io/v1/selfsubjectreviews" % (
+    os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"])
+body = b'{"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}'
+request = urllib.request.Request(url, body, {
+    "Authorization": "Bearer " + token, "Content-Type": "application/json"})
+context = ssl.create_default_context(cafile=folder + "/ca.crt")
+print(urllib.request.urlopen(request, context=context).read().decode())
+"""
+
+
+@pytest.fixture(scope="module")
+def node(cluster: Cluster) -> Cluster:
+    """The cluster, with the operator's image."""
+    cluster.load_images(["operator"])
+    cluster.import_image(cluster.image_archive("operator"), ["gpu-node"])
+    return cluster
+
+
+def pod(name: str, code: str, gpus: int = 0) -> dict[str, Any]:
+    """A pod that runs Python code as an unprivileged user and can write to /data."""
+    limits = {"cpu": "200m", "memory": "128Mi"}
+    if gpus:
+        limits["nvidia.com/gpu"] = str(gpus)
+    container = {
+        "name": "main",
+        "image": IMAGES["operator"].reference,
+        "imagePullPolicy": "Never",
+        "command": [COMMAND, "-c", code],
+        "resources": {"limits": limits},
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name},
+        "spec": {
+            "terminationGracePeriodSeconds": 0,
+            "restartPolicy": "Never",
+            "securityContext": {"runAsNonRoot": True},
+            "tolerations": [GPU_TOLERATION] if gpus else [],
+            "containers": [container],
+        },
+    }
+
+
+def create(cluster: Cluster, namespace: str, *objects: dict[str, Any]) -> None:
+    """Create objects in a namespace."""
+    for document in objects:
+        cluster.kubectl("create", "-n", namespace, "-f", "-", input=json.dumps(document))
+
+
+def eventually(condition: Callable[[], bool], describe: Callable[[], str]) -> None:
+    """Wait for a condition; after a deadline fail with what `describe` says."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, describe()
+        time.sleep(0.2)
+
+
+def logs_when_done(cluster: Cluster, namespace: str, name: str) -> str:
+    """A pod's output, once it has succeeded."""
+    cluster.kubectl(
+        *("wait", "-n", namespace, f"pod/{name}", f"--timeout={DEADLINE_S:.0f}s"),
+        "--for=jsonpath={.status.phase}=Succeeded",
+    )
+    return cluster.kubectl("logs", "-n", namespace, name)
+
+
+def test_gpu_node_looks_like_one_with_gpu_feature_discovery(node: Cluster) -> None:
+    """The GPU node has the usual labels and taint; the other node has neither."""
+    found = json.loads(node.kubectl("get", "nodes", "-o", "json"))
+    nodes = {item["metadata"]["name"]: item for item in found["items"]}
+    labels = nodes["gpu-node"]["metadata"]["labels"]
+    assert labels["nvidia.com/gpu.memory"] == "40960"
+    assert labels["nvidia.com/gpu.count"] == "2"
+    assert nodes["gpu-node"]["spec"]["taints"] == [
+        {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
+    ]
+    assert "taints" not in nodes["cpu-node"]["spec"]
+
+
+def test_gpus_are_given_out_once(node: Cluster, namespace: str) -> None:
+    """A pod gets its GPUs in NVIDIA_VISIBLE_DEVICES; the next one waits until they are free."""
+    show = "import os, time; print(os.environ['NVIDIA_VISIBLE_DEVICES'], flush=True); "
+    create(node, namespace, pod("first", show + "time.sleep(3600)", gpus=2))
+    node.kubectl("wait", "-n", namespace, "pod/first", "--for=condition=Ready", "--timeout=40s")
+    eventually(lambda: node.kubectl("logs", "-n", namespace, "first") != "", lambda: "no output")
+    visible = node.kubectl("logs", "-n", namespace, "first").strip().split(",")
+    assert sorted(visible) == ["GPU-0", "GPU-1"]
+
+    create(node, namespace, pod("second", show, gpus=1))
+    message = "jsonpath={.status.conditions[?(@.type=='PodScheduled')].message}"
+    second = ("get", "pod", "second", "-n", namespace, "-o", message)
+    eventually(
+        lambda: "Insufficient nvidia.com/gpu" in node.kubectl(*second),
+        lambda: node.kubectl(*second),
+    )
+    node.kubectl("delete", "pod", "first", "-n", namespace, "--wait=false")
+    assert logs_when_done(node, namespace, "second").strip() in {"GPU-0", "GPU-1"}
+
+
+def test_a_pod_reaches_the_api_with_its_token(node: Cluster, namespace: str) -> None:
+    """A pod's service account is known to the API server at the in-cluster address."""
+    create(node, namespace, pod("asking", ASK_API))
+    answer = logs_when_done(node, namespace, "asking")
+    assert f"system:serviceaccount:{namespace}:default" in answer
+
+
+def test_the_host_reaches_a_pod(node: Cluster, namespace: str) -> None:
+    """Pod addresses are routed from the host."""
+    assert node.pod_reachable_from_host
+    create(node, namespace, pod("serving", SERVE))
+    node.kubectl("wait", "-n", namespace, "pod/serving", "--for=condition=Ready", "--timeout=40s")
+    address = node.kubectl(
+        "get", "pod", "serving", "-n", namespace, "-o", "jsonpath={.status.podIP}"
+    )
+
+    def answers() -> bool:
+        try:
+            with urllib.request.urlopen(f"http://{address}:8000/", timeout=2) as response:
+                return bool(response.status == 200)
+        except OSError:
+            return False
+
+    eventually(answers, lambda: f"http://{address}:8000/ does not answer")
+
+
+def test_a_volume_is_made_for_a_claim_and_outlives_the_pod(node: Cluster, namespace: str) -> None:
+    """A claim of the default class gets a volume that an unprivileged pod can write to."""
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "data"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    }
+    writer = with_volume(pod("writer", "open('/data/kept', 'w').write('still here')"))
+    create(node, namespace, claim, writer)
+    logs_when_done(node, namespace, "writer")
+    node.kubectl("delete", "pod", "writer", "-n", namespace)
+    create(node, namespace, with_volume(pod("reader", "print(open('/data/kept').read())")))
+    assert logs_when_done(node, namespace, "reader").strip() == "still here"
+
+
+def with_volume(document: dict[str, Any]) -> dict[str, Any]:
+    """The pod, with claim `data` mounted at /data."""
+    spec = document["spec"]
+    spec["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
+    spec["containers"][0]["volumeMounts"] = [{"name": "data", "mountPath": "/data"}]
+    return document
