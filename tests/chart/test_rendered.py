@@ -83,3 +83,9 @@ def test_install_needs_no_helm() -> None:
 def test_lint(chart: Any) -> None:
     """`helm lint` finds nothing to warn of."""
     assert "0 chart(s) failed" in chart.run("lint", "--strict", str(chart.path))
+
+
+def test_old_clusters_are_refused(chart: Any, helm_error: type[Exception]) -> None:
+    """A Kubernetes that does not know all that the CRDs use is refused at once."""
+    with pytest.raises(helm_error, match=r"1\.30\.0-0"):
+        chart.run("template", "quiver", str(chart.path), "--kube-version=1.29.9")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from typing import Any
 
@@ -46,6 +47,7 @@ WRONG = {
     "a period as text": {"resyncPeriod": "60s"},
     "no period": {"resyncPeriod": 0},
     "no workers": {"workers": 0},
+    "more workers than the operator takes": {"workers": 65},
     "another log format": {"logFormat": "xml"},
     "another pull policy": {"image": {"pullPolicy": "Sometimes"}},
     "a switch as text": {"crds": {"enabled": "yes"}},
@@ -87,6 +89,16 @@ def test_default_arguments(chart: Any) -> None:
         "--workers=8",
         "--log-format=json",
     ]
+
+
+def test_operator_takes_the_arguments(chart: Any) -> None:
+    """The operator understands what the chart tells it."""
+    subcommand, *arguments = chart.container()["args"]
+    command = importlib.import_module("quiver.command").operator
+    assert command.name == subcommand
+    settings = command.make_context(subcommand, arguments).params
+    assert (settings["http"][1], settings["workers"]) == (8080, 8)
+    assert (settings["resync_period"], settings["log_format"]) == (60, "json")
 
 
 def test_large_numbers_stay_numbers(chart: Any) -> None:
