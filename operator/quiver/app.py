@@ -19,8 +19,9 @@ from quiver.adapters.kubernetes.events import ApiEventRecorder
 from quiver.adapters.measured import MeasuredEngines
 from quiver.adapters.milvus1.driver import Milvus1Engines
 from quiver.control.api import Api
-from quiver.control.cache import Cache, engine_of
+from quiver.control.cache import Cache
 from quiver.control.controller import Controller, Pace
+from quiver.control.index import engine_of
 from quiver.control.listing import Lister
 from quiver.control.metrics import CollectionsCollector, Metrics
 from quiver.control.objects import CachedObjects

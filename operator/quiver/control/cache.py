@@ -2,11 +2,12 @@
 changes.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
+from quiver.control.index import EngineIndex
 from quiver.control.slim import slim
 from quiver.domain.objects import VECTOR_COLLECTION, Key, Kind, Manifest
 
@@ -38,7 +39,7 @@ class Cache:
 
     def __init__(self) -> None:
         self._objects: dict[Kind, dict[str, dict[str, Manifest]]] = {}
-        self._by_engine: dict[Key, set[str]] = {}
+        self._index = EngineIndex()
         self._gone: dict[str, None] = {}
         self._held: dict[tuple[Kind, Key], list[Callable[[], None]]] = {}
         self._listeners: list[Listener] = []
@@ -60,8 +61,15 @@ class Cache:
 
     def collections_of(self, engine: Key) -> Iterable[Manifest]:
         """Return the VectorCollections that refer to the engine."""
-        objects = self._objects.get(VECTOR_COLLECTION, {}).get(engine.namespace, {})
-        return tuple(objects[name] for name in self._by_engine.get(engine, ()))
+        return self._collections(engine.namespace, self._index.referring(engine))
+
+    def namesakes(self, engine: Key, collection_name: str) -> Iterable[Manifest]:
+        """Return those of them that want a collection of this name."""
+        return self._collections(engine.namespace, self._index.wanting(engine, collection_name))
+
+    def load_of(self, engine: Key) -> Mapping[str, int]:
+        """Return how many collections and partitions are claimed on each member, by its name."""
+        return self._index.load(engine)
 
     def put(self, kind: Kind, manifest: Manifest, *, ours: bool = False) -> None:
         """Take the manifest in, unless the object is known to be newer or gone."""
@@ -119,23 +127,21 @@ class Cache:
                 for apply in self._held.pop((kind, key)):
                     apply()
 
+    def _collections(self, namespace: str, names: Iterable[str]) -> Iterable[Manifest]:
+        objects = self._objects.get(VECTOR_COLLECTION, {}).get(namespace, {})
+        return tuple(objects[name] for name in names)
+
     def _store(self, kind: Kind, key: Key, old: Manifest | None, new: Manifest | None) -> None:
         objects = self._objects.setdefault(kind, {}).setdefault(key.namespace, {})
         if kind == VECTOR_COLLECTION:
-            self._index(key, old, new)
+            if old is not None:
+                self._index.discard(old)
+            if new is not None:
+                self._index.add(new)
         if new is None:
             del objects[key.name]
         else:
             objects[key.name] = new
-
-    def _index(self, key: Key, old: Manifest | None, new: Manifest | None) -> None:
-        if old is not None and (engine := engine_of(old)) is not None:
-            names = self._by_engine[engine]
-            names.discard(key.name)
-            if not names:
-                del self._by_engine[engine]
-        if new is not None and (engine := engine_of(new)) is not None:
-            self._by_engine.setdefault(engine, set()).add(key.name)
 
     def _bury(self, uid: str) -> None:
         self._gone[uid] = None
@@ -145,13 +151,6 @@ class Cache:
     def _tell(self, change: Change) -> None:
         for listener in self._listeners:
             listener(change)
-
-
-def engine_of(collection: Manifest) -> Key | None:
-    """Return the VectorEngine that a VectorCollection refers to; None where its spec is broken."""
-    reference = collection.get("spec", {}).get("engineRef", {})
-    name = reference.get("name")
-    return None if name is None else Key(collection["metadata"]["namespace"], name)
 
 
 def uid_of(manifest: Manifest) -> str:

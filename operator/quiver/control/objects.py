@@ -1,6 +1,6 @@
 """The reconcilers' view of the Kubernetes API: reads from the cache, writes through it."""
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any
 
 from quiver.control.api import Api
@@ -25,6 +25,12 @@ class CachedObjects:
 
     def collections_of(self, engine: Key) -> Iterable[Manifest]:
         return self._cache.collections_of(engine)
+
+    def namesakes(self, engine: Key, collection_name: str) -> Iterable[Manifest]:
+        return self._cache.namesakes(engine, collection_name)
+
+    def load_of(self, engine: Key) -> Mapping[str, int]:
+        return self._cache.load_of(engine)
 
     async def fetch(self, kind: Kind, key: Key) -> Manifest | None:
         try:

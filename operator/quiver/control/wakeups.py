@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from quiver.control.cache import Cache, Change, engine_of
+from quiver.control.cache import Cache, Change
+from quiver.control.index import engine_of, wanted_name
 from quiver.control.metrics import ready_status
-from quiver.domain.collections import default_collection_name
 from quiver.domain.objects import (
     ENGINE_LABEL,
     POD,
@@ -48,9 +48,8 @@ class Wakeups:
         if engine is None:
             return
         self._add_engine(engine)
-        wanted = _collection_name(old)
-        for other in self._cache.collections_of(engine):
-            if Key.of(other) != key and _collection_name(other) == wanted:
+        for other in self._cache.namesakes(engine, wanted_name(old)):
+            if Key.of(other) != key:
                 self._add_collection(Key.of(other))
 
     def _engine_changed(self, change: Change) -> None:
@@ -106,8 +105,3 @@ def _pod_face(manifest: Manifest | None) -> object:
 
 def _uid(manifest: Manifest | None) -> str | None:
     return None if manifest is None else str(manifest["metadata"]["uid"])
-
-
-def _collection_name(manifest: Manifest) -> str:
-    name: str | None = manifest["spec"].get("collectionName")
-    return name or default_collection_name(manifest["metadata"]["name"])

@@ -1,0 +1,84 @@
+"""What the cache knows about an engine's collections without looking at each of them."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+from quiver.domain.claims import claim_of
+from quiver.domain.collections import default_collection_name
+from quiver.domain.objects import Key, Manifest
+
+Group = TypeVar("Group")
+
+
+class EngineIndex:
+    """Per engine: which VectorCollections refer to it, who wants which name, what members hold.
+
+    Asking is done in each reconcile, so its cost must not grow with the number of collections.
+    """
+
+    def __init__(self) -> None:
+        self._referring: defaultdict[Key, set[str]] = defaultdict(set)
+        self._wanting: defaultdict[tuple[Key, str], set[str]] = defaultdict(set)
+        self._load: defaultdict[Key, Counter[str]] = defaultdict(Counter)
+
+    def referring(self, engine: Key) -> Iterable[str]:
+        """Return the names of the objects that refer to the engine; they are in its namespace."""
+        return self._referring.get(engine, ())
+
+    def wanting(self, engine: Key, collection_name: str) -> Iterable[str]:
+        """Return the names of those of them that want a collection of this name."""
+        return self._wanting.get((engine, collection_name), ())
+
+    def load(self, engine: Key) -> Mapping[str, int]:
+        """Return how many collections and partitions are claimed on each member, by its name."""
+        return self._load.get(engine, {})
+
+    def add(self, manifest: Manifest) -> None:
+        engine = engine_of(manifest)
+        if engine is None:
+            return
+        name = manifest["metadata"]["name"]
+        self._referring[engine].add(name)
+        self._wanting[engine, wanted_name(manifest)].add(name)
+        self._count(engine, manifest, 1)
+
+    def discard(self, manifest: Manifest) -> None:
+        """Undo `add` of the same manifest."""
+        engine = engine_of(manifest)
+        if engine is None:
+            return
+        name = manifest["metadata"]["name"]
+        _discard(self._referring, engine, name)
+        _discard(self._wanting, (engine, wanted_name(manifest)), name)
+        self._count(engine, manifest, -1)
+
+    def _count(self, engine: Key, manifest: Manifest, sign: int) -> None:
+        claim = claim_of(manifest)
+        if claim is None:
+            return
+        load = self._load[engine]
+        load[claim.member] += sign * (1 + len(manifest["spec"].get("partitions", ())))
+        if not load[claim.member]:
+            del load[claim.member]
+        if not load:
+            del self._load[engine]
+
+
+def engine_of(collection: Manifest) -> Key | None:
+    """Return the VectorEngine that a VectorCollection refers to; None where its spec is broken."""
+    reference = collection.get("spec", {}).get("engineRef", {})
+    name = reference.get("name")
+    return None if name is None else Key(collection["metadata"]["namespace"], name)
+
+
+def wanted_name(collection: Manifest) -> str:
+    """Return the name that the VectorCollection's collection has, or is to have, on its engine."""
+    name: str | None = collection["spec"].get("collectionName")
+    return name or default_collection_name(collection["metadata"]["name"])
+
+
+def _discard(sets: defaultdict[Group, set[str]], key: Group, name: str) -> None:
+    sets[key].discard(name)
+    if not sets[key]:
+        del sets[key]

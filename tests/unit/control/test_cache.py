@@ -1,0 +1,142 @@
+"""The cache holds the newest of each object, in whatever order it hears of it."""
+
+import pytest
+from builders import NAMESPACE, claim, claimed, collection, pod
+from quiver.control.cache import Cache, Change
+from quiver.domain.objects import POD, VECTOR_COLLECTION, Key, Manifest
+
+KEY = Key(NAMESPACE, "test01")
+ENGINE = Key(NAMESPACE, "engine")
+
+
+@pytest.fixture
+def cache() -> Cache:
+    return Cache()
+
+
+@pytest.fixture
+def changes(cache: Cache) -> list[Change]:
+    seen: list[Change] = []
+    cache.subscribe(seen.append)
+    return seen
+
+
+def at(version: int, **rest: str) -> Manifest:
+    return collection(resourceVersion=str(version), **rest)
+
+
+def version_in(cache: Cache) -> str | None:
+    found = cache.get(VECTOR_COLLECTION, KEY)
+    return None if found is None else found["metadata"]["resourceVersion"]
+
+
+def test_an_older_version_is_passed_over(cache: Cache, changes: list[Change]) -> None:
+    """Versions are numbers: 10 is newer than 9, and what is older or the same changes nothing."""
+    for version in (9, 10, 9, 10):
+        cache.put(VECTOR_COLLECTION, at(version))
+    assert version_in(cache) == "10"
+    assert len(changes) == 2
+
+
+def test_an_object_made_anew_replaces_the_old_one(cache: Cache, changes: list[Change]) -> None:
+    """An object of the same name with another uid takes the place; the old one cannot come back."""
+    cache.put(VECTOR_COLLECTION, at(5, uid="first"))
+    cache.put(VECTOR_COLLECTION, at(8, uid="second"))
+    cache.put(VECTOR_COLLECTION, at(99, uid="first"))
+    assert version_in(cache) == "8"
+    assert len(changes) == 2
+
+
+def test_what_is_gone_stays_gone(cache: Cache) -> None:
+    """A list that was read before the deletion does not bring the object back."""
+    cache.put(VECTOR_COLLECTION, at(5))
+    cache.remove(VECTOR_COLLECTION, KEY, "uid-of-test01")
+    cache.put(VECTOR_COLLECTION, at(6))
+    assert version_in(cache) is None
+
+
+def test_a_deletion_spares_the_successor(cache: Cache) -> None:
+    """News that the old object is gone leaves the new one of the same name alone."""
+    cache.put(VECTOR_COLLECTION, at(8, uid="second"))
+    cache.remove(VECTOR_COLLECTION, KEY, "first")
+    assert version_in(cache) == "8"
+
+
+def test_a_list_evicts_ghosts_and_nothing_newer(cache: Cache, changes: list[Change]) -> None:
+    """An object that a list lacks is gone, unless it was made after the list was read."""
+    cache.put(VECTOR_COLLECTION, collection("ghost", resourceVersion="5"))
+    cache.put(VECTOR_COLLECTION, collection("newborn", resourceVersion="21"))
+    cache.replace(VECTOR_COLLECTION, [collection("missed", resourceVersion="12")], "20")
+    names = {m["metadata"]["name"] for m in cache.all(VECTOR_COLLECTION)}
+    assert names == {"newborn", "missed"}
+    assert changes[-1].new is None
+
+
+def test_during_a_write_others_news_waits(cache: Cache, changes: list[Change]) -> None:
+    """The watch's echo of a write that is not answered yet is nobody else's change."""
+    cache.put(VECTOR_COLLECTION, at(5))
+    with cache.writing(VECTOR_COLLECTION, KEY):
+        cache.put(VECTOR_COLLECTION, at(6))
+        assert version_in(cache) == "5"
+        cache.put(VECTOR_COLLECTION, at(6), ours=True)
+    assert [change.ours for change in changes] == [False, True]
+
+
+def test_after_a_write_held_news_counts(cache: Cache, changes: list[Change]) -> None:
+    """Somebody else's change that came during a write is not lost."""
+    cache.put(VECTOR_COLLECTION, at(5))
+    with cache.writing(VECTOR_COLLECTION, KEY):
+        cache.put(VECTOR_COLLECTION, at(7))
+        cache.put(VECTOR_COLLECTION, at(6), ours=True)
+    assert version_in(cache) == "7"
+    assert not changes[-1].ours
+
+
+def test_a_deletion_during_a_write_counts(cache: Cache) -> None:
+    """An object that vanished during a write is gone after it."""
+    cache.put(VECTOR_COLLECTION, at(5))
+    with cache.writing(VECTOR_COLLECTION, KEY):
+        cache.remove(VECTOR_COLLECTION, KEY, "uid-of-test01")
+        cache.put(VECTOR_COLLECTION, at(6), ours=True)
+    assert version_in(cache) is None
+
+
+def test_an_engines_collections_are_found(cache: Cache) -> None:
+    """Collections are found by engine and by the name they want on it, until they are gone."""
+    cache.put(VECTOR_COLLECTION, collection("a"))
+    cache.put(VECTOR_COLLECTION, collection("b", spec={"collectionName": "a"}))
+    cache.put(VECTOR_COLLECTION, collection("c", spec={"engineRef": {"name": "other"}}))
+    assert len(list(cache.collections_of(ENGINE))) == 2
+    assert len(list(cache.namesakes(ENGINE, "a"))) == 2
+    cache.remove(VECTOR_COLLECTION, Key(NAMESPACE, "a"), "uid-of-a")
+    assert len(list(cache.collections_of(ENGINE))) == 1
+    assert [m["metadata"]["name"] for m in cache.namesakes(ENGINE, "a")] == ["b"]
+
+
+def test_a_members_load_is_known(cache: Cache) -> None:
+    """Claimed collections count with their partitions, as long as they are there."""
+    cache.put(VECTOR_COLLECTION, claimed(claim("a"), "a", spec={"partitions": ["x", "y"]}))
+    cache.put(VECTOR_COLLECTION, claimed(claim("b"), "b"))
+    cache.put(VECTOR_COLLECTION, collection("unclaimed"))
+    assert cache.load_of(ENGINE) == {"engine-0": 4}
+    cache.remove(VECTOR_COLLECTION, Key(NAMESPACE, "a"), "uid-of-a")
+    assert cache.load_of(ENGINE) == {"engine-0": 1}
+    cache.remove(VECTOR_COLLECTION, Key(NAMESPACE, "b"), "uid-of-b")
+    assert cache.load_of(ENGINE) == {}
+
+
+def test_what_nobody_reads_is_not_kept(cache: Cache) -> None:
+    """Managed fields, kubectl's copy of the manifest and most of a pod stay out of memory."""
+    applied = "kubectl.kubernetes.io/last-applied-configuration"
+    kept = {"mine": "1"}
+    cache.put(
+        VECTOR_COLLECTION, collection(managedFields=[{}], annotations={applied: "{}", **kept})
+    )
+    cache.put(POD, {**pod(), "spec": {"nodeName": "n1", "containers": [{"env": []}]}})
+    found = cache.get(VECTOR_COLLECTION, KEY)
+    assert found is not None
+    assert "managedFields" not in found["metadata"]
+    assert found["metadata"]["annotations"] == kept
+    (stored,) = cache.all(POD)
+    assert stored["spec"] == {"nodeName": "n1"}
+    assert (stored["apiVersion"], stored["kind"]) == ("v1", "Pod")

@@ -1,0 +1,160 @@
+"""A resync finds what no event told."""
+
+import asyncio
+
+import pytest
+from builders import NAMESPACE, claim, claimed, collection, engine, pod
+from quiver.control.api import Listing
+from quiver.control.cache import Cache
+from quiver.control.listing import Lister
+from quiver.control.readiness import Readiness
+from quiver.control.resync import Queues, Resync
+from quiver.domain.objects import POD, VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
+from quiver.ports.errors import ApiError, ApiUnavailable, EngineUnreachable, NotFound
+
+READY = {"conditions": [{"type": "Ready", "status": "True"}]}
+
+
+class FakeCluster:
+    """Answers lists; fails as often as it was told to."""
+
+    def __init__(self) -> None:
+        self.objects: dict[Kind, list[Manifest]] = {
+            VECTOR_ENGINE: [engine()],
+            POD: [pod()],
+            VECTOR_COLLECTION: [],
+        }
+        self.version = "100"
+        self.failures: list[ApiError] = []
+
+    async def list(self, kind: Kind, selector: str = "") -> Listing:  # noqa: ARG002
+        if self.failures:
+            raise self.failures.pop(0)
+        return Listing(self.objects.get(kind, []), self.version)
+
+
+class FakeEngines:
+    """Members by address, each with the names of its collections, or None for one that does not
+    answer.
+    """
+
+    def __init__(self) -> None:
+        self.members: dict[str, set[str] | None] = {"10.0.0.7:19530": set()}
+
+    def at(self, address: str) -> "FakeMember":
+        return FakeMember(address, self.members.get(address))
+
+
+class FakeMember:
+    def __init__(self, address: str, names: set[str] | None) -> None:
+        self._address = address
+        self._names = names
+
+    async def list_collections(self) -> frozenset[str]:
+        if self._names is None:
+            raise EngineUnreachable(f"{self._address} did not answer within 5 s")
+        return frozenset(self._names)
+
+
+class World:
+    def __init__(self) -> None:
+        self.cluster, self.engines, self.cache = FakeCluster(), FakeEngines(), Cache()
+        self.collections: set[str] = set()
+        self.engine_keys: set[str] = set()
+        self.lister = Lister(self.cluster, self.cache)  # type: ignore[arg-type]
+        queues = Queues(
+            lambda key: self.collections.add(key.name), lambda key: self.engine_keys.add(key.name)
+        )
+        self.resync = Resync(self.lister, self.cache, self.engines, queues, 60)  # type: ignore[arg-type]
+
+    def add(self, *collections: Manifest) -> None:
+        self.cluster.objects[VECTOR_COLLECTION] += collections
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def test_every_engine_and_what_is_not_ready_is_queued(world: World) -> None:
+    """Engines always, collections only while they are not Ready."""
+    world.add(collection("well", status=READY), collection("new"))
+    await world.resync.once()
+    assert world.engine_keys == {"engine"}
+    assert world.collections == {"new"}
+
+
+async def test_a_collection_that_vanished_from_its_member_is_queued(world: World) -> None:
+    """What is claimed on a member and not there is looked into; what is there is left in peace."""
+    world.add(
+        claimed(claim("there"), "there", status=READY),
+        claimed(claim("dropped"), "dropped", status=READY),
+        claimed(claim("elsewhere", member="engine-1"), "elsewhere", status=READY),
+    )
+    world.engines.members["10.0.0.7:19530"] = {"there", "foreign"}
+    await world.resync.once()
+    assert world.collections == {"dropped"}
+
+
+async def test_a_dead_member_delays_no_other(world: World) -> None:
+    """A member that does not answer costs its own collections a look, nobody else's."""
+    silent = pod("engine-1", ip="10.0.0.8")
+    world.cluster.objects[POD].append(silent)
+    world.engines.members["10.0.0.8:19530"] = None
+    world.add(claimed(claim("dropped"), "dropped", status=READY))
+    await world.resync.once()
+    assert world.collections == {"dropped"}
+
+
+async def test_a_member_that_is_not_ready_is_not_asked(world: World) -> None:
+    """A pod that is starting has not lost its collections; it has not loaded them yet."""
+    world.cluster.objects[POD] = [pod(ready=False)]
+    world.add(claimed(claim("loading"), "loading", status=READY))
+    await world.resync.once()
+    assert world.collections == set()
+
+
+async def test_ghosts_are_evicted(world: World) -> None:
+    """An object whose deletion no event told is found to be gone."""
+    world.cache.put(VECTOR_COLLECTION, collection("ghost"))
+    await world.resync.once()
+    assert world.cache.get(VECTOR_COLLECTION, Key(NAMESPACE, "ghost")) is None
+
+
+async def test_a_failed_list_leaves_what_is_known(world: World) -> None:
+    """An API server that is away is no reason to forget its objects."""
+    world.cache.put(VECTOR_COLLECTION, collection("known"))
+    world.cluster.failures = [ApiUnavailable("no answer")]
+    await world.resync.once()
+    assert world.cache.get(VECTOR_COLLECTION, Key(NAMESPACE, "known")) is not None
+
+
+async def test_a_nudge_lists_soon(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a watch begins anew, deletions that it missed are found at once."""
+    monkeypatch.setattr("quiver.control.resync.SETTLE_S", 0)
+    world.cache.put(VECTOR_COLLECTION, collection("ghost"))
+    gone = asyncio.Event()
+    world.cache.subscribe(lambda _change: gone.set())
+    running = asyncio.create_task(world.resync.run())
+    world.resync.nudge()
+    async with asyncio.timeout(10):
+        await gone.wait()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_missing_crds_are_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without the CRDs the operator says how to install them, waits, and goes on when they are
+    there.
+    """
+    monkeypatch.setattr("quiver.control.listing.RETRY_S", 0)
+    world.cluster.failures = [NotFound("no such resource")] * 3
+    readiness = Readiness()
+    assert readiness.problem is not None
+    await world.lister.fill(readiness)
+    assert readiness.problem is None
+    warnings = [record.getMessage() for record in caplog.records]
+    assert len(warnings) == 1
+    assert "kubectl apply -f crds/" in warnings[0]

@@ -1,0 +1,161 @@
+"""Which objects a change wakes."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from builders import NAMESPACE, collection, engine, pod
+from quiver.control.cache import Cache
+from quiver.control.wakeups import Wakeups
+from quiver.domain.objects import (
+    ENGINE_LABEL,
+    POD,
+    STATEFUL_SET,
+    VECTOR_COLLECTION,
+    VECTOR_ENGINE,
+    Key,
+    Manifest,
+)
+
+Woken = set[tuple[str, str]]
+OURS, ENGINE = ("collection", "test01"), ("engine", "engine")
+BOTH = {("collection", "test01"), ("collection", "other")}
+DELETING = {"deletionTimestamp": "2024-05-02T10:00:00Z"}
+READY = {"conditions": [{"type": "Ready", "status": "True"}]}
+
+
+class World:
+    """A cache with two collections and their engine, and what has been woken since it was asked
+    last.
+    """
+
+    def __init__(self) -> None:
+        self.cache = Cache()
+        self._woken: Woken = set()
+        self.cache.put(VECTOR_ENGINE, engine(resourceVersion="1"))
+        self.cache.put(VECTOR_COLLECTION, collection(resourceVersion="1"))
+        self.cache.put(VECTOR_COLLECTION, collection("other", resourceVersion="1"))
+        self.cache.put(POD, pod())
+        listen = Wakeups(self.cache, self._adder("collection"), self._adder("engine"))
+        self.cache.subscribe(listen)
+
+    def _adder(self, kind: str) -> Callable[[Key], None]:
+        return lambda key: self._woken.add((kind, key.name))
+
+    def woken(self) -> Woken:
+        woken, self._woken = self._woken, set()
+        return woken
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.mark.parametrize(
+    ("change", "woken"),
+    [
+        ({"generation": 2}, {OURS}),
+        ({"finalizers": ["someone/else"]}, {OURS}),
+        ({"annotations": {"quiver.dev/claim": "{}"}}, {OURS}),
+        (DELETING, {OURS}),
+        ({"status": {"collectionName": "overwritten"}}, {OURS}),
+        ({"labels": {"app": "x"}}, set()),
+        ({"ownerReferences": [{}]}, set()),
+    ],
+)
+def test_a_collection_wakes_itself_when_it_matters(
+    world: World, change: dict[str, Any], woken: Woken
+) -> None:
+    """A change of anything that a reconcile reads wakes the object; labels and owners do not."""
+    world.cache.put(VECTOR_COLLECTION, collection(resourceVersion="2", **change))
+    assert world.woken() == woken
+
+
+def test_our_own_write_is_no_news(world: World) -> None:
+    """Neither the answer to an own write nor its echo on the watch wakes anybody."""
+    written = collection(resourceVersion="2", annotations={"quiver.dev/claim": "{}"})
+    world.cache.put(VECTOR_COLLECTION, written, ours=True)
+    world.cache.put(VECTOR_COLLECTION, written)
+    assert world.woken() == set()
+
+
+def test_a_new_collection_wakes_itself(world: World) -> None:
+    """An object that appears is reconciled."""
+    world.cache.put(VECTOR_COLLECTION, collection("new"))
+    assert world.woken() == {("collection", "new")}
+
+
+@pytest.mark.parametrize("ours", [False, True])
+def test_a_deletion_wakes_namesakes_and_the_engine(world: World, ours: bool) -> None:
+    """Whoever waits for the name gets its turn, and the engine may scale down now."""
+    heir = collection("heir", spec={"collectionName": "test01"}, resourceVersion="1")
+    world.cache.put(VECTOR_COLLECTION, heir)
+    world.woken()
+    world.cache.remove(VECTOR_COLLECTION, Key(NAMESPACE, "test01"), "uid-of-test01", ours=ours)
+    itself: Woken = set() if ours else {OURS}
+    assert world.woken() == {("collection", "heir"), ENGINE, *itself}
+
+
+@pytest.mark.parametrize(
+    ("manifest", "woken"),
+    [
+        (engine(resourceVersion="2", generation=2), {ENGINE}),
+        ({**engine(resourceVersion="2"), "status": READY}, {ENGINE, *BOTH}),
+        (engine(resourceVersion="2", uid="another"), {ENGINE, *BOTH}),
+        (engine(resourceVersion="2", **DELETING), {ENGINE, *BOTH}),
+    ],
+)
+def test_an_engine_wakes_its_collections_when_it_concerns_them(
+    world: World, manifest: Manifest, woken: Woken
+) -> None:
+    """An engine's collections are woken by its readiness, its replacement and its deletion, not by
+    its spec.
+    """
+    world.cache.put(VECTOR_ENGINE, manifest)
+    assert world.woken() == woken
+
+
+def test_our_word_that_an_engine_is_ready_wakes_its_collections(world: World) -> None:
+    """The engine's reconcile writes its readiness itself, and that is the collections' news all the
+    same.
+    """
+    world.cache.put(VECTOR_ENGINE, {**engine(resourceVersion="2"), "status": READY}, ours=True)
+    assert world.woken() == BOTH
+
+
+def test_an_engine_that_vanishes_wakes_its_collections(world: World) -> None:
+    """Collections of an engine that is gone are let go."""
+    world.cache.remove(VECTOR_ENGINE, Key(NAMESPACE, "engine"), "uid-of-engine")
+    assert world.woken() == {ENGINE, *BOTH}
+
+
+@pytest.mark.parametrize(
+    ("manifest", "woken"),
+    [
+        (pod(ready=False), {ENGINE, *BOTH}),
+        (pod(ip="10.0.0.8"), {ENGINE, *BOTH}),
+        (pod(), {ENGINE}),
+    ],
+)
+def test_a_pod_wakes_its_engine_and_maybe_the_collections(
+    world: World, manifest: Manifest, woken: Woken
+) -> None:
+    """Collections care for a pod's readiness and address only."""
+    manifest["metadata"]["resourceVersion"] = "8"
+    world.cache.put(POD, manifest)
+    assert world.woken() == woken
+
+
+def test_a_pod_that_vanishes_wakes_engine_and_collections(world: World) -> None:
+    """A pod that is gone has no collections to offer."""
+    world.cache.remove(POD, Key(NAMESPACE, "engine-0"), "uid-of-engine-0")
+    assert world.woken() == {ENGINE, *BOTH}
+
+
+@pytest.mark.parametrize(("ours", "woken"), [(False, {ENGINE}), (True, set())])
+def test_a_statefulset_wakes_its_engine(world: World, ours: bool, woken: Woken) -> None:
+    """What somebody else does to an engine's StatefulSet is looked into; our own apply is not."""
+    manifest = engine(labels={ENGINE_LABEL: "engine"})
+    world.cache.put(STATEFUL_SET, manifest, ours=ours)
+    assert world.woken() == woken
