@@ -118,6 +118,9 @@ class ControlPlaneProcesses:
             "--enable-admission-plugins=NodeRestriction",
             "--allow-privileged=true",
             f"--client-ca-file={self.layout.authority}",
+            # No API server behind this one; without it the controllers log an error a second.
+            f"--requestheader-client-ca-file={self.layout.authority}",
+            "--requestheader-allowed-names=front-proxy",
             f"--tls-cert-file={pki / 'apiserver.crt'}",
             f"--tls-private-key-file={pki / 'apiserver.key'}",
             f"--kubelet-client-certificate={pki / 'kubelet-client.crt'}",

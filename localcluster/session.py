@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,22 +22,25 @@ class Session:
     """A running supervisor, its events and its lifeline."""
 
     def __init__(self, command: Sequence[str], log: Path, pass_fds: Sequence[int] = ()) -> None:
-        """Start `command`, which ends in a supervisor; its stderr goes to `log`."""
+        """Start `command`, which ends in a supervisor; its stderr goes to `log`.
+
+        Its reports go to a file beside the log: unlike a pipe, that may outlive this process.
+        """
         self._log = log
-        with log.open("ab") as stderr:
+        events = log.with_suffix(".events")
+        with log.open("ab") as stderr, events.open("ab") as stdout:
             self._process = subprocess.Popen(
                 list(command),
                 stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+                stdout=stdout,
                 stderr=stderr,
                 env=module_environment(),
                 # Ctrl-C reaches the foreground group: the cluster must outlive it until closed.
                 start_new_session=True,
                 pass_fds=pass_fds,
             )
+        self._events = events.open()
         self._states: dict[str, dict[str, Any]] = {}
-        self._reader = threading.Thread(target=self._read_events, daemon=True)
-        self._reader.start()
 
     @property
     def pid(self) -> int:
@@ -47,6 +49,7 @@ class Session:
 
     def state(self, name: str) -> str:
         """`started`, `stopped`, `exited`, or `` when nothing was heard of the process yet."""
+        self._read_events()
         return str(self._states.get(name, {}).get("event", ""))
 
     def command(self, verb: str, name: str, *, until: str, timeout: float) -> None:
@@ -70,7 +73,8 @@ class Session:
 
     def check(self) -> None:
         """Raise ProcessFailedError, with the log, if a process has ended of itself."""
-        for name, state in list(self._states.items()):
+        self._read_events()
+        for name, state in self._states.items():
             if state["event"] == "exited":
                 tail = log_tail(Path(state["log"]))
                 raise ProcessFailedError(f"{name} ended with status {state['code']}. {tail}")
@@ -92,11 +96,9 @@ class Session:
         self._process.terminate()
         self._release()
         self._process.wait()
-        self._reader.join()
-        if self._process.stdout:
-            self._process.stdout.close()
 
     def _release(self) -> None:
+        self._events.close()
         if self._process.stdin:
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.close()
@@ -109,9 +111,7 @@ class Session:
             self._process.stdin.flush()
 
     def _read_events(self) -> None:
-        if self._process.stdout is None:
-            return
-        for line in self._process.stdout:
+        for line in self._events:
             event = json.loads(line)
             self._states[event["name"]] = event
 
