@@ -1,0 +1,147 @@
+"""The engine port against a real engine."""
+
+import asyncio
+import uuid
+
+import pytest
+from clients.engine_process import EngineProcess
+from quiver.adapters.milvus1.channels import Channels
+from quiver.adapters.milvus1.driver import Milvus1Client, Milvus1Engines
+from quiver.domain.collections import CollectionSchema
+from quiver.ports.engines import EngineClient
+from quiver.ports.errors import EngineRefused, EngineUnreachable
+
+
+@pytest.fixture
+def member(engines: Milvus1Engines, engine_process: EngineProcess) -> EngineClient:
+    return engines.at(engine_process.grpc_address)
+
+
+@pytest.fixture
+def schema() -> CollectionSchema:
+    name = f"c_{uuid.uuid4().hex[:8]}"
+    return CollectionSchema(name=name, dimension=8, index_file_size=64, metric_type="IP")
+
+
+async def test_a_collection_is_described_as_it_was_created(
+    member: EngineClient, schema: CollectionSchema
+) -> None:
+    """Every field comes back, and the default partition is not among the partitions."""
+    await member.create(schema)
+    await member.create_partition(schema.name, "2024")
+    found = await member.describe(schema.name)
+    assert found is not None
+    assert (found.schema, found.partitions) == (schema, frozenset({"2024"}))
+    assert schema.name in await member.list_collections()
+
+
+async def test_metrics_have_names(member: EngineClient, schema: CollectionSchema) -> None:
+    """People see names where the wire has numbers, also of metrics that an engine refuses."""
+    await member.create(schema)
+    found = await member.describe(schema.name)
+    assert found is not None
+    assert found.schema.metric_type == "IP"
+    hamming = CollectionSchema(
+        name=f"{schema.name}_h", dimension=8, index_file_size=64, metric_type="HAMMING"
+    )
+    with pytest.raises(EngineRefused) as refused:
+        await member.create(hamming)
+    assert refused.value.code == "ILLEGAL_METRIC_TYPE"
+
+
+async def test_what_is_not_there_is_none(member: EngineClient) -> None:
+    """A collection that does not exist is an answer, not an error."""
+    assert await member.describe("missing") is None
+
+
+async def test_dropping_twice_is_dropping(member: EngineClient, schema: CollectionSchema) -> None:
+    """What is gone already, collection or partition, is done."""
+    await member.create(schema)
+    await member.create_partition(schema.name, "2024")
+    for _ in range(2):
+        await member.drop_partition(schema.name, "2024")
+    for _ in range(2):
+        await member.drop(schema.name)
+    await member.drop_partition(schema.name, "2024")
+    assert await member.describe(schema.name) is None
+
+
+async def test_a_refusal_has_the_protocols_code(
+    member: EngineClient, schema: CollectionSchema
+) -> None:
+    """Creating what exists, and dropping what cannot be dropped, are refused with a reason."""
+    await member.create(schema)
+    with pytest.raises(EngineRefused) as refused:
+        await member.create(schema)
+    assert refused.value.code == "ILLEGAL_COLLECTION_NAME"
+    with pytest.raises(EngineRefused):
+        await member.create_partition(schema.name, "_default")
+
+
+async def test_the_version_is_what_milvus_clients_expect(member: EngineClient) -> None:
+    """An engine calls itself 1.1.something."""
+    assert (await member.version()).startswith("1.1.")
+
+
+async def test_nobody_there_is_said_at_once(engines: Milvus1Engines) -> None:
+    """A refused connection is named, without waiting for the deadline."""
+    async with asyncio.timeout(3):
+        with pytest.raises(EngineUnreachable, match=r":1 cannot be reached: connection"):
+            await engines.at("127.0.0.1:1").list_collections()
+
+
+async def test_silence_ends_at_the_deadline(silent: str) -> None:
+    """A server that takes the connection and says nothing is given up, and dialled anew later."""
+    channels = Channels()
+    with pytest.raises(EngineUnreachable, match=silent):
+        await Milvus1Client(channels, silent, deadline=0.2).list_collections()
+    assert len(channels) == 0
+    await channels.close()
+
+
+async def test_a_restarted_engine_is_found_again(
+    engines: Milvus1Engines, engine_process: EngineProcess
+) -> None:
+    """An engine that was away answers within seconds of its return."""
+    member = engines.at(engine_process.grpc_address)
+    await member.version()
+    engine_process.kill()
+    with pytest.raises(EngineUnreachable):
+        await member.version()
+    engine_process.start()
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                await member.version()
+            except EngineUnreachable:
+                await asyncio.sleep(0.05)
+            else:
+                return
+
+
+async def test_idle_connections_are_closed(engine_process: EngineProcess) -> None:
+    """An address that nobody uses any more keeps no connection."""
+    channels = Channels(idle=0.05)
+    await Milvus1Client(channels, engine_process.grpc_address).version()
+    assert len(channels) == 1
+    async with asyncio.timeout(5):
+        while len(channels):  # noqa: ASYNC110 - gRPC tells nobody
+            await asyncio.sleep(0.01)
+    await channels.close()
+
+
+async def test_a_closed_connection_is_no_cancellation(engine_process: EngineProcess) -> None:
+    """A call whose connection is closed under it fails as unreachable; the task that made it lives
+    on.
+    """
+    channels = Channels()
+    client = Milvus1Client(channels, engine_process.grpc_address)
+    await client.version()
+    call = asyncio.create_task(client.version())
+    await asyncio.sleep(0)
+    await channels.close()
+    try:
+        await call
+    except EngineUnreachable as error:
+        assert "was closed" in str(error)  # noqa: PT017 - the call may also have been faster
+    assert not call.cancelled()

@@ -1,0 +1,117 @@
+"""kopf's watches keep the cache up to date and leave the cluster alone."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from quiver.adapters.kubernetes.client import KubernetesClient
+from quiver.control.cache import Cache
+from quiver.control.metrics import Metrics
+from quiver.domain.objects import SERVICE, VECTOR_COLLECTION, Key, Manifest
+from quiver.handlers import UNUSED_FINALIZER, watch
+
+DEADLINE_S = 20.0
+
+
+class Watched:
+    """A cache that is being kept up to date, and whose changes can be waited for."""
+
+    def __init__(self) -> None:
+        self.cache = Cache()
+        self.listed = 0
+        self._changed = asyncio.Event()
+        self.cache.subscribe(lambda _change: self._changed.set())
+
+    def count_list(self) -> None:
+        self.listed += 1
+        self._changed.set()
+
+    async def until(self, holds: Callable[[], Any]) -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            while not holds():
+                self._changed.clear()
+                await self._changed.wait()
+
+
+@asynccontextmanager
+async def watching(api: KubernetesClient) -> AsyncIterator[Watched]:
+    watched = Watched()
+    session = api.server, api.watch_session
+    task = asyncio.create_task(
+        watch(watched.cache, lambda: (session[0], session[1](watched.count_list)))
+    )
+    try:
+        await watched.until(lambda: watched.listed >= 5)
+        yield watched
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def vector_collection(namespace: str, **metadata: Any) -> Manifest:
+    return {
+        "apiVersion": VECTOR_COLLECTION.api_version,
+        "kind": VECTOR_COLLECTION.kind,
+        "metadata": {"namespace": namespace, "name": "subject", **metadata},
+        "spec": {"engineRef": {"name": "engine"}, "dimension": 8},
+    }
+
+
+async def test_what_happens_gets_into_the_cache(
+    api: KubernetesClient, namespace: str, metrics: Metrics
+) -> None:
+    """Creations, changes and deletions arrive; kopf itself writes nothing, whatever it finds."""
+    key = Key(namespace, "subject")
+    async with watching(api) as watched:
+        await api.create(VECTOR_COLLECTION, vector_collection(namespace))
+        await watched.until(lambda: watched.cache.get(VECTOR_COLLECTION, key))
+        finalizers = ["kopf.zalando.org/KopfFinalizerMarker", "example.com/other"]
+        await api.patch(VECTOR_COLLECTION, key, {"metadata": {"finalizers": finalizers}})
+        await watched.until(lambda: _finalizers(watched.cache, key) == finalizers)
+        await api.patch(VECTOR_COLLECTION, key, {"metadata": {"finalizers": None}})
+        await watched.until(lambda: _finalizers(watched.cache, key) == [])
+    writes = sum(
+        sample.value
+        for sample in metrics.api_requests.collect()[0].samples
+        if sample.labels.get("method") != "GET" and sample.name.endswith("_total")
+    )
+    assert writes == 3, "one creation and two patches of the test's own"
+    assert UNUSED_FINALIZER not in finalizers
+
+
+async def test_only_what_quiver_manages_is_watched(api: KubernetesClient, namespace: str) -> None:
+    """Of Services, StatefulSets and Pods only those with the operator's label arrive."""
+    managed = {"app.kubernetes.io/managed-by": "quiver"}
+    async with watching(api) as watched:
+        for name, labels in (("foreign", {}), ("ours", managed)):
+            service = {
+                "apiVersion": "v1",
+                "kind": "Service",
+                "metadata": {"namespace": namespace, "name": name, "labels": labels},
+                "spec": {"ports": [{"port": 80}]},
+            }
+            await api.create(SERVICE, service)
+        await watched.until(lambda: watched.cache.get(SERVICE, Key(namespace, "ours")))
+        assert watched.cache.get(SERVICE, Key(namespace, "foreign")) is None
+
+
+async def test_two_watch_side_by_side_and_end_alone(api: KubernetesClient, namespace: str) -> None:
+    """The end of one watch ends no other task of the loop, leaves none behind, and no signal
+    handler.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    tasks = asyncio.all_tasks()
+    async with watching(api) as first:
+        async with watching(api):
+            pass
+        await api.create(VECTOR_COLLECTION, vector_collection(namespace))
+        await first.until(lambda: first.cache.get(VECTOR_COLLECTION, Key(namespace, "subject")))
+    assert asyncio.all_tasks() == tasks
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def _finalizers(cache: Cache, key: Key) -> list[str] | None:
+    found = cache.get(VECTOR_COLLECTION, key)
+    return None if found is None else found["metadata"].get("finalizers", [])

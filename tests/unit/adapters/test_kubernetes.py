@@ -1,0 +1,125 @@
+"""Errors of the API become errors that say what can be done; logins are read anew."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from builders import collection
+from quiver.adapters.clock import SystemClock
+from quiver.adapters.kubernetes.connection import Connection, NoCluster, load_configuration
+from quiver.adapters.kubernetes.errors import error_for
+from quiver.adapters.kubernetes.events import NOTE_LIMIT, ApiEventRecorder
+from quiver.control.metrics import Metrics
+from quiver.domain.objects import Kind, Manifest
+from quiver.ports.errors import ApiRefused, ApiUnavailable, Conflict, NotFound
+from quiver.ports.kubernetes import Event
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (404, NotFound),
+        (409, Conflict),
+        (429, ApiUnavailable),
+        (500, ApiUnavailable),
+        (503, ApiUnavailable),
+        (401, ApiUnavailable),
+        (403, ApiRefused),
+        (422, ApiRefused),
+    ],
+)
+def test_a_status_code_says_what_can_be_done(status: int, error: type[Exception]) -> None:
+    """Waiting mends some failures; the API server's own words are kept for all of them."""
+    body = json.dumps({"kind": "Status", "message": "in its own words"}).encode()
+    found = error_for(status, "Reason", body)
+    assert type(found) is error
+    assert str(found) == "in its own words"
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"message": 7}'])
+def test_an_answer_without_a_message_has_one(body: bytes) -> None:
+    """A proxy's error page is not shown to people; its status is."""
+    assert str(error_for(502, "Bad Gateway", body)) == "HTTP 502 Bad Gateway"
+
+
+async def test_without_a_cluster_it_says_how_to_name_one() -> None:
+    """Nothing is guessed: neither ~/.kube/config nor localhost."""
+    with pytest.raises(NoCluster, match="KUBECONFIG"):
+        await load_configuration({})
+
+
+async def test_a_kubeconfig_that_is_missing_is_named(tmp_path: Path) -> None:
+    """The message holds the path that was given."""
+    with pytest.raises(NoCluster, match="not-there"):
+        await load_configuration({"KUBECONFIG": str(tmp_path / "not-there")})
+
+
+async def test_a_rotated_token_is_used(tmp_path: Path) -> None:
+    """Each request logs in with the token as the login has it then."""
+    configuration = await load_configuration({"KUBECONFIG": str(kubeconfig(tmp_path))})
+    connection = Connection(configuration, Metrics())
+
+    def rotate(config: Any) -> None:
+        config.api_key["BearerToken"] = "Bearer second"
+
+    assert await connection.authorization() == {"Authorization": "Bearer first"}
+    configuration.refresh_api_key_hook = rotate
+    assert await connection.authorization() == {"Authorization": "Bearer second"}
+
+
+async def test_a_login_that_fails_is_an_outage(tmp_path: Path) -> None:
+    """A token file that cannot be read right now is tried again, as a connection would be."""
+    configuration = await load_configuration({"KUBECONFIG": str(kubeconfig(tmp_path))})
+
+    def fail(_config: Any) -> None:
+        raise FileNotFoundError("token")
+
+    configuration.refresh_api_key_hook = fail
+    with pytest.raises(aiohttp.ClientConnectionError, match="cannot log in"):
+        await Connection(configuration, Metrics()).authorization()
+
+
+def kubeconfig(directory: Path) -> Path:
+    path = directory / "kubeconfig"
+    content = {
+        "current-context": "here",
+        "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
+        "clusters": [{"name": "here", "cluster": {"server": "http://127.0.0.1:1"}}],
+        "users": [{"name": "me", "user": {"token": "first"}}],
+    }
+    path.write_text(json.dumps(content))
+    return path
+
+
+class Recording:
+    """Takes what is created, or fails."""
+
+    def __init__(self, failure: Exception | None = None) -> None:
+        self.created: list[Manifest] = []
+        self._failure = failure
+
+    async def create(self, _kind: Kind, manifest: Manifest) -> Manifest:
+        if self._failure is not None:
+            raise self._failure
+        self.created.append(manifest)
+        return manifest
+
+
+async def test_a_long_note_is_cut_to_what_the_api_takes() -> None:
+    """Notes are cut between characters, at 1,024 bytes."""
+    api: Any = Recording()
+    event = Event("Warning", "Recreated", "Create", "ä" * 2000)
+    await ApiEventRecorder(api, SystemClock()).record(collection(), event)
+    (created,) = api.created
+    assert len(created["note"].encode()) <= NOTE_LIMIT
+    assert created["note"].endswith("ä…")
+
+
+async def test_an_event_that_fails_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """A refused event costs a line in the log, with what it would have said."""
+    api: Any = Recording(ApiRefused("namespace is terminating"))
+    event = Event("Normal", "Dropped", "Drop", "42 vectors are gone")
+    await ApiEventRecorder(api, SystemClock()).record(collection(), event)
+    assert "42 vectors are gone" in caplog.text

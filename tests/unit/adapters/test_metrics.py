@@ -1,0 +1,96 @@
+"""Metrics carry the names that stock dashboards know, and numbers that something feeds."""
+
+from prometheus_client import generate_latest
+from quiver.adapters.counted_events import CountedEvents
+from quiver.adapters.measured import MeasuredEngines
+from quiver.control.metrics import CollectionsCollector, Metrics
+from quiver.domain.objects import Manifest
+from quiver.ports.engines import EngineClient
+from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable
+from quiver.ports.kubernetes import Event
+
+NAMES = (
+    "controller_runtime_reconcile_total",
+    "controller_runtime_reconcile_errors_total",
+    "controller_runtime_reconcile_time_seconds_bucket",
+    "controller_runtime_active_workers",
+    "controller_runtime_max_concurrent_reconciles",
+    "workqueue_depth",
+    "workqueue_adds_total",
+    "workqueue_queue_duration_seconds_bucket",
+    "workqueue_work_duration_seconds_bucket",
+    "workqueue_retries_total",
+    "rest_client_requests_total",
+    "process_resident_memory_bytes",
+)
+
+
+class Moody:
+    """An engine whose every `version` ends as it was told."""
+
+    def __init__(self, *moods: EngineError | None) -> None:
+        self._moods = list(moods)
+
+    def at(self, _address: str) -> EngineClient:
+        return self  # type: ignore[return-value]
+
+    async def version(self) -> str:
+        mood = self._moods.pop(0)
+        if mood is not None:
+            raise mood
+        return "1.1.1"
+
+
+class Silent:
+    async def record(self, regarding: Manifest, event: Event) -> None: ...
+
+
+def test_names_are_those_of_controller_runtime() -> None:
+    """Every metric that dashboards for controllers ask for is there."""
+    metrics = Metrics()
+    queue = metrics.queue("things")
+    queue.depth.set(1)
+    for counted in (metrics.reconciles.labels("things", "success"),):
+        counted.inc()
+    metrics.reconcile_errors.labels("things").inc()
+    metrics.reconcile_seconds.labels("things").observe(1)
+    metrics.active_workers.labels("things").set(1)
+    metrics.max_workers.labels("things").set(8)
+    metrics.api_requests.labels("200", "localhost:6443", "GET").inc()
+    text = generate_latest(metrics.registry).decode()
+    assert [name for name in NAMES if f"\n{name}" not in text] == []
+
+
+async def test_calls_to_engines_are_counted_by_outcome() -> None:
+    """A refusal counts under the protocol's code, silence as UNREACHABLE."""
+    metrics = Metrics()
+    moods = (None, EngineRefused("ILLEGAL_DIMENSION", "no"), EngineUnreachable("silence"))
+    member = MeasuredEngines(Moody(*moods), metrics).at("10.0.0.7:19530")
+    for _ in moods:
+        try:
+            await member.version()
+        except EngineError:
+            continue
+    for code in ("OK", "ILLEGAL_DIMENSION", "UNREACHABLE"):
+        labels = {"call": "version", "code": code}
+        assert metrics.registry.get_sample_value("quiver_engine_calls_total", labels) == 1
+
+
+async def test_events_are_counted() -> None:
+    """What people were told about their data can be seen in the metrics."""
+    metrics = Metrics()
+    event = Event("Warning", "Recreated", "Create", "the vectors are gone")
+    await CountedEvents(Silent(), metrics).record({}, event)
+    labels = {"type": "Warning", "reason": "Recreated"}
+    assert metrics.registry.get_sample_value("quiver_events_total", labels) == 1
+
+
+def test_collections_are_counted_when_they_are_asked_for() -> None:
+    """The gauge shows the cache at the moment of the scrape."""
+    metrics = Metrics()
+    manifests: list[Manifest] = []
+    metrics.registry.register(CollectionsCollector(manifests))
+    manifests += [{"status": {"conditions": [{"type": "Ready", "status": "True"}]}}, {}]
+    sample = metrics.registry.get_sample_value
+    assert sample("quiver_collections", {"ready": "True"}) == 1
+    assert sample("quiver_collections", {"ready": "Unknown"}) == 1
