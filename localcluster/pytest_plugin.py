@@ -1,4 +1,8 @@
-"""Fixtures that give tests a Kubernetes: `control_plane`, `cluster`, `namespace`, `binaries`."""
+"""Fixtures that give tests a Kubernetes: `control_plane`, `cluster`, `namespace`, `binaries`.
+
+Programs that the collected tests need are built before the first of them starts, so that a
+first run, which takes minutes, breaks no test's time limit.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,27 @@ from collections.abc import Iterator
 import pytest
 
 from localcluster import Binaries, Cluster, ControlPlane, preflight
+from localcluster.binaries import Say
+
+HELM = "helm"
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build what the collected tests need."""
+    asked = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    if session.config.option.collectonly:
+        return
+    if "binaries" in asked:
+        Binaries.ensure(_teller(session.config))
+    elif "cluster" in asked and not preflight.node_problems():
+        Binaries.ensure(_teller(session.config), [*Cluster.programs, HELM])
+    elif "control_plane" in asked:
+        Binaries.ensure(_teller(session.config), [*ControlPlane.programs, HELM])
+
+
+def _teller(config: pytest.Config) -> Say:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    return reporter.write_line if reporter else print
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +44,8 @@ def binaries() -> Binaries:
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """A control plane without a node, with an audit log, shared by this worker's tests."""
-    with ControlPlane(tmp_path_factory.mktemp("control-plane"), audit=True) as running:
+    directory = tmp_path_factory.mktemp("control-plane")
+    with ControlPlane(directory, audit=True, progress=print) as running:
         yield running
 
 
@@ -32,7 +58,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     problems = preflight.node_problems()
     if problems:
         pytest.skip("no node here: " + "; ".join(f"{what} ({cure})" for what, cure in problems))
-    with Cluster(tmp_path_factory.mktemp("cluster"), audit=True) as running:
+    directory = tmp_path_factory.mktemp("cluster")
+    with Cluster(directory, audit=True, progress=print) as running:
         yield running
 
 
@@ -47,4 +74,4 @@ def namespace(request: pytest.FixtureRequest) -> Iterator[str]:
     name = f"test-{uuid.uuid4().hex[:8]}"
     plane.create_namespace(name)
     yield name
-    plane.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+    plane.kubectl("delete", "namespace", name, "--wait=false")
