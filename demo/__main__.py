@@ -16,6 +16,7 @@ from demo.stage import Stage
 from demo.story import SETUP, STORY
 from localcluster import preflight
 from localcluster.paths import cache_dir, state_dir
+from localcluster.teardown import supervisors
 
 UP_NAME = "default"
 
@@ -41,6 +42,8 @@ def main(up: bool, no_node: bool) -> None:
     """
     screen = Screen()
     _announce(screen)
+    if up and supervisors(state_dir(UP_NAME)):
+        raise click.ClickException("a cluster is up already; `make down` takes it away")
     directory = state_dir(UP_NAME) if up else Path(tempfile.mkdtemp(prefix="quiver-demo-"))
     play = Play(_choose_stage(directory, screen, no_node), screen)
     succeeded = False
@@ -63,7 +66,7 @@ def _announce(screen: Screen) -> None:
     screen.note(
         f"Programs and images that it builds stay in {cache_dir().parent}; nothing else does."
     )
-    screen.note("The first time that takes about ten minutes, every other time none.")
+    screen.note("The first time, building takes about ten minutes; the rest takes about one.")
 
 
 def _choose_stage(directory: Path, screen: Screen, no_node: bool) -> Stage:

@@ -13,7 +13,7 @@ ENGINE_POD = f"{ENGINE}-0"
 GRPC_PORT = 19530
 OPERATOR = "app.kubernetes.io/name=quiver"
 LOG_LINES = 15
-RESTART_S = 60
+RESTART = "--timeout=60s"
 
 
 class InCluster:
@@ -51,8 +51,8 @@ class InCluster:
         self.shell.run("kubectl", "apply", "-f", "demo/manifests/engine.yaml")
 
     def engine_address(self) -> str:
-        address = self._engine_pod("{.status.podIP}")
-        return f"{address}:{GRPC_PORT}"
+        ip = self.shell.quiet("kubectl", "get", "pod", ENGINE_POD, "-o", "jsonpath={.status.podIP}")
+        return f"{ip}:{GRPC_PORT}"
 
     def kill_operator(self) -> None:
         self.shell.run(
@@ -61,15 +61,9 @@ class InCluster:
         )
 
     def kill_engine(self) -> None:
-        before = self._engine_pod("{.metadata.uid}")
         self.shell.run("kubectl", "delete", "pod", ENGINE_POD, "--force", "--grace-period=0")
-        self.shell.until(
-            *("kubectl", "get", "pod", ENGINE_POD, "-o"),
-            'jsonpath={.metadata.uid} {.status.conditions[?(@.type=="Ready")].status}{"\\n"}',
-            holds=lambda told: before not in told and "True" in told,
-            expected=f"another pod {ENGINE_POD} to be ready",
-            within_s=RESTART_S,
-        )
+        for state in ("create", "condition=Ready"):
+            self.shell.run("kubectl", "wait", f"pod/{ENGINE_POD}", f"--for={state}", RESTART)
 
     def operator_log(self) -> str:
         try:
@@ -99,6 +93,3 @@ class InCluster:
         self._screen.command(f"kubectl port-forward pod/{ENGINE_POD} {GRPC_PORT}:{GRPC_PORT}")
         self._screen.note(f"then a Milvus 1.x client finds the engine at 127.0.0.1:{GRPC_PORT}")
         self._screen.note("To take the cluster away: make down")
-
-    def _engine_pod(self, field: str) -> str:
-        return self.shell.quiet("kubectl", "get", "pod", ENGINE_POD, "-o", f"jsonpath={field}")

@@ -3,6 +3,7 @@
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from demo.play import Play
 from demo.shell import Unexpected
@@ -31,5 +32,9 @@ def tell(play: Play, steps: Sequence[Step]) -> bool:
 
 def _explain(play: Play, step: Step, error: Exception) -> None:
     play.screen.failure(f"\nFailed: {step.title}\n{error}")
+    with suppress(AssertionError, Unexpected):
+        objects = play.shell.quiet("kubectl", "get", "vcol,veng,pods", "-A", "-o", "wide")
+        play.screen.note("what is there:")
+        play.screen.answer(objects)
     play.screen.note("the operator's last lines:")
     play.screen.answer(play.stage.operator_log())
