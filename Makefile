@@ -3,7 +3,6 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STUBS := proto/quiver_proto/milvus_pb2.py
 
 .PHONY: help setup demo test lint up down bench lock proto render
 
@@ -29,7 +28,9 @@ lint: setup ## Check style, types, layers and that generated files are current
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy tools/render.py
 	$(BIN)/lint-imports
+	$(BIN)/python tools/render.py --check
 
 up: setup ## Leave a Kubernetes with Quiver in it standing, and say what to type next
 	$(BIN)/python -m demo --up
@@ -44,6 +45,9 @@ lock: setup ## Resolve the requirements anew, with hashes
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml -o requirements/operator.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml --extra engine -o requirements/engine.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml --extra engine --group dev -o requirements/dev.txt
+
+render: setup ## Write the files that are made from crds/ and charts/
+	$(BIN)/python tools/render.py
 
 proto: setup ## Generate the protocol's stubs from proto/
 	$(BIN)/python -m grpc_tools.protoc -I proto --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \

@@ -10,7 +10,7 @@ from typing import Any
 from quiver.adapters.clock import SystemClock
 from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.app import Operator, Settings
-from quiver.domain.objects import VECTOR_COLLECTION, Key, Kind, Manifest
+from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
 from quiver.ports.engines import EngineClient, Engines
 from quiver.ports.errors import NotFound
 
@@ -28,6 +28,23 @@ async def running(api: Any, engines: Engines, **settings: Any) -> AsyncIterator[
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def all_reconciled(operator: Operator, at_least: int) -> None:
+    """Wait until `at_least` reconciles have ended and none is left to do."""
+    value = operator.metrics.registry.get_sample_value
+    kinds = ("vectorcollection", "vectorengine")
+
+    def total(metric: str, label: str, **labels: str) -> float:
+        return sum(value(metric, {label: kind, **labels}) or 0 for kind in kinds)
+
+    async def holds() -> bool:
+        ended = total("controller_runtime_reconcile_total", "controller", result="success")
+        waiting = total("workqueue_depth", "name")
+        active = total("controller_runtime_active_workers", "controller")
+        return ended >= at_least and waiting == active == 0
+
+    await eventually(holds, f"{at_least} objects are reconciled")
 
 
 async def eventually(
@@ -65,10 +82,14 @@ class AdminApi(KubernetesClient):
 
 @dataclass
 class World:
-    """A namespace of a real API server, with an engine process that its VectorEngine points to."""
+    """A namespace of a real API server, with an engine process that its VectorEngine points to.
+
+    `api` is an administrator's client, `operator_api` has the operator's rights and no others.
+    """
 
     namespace: str
     api: AdminApi
+    operator_api: AdminApi
     engines: Engines
     address: str
 
@@ -116,6 +137,9 @@ class World:
 
         found: Manifest = await eventually(holds, f"{kind.kind} {name} says {reason}")
         return found
+
+    async def settled_engine(self, name: str = "engine") -> Manifest:
+        return await self.settled(name, "Available", VECTOR_ENGINE)
 
     async def ready(self, *names: str) -> list[Manifest]:
         return [await self.settled(name, "Available") for name in names]

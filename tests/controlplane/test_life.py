@@ -10,7 +10,7 @@ from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE
 
 async def test_an_applied_collection_is_on_the_engine_as_described(world: World) -> None:
     """The engine has what the spec says, and the status says where."""
-    async with running(world.api, world.engines):
+    async with running(world.operator_api, world.engines):
         await world.create_collection("test01", dimension=256, partitions=["a", "b"])
         (ready,) = await world.ready("test01")
     found = await world.engine.describe("test01")
@@ -27,7 +27,7 @@ async def test_an_applied_collection_is_on_the_engine_as_described(world: World)
 
 async def test_partitions_follow_the_spec(world: World) -> None:
     """A tag added to the list is made, one taken off is dropped, an unlisted one is left alone."""
-    async with running(world.api, world.engines):
+    async with running(world.operator_api, world.engines):
         await world.create_collection("docs", partitions=["a", "b"])
         await world.ready("docs")
         await world.engine.create_partition("docs", "foreign")
@@ -40,7 +40,7 @@ async def test_partitions_follow_the_spec(world: World) -> None:
 
 async def test_a_deleted_object_takes_its_collection_along(world: World) -> None:
     """DeletionPolicy Delete: the collection is gone once the object is."""
-    async with running(world.api, world.engines):
+    async with running(world.operator_api, world.engines):
         await world.create_collection("docs")
         await world.ready("docs")
         await world.delete("docs")
@@ -50,7 +50,7 @@ async def test_a_deleted_object_takes_its_collection_along(world: World) -> None
 
 async def test_a_retained_collection_outlives_its_object(world: World) -> None:
     """DeletionPolicy Retain: the object goes, the collection stays, and an event says so."""
-    async with running(world.api, world.engines):
+    async with running(world.operator_api, world.engines):
         await world.create_collection("docs", deletionPolicy="Retain")
         await world.ready("docs")
         await world.delete("docs")
@@ -64,7 +64,7 @@ async def test_a_collection_that_exists_already_is_left_alone(world: World) -> N
     await world.engine.create(
         CollectionSchema(name="docs", dimension=8, index_file_size=1024, metric_type="L2")
     )
-    async with running(world.api, world.engines):
+    async with running(world.operator_api, world.engines):
         await world.create_collection("docs")
         stalled = await world.settled("docs", "AlreadyExists")
         assert {c["type"] for c in stalled["status"]["conditions"]} == {"Ready", "Stalled"}
@@ -75,7 +75,7 @@ async def test_a_collection_that_exists_already_is_left_alone(world: World) -> N
 
 async def test_the_older_of_two_objects_for_one_collection_has_it(world: World) -> None:
     """The younger says who has it, and gets a collection of its own when the elder is gone."""
-    async with running(world.api, world.engines):
+    async with running(world.operator_api, world.engines):
         await world.create_collection("elder", collectionName="docs")
         await world.ready("elder")
         await world.create_collection("younger", collectionName="docs")
@@ -87,7 +87,7 @@ async def test_the_older_of_two_objects_for_one_collection_has_it(world: World) 
 
 async def test_a_collection_dropped_behind_our_back_comes_back(world: World) -> None:
     """It is made anew within the resync period, and a Warning says that its vectors are lost."""
-    async with running(world.api, world.engines, resync_period=1):
+    async with running(world.operator_api, world.engines, resync_period=1):
         await world.create_collection("docs", partitions=["a"])
         await world.ready("docs")
         await world.engine.drop("docs")
@@ -106,7 +106,7 @@ async def test_a_collection_dropped_behind_our_back_comes_back(world: World) -> 
 
 async def test_replace_wipes_annotations_and_finalizers_and_does_no_harm(world: World) -> None:
     """What `kubectl replace` takes away is written again, and the collection stays ours."""
-    async with running(world.api, world.engines):
+    async with running(world.operator_api, world.engines):
         await world.create_collection("docs")
         await world.ready("docs")
         wiped = {"annotations": {CLAIM_ANNOTATION: None}, "finalizers": None}
@@ -126,7 +126,7 @@ async def test_replace_wipes_annotations_and_finalizers_and_does_no_harm(world: 
 
 async def test_a_copied_object_gets_no_hold_on_the_originals_collection(world: World) -> None:
     """A copy that brings the claim along is Stalled; deleting it drops nothing."""
-    async with running(world.api, world.engines):
+    async with running(world.operator_api, world.engines):
         await world.create_collection("docs")
         (original,) = await world.ready("docs")
         annotations = {CLAIM_ANNOTATION: original["metadata"]["annotations"][CLAIM_ANNOTATION]}
@@ -141,7 +141,7 @@ async def test_a_copied_object_gets_no_hold_on_the_originals_collection(world: W
 
 async def test_a_collection_waits_for_its_engine(world: World) -> None:
     """The YAML of the engine may come after that of its collections."""
-    async with running(world.api, world.engines):
+    async with running(world.operator_api, world.engines):
         await world.create_collection("docs", engineRef={"name": "later"})
         await world.settled("docs", "EngineNotFound")
         await world.create(VECTOR_ENGINE, "later", {"external": {"endpoints": [world.address]}})
@@ -150,7 +150,7 @@ async def test_a_collection_waits_for_its_engine(world: World) -> None:
 
 async def test_a_collection_goes_when_its_engine_is_gone(world: World) -> None:
     """Nothing is left to drop it from, so the object does not wait."""
-    async with running(world.api, world.engines):
+    async with running(world.operator_api, world.engines):
         await world.create_collection("docs")
         await world.ready("docs")
         await world.delete("engine", VECTOR_ENGINE)
@@ -160,7 +160,7 @@ async def test_a_collection_goes_when_its_engine_is_gone(world: World) -> None:
 
 
 async def test_a_collection_changed_under_a_looser_crd_is_not_made_anew(world: World) -> None:
-    """What the engine has differs from the spec: the object says in what, and nothing is dropped."""
+    """What the engine has differs: the object says in what, and nothing is dropped."""
     await world.create_collection("docs", dimension=16)
     manifest = await world.get("docs")
     claim = {
@@ -174,7 +174,7 @@ async def test_a_collection_changed_under_a_looser_crd_is_not_made_anew(world: W
     )
     annotations = {CLAIM_ANNOTATION: msgspec.json.encode(claim).decode()}
     await world.patch("docs", {"metadata": {"annotations": annotations}})
-    async with running(world.api, world.engines):
+    async with running(world.operator_api, world.engines):
         differing = await world.settled("docs", "SpecDiffers")
     assert "dimension is 8, not 16" in ready_condition(differing)["message"]
 
@@ -182,7 +182,7 @@ async def test_a_collection_changed_under_a_looser_crd_is_not_made_anew(world: W
 @pytest.mark.parametrize("policy", ["Delete", "Retain"])
 async def test_a_namespace_goes_with_all_that_is_in_it(world: World, policy: str) -> None:
     """Collections, engine and namespace go together, in whatever order they are deleted."""
-    async with running(world.api, world.engines):
+    async with running(world.operator_api, world.engines):
         await world.create_collection("one", deletionPolicy=policy)
         await world.create_collection("two", deletionPolicy=policy)
         await world.ready("one", "two")

@@ -77,7 +77,9 @@ class Resync:
 
     async def _nudged_before(self, seconds: float) -> bool:
         try:
-            await asyncio.wait_for(self._nudged.wait(), max(0, seconds))
+            # Not wait_for: before Python 3.12 it loses a cancellation that comes with the nudge.
+            async with asyncio.timeout(max(0, seconds)):
+                await self._nudged.wait()
         except TimeoutError:
             return False
         return True
