@@ -115,15 +115,15 @@ class Operator:
     async def _watch(self) -> None:
         while True:
             try:
-                await watch(self.cache, self._watch_session)
+                await watch(self.cache, self._watch_session, self._resync.nudge)
             except Exception as error:  # noqa: BLE001 - kopf's own end must not be the operator's
                 log.warning("the watch ended, beginning anew: %s", error)
             await asyncio.sleep(WATCH_AGAIN_S)
             # kopf does not watch kinds that it does not find when it starts.
             await self._lister.fill(self.readiness)
 
-    def _watch_session(self) -> tuple[str, aiohttp.ClientSession]:
-        return self._api.server, self._api.watch_session(self._resync.nudge)
+    def _watch_session(self, on_list: Callable[[], None]) -> tuple[str, aiohttp.ClientSession]:
+        return self._api.server, self._api.watch_session(on_list)
 
     def _make_controllers(self, engines: Engines, clock: Clock) -> tuple[Controller, Controller]:
         objects = CachedObjects(self.cache, self._api)

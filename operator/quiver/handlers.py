@@ -9,7 +9,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain, repeat
 from typing import Any
 
@@ -31,20 +31,26 @@ IDLE_WORKER_S = 0.1
 up.
 """
 
-Session = Callable[[], tuple[str, aiohttp.ClientSession]]
-"""Opens a session that is logged in to the API server; returned with the server's URL."""
+SCAN_S = 2.0
+"""How long kopf may go on looking for our kinds when it is told to end while it does."""
+
+OnList = Callable[[], None]
+Session = Callable[[OnList], tuple[str, aiohttp.ClientSession]]
+"""Opens a session that is logged in to the API server, and returns it with the server's URL. It
+calls back after each list of objects.
+"""
 
 
-async def watch(cache: Cache, session: Session) -> None:
-    """Keep the cache up to date until cancelled.
+async def watch(cache: Cache, session: Session, on_list: OnList) -> None:
+    """Keep the cache up to date until cancelled; `on_list` is called when a watch begins anew.
 
     Raises: whatever kopf cannot go on after, such as a kind that the cluster does not know any
     more.
     """
-    sessions: list[aiohttp.ClientSession] = []
+    sessions = _Sessions(session, on_list)
     with _signal_handlers_kept():
         tasks = await kopf.spawn_tasks(
-            registry=_registry(cache, session, sessions),
+            registry=_registry(cache, sessions),
             settings=_settings(),
             clusterwide=True,
             standalone=True,
@@ -55,23 +61,46 @@ async def watch(cache: Cache, session: Session) -> None:
         for task in done:
             task.result()
     finally:
+        await sessions.scan_done()
         await _cancel(tasks)
-        # kopf leaves sessions open that it did not make itself.
-        await asyncio.gather(*(opened.close() for opened in sessions))
+        await sessions.close()
 
 
-def _registry(
-    cache: Cache, session: Session, sessions: list[aiohttp.ClientSession]
-) -> kopf.OperatorRegistry:
+class _Sessions:
+    """The sessions that kopf has been given; it leaves those open that it did not make itself."""
+
+    def __init__(self, session: Session, on_list: OnList) -> None:
+        self._session = session
+        self._on_list = on_list
+        self._opened: list[aiohttp.ClientSession] = []
+        self._listed = asyncio.Event()
+
+    def open(self) -> kopf.AiohttpSession:
+        server, opened = self._session(self._note_list)
+        self._opened = [*(each for each in self._opened if not each.closed), opened]
+        return kopf.AiohttpSession(server=server, aiohttp_session=opened)
+
+    async def scan_done(self) -> None:
+        """Wait until kopf has found our kinds: a scan leaves tasks behind when it is cancelled."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._listed.wait(), SCAN_S)
+
+    async def close(self) -> None:
+        await asyncio.gather(*(each.close() for each in self._opened))
+
+    def _note_list(self) -> None:
+        self._listed.set()
+        self._on_list()
+
+
+def _registry(cache: Cache, sessions: _Sessions) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
     for kind in WATCHED:
         _register(registry, kind, cache)
 
     @kopf.on.login(registry=registry, id="login")
     async def login(**_: Any) -> kopf.AiohttpSession:
-        server, logged_in = session()
-        sessions.append(logged_in)
-        return kopf.AiohttpSession(server=server, aiohttp_session=logged_in)
+        return sessions.open()
 
     return registry
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import aiohttp
 from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.control.cache import Cache
 from quiver.control.metrics import Metrics
@@ -38,10 +39,11 @@ class Watched:
 @asynccontextmanager
 async def watching(api: KubernetesClient) -> AsyncIterator[Watched]:
     watched = Watched()
-    session = api.server, api.watch_session
-    task = asyncio.create_task(
-        watch(watched.cache, lambda: (session[0], session[1](watched.count_list)))
-    )
+
+    def session(on_list: Callable[[], None]) -> tuple[str, aiohttp.ClientSession]:
+        return api.server, api.watch_session(on_list)
+
+    task = asyncio.create_task(watch(watched.cache, session, watched.count_list))
     try:
         await watched.until(lambda: watched.listed >= 5)
         yield watched
