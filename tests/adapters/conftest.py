@@ -3,13 +3,13 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+
 from clients.engine_process import EngineProcess
+from localcluster import ControlPlane
 from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.adapters.kubernetes.connection import Connection, load_configuration
 from quiver.adapters.milvus1.driver import Milvus1Engines
 from quiver.control.metrics import Metrics
-
-from localcluster import ControlPlane
 
 CRDS = Path(__file__).parents[2] / "crds"
 

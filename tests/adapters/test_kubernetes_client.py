@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+
+from localcluster import ControlPlane
 from quiver.adapters.clock import SystemClock
 from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.adapters.kubernetes.connection import Connection, load_configuration
@@ -11,8 +13,6 @@ from quiver.control.metrics import Metrics
 from quiver.domain.objects import SERVICE, VECTOR_COLLECTION, Key, Kind, Manifest
 from quiver.ports.errors import ApiRefused, ApiUnavailable, Conflict, NotFound
 from quiver.ports.kubernetes import Event
-
-from localcluster import ControlPlane
 
 CONFIG_MAP = Kind("", "v1", "configmaps", "ConfigMap")
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
+
 from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.control.cache import Cache
 from quiver.control.metrics import Metrics

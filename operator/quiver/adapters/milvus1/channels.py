@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import grpc.aio
+
+from quiver.adapters.milvus1.silence import SilentAddresses
 from quiver_proto.milvus_pb2_grpc import MilvusServiceStub
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ class Channels:
 
     def __init__(self, idle: float = IDLE_S) -> None:
         """`idle` is in seconds."""
+        self.silent = SilentAddresses()
         self._idle = idle
         self._entries: dict[str, _Entry] = {}
         self._sweeper: asyncio.TimerHandle | None = None

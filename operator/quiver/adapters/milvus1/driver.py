@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 import grpc.aio
-from quiver_proto import milvus_pb2 as pb
 
 from quiver.adapters.milvus1.channels import Channels
 from quiver.adapters.milvus1.errors import error_for
 from quiver.domain.collections import CollectionSchema, ObservedCollection
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineRefused, EngineUnreachable
+from quiver_proto import milvus_pb2 as pb
 
 DEADLINE_S = 5.0
 LONG_DEADLINE_S = 30.0
@@ -142,13 +142,18 @@ class Milvus1Client:
         return await self._call(pick, request, self._long_deadline)
 
     async def _call(self, pick: Pick[Request, Answer], request: Request, deadline: float) -> Answer:
+        silent = self._channels.silent
+        silent.before_call(self._address)
         method = pick(self._channels.stub(self._address))
         try:
-            return await method(request, timeout=deadline, wait_for_ready=False)
+            answer = await method(request, timeout=deadline, wait_for_ready=False)
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                silent.timed_out(self._address)
                 # The other end may be gone without a word; only a new connection finds out.
                 self._channels.drop(self._address)
+            else:
+                silent.answered(self._address)
             raise error_for(error, self._address, deadline) from error
         except asyncio.CancelledError as error:
             # gRPC cancels the calls of a channel that is closed; that is not this task's end.
@@ -156,6 +161,8 @@ class Milvus1Client:
             if task is None or task.cancelling():
                 raise
             raise EngineUnreachable(f"the connection to {self._address} was closed") from error
+        silent.answered(self._address)
+        return answer
 
 
 def _require_success(status: pb.Status) -> None:
