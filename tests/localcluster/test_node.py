@@ -6,6 +6,7 @@ import json
 import time
 import urllib.request
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -35,8 +36,8 @@ print(urllib.request.urlopen(request, context=context).read().decode())
 
 @pytest.fixture(scope="module")
 def node(cluster: Cluster) -> Cluster:
-    """The cluster, with the operator's image."""
-    cluster.load_images(["operator"])
+    """The cluster, with the images; the GPU node has the operator's too, for its small Python."""
+    cluster.load_images(["operator", "engine"])
     cluster.import_image(cluster.image_archive("operator"), ["gpu-node"])
     return cluster
 
@@ -147,6 +148,18 @@ def test_the_host_reaches_a_pod(node: Cluster, namespace: str) -> None:
             return False
 
     eventually(answers, lambda: f"http://{address}:8000/ does not answer")
+
+
+@pytest.mark.parametrize("image", ["operator", "engine"])
+def test_the_images_run_the_projects_command(node: Cluster, namespace: str, image: str) -> None:
+    """Both images start `quiver`, as an unprivileged user, and know the project's version."""
+    document = pod(image, "")
+    container = document["spec"]["containers"][0]
+    container["image"] = IMAGES[image].reference
+    container["args"] = ["--version"]
+    del container["command"]
+    create(node, namespace, document)
+    assert version("quiver") in logs_when_done(node, namespace, image)
 
 
 def test_a_volume_is_made_for_a_claim_and_outlives_the_pod(node: Cluster, namespace: str) -> None:
