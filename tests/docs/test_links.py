@@ -1,0 +1,35 @@
+"""Nothing in the documentation leads nowhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_relative_links_lead_to_files(page: Path) -> None:
+    """Every relative link of a page leads to a file of the repository."""
+    prose = re.sub(r"`[^`]*`", "", page.read_text())
+    targets = re.findall(r"\]\(([^)#\s]+)", prose)
+    local = [target for target in targets if "://" not in target]
+    assert [target for target in local if not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES[:2], ids=lambda page: page.name)
+def test_make_commands_exist(page: Path) -> None:
+    """Every `make` command that README and CONTRIBUTING name is a target of the Makefile."""
+    named = set(re.findall(r"(?:^|`)make ([a-z]+)", page.read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert named
+    assert named <= targets
+
+
+def test_folders_of_contributing_exist() -> None:
+    """The folders and files that CONTRIBUTING names in code exist."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = re.findall(r"`((?:[a-z_]+/)+[a-z_.]*)`", text)
+    assert named
+    assert [name for name in named if not (ROOT / name).exists()] == []
