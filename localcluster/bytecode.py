@@ -1,14 +1,24 @@
-"""Compiling modules for an image: without it every start of a pod would compile them anew."""
+"""Compiling modules for an image: without it every start of a pod would compile them anew.
+
+The work is done by processes of `python -m localcluster.bytecode`, not by forks of the caller,
+who may run threads and holds pipes that others must not keep open.
+"""
 
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
 import py_compile
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-CHUNK = 50
+from localcluster.errors import BuildError
+from localcluster.session import module_command, module_environment
+
+Job = tuple[str, str, str]  # source, path in the image, compiled file
 
 
 def compile_all(sources: Iterable[tuple[Path, str]], folder: Path) -> Iterator[tuple[Path, str]]:
@@ -22,15 +32,32 @@ def compile_all(sources: Iterable[tuple[Path, str]], folder: Path) -> Iterator[t
         (str(source), target, str(folder / f"{number}.pyc"))
         for number, (source, target) in enumerate(sources)
     ]
-    with ProcessPoolExecutor() as pool:
-        done = list(pool.map(_compile, jobs, chunksize=CHUNK))
-    for (_, target, compiled), succeeded in zip(jobs, done, strict=True):
-        if succeeded:
+    _run(jobs, os.cpu_count() or 1)
+    for _, target, compiled in jobs:
+        if Path(compiled).exists():
             yield Path(compiled), importlib.util.cache_from_source(target)
 
 
-def _compile(job: tuple[str, str, str]) -> bool:
-    source, target, compiled = job
+def _run(jobs: list[Job], workers: int) -> None:
+    processes = [
+        subprocess.Popen(
+            module_command("bytecode"),
+            stdin=subprocess.PIPE,
+            text=True,
+            env={**module_environment(), "PYTHONHASHSEED": "0"},
+        )
+        for _ in range(workers)
+    ]
+    for number, process in enumerate(processes):
+        if process.stdin is not None:
+            json.dump(jobs[number::workers], process.stdin)
+            process.stdin.close()
+    statuses = [process.wait() for process in processes]
+    if any(statuses):
+        raise BuildError("compiling the image's modules failed; the reason stands above")
+
+
+def _compile(source: str, target: str, compiled: str) -> None:
     try:
         py_compile.compile(
             source,
@@ -40,5 +67,9 @@ def _compile(job: tuple[str, str, str]) -> bool:
             invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
         )
     except (py_compile.PyCompileError, UnicodeDecodeError, ValueError):
-        return False
-    return True
+        Path(compiled).unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    for job in json.load(sys.stdin):
+        _compile(*job)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-UNIFIED_CONTROLLERS = "+cpu +cpuset +memory +pids +io"
+UNIFIED_CONTROLLERS = {"cpu", "cpuset", "io", "memory", "pids"}
 REMOVE_TIMEOUT_S = 10.0
 RETRY_S = 0.05
 
@@ -38,8 +38,16 @@ def create(mark: str, children: Iterable[str]) -> None:
         for child in children:
             (root / mark / child).mkdir(parents=True, exist_ok=True)
         if unified:
-            (root / "cgroup.subtree_control").write_text(UNIFIED_CONTROLLERS)
-            (root / mark / "cgroup.subtree_control").write_text(UNIFIED_CONTROLLERS)
+            _pass_on_controllers(root)
+            _pass_on_controllers(root / mark)
+
+
+def _pass_on_controllers(group: Path) -> None:
+    available = set((group / "cgroup.controllers").read_text().split())
+    control = group / "cgroup.subtree_control"
+    missing = UNIFIED_CONTROLLERS & available - set(control.read_text().split())
+    if missing:
+        control.write_text(" ".join(f"+{name}" for name in sorted(missing)))
 
 
 def remove(mark: str) -> None:

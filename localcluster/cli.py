@@ -115,7 +115,7 @@ def down(name: str, directory: Path | None) -> None:
         click.echo(f"There is no cluster in {layout.directory}.", err=True)
         return
     tear_down(layout)
-    shutil.rmtree(layout.directory)
+    shutil.rmtree(layout.directory, ignore_errors=True)
     click.echo(f"Gone: {layout.directory}", err=True)
 
 

@@ -142,6 +142,7 @@ class ControlPlaneProcesses:
             f"--audit-policy-file={policy}",
             f"--audit-log-path={self.layout.audit_log}",
             "--audit-log-mode=blocking",
+            "--audit-log-maxsize=100000",  # MB; rotation would take lines out of sight
         ]
 
     def controller_manager(self) -> ProcessSpec:

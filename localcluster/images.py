@@ -196,6 +196,7 @@ def _key(*parts: str) -> str:
 
 
 def _forget_older(folder: Path, pattern: str, keep: Path) -> None:
-    for path in folder.glob(pattern):
-        if path != keep:
-            path.unlink(missing_ok=True)
+    """Remove all but the newest two: the other may be somebody's who is importing it."""
+    others = (path for path in folder.glob(pattern) if path != keep)
+    for path in sorted(others, key=lambda path: path.stat().st_mtime, reverse=True)[1:]:
+        path.unlink(missing_ok=True)

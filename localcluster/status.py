@@ -61,7 +61,9 @@ def read_status(layout: Layout) -> Status | None:
 
 
 def _processes(layout: Layout) -> list[RunningProcess]:
-    parents = set(supervisors(layout.directory))
+    parents = dict.fromkeys(supervisors(layout.directory), "")
+    for node in layout.node_names():
+        parents |= dict.fromkeys(supervisors(layout.node(node)), f"{node}/")
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) not in parents:
@@ -72,13 +74,14 @@ def _processes(layout: Layout) -> list[RunningProcess]:
     return sorted(found, key=lambda process: process.pid)
 
 
-def _describe(entry: Path, parents: set[int]) -> RunningProcess | None:
+def _describe(entry: Path, parents: dict[int, str]) -> RunningProcess | None:
     status = dict(
         line.split(":", 1) for line in (entry / "status").read_text().splitlines() if ":" in line
     )
-    if int(status["PPid"]) not in parents:
+    prefix = parents.get(int(status["PPid"]))
+    if prefix is None:
         return None
     arguments = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
     module = arguments[2] if arguments[1:2] == ["-m"] else Path(arguments[0]).name
     memory = int(status.get("VmRSS", "0 kB").split()[0]) // KIB
-    return RunningProcess(module.removeprefix("localcluster."), int(entry.name), memory)
+    return RunningProcess(prefix + module.removeprefix("localcluster."), int(entry.name), memory)
