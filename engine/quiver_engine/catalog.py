@@ -10,10 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from quiver_proto import milvus_pb2 as pb
-
 from quiver_engine.errors import DiskFailedError, RequestError, StartError
 from quiver_engine.model import IdOrigin, Metric, Schema
+from quiver_proto import milvus_pb2 as pb
 
 _APPLICATION_ID = 0x51565231
 _FORMAT_VERSION = 1

@@ -3,8 +3,6 @@
 import json
 import re
 
-from quiver_proto import milvus_pb2 as pb
-
 from quiver_engine.errors import RequestError
 from quiver_engine.model import (
     DEFAULT_TAG,
@@ -24,6 +22,7 @@ from quiver_engine.model import (
     Rows,
     Schema,
 )
+from quiver_proto import milvus_pb2 as pb
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BINARY_METRICS = range(4, 8)

@@ -29,7 +29,7 @@ class _AddressType(click.ParamType[Address]):
 @click.command()
 @click.option(
     "--data-dir",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path),
     required=True,
     help="Directory that holds the collections; made if it is missing. One engine at a time.",
 )

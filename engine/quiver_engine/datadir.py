@@ -14,11 +14,10 @@ import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from quiver_proto import milvus_pb2 as pb
-
 from quiver_engine import durable, segments
 from quiver_engine.errors import DiskFailedError, RequestError, StartError
 from quiver_engine.segments import Part, Segment
+from quiver_proto import milvus_pb2 as pb
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +41,7 @@ class DataDir:
         except OSError as error:
             raise StartError(
                 f"data directory {path} cannot be used: {error.strerror};"
-                " choose one that this user can write"
+                " choose a directory that this user can write"
             ) from error
 
     def _refuse_orphans(self) -> None:

@@ -3,7 +3,9 @@
 import logging
 import resource
 import signal
+import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from quiver_engine.store import Store
 logger = logging.getLogger(__name__)
 
 GRACE_S = 10.0
+SIGNAL_POLL_S = 0.1
 FAILURE_GRACE_S = 1.0
 
 
@@ -45,8 +48,8 @@ class Engine:
 
     def run(self) -> int:
         """Serve until SIGTERM or SIGINT; return the exit code. Raises StartError."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._stop.set())
+        # Until calls are served there is nothing to drain.
+        _on_stop_signal(lambda: sys.exit(0))
         _allow_many_files()
         readiness, metrics = Readiness(), Metrics()
         health = HealthServer(self._http.host, self._http.port, readiness, metrics)
@@ -55,6 +58,7 @@ class Engine:
         maintenance = Maintenance(store, self._on_disk_failure)
         handler = server.handler(Service(store).rpcs(), metrics, self._on_disk_failure)
         rpc_server = server.Server(self._listen.host, self._listen.port, handler)
+        _on_stop_signal(self._stop.set)
         rpc_server.start()
         maintenance.start()
         readiness.ready()
@@ -63,7 +67,9 @@ class Engine:
             self._listen.with_port(rpc_server.port),
             self._http.with_port(health.port),
         )
-        self._stop.wait()
+        # A signal may be delivered to another thread, which does not wake this one.
+        while not self._stop.wait(SIGNAL_POLL_S):
+            pass
         readiness.not_ready("draining: the engine was told to stop")
         if self._disk_failure is not None:
             logger.critical("stopping, for what is on disk is unknown: %s", self._disk_failure)
@@ -74,15 +80,27 @@ class Engine:
 
     def _close(self, maintenance: Maintenance, store: Store) -> int:
         merge_is_over = maintenance.stop()
-        maintenance.flush_all()
+        try:
+            flushed = maintenance.flush_all()
+        except DiskFailedError as error:
+            logger.critical("stopped; the last rows may be lost: %s", error)
+            return 1
         if merge_is_over:
             store.close()
+        if not flushed:
+            logger.critical("stopped; rows that could not be flushed are lost")
+            return 1
         logger.info("stopped; everything is on disk")
         return 0
 
     def _on_disk_failure(self, failure: DiskFailedError) -> None:
         self._disk_failure = failure
         self._stop.set()
+
+
+def _on_stop_signal(action: Callable[[], None]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: action())
 
 
 def _allow_many_files() -> None:

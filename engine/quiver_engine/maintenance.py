@@ -25,7 +25,7 @@ class Maintenance:
         self._flusher = self._thread("flush", self.flush_all)
         self._merger = self._thread("merge", self.merge_all)
 
-    def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
+    def _thread(self, name: str, work: Callable[[], object]) -> threading.Thread:
         return threading.Thread(target=self._repeat, args=(work,), name=name, daemon=True)
 
     def start(self) -> None:
@@ -42,7 +42,7 @@ class Maintenance:
         self._merger.join(MERGE_GRACE_S)
         return not self._merger.is_alive()
 
-    def _repeat(self, work: Callable[[], None]) -> None:
+    def _repeat(self, work: Callable[[], object]) -> None:
         while not self._stopping.wait(FLUSH_INTERVAL_S):
             try:
                 work()
@@ -52,14 +52,17 @@ class Maintenance:
             except Exception:
                 logger.exception("background work failed; it is tried again in a second")
 
-    def flush_all(self) -> None:
-        """Flush every collection that has rows waiting, and remove dead files."""
+    def flush_all(self) -> bool:
+        """Flush all rows and remove dead files; return whether no row is left in memory."""
+        done = True
         for collection in self._store.collections():
             try:
                 self._store.flush(collection)
             except RequestError as error:
                 logger.warning("cannot flush %r: %s", collection.schema.name, error.reason)
+                done = False
         self._store.sweep()
+        return done
 
     def merge_all(self) -> None:
         """Merge until there is nothing to merge."""

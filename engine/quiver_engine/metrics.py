@@ -1,9 +1,17 @@
 """What the engine tells Prometheus."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -17,6 +25,7 @@ class Metrics:
     """Counts of this process; `/metrics` shows them beside what the store holds."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
         self._calls = Counter(
             f"{_PREFIX}_calls",
@@ -31,6 +40,17 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self._registry,
         )
+
+        self._in_flight = Gauge(
+            f"{_PREFIX}_calls_in_flight",
+            "Calls being answered at this moment.",
+            registry=self._registry,
+        )
+
+    @contextmanager
+    def in_flight(self) -> Iterator[None]:
+        with self._in_flight.track_inprogress():
+            yield
 
     def observe(self, rpc: str, code: int, seconds: float) -> None:
         self._calls.labels(rpc, str(code)).inc()

@@ -10,10 +10,9 @@ from re import _constants as op  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
 
-from quiver_proto import milvus_pb2 as pb
-
 from quiver_engine.errors import RequestError
 from quiver_engine.model import TAG_BYTES
+from quiver_proto import milvus_pb2 as pb
 
 _MAX_STEPS = 1_000_000
 _PLAIN = re.compile(r"[\w-]*")
@@ -44,9 +43,12 @@ def _parse(pattern: str) -> Any:
     if len(pattern.encode()) > TAG_BYTES:
         raise _refused(pattern, f"longer than {TAG_BYTES} bytes")
     try:
-        return parser.parse(pattern)
+        tree = parser.parse(pattern)
     except (re.error, OverflowError, RecursionError) as error:
         raise _refused(pattern, str(error)) from error
+    if tree.state.flags != re.UNICODE:
+        raise _refused(pattern, "it sets flags")
+    return tree
 
 
 def _refused(pattern: str, why: str) -> RequestError:
@@ -86,7 +88,7 @@ class _Matcher:
             case op.BRANCH:
                 ends = [self._sequence(branch, starts) for branch in argument[1]]
                 return {end for some in ends for end in some}
-            case op.SUBPATTERN:
+            case op.SUBPATTERN if not (argument[1] or argument[2]):
                 return self._sequence(argument[-1], starts)
             case op.MAX_REPEAT | op.MIN_REPEAT:
                 return self._repeat(argument, starts)

@@ -5,18 +5,19 @@ Python's lock, so a call that waits for the disk holds up none of the others.
 """
 
 import logging
+import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 from google.protobuf.message import Message
-from quiver_proto import milvus_pb2 as pb
 
 from quiver_engine.errors import DiskFailedError, RequestError, StartError
 from quiver_engine.metrics import Metrics
 from quiver_engine.model import MAX_MESSAGE_BYTES
 from quiver_engine.service import Rpc
+from quiver_proto import milvus_pb2 as pb
 
 logger = logging.getLogger(__name__)
 
@@ -37,13 +38,14 @@ class Server:
         """Bind; raises StartError when the address cannot be had."""
         pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="rpc")
         self._server = grpc.server(pool, handlers=[handler], options=_OPTIONS)
-        host = f"[{host}]" if ":" in host else host
+        target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:
-            self.port = self._server.add_insecure_port(f"{host}:{port}")
-        except RuntimeError as error:
+            _try_address(host, port)
+            self.port = self._server.add_insecure_port(target)
+        except (OSError, RuntimeError) as error:
+            why = getattr(error, "strerror", None) or "the address cannot be had"
             raise StartError(
-                f"cannot serve gRPC on {host}:{port}: the address is taken or not this machine's;"
-                " choose another address with --listen"
+                f"cannot serve gRPC on {target}: {why}; choose another address with --listen"
             ) from error
 
     def start(self) -> None:
@@ -52,6 +54,12 @@ class Server:
     def drain(self, grace_s: float) -> None:
         """Take no new calls; return when those in flight are done or the grace is over."""
         self._server.stop(grace_s).wait()
+
+
+def _try_address(host: str, port: int) -> None:
+    # gRPC hides why it cannot bind, and writes lines of its own to stderr about it.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    socket.create_server((host, port), family=family).close()
 
 
 def handler(
@@ -76,7 +84,8 @@ class _Answering:
     def behaviour(self, name: str, rpc: Rpc) -> Callable[[bytes, grpc.ServicerContext], bytes]:
         def answer(raw: bytes, _: grpc.ServicerContext) -> bytes:
             started = time.perf_counter()
-            code, reply = self._answer(name, rpc, raw)
+            with self._metrics.in_flight():
+                code, reply = self._answer(name, rpc, raw)
             self._metrics.observe(name, code, time.perf_counter() - started)
             return reply
 

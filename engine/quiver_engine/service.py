@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from google.protobuf.message import Message
-from quiver_proto import milvus_pb2 as pb
 
 from quiver_engine import checks, patterns, wire
 from quiver_engine.collection import Collection
@@ -13,6 +12,7 @@ from quiver_engine.errors import RequestError
 from quiver_engine.search import search
 from quiver_engine.segments import Segment
 from quiver_engine.store import Store
+from quiver_proto import milvus_pb2 as pb
 
 # pymilvus 1.1.2 compares the first two numbers; the rest says who answers.
 PROTOCOL_VERSION = f"1.1.1+quiver.{version('quiver')}"

@@ -9,8 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from quiver_proto import milvus_pb2 as pb
-
 from quiver_engine import checks, segments
 from quiver_engine.catalog import Catalog, SegmentRow
 from quiver_engine.collection import Collection, Partition, Taken
@@ -27,6 +25,7 @@ from quiver_engine.model import (
     Schema,
 )
 from quiver_engine.segments import Segment
+from quiver_proto import milvus_pb2 as pb
 
 BUFFER_BYTES = 64 * MIB
 

@@ -11,10 +11,10 @@ from typing import TypeVar
 
 import numpy as np
 from google.protobuf.message import DecodeError, Message
-from quiver_proto import milvus_pb2 as pb
 
 from quiver_engine.errors import RequestError
 from quiver_engine.model import DEFAULT_TAG, Floats, Ids, InsertBatch, Query, Rows
+from quiver_proto import milvus_pb2 as pb
 
 M = TypeVar("M", bound=Message)
 

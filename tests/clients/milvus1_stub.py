@@ -1,0 +1,106 @@
+"""A plain gRPC client of the Milvus 1.x protocol, with the few shapes tests need."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import grpc
+import numpy as np
+
+from quiver_proto import milvus_pb2 as pb
+from quiver_proto import milvus_pb2_grpc
+
+_OPTIONS = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+
+
+class Milvus1:
+    """`stub` has every call of the protocol; the methods are for what tests repeat."""
+
+    def __init__(self, address: str) -> None:
+        self.channel = grpc.insecure_channel(address, _OPTIONS)
+        self.stub = milvus_pb2_grpc.MilvusServiceStub(self.channel)
+
+    def close(self) -> None:
+        self.channel.close()
+
+    def create(
+        self, name: str, dimension: int = 4, index_file_size: int = 1024, metric_type: int = 1
+    ) -> pb.Status:
+        return self.stub.CreateCollection(
+            pb.CollectionSchema(
+                collection_name=name,
+                dimension=dimension,
+                index_file_size=index_file_size,
+                metric_type=metric_type,
+            )
+        )
+
+    def drop(self, name: str) -> pb.Status:
+        return self.stub.DropCollection(pb.CollectionName(collection_name=name))
+
+    def create_partition(self, name: str, tag: str) -> pb.Status:
+        return self.stub.CreatePartition(pb.PartitionParam(collection_name=name, tag=tag))
+
+    def partitions(self, name: str) -> list[str]:
+        reply = self.stub.ShowPartitions(pb.CollectionName(collection_name=name))
+        return list(reply.partition_tag_array)
+
+    def collections(self) -> list[str]:
+        return list(self.stub.ShowCollections(pb.Command()).collection_names)
+
+    def insert(
+        self, name: str, vectors: Any, ids: Sequence[int] | None = None, tag: str = ""
+    ) -> pb.VectorIds:
+        return self.stub.Insert(
+            pb.InsertParam(
+                collection_name=name,
+                row_record_array=records(vectors),
+                row_id_array=ids,
+                partition_tag=tag,
+            )
+        )
+
+    def flush(self, *names: str) -> pb.Status:
+        return self.stub.Flush(pb.FlushParam(collection_name_array=names))
+
+    def count(self, name: str) -> int:
+        reply = self.stub.CountCollection(pb.CollectionName(collection_name=name))
+        assert reply.status.error_code == pb.SUCCESS, reply.status.reason
+        return reply.collection_row_count
+
+    def search(
+        self,
+        name: str,
+        queries: Any,
+        topk: int = 1,
+        tags: Sequence[str] = (),
+        params: str | None = None,
+    ) -> pb.TopKQueryResult:
+        extra = [] if params is None else [pb.KeyValuePair(key="params", value=params)]
+        return self.stub.Search(
+            pb.SearchParam(
+                collection_name=name,
+                query_record_array=records(queries),
+                topk=topk,
+                partition_tag_array=tags,
+                extra_params=extra,
+            )
+        )
+
+    def raw(self, rpc: str, request: bytes) -> bytes:
+        """Send bytes as they are and return the answer's."""
+        return self.channel.unary_unary(f"/milvus.grpc.MilvusService/{rpc}")(request)
+
+
+def records(vectors: Any) -> list[pb.RowRecord]:
+    return [pb.RowRecord(float_data=vector) for vector in vectors]
+
+
+def found_ids(result: pb.TopKQueryResult) -> np.ndarray:
+    """Return the ids of a search, shape (queries, topk)."""
+    assert result.status.error_code == pb.SUCCESS, result.status.reason
+    return np.array(result.ids, dtype=np.int64).reshape(result.row_num, -1)
+
+
+def found_distances(result: pb.TopKQueryResult) -> np.ndarray:
+    """Return the distances of a search, shape (queries, topk)."""
+    return np.array(result.distances, dtype=np.float32).reshape(result.row_num, -1)

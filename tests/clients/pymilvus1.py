@@ -1,0 +1,41 @@
+"""The client of Milvus 1.x, `pymilvus==1.1.2`, in a virtual environment of its own.
+
+It cannot live in the project's: it needs a protobuf of before 3.21 and pins a grpcio that Python
+3.11 has no build of. The environment is made once per user and Python version.
+"""
+
+import fcntl
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+_REQUIREMENTS = Path(__file__).with_name("pymilvus1-requirements.txt")
+
+
+def pymilvus_python() -> Path:
+    """Return an interpreter that has pymilvus 1.1.2, making its environment if need be.
+
+    The first call installs from the package index that pip is set up for, in some ten seconds.
+    """
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    home = Path.home() / ".cache" / "quiver" / f"pymilvus-1.1.2-py{python}"
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with home.with_name(f"{home.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _make(home)
+    return home / "bin" / "python"
+
+
+def _make(home: Path) -> None:
+    ready = home / "made-from"
+    wanted = hashlib.sha256(_REQUIREMENTS.read_bytes()).hexdigest()
+    if ready.exists() and ready.read_text() == wanted:
+        return
+    shutil.rmtree(home, ignore_errors=True)
+    subprocess.run([sys.executable, "-m", "venv", home], check=True)
+    install = [home / "bin" / "python", "-m", "pip", "install", "--quiet"]
+    install += ["--disable-pip-version-check", "--no-deps", "--require-hashes"]
+    subprocess.run([*install, "-r", _REQUIREMENTS], check=True)
+    ready.write_text(wanted)

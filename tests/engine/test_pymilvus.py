@@ -1,0 +1,76 @@
+"""The client of Milvus 1.x, unchanged, against the engine."""
+
+import subprocess
+
+from clients.engine_process import EngineProcess
+from clients.pymilvus1 import pymilvus_python
+
+THE_SNIPPET = """
+from milvus import Milvus, MetricType
+client = Milvus(host=HOST, port=PORT)
+status = client.create_collection({'collection_name': 'test01', 'dimension': 256,
+                                   'index_file_size': 1024, 'metric_type': MetricType.L2})
+assert status.OK(), status
+assert client.has_collection('test01') == (client.has_collection('test01')[0], True)
+status, schema = client.get_collection_info('test01')
+assert status.OK(), status
+assert (schema.collection_name, schema.dimension) == ('test01', 256)
+assert (schema.index_file_size, schema.metric_type) == (1024, MetricType.L2)
+assert client.list_collections()[1] == ['test01']
+status = client.drop_collection('test01')
+assert status.OK(), status
+assert client.has_collection('test01')[1] is False
+assert client.list_collections()[1] == []
+"""
+
+VECTORS = """
+import random
+from milvus import Milvus, MetricType
+client = Milvus(host=HOST, port=PORT)
+random.seed(1)
+rows = [[random.random() for _ in range(32)] for _ in range(10_000)]
+client.create_collection({'collection_name': 'v', 'dimension': 32, 'index_file_size': 10,
+                          'metric_type': MetricType.L2})
+status, ids = client.insert('v', rows)
+assert status.OK() and len(ids) == 10_000, status
+assert client.flush(['v']).OK()
+assert client.count_entities('v')[1] == 10_000
+status, found = client.search('v', 3, rows[:20], params={'nprobe': 16})
+assert status.OK(), status
+def distance(a, b):
+    return sum((x - y) ** 2 for x, y in zip(a, b))
+for query, hits in zip(rows[:20], found):
+    exact = sorted((distance(query, row), id_) for row, id_ in zip(rows, ids))[:3]
+    assert [hit.id for hit in hits] == [id_ for _, id_ in exact]
+    assert all(abs(hit.distance - d) < 1e-4 for hit, (d, _) in zip(hits, exact))
+assert client.create_partition('v', 'p1').OK()
+assert client.has_partition('v', 'p1')[1]
+assert [p.tag for p in client.list_partitions('v')[1]] == ['_default', 'p1']
+assert client.insert('v', rows[:5], partition_tag='p1')[0].OK()
+assert client.flush().OK()
+status, found = client.search('v', 9, rows[:1], partition_tags=['p.'])
+assert len(found[0]) == 5
+assert client.drop_partition('v', 'p1').OK()
+assert client.count_entities('v')[1] == 10_000
+status, _ = client.search('missing', 1, rows[:1])
+assert status.code == 4, status
+"""
+
+
+def run(script: str, engine: EngineProcess) -> None:
+    host, port = engine.grpc_address.split(":")
+    whole = f"HOST, PORT = {host!r}, {port!r}\n{script}"
+    done = subprocess.run(
+        [pymilvus_python(), "-c", whole], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_snippet_that_users_start_with(own_engine: EngineProcess) -> None:
+    """A collection is created, is there and describes itself so, and is gone after its drop."""
+    run(THE_SNIPPET, own_engine)
+
+
+def test_vectors_and_partitions(own_engine: EngineProcess) -> None:
+    """Ten thousand rows are inserted, counted and found as a plain computation finds them."""
+    run(VECTORS, own_engine)

@@ -1,0 +1,157 @@
+"""What an engine says when it cannot start: one line, exit code 1, nothing touched."""
+
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from clients.engine_process import EngineProcess
+from clients.milvus1_stub import Milvus1
+
+Connect = Callable[[EngineProcess], Milvus1]
+
+
+def refusal(data_dir: Path, *options: str) -> str:
+    """Start an engine that must refuse; return the one line it says."""
+    command = [sys.executable, "-m", "quiver_engine", "--data-dir", str(data_dir)]
+    defaults = ["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]
+    done = subprocess.run(
+        [*command, *defaults, *options], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, connect: Connect) -> Path:
+    """A data directory with one segment in it, its engine stopped."""
+    process = EngineProcess(tmp_path / "data").start()
+    client = connect(process)
+    client.create("c", dimension=4)
+    client.insert("c", [[1, 2, 3, 4]] * 10)
+    client.flush()
+    assert process.stop() == 0
+    return process.data_dir
+
+
+def the_segment(data_dir: Path) -> Path:
+    (segment,) = (data_dir / "segments").iterdir()
+    return segment
+
+
+def test_a_second_engine_on_the_same_directory_is_refused(own_engine: EngineProcess) -> None:
+    """The line names the directory and the process that has it."""
+    line = refusal(own_engine.data_dir)
+    assert str(own_engine.data_dir) in line
+    assert f"in use by another engine (process {own_engine.pid})" in line
+
+
+@pytest.mark.parametrize("option", ["--listen", "--http"])
+def test_a_taken_port_is_refused(tmp_path: Path, option: str) -> None:
+    """The line names the address and the option that chooses another."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        line = refusal(tmp_path / "data", option, address)
+    assert address in line
+    assert option in line
+
+
+def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    """A path below a file, or one that is a file, cannot hold data."""
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        assert f"data directory {path} cannot be used" in refusal(path)
+
+
+def damage_catalog(data_dir: Path) -> None:
+    (data_dir / "catalog.sqlite").write_bytes(b"not a database at all" * 100)
+
+
+def remove_catalog(data_dir: Path) -> None:
+    (data_dir / "catalog.sqlite").unlink()
+
+
+def empty_catalog(data_dir: Path) -> None:
+    (data_dir / "catalog.sqlite").write_bytes(b"")
+
+
+def take_anothers_catalog(data_dir: Path) -> None:
+    remove_catalog(data_dir)
+    with sqlite3.connect(data_dir / "catalog.sqlite") as other:
+        other.execute("CREATE TABLE t (a)")
+    other.close()
+
+
+def remove_segment(data_dir: Path) -> None:
+    the_segment(data_dir).unlink()
+
+
+def shorten_segment(data_dir: Path) -> None:
+    segment = the_segment(data_dir)
+    segment.write_bytes(segment.read_bytes()[:-1])
+
+
+def flip_last_bit(data_dir: Path) -> None:
+    flip_bit(the_segment(data_dir), -1)
+
+
+def flip_header_bit(data_dir: Path) -> None:
+    flip_bit(the_segment(data_dir), 12)
+
+
+def flip_bit(path: Path, position: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (damage_catalog, "catalog.sqlite cannot be read: file is not a database"),
+        (remove_catalog, "has segment files and no catalog"),
+        (empty_catalog, "has segment files and no catalog"),
+        (take_anothers_catalog, "another program's database"),
+        (remove_segment, ".seg is damaged: No such file"),
+        (shorten_segment, ".seg is damaged: it has 303 bytes, 304 are expected"),
+        (flip_last_bit, ".seg is damaged: its content does not match its checksum"),
+        (flip_header_bit, ".seg is damaged: its header is not a segment's"),
+    ],
+)
+def test_a_damaged_directory_is_refused_and_left_alone(
+    data_dir: Path, damage: Callable[[Path], None], said: str
+) -> None:
+    """The line tells which file is damaged and how; no file is removed."""
+    damage(data_dir)
+    before = {path: path.stat().st_size for path in (data_dir / "segments").iterdir()}
+    line = refusal(data_dir)
+    assert said in line
+    assert str(data_dir) in line
+    assert {path: path.stat().st_size for path in (data_dir / "segments").iterdir()} == before
+
+
+def test_a_newer_format_is_refused(data_dir: Path) -> None:
+    """A directory of a later format names both versions and says which engine to start."""
+    with sqlite3.connect(data_dir / "catalog.sqlite") as catalog:
+        catalog.execute("PRAGMA user_version = 2")
+    catalog.close()
+    line = refusal(data_dir)
+    assert "format version 2, this engine reads 1" in line
+
+
+def test_help_is_for_those_who_never_heard_of_it() -> None:
+    """--help says what the engine is for, how to reach it and how to stop it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "quiver_engine", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for words in ("nearest", "pymilvus==1.1.2", "SIGTERM", "127.0.0.1:19530", "--data-dir"):
+        assert words in done.stdout

@@ -1,0 +1,122 @@
+"""The fast reading of rows: equal to the protobuf parser's on whatever a client may send."""
+
+import numpy as np
+import pytest
+
+from quiver_engine import wire
+from quiver_engine.errors import RequestError
+from quiver_engine.model import Rows
+from quiver_proto import milvus_pb2 as pb
+
+
+def parsed(records: list[pb.RowRecord]) -> list[list[float]]:
+    return [list(record.float_data) for record in records]
+
+
+def read(rows: Rows) -> list[list[float]] | None:
+    return None if rows.vectors is None else rows.vectors.tolist()
+
+
+def random_insert(random: np.random.Generator) -> pb.InsertParam:
+    """Return an Insert that is plain more often than not, and odd in one of many ways otherwise."""
+    count, width = int(random.integers(0, 40)), int(random.integers(0, 70))
+    vectors = random.normal(size=(count, width)).astype(np.float32)
+    request = pb.InsertParam(
+        collection_name="é" * int(random.integers(0, 100)),
+        row_record_array=[pb.RowRecord(float_data=vector) for vector in vectors],
+        partition_tag=str(random.integers(0, 3) or ""),
+        extra_params=[pb.KeyValuePair(key="params", value="{}")] * int(random.integers(0, 2)),
+    )
+    if random.random() < 0.5:
+        request.row_id_array.extend(random.integers(-(2**63), 2**63 - 1, count).tolist())
+    if random.random() < 0.2:
+        request.row_record_array.add(float_data=[1.0] * int(random.integers(0, 70)))
+    if random.random() < 0.1:
+        request.row_record_array.add(binary_data=b"\1\2")
+    return request
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_inserts_read_as_the_parser_reads_them(seed: int) -> None:
+    """Rows, ids, name and tag equal the parser's for random messages, split in two or not."""
+    random = np.random.default_rng(seed)
+    for _ in range(200):
+        request = random_insert(random)
+        raw = request.SerializeToString()
+        if random.random() < 0.3:
+            later = random_insert(random)
+            raw += later.SerializeToString()
+            request.MergeFrom(later)
+        batch = wire.decode_insert(raw)
+        rows = parsed(list(request.row_record_array))
+        assert batch.rows.count == len(rows)
+        assert batch.rows.floats == sum(map(len, rows))
+        assert read(batch.rows) == (rows if len({len(row) for row in rows}) == 1 else None)
+        assert batch.rows.binary == any(r.binary_data for r in request.row_record_array)
+        assert (batch.ids is None) == (not request.row_id_array)
+        assert batch.ids is None or batch.ids.tolist() == list(request.row_id_array)
+        assert batch.collection == request.collection_name
+        assert batch.tag == (request.partition_tag or "_default")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_damaged_requests_are_refused_or_read_as_the_parser_reads_them(seed: int) -> None:
+    """With bytes cut or flipped the outcome is the parser's: the same rows, or a refusal."""
+    random = np.random.default_rng(seed)
+    for _ in range(300):
+        raw = bytearray(random_insert(random).SerializeToString())
+        if raw and random.random() < 0.5:
+            raw[int(random.integers(len(raw)))] ^= 1 << int(random.integers(8))
+        raw = bytes(raw[: int(random.integers(len(raw) + 1))])
+        try:
+            expected = parsed(list(pb.InsertParam.FromString(raw).row_record_array))
+        except Exception:  # noqa: BLE001 - whatever the parser's refusal is
+            with pytest.raises(RequestError, match="not a valid milvus"):
+                wire.decode_insert(raw)
+            continue
+        rows = wire.decode_insert(raw).rows
+        assert rows.count == len(expected)
+        if rows.vectors is not None:
+            np.testing.assert_array_equal(rows.vectors, np.array(expected, dtype=np.float32))
+
+
+def test_searches_read_as_the_parser_reads_them() -> None:
+    """Name, tags, rows, topk and the text under `params` arrive; other parameters do not matter."""
+    request = pb.SearchParam(
+        collection_name="c",
+        partition_tag_array=["a", "b.*"],
+        query_record_array=[pb.RowRecord(float_data=[1, 2]), pb.RowRecord(float_data=[3, 4])],
+        topk=9,
+        extra_params=[
+            pb.KeyValuePair(key="other", value="x"),
+            pb.KeyValuePair(key="params", value='{"nprobe": 1}'),
+        ],
+    )
+    query = wire.decode_search(request.SerializeToString())
+    assert (query.collection, query.tags, query.topk) == ("c", ("a", "b.*"), 9)
+    assert (read(query.rows), query.params) == ([[1, 2], [3, 4]], '{"nprobe": 1}')
+
+
+def test_plain_rows_never_reach_the_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten thousand equal rows are cut out before the rest of the message is parsed."""
+    sizes = []
+    parse = wire.parse
+    monkeypatch.setattr(
+        wire, "parse", lambda kind, raw: (sizes.append(len(raw)), parse(kind, raw))[1]
+    )
+    records = [pb.RowRecord(float_data=[0.0] * 128)] * 10_000
+    raw = pb.InsertParam(collection_name="c", row_record_array=records).SerializeToString()
+    assert wire.decode_insert(raw).rows.count == 10_000
+    assert sizes == [len(b"\x0a\x01c")]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 50), (200, 100)])
+def test_results_are_written_as_protobuf_writes_them(shape: tuple[int, int]) -> None:
+    """The bytes of a result parse to its ids and distances."""
+    random = np.random.default_rng(1)
+    ids = random.integers(-1, 2**62, shape)
+    distances = random.normal(size=shape).astype(np.float32)
+    result = pb.TopKQueryResult.FromString(wire.encode_topk(ids, distances))
+    assert (result.row_num, result.status.reason) == (shape[0], "OK")
+    np.testing.assert_array_equal(result.ids, ids.ravel())
+    np.testing.assert_array_equal(np.array(result.distances, np.float32), distances.ravel())
