@@ -73,7 +73,7 @@ class ContainerStatus(Struct, frozen=True, kw_only=True):
 
 
 class PodStatus(Struct, frozen=True, kw_only=True):
-    pod_ip: str | None = None
+    pod_ip: str | None = msgspec.field(name="podIP", default=None)
     conditions: tuple[Condition, ...] = ()
     container_statuses: tuple[ContainerStatus, ...] = ()
 

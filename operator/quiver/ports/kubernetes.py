@@ -1,6 +1,6 @@
 """The Kubernetes API, as the reconcilers see it: reads come from memory, writes go out at once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple, Protocol
 
 from quiver.domain.objects import Key, Kind, Manifest
@@ -18,6 +18,12 @@ class Objects(Protocol):
 
     def collections_of(self, engine: Key) -> Iterable[Manifest]:
         """Return the VectorCollections that refer to the engine."""
+
+    def namesakes(self, engine: Key, collection_name: str) -> Iterable[Manifest]:
+        """Return those of them that want a collection of this name."""
+
+    def load_of(self, engine: Key) -> Mapping[str, int]:
+        """Return how many collections and partitions they claim on each member, by its name."""
 
     async def fetch(self, kind: Kind, key: Key) -> Manifest | None:
         """Ask the API server itself, for what the cache does not watch; None if there is none."""

@@ -1,7 +1,5 @@
 """Gather what a decision about one VectorCollection needs."""
 
-from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -11,7 +9,6 @@ from quiver.domain.collections import (
     Claim,
     ObservedCollection,
     VectorCollection,
-    default_collection_name,
 )
 from quiver.domain.engines import Pod, VectorEngine
 from quiver.domain.members import Member, members_of
@@ -55,9 +52,9 @@ async def gather(
         return Gathered(manifest=manifest, collection=collection, claim=claim, engine=None)
     pods = (msgspec.convert(p, Pod) for p in objects.list(POD, engine.metadata.namespace))
     members = members_of(engine, pods)
-    others = _Others.on(engine.metadata.key, collection, objects)
+    key = engine.metadata.key
     member = (
-        choose_member(members, others.load, 1 + len(collection.spec.partitions))
+        choose_member(members, objects.load_of(key), 1 + len(collection.spec.partitions))
         if claim is None
         else next((m for m in members if m.name == claim.member), None)
     )
@@ -69,7 +66,7 @@ async def gather(
         claim=claim,
         engine=engine,
         members=members,
-        holder=others.holder if claim is None else None,
+        holder=_holder(collection, key, objects) if claim is None else None,
         member=member,
         observed=observed,
         failure=failure,
@@ -93,38 +90,18 @@ async def _ask(
         return None, error
 
 
-@dataclass(frozen=True)
-class _Others:
-    """The other VectorCollections of an engine: how they load its members, and who has our name."""
-
-    load: Mapping[str, int]
-    holder: str | None
-
-    @classmethod
-    def on(cls, engine: Key, collection: VectorCollection, objects: Objects) -> "_Others":
-        load: Counter[str] = Counter()
-        namesakes: list[tuple[bool, tuple[str, str], str]] = []
-        for manifest in objects.collections_of(engine):
-            metadata, spec = manifest["metadata"], manifest["spec"]
-            if metadata["uid"] == collection.metadata.uid:
-                continue
-            claim = claim_of(manifest)
-            if claim is not None:
-                load[claim.member] += 1 + len(spec.get("partitions", ()))
-            name = spec.get("collectionName") or default_collection_name(metadata["name"])
-            if name == collection.collection_name:
-                seniority = (metadata["creationTimestamp"], metadata["uid"])
-                namesakes.append((claim is None, seniority, metadata["name"]))
-        return cls(load, _holder(namesakes, collection))
+def _holder(collection: VectorCollection, engine: Key, objects: Objects) -> str | None:
+    """Return the other object that has our name: the one whose claim stands or, where none has one
+    yet, one that is older than ours.
+    """
+    uid, name = collection.metadata.uid, collection.collection_name
+    others = [m for m in objects.namesakes(engine, name) if m["metadata"]["uid"] != uid]
+    claimed = [m for m in others if claim_of(m) is not None]
+    elders = [m for m in others if _seniority(m) < collection.metadata.seniority]
+    holder = min(claimed or elders, key=_seniority, default=None)
+    return None if holder is None else str(holder["metadata"]["name"])
 
 
-def _holder(
-    namesakes: list[tuple[bool, tuple[str, str], str]], collection: VectorCollection
-) -> str | None:
-    """Return the object whose claim stands or, where none has one yet, that is older than ours."""
-    if not namesakes:
-        return None
-    unclaimed, seniority, name = min(namesakes)
-    if unclaimed and seniority > collection.metadata.seniority:
-        return None
-    return name
+def _seniority(manifest: Manifest) -> tuple[str, str]:
+    metadata = manifest["metadata"]
+    return metadata["creationTimestamp"], metadata["uid"]
