@@ -141,13 +141,13 @@ class Cluster(ControlPlane):
 
     def _launch(self) -> Session:
         self._nodes = {node.options.name: node for node in self._describe_nodes()}
-        cgroups.create(self.layout.mark, self._nodes)
         self._reaper = subprocess.Popen(
             module_command("reaper", str(self.layout.directory)),
             stdin=subprocess.PIPE,
             start_new_session=True,
             env=module_environment(),
         )
+        cgroups.create(self.layout.mark, self._nodes)
         host_namespace = os.open("/proc/self/ns/net", os.O_RDONLY)
         try:
             spec = self._spec(host_namespace)

@@ -45,6 +45,7 @@ def require_node() -> None:
     problems = node_problems()
     if problems:
         lines = [f"- {what}. Remedy: {remedy}" for what, remedy in problems]
+        lines.append("Without a node it works: localcluster up --no-node")
         raise LocalClusterError("\n".join(["this machine cannot run a node:", *lines]))
 
 
