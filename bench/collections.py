@@ -8,17 +8,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.processes import Engine, Operator
+from localcluster import ControlPlane
 from quiver.adapters.kubernetes.client import KubernetesClient
-from quiver.adapters.kubernetes.connection import Connection
+from quiver.adapters.kubernetes.connection import Connection, load_configuration
 from quiver.adapters.milvus1.driver import Milvus1Engines
+from quiver.control.metrics import Metrics
 from quiver.domain.collections import CollectionSchema
 from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Manifest
 
-from bench.processes import Engine, Operator
-from localcluster import ControlPlane
-
 NAMESPACE = "default"
 CRDS = Path(__file__).parents[1] / "crds"
+COLLECTIONS = f"/apis/quiver.dev/v1alpha1/namespaces/{NAMESPACE}/vectorcollections"
+OPERATOR = "quiver-operator"
 CONCURRENCY = 16
 DEADLINE_S = 600
 
@@ -54,7 +56,8 @@ class Bench:
         self.figures.writes[name] = made / self.figures.collections
 
     def start_operator(self) -> Operator:
-        return Operator(self.control_plane.kubeconfig, self.directory / "operator.log")
+        kubeconfig = self.control_plane.kubeconfig_for(OPERATOR, ["system:masters"])
+        return Operator(kubeconfig, self.directory / "operator.log")
 
 
 async def measure(control_plane: ControlPlane, directory: Path, count: int) -> Figures:
@@ -62,7 +65,8 @@ async def measure(control_plane: ControlPlane, directory: Path, count: int) -> F
     control_plane.kubectl("wait", "--for=condition=Established", "crd", "--all")
     engine = Engine(directory)
     try:
-        async with KubernetesClient(Connection.load(str(control_plane.kubeconfig))) as api:
+        configuration = await load_configuration({"KUBECONFIG": str(control_plane.kubeconfig)})
+        async with KubernetesClient(Connection(configuration, Metrics())) as api:
             bench = Bench(control_plane, directory, api, engine, Figures(count))
             await run(bench)
             return bench.figures
@@ -111,7 +115,7 @@ async def floor(bench: Bench) -> float:
     took = time.monotonic() - begun
     await each(names, lambda name: client.drop(schema_of(name).name))
     await engines.close()
-    bench.control_plane.kubectl("delete", "vcol", "--all", "-n", NAMESPACE)
+    bench.control_plane.kubectl("delete", "--raw", COLLECTIONS)
     return took
 
 
@@ -129,14 +133,19 @@ async def create(bench: Bench, operator: Operator) -> float:
 
 async def ready(bench: Bench, count: int) -> None:
     """Wait until the engine and `count` collections are Ready."""
-    deadline = time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline:
+
+    async def holds() -> bool:
         engines = (await bench.api.list(VECTOR_ENGINE)).items
         found = (await bench.api.list(VECTOR_COLLECTION)).items
-        if all(map(is_ready, engines)) and sum(map(is_ready, found)) >= count:
-            return
-        await asyncio.sleep(0.2)
-    raise TimeoutError(f"{count} collections were not Ready within {DEADLINE_S} s")
+        return all(map(is_ready, engines)) and sum(map(is_ready, found)) >= count
+
+    await until(holds)
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        while not await holds():  # noqa: ASYNC110 - what it waits for happens in other processes
+            await asyncio.sleep(0.2)
 
 
 async def quiet(operator: Operator) -> float:
@@ -150,8 +159,14 @@ async def quiet(operator: Operator) -> float:
 
 
 async def delete(bench: Bench) -> float:
+    """Delete all collections with one request; return the time until the last one is gone."""
     begun = time.monotonic()
-    bench.control_plane.kubectl("delete", "vcol", "--all", "-n", NAMESPACE)
+    bench.control_plane.kubectl("delete", "--raw", COLLECTIONS)
+
+    async def are_gone() -> bool:
+        return not (await bench.api.list(VECTOR_COLLECTION)).items
+
+    await until(are_gone)
     return time.monotonic() - begun
 
 
@@ -173,7 +188,7 @@ def operator_writes(control_plane: ControlPlane) -> int:
 def is_operator_write(line: str) -> bool:
     entry = json.loads(line)
     return (
-        entry.get("userAgent", "").startswith("quiver-operator")
+        entry["user"]["username"] == OPERATOR
         and entry["verb"] in {"create", "patch", "update", "delete"}
         and entry["objectRef"]["resource"] == VECTOR_COLLECTION.plural
     )
