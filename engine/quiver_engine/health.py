@@ -39,7 +39,7 @@ class Readiness:
 
 
 class HealthServer:
-    """Serves from its own threads until closed; `address` is what it is bound to."""
+    """Serves from its own threads as long as the process lives; `port` is what it is bound to."""
 
     def __init__(self, host: str, port: int, readiness: Readiness, metrics: Metrics) -> None:
         """Bind and serve; raises StartError when the address cannot be had."""
@@ -52,10 +52,6 @@ class HealthServer:
             ) from error
         self.port = int(self._server.server_address[1])
         threading.Thread(target=self._server.serve_forever, name="http", daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 class _Server(ThreadingHTTPServer):
