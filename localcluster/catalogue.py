@@ -19,6 +19,7 @@ class Program:
 
     `version_args` makes a foreign copy print its version; None means that foreign copies are
     never taken. A foreign copy fits when the first `version_parts` parts equal ours.
+    `usual_build_s` is what a first build takes on two cores, in seconds.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Program:
     tags: str = ""
     version_args: tuple[str, ...] | None = None
     version_parts: int = 2
+    usual_build_s: int = 5
 
     def build_arguments(self) -> list[str]:
         """Arguments of `go`, up to the output file."""
@@ -58,7 +60,9 @@ class Program:
         return numbers(found[1])[:parts] == numbers(self.version)[:parts]
 
 
-def _kubernetes(name: str, version_args: tuple[str, ...] = ("--version",)) -> Program:
+def _kubernetes(
+    name: str, usual_build_s: int, version_args: tuple[str, ...] = ("--version",)
+) -> Program:
     version = pinned(KUBERNETES)
     major, minor = numbers(version)[:2]
     # Without these a server reports v0.0.0 and every chart's kubeVersion check fails.
@@ -78,12 +82,18 @@ def _kubernetes(name: str, version_args: tuple[str, ...] = ("--version",)) -> Pr
         version,
         linker_flags=" ".join(["-s -w", *stamps]),
         version_args=version_args,
+        usual_build_s=usual_build_s,
     )
 
 
 def _etcd() -> Program:
     return Program(
-        "etcd", GO_MODULES / "kubernetes", ETCD[1], pinned(ETCD), version_args=("--version",)
+        "etcd",
+        GO_MODULES / "kubernetes",
+        ETCD[1],
+        pinned(ETCD),
+        version_args=("--version",),
+        usual_build_s=40,
     )
 
 
@@ -97,10 +107,11 @@ def _helm() -> Program:
         linker_flags=f"-s -w -X {HELM[1]}/internal/version.version=v{version}",
         version_args=("version", "--short"),
         version_parts=1,
+        usual_build_s=90,
     )
 
 
-def _containerd(name: str) -> Program:
+def _containerd(name: str, usual_build_s: int) -> Program:
     # containerd, its shim and ctr belong together, so no single foreign one is taken.
     version = pinned(CONTAINERD)
     return Program(
@@ -110,6 +121,7 @@ def _containerd(name: str) -> Program:
         version,
         linker_flags=f"-s -w -X {CONTAINERD[1]}/version.Version={version}",
         tags="no_btrfs,no_devmapper,no_zfs,no_aufs",
+        usual_build_s=usual_build_s,
     )
 
 
@@ -121,13 +133,15 @@ def _catalogue() -> dict[str, Program]:
     """In the order of building: what most tests wait for comes first."""
     programs = [
         _etcd(),
-        _kubernetes("kube-apiserver"),
-        _kubernetes("kubectl", ("version", "--client")),
+        _kubernetes("kube-apiserver", 215),
+        _kubernetes("kubectl", 20, ("version", "--client")),
         _helm(),
-        _kubernetes("kube-controller-manager"),
-        _kubernetes("kube-scheduler"),
-        _kubernetes("kubelet"),
-        *(_containerd(name) for name in ("containerd", "containerd-shim-runc-v2", "ctr")),
+        _kubernetes("kube-controller-manager", 80),
+        _kubernetes("kube-scheduler", 10),
+        _kubernetes("kubelet", 20),
+        _containerd("containerd", 50),
+        _containerd("containerd-shim-runc-v2", 5),
+        _containerd("ctr", 5),
         *(_cni(*plugin) for plugin in NETWORK_PLUGINS),
         Program("pause", GO_MODULES / "pause", ".", "1"),
     ]

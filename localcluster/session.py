@@ -121,9 +121,15 @@ class Session:
 
 
 def module_environment() -> dict[str, str]:
-    """An environment in which `python -m localcluster…` works from any folder."""
+    """An environment in which `python -m localcluster…` works from any folder.
+
+    Without proxies: a cluster's programs talk to each other and to nobody else.
+    """
     search = [str(PACKAGE.parent), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, search))}
+    kept = {
+        name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")
+    }
+    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, search))}
 
 
 def module_command(module: str, *arguments: str) -> list[str]:
