@@ -15,6 +15,7 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from quiver.domain.conditions import ready_status
 from quiver.domain.objects import Manifest
 
 RECONCILE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -155,11 +156,3 @@ class CollectionsCollector(Collector):
         for status in ("True", "False", "Unknown"):
             family.add_metric([status], tally[status])
         yield family
-
-
-def ready_status(manifest: Manifest) -> str:
-    """Return the status of an object's Ready condition: True, False or Unknown."""
-    for condition in manifest.get("status", {}).get("conditions", ()):
-        if condition.get("type") == "Ready":
-            return str(condition.get("status"))
-    return "Unknown"

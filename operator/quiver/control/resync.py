@@ -10,8 +10,8 @@ import msgspec
 
 from quiver.control.cache import Cache
 from quiver.control.listing import Lister
-from quiver.control.metrics import ready_status
 from quiver.domain.claims import claim_of
+from quiver.domain.conditions import ready_status
 from quiver.domain.engines import Pod, VectorEngine
 from quiver.domain.members import Member, members_of
 from quiver.domain.objects import POD, VECTOR_COLLECTION, VECTOR_ENGINE, Key, Manifest

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from quiver.control.cache import Cache, Change
 from quiver.control.index import engine_of, wanted_name
-from quiver.control.metrics import ready_status
+from quiver.domain.conditions import ready_reason, ready_status
 from quiver.domain.objects import (
     ENGINE_LABEL,
     POD,
@@ -87,11 +87,12 @@ def _collection_face(manifest: Manifest | None) -> object:
 
 
 def _engine_face(manifest: Manifest | None) -> object:
-    """Return what an engine's collections see of it."""
+    """Return what an engine's collections see of it: its spec, and how and why it is (un)ready."""
     if manifest is None:
         return None
     metadata = manifest["metadata"]
-    return metadata["uid"], "deletionTimestamp" in metadata, ready_status(manifest)
+    identity = metadata["uid"], metadata.get("generation"), "deletionTimestamp" in metadata
+    return identity, ready_status(manifest), ready_reason(manifest)
 
 
 def _pod_face(manifest: Manifest | None) -> object:

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import Enum
 from typing import NamedTuple
 
-from quiver.domain.objects import Condition, find_condition
+from quiver.domain.objects import Condition, Manifest, find_condition
 from quiver.domain.reasons import Reason
 
 MESSAGE_LIMIT = 4096
@@ -53,6 +53,21 @@ def conditions_for(
         _condition(type_, status, verdict, generation, _since(previous, type_, status, now))
         for type_, status in told.items()
     )
+
+
+def ready_status(manifest: Manifest) -> str:
+    """Return the status of an object's Ready condition: True, False or Unknown."""
+    return str(_ready(manifest).get("status", "Unknown"))
+
+
+def ready_reason(manifest: Manifest) -> str:
+    """Return the reason of an object's Ready condition; empty where there is none."""
+    return str(_ready(manifest).get("reason", ""))
+
+
+def _ready(manifest: Manifest) -> Manifest:
+    conditions = manifest.get("status", {}).get("conditions", ())
+    return next((c for c in conditions if c.get("type") == "Ready"), {})
 
 
 def _condition(type_: str, status: str, verdict: Verdict, generation: int, since: str) -> Condition:

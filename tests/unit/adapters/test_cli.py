@@ -4,6 +4,7 @@ import sys
 
 import pytest
 from click.testing import CliRunner
+
 from quiver import __version__
 from quiver.cli import main
 

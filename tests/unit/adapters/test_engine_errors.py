@@ -3,6 +3,7 @@
 import grpc
 import pytest
 from grpc.aio import AioRpcError, Metadata
+
 from quiver.adapters.milvus1.errors import error_for
 from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable
 

@@ -2,6 +2,7 @@
 
 import aiohttp
 from prometheus_client import CollectorRegistry
+
 from quiver.adapters.http import application, serving
 from quiver.control.readiness import Readiness
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+
 from builders import collection
 from quiver.adapters.clock import SystemClock
 from quiver.adapters.kubernetes.connection import Connection, NoCluster, load_configuration

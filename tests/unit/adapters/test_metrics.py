@@ -1,6 +1,7 @@
 """Metrics carry the names that stock dashboards know, and numbers that something feeds."""
 
 from prometheus_client import generate_latest
+
 from quiver.adapters.counted_events import CountedEvents
 from quiver.adapters.measured import MeasuredEngines
 from quiver.control.metrics import CollectionsCollector, Metrics

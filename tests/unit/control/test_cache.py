@@ -1,6 +1,7 @@
 """The cache holds the newest of each object, in whatever order it hears of it."""
 
 import pytest
+
 from builders import NAMESPACE, claim, claimed, collection, pod
 from quiver.control.cache import Cache, Change
 from quiver.domain.objects import POD, VECTOR_COLLECTION, Key, Manifest

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+
 from quiver.control.backoff import Backoff
 from quiver.control.controller import Controller, Pace
 from quiver.control.logs import JsonFormatter

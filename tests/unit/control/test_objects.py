@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from builders import NAMESPACE, collection
 from quiver.control.cache import Cache
 from quiver.control.objects import CachedObjects

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from quiver.control.backoff import Backoff
 from quiver.control.metrics import Metrics
 from quiver.control.queue import ShutDown, WorkQueue

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from builders import NAMESPACE, claim, claimed, collection, engine, pod
 from quiver.control.api import Listing
 from quiver.control.cache import Cache

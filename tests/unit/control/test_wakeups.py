@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from builders import NAMESPACE, collection, engine, pod
 from quiver.control.cache import Cache
 from quiver.control.wakeups import Wakeups
@@ -22,6 +23,7 @@ OURS, ENGINE = ("collection", "test01"), ("engine", "engine")
 BOTH = {("collection", "test01"), ("collection", "other")}
 DELETING = {"deletionTimestamp": "2024-05-02T10:00:00Z"}
 READY = {"conditions": [{"type": "Ready", "status": "True"}]}
+UNSCHEDULABLE = {"conditions": [{"type": "Ready", "status": "False", "reason": "Unschedulable"}]}
 
 
 class World:
@@ -100,7 +102,9 @@ def test_a_deletion_wakes_namesakes_and_the_engine(world: World, ours: bool) -> 
 @pytest.mark.parametrize(
     ("manifest", "woken"),
     [
-        (engine(resourceVersion="2", generation=2), {ENGINE}),
+        (engine(resourceVersion="2", labels={"app": "x"}), {ENGINE}),
+        (engine(resourceVersion="2", generation=2), {ENGINE, *BOTH}),
+        ({**engine(resourceVersion="2"), "status": UNSCHEDULABLE}, {ENGINE, *BOTH}),
         ({**engine(resourceVersion="2"), "status": READY}, {ENGINE, *BOTH}),
         (engine(resourceVersion="2", uid="another"), {ENGINE, *BOTH}),
         (engine(resourceVersion="2", **DELETING), {ENGINE, *BOTH}),
@@ -109,8 +113,8 @@ def test_a_deletion_wakes_namesakes_and_the_engine(world: World, ours: bool) -> 
 def test_an_engine_wakes_its_collections_when_it_concerns_them(
     world: World, manifest: Manifest, woken: Woken
 ) -> None:
-    """An engine's collections are woken by its readiness, its replacement and its deletion, not by
-    its spec.
+    """An engine's collections are woken by its spec, by how and why it is (un)ready, by its
+    replacement and its deletion.
     """
     world.cache.put(VECTOR_ENGINE, manifest)
     assert world.woken() == woken

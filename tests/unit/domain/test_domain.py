@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+
 from quiver.domain.collections import default_collection_name
 from quiver.domain.conditions import Verdict, conditions_for
 from quiver.domain.members import Member

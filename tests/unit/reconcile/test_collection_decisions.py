@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from builders import claim, claimed, collection, engine
 from quiver.domain.claims import FINALIZER, claim_of
 from quiver.domain.collections import CollectionSchema, ObservedCollection, VectorCollection

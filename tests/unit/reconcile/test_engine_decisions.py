@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from builders import engine, pod
 from quiver.domain.conditions import State
 from quiver.domain.engines import Pod, VectorEngine
