@@ -33,32 +33,58 @@ UP_NAME = "default"
     help="Do without a node, and so without root: operator and engine run as local processes.",
 )
 def main(up: bool, no_node: bool) -> None:
-    r"""Tell Quiver's story on a Kubernetes of its own, each step as the command you would type.
+    """Tell Quiver's story on a Kubernetes of its own, each step as the command you would type.
 
     Each step checks its own outcome. The exit status is 0 only if each did what it should.
 
-    \b
-    Lines that begin with $ are commands, # are remarks, all others are what the commands say.
+    Lines that begin with $ are commands, those with # are remarks. All others are what the
+    commands say.
     """
     screen = Screen()
     _announce(screen)
-    if up and supervisors(state_dir(UP_NAME)):
+    with_node = not no_node and _node_can_run(screen)
+    if not with_node:
+        screen.note(f"Without a node this leaves out {LocalProcesses.leaves_out}.")
+    if up and with_node:
+        _leave_standing(screen)
+    else:
+        _tell_and_clear_up(screen, with_node, up)
+
+
+def _leave_standing(screen: Screen) -> None:
+    directory = state_dir(UP_NAME)
+    if supervisors(directory):
         raise click.ClickException("a cluster is up already; `make down` takes it away")
-    directory = state_dir(UP_NAME) if up else Path(tempfile.mkdtemp(prefix="quiver-demo-"))
-    play = Play(_choose_stage(directory, screen, no_node), screen)
+    stage = InCluster(directory, screen)
     succeeded = False
     try:
-        succeeded = tell(play, SETUP if up else STORY)
-        if succeeded and up:
-            play.stage.leave()
+        succeeded = tell(Play(stage, screen), SETUP)
     finally:
-        if not (succeeded and up):
-            play.stage.stop()
+        if not succeeded:
+            stage.stop()
+    _exit_unless(succeeded, screen, directory)
+    stage.leave()
+
+
+def _tell_and_clear_up(screen: Screen, with_node: bool, up: bool) -> None:
+    directory = Path(tempfile.mkdtemp(prefix="quiver-demo-"))
+    stage: Stage = (InCluster if with_node else LocalProcesses)(directory, screen)
+    succeeded = True
+    try:
+        succeeded = tell(Play(stage, screen), SETUP if up else STORY)
+        if succeeded and up:
+            stage.leave()
+    finally:
+        stage.stop()
+        if succeeded:  # or was interrupted
+            shutil.rmtree(directory)
+    _exit_unless(succeeded, screen, directory)
+
+
+def _exit_unless(succeeded: bool, screen: Screen, directory: Path) -> None:
     if not succeeded:
         screen.note(f"all logs are kept in {directory}")
         sys.exit(1)
-    if not up:
-        shutil.rmtree(directory)
 
 
 def _announce(screen: Screen) -> None:
@@ -69,14 +95,11 @@ def _announce(screen: Screen) -> None:
     screen.note("The first time, building takes about ten minutes; the rest takes about one.")
 
 
-def _choose_stage(directory: Path, screen: Screen, no_node: bool) -> Stage:
-    problems = [] if no_node else preflight.node_problems()
-    if not no_node and not problems:
-        return InCluster(directory, screen)
+def _node_can_run(screen: Screen) -> bool:
+    problems = preflight.node_problems()
     for what, remedy in problems:
         screen.note(f"no node on this machine: {what} ({remedy})")
-    screen.note(f"Without a node this leaves out {LocalProcesses.leaves_out}.")
-    return LocalProcesses(directory, screen)
+    return not problems
 
 
 if __name__ == "__main__":

@@ -115,7 +115,6 @@ class LocalProcesses:
         self._screen.note(f"a Milvus 1.x client finds the engine at {self._address}")
         with suppress(KeyboardInterrupt):
             signal.pause()
-        self.stop()
 
     def _start_operator(self) -> None:
         account = self._cluster.service_account_kubeconfig(SYSTEM_NAMESPACE, "quiver")
