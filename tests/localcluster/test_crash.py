@@ -18,7 +18,7 @@ from localcluster import Cluster, ControlPlane, cgroups, preflight
 from localcluster.cli import main
 from localcluster.layout import Layout
 from localcluster.session import module_environment
-from localcluster.teardown import supervisors
+from localcluster.teardown import supervisors, tear_down
 
 DEADLINE_S = 30.0
 
@@ -109,19 +109,20 @@ def test_down_clears_up_after_a_crash_and_touches_nothing_else(tmp_path: Path) -
     cluster = Cluster(crashed, gpus=0)
     cluster.start()
     cluster.detach()
-    for process in supervisors(crashed):
-        with contextlib.suppress(ProcessLookupError):  # it went with the one before
-            os.kill(process, signal.SIGKILL)
-    eventually(lambda: not processes_of(crashed), "the crash")
-    assert cgroups.leftovers(Layout(crashed).mark)
     cgroups.create(Layout(neighbour).mark, ["node"])
     try:
+        for process in supervisors(crashed):
+            with contextlib.suppress(ProcessLookupError):  # it went with the one before
+                os.kill(process, signal.SIGKILL)
+        eventually(lambda: not processes_of(crashed), "the crash")
+        assert cgroups.leftovers(Layout(crashed).mark)
         result = CliRunner().invoke(main, ["down", "--dir", str(crashed)])
         assert result.exit_code == 0, result.output
         assert not traces_of(crashed)
         assert not crashed.exists()
         assert cgroups.leftovers(Layout(neighbour).mark)
     finally:
+        tear_down(Layout(crashed))
         cgroups.remove(Layout(neighbour).mark)
 
 
