@@ -21,8 +21,8 @@ from quiver_engine.maintenance import Maintenance
 from quiver_engine.model import InsertBatch, Metric, Rows, Schema
 from quiver_engine.store import Store
 
-BATCH = 40_000
-BATCHES = 6
+BATCH = 30_000
+BATCHES = 5
 SCHEMA = Schema("c", dimension=2, index_file_size=1, metric=Metric.L2)
 
 

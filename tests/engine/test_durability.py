@@ -165,7 +165,7 @@ def test_sigterm_lets_calls_in_flight_finish(own_engine: EngineProcess, connect:
     client.flush()
     answers: list[pb.TopKQueryResult] = []
     searching = threading.Thread(
-        target=lambda: answers.append(client.search("slow", rows[:2000], topk=10))
+        target=lambda: answers.append(client.search("slow", rows[:1000], topk=10))
     )
     searching.start()
     seen_in_flight = wait_for_calls_in_flight(own_engine)
@@ -177,7 +177,7 @@ def test_sigterm_lets_calls_in_flight_finish(own_engine: EngineProcess, connect:
     refused = late.stub.Cmd.future(pb.Command(cmd="status"), timeout=10)
     assert refused.code() is grpc.StatusCode.UNAVAILABLE
     searching.join(30)
-    assert found_ids(answers[0]).shape == (2000, 10)
+    assert found_ids(answers[0]).shape == (1000, 10)
     assert own_engine.wait() == 0
 
 
