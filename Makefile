@@ -4,6 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+protoc = $(BIN)/python -m grpc_tools.protoc -I $(1) $(2) \
+	--plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
+	--python_out=$(1) --grpc_python_out=$(1) --mypy_out=quiet:$(1) --mypy_grpc_out=quiet:$(1)
+
 .PHONY: help setup demo test lint up down bench lock proto render
 
 help: ## Show this list
@@ -22,6 +26,7 @@ demo: setup ## Run the whole story on a Kubernetes of its own, then take it away
 	$(BIN)/python -m demo
 
 test: setup ## Run every test
+	$(BIN)/localcluster build
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: setup ## Check style, types, layers and that generated files are current
@@ -49,6 +54,6 @@ lock: setup ## Resolve the requirements anew, with hashes
 render: setup ## Write the files that are made from crds/ and charts/
 	$(BIN)/python tools/render.py
 
-proto: setup ## Generate the protocol's stubs from proto/
-	$(BIN)/python -m grpc_tools.protoc -I proto --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
-	  --python_out=proto --grpc_python_out=proto --mypy_out=quiet:proto --mypy_grpc_out=quiet:proto proto/quiver_proto/milvus.proto
+proto: setup ## Generate the stubs of both protocols from their .proto files
+	$(call protoc,proto,proto/quiver_proto/milvus.proto)
+	$(call protoc,.,localcluster/deviceplugin/v1beta1.proto)
