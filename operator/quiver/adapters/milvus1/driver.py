@@ -148,13 +148,14 @@ class Milvus1Client:
         try:
             answer = await method(request, timeout=deadline, wait_for_ready=False)
         except grpc.aio.AioRpcError as error:
+            failure = error_for(error, self._address, deadline)
             if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
-                silent.timed_out(self._address)
+                silent.timed_out(self._address, failure)
                 # The other end may be gone without a word; only a new connection finds out.
                 self._channels.drop(self._address)
             else:
                 silent.answered(self._address)
-            raise error_for(error, self._address, deadline) from error
+            raise failure from error
         except asyncio.CancelledError as error:
             # gRPC cancels the calls of a channel that is closed; that is not this task's end.
             task = asyncio.current_task()
