@@ -3,6 +3,7 @@
 from quiver.domain.claims import recording_patch, releasing_patch
 from quiver.domain.objects import VECTOR_COLLECTION, Manifest
 from quiver.ports.engines import EngineClient, Engines
+from quiver.ports.errors import EngineRefused
 from quiver.ports.kubernetes import EventRecorder, Objects
 from quiver.reconcile.collections.decision import (
     CreateCollection,
@@ -51,6 +52,24 @@ class Actor:
         self.manifest = await self._objects.patch(VECTOR_COLLECTION, self.manifest, patch)
 
     async def _do_on_engine(self, step: EngineStep) -> None:
+        try:
+            await self._call_engine(step)
+        except EngineRefused:
+            # A call that was given up on may have taken effect after the engine was looked at.
+            if not await self._is_done(step):
+                raise
+
+    async def _is_done(self, step: EngineStep) -> bool:
+        found = await self._client().describe(self._gathered.collection_name)
+        match step:
+            case CreateCollection(schema):
+                return found is not None and found.schema == schema
+            case CreatePartition(tag):
+                return found is not None and tag in found.partitions
+            case _:
+                return False
+
+    async def _call_engine(self, step: EngineStep) -> None:
         client, name = self._client(), self._gathered.collection_name
         match step:
             case CreateCollection(schema):
