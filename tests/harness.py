@@ -5,17 +5,43 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import yaml
+
+from localcluster import ControlPlane
 from quiver.adapters.clock import SystemClock
 from quiver.adapters.kubernetes.client import KubernetesClient
+from quiver.adapters.kubernetes.connection import Connection, load_configuration
 from quiver.app import Operator, Settings
+from quiver.control.metrics import Metrics
 from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
 from quiver.ports.engines import EngineClient, Engines
 from quiver.ports.errors import NotFound
 
+INSTALL = Path(__file__).parents[1] / "manifests" / "install.yaml"
+SYSTEM = "quiver-system"
 DEADLINE_S = 30.0
 Settled = Callable[[Manifest], bool]
+
+
+def install(control_plane: ControlPlane) -> Path:
+    """Install Quiver without its Deployment, since tests run operators of their own.
+
+    Returns the kubeconfig of the operator's service account, with the rights that it has there.
+    """
+    installed = [m for m in yaml.safe_load_all(INSTALL.read_text()) if m["kind"] != "Deployment"]
+    control_plane.kubectl("apply", "-f", "-", input=yaml.safe_dump_all(installed))
+    control_plane.kubectl("wait", "--for=condition=Established", "crd", "--all")
+    return control_plane.service_account_kubeconfig(SYSTEM, "quiver")
+
+
+@asynccontextmanager
+async def connected(kubeconfig: Path) -> AsyncIterator["AdminApi"]:
+    configuration = await load_configuration({"KUBECONFIG": str(kubeconfig)})
+    async with AdminApi(Connection(configuration, Metrics())) as client:
+        yield client
 
 
 @asynccontextmanager

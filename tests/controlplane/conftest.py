@@ -1,42 +1,25 @@
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-import yaml
+
 from clients.engine_process import EngineProcess
-from harness import AdminApi, World
-from quiver.adapters.kubernetes.connection import Connection, load_configuration
+from harness import AdminApi, World, connected, install
+from localcluster import ControlPlane
 from quiver.adapters.milvus1.driver import Milvus1Engines
-from quiver.control.metrics import Metrics
 from quiver.domain.objects import VECTOR_ENGINE
 
-from localcluster import ControlPlane
-
-INSTALL = Path(__file__).parents[2] / "manifests" / "install.yaml"
-SYSTEM = "quiver-system"
-
 
 @pytest.fixture(scope="session")
-def quiver_api(control_plane: ControlPlane) -> ControlPlane:
-    """A control plane with Quiver installed, but for its Deployment: tests run their own."""
-    installed = [m for m in yaml.safe_load_all(INSTALL.read_text()) if m["kind"] != "Deployment"]
-    control_plane.kubectl("apply", "-f", "-", input=yaml.safe_dump_all(installed))
-    control_plane.kubectl("wait", "--for=condition=Established", "crd", "--all")
-    return control_plane
-
-
-@pytest.fixture(scope="session")
-def operator_kubeconfig(quiver_api: ControlPlane) -> Path:
+def operator_kubeconfig(control_plane: ControlPlane) -> Path:
     """The operator's own service account, with the rights that the manifest gives it."""
-    return quiver_api.service_account_kubeconfig(SYSTEM, "quiver")
+    return install(control_plane)
 
 
-@asynccontextmanager
-async def connected(kubeconfig: Path) -> AsyncIterator[AdminApi]:
-    configuration = await load_configuration({"KUBECONFIG": str(kubeconfig)})
-    async with AdminApi(Connection(configuration, Metrics())) as client:
-        yield client
+@pytest.fixture(scope="session")
+def quiver_api(control_plane: ControlPlane, operator_kubeconfig: Path) -> ControlPlane:
+    """A control plane with Quiver installed, but for its Deployment: tests run their own."""
+    return control_plane
 
 
 @pytest.fixture

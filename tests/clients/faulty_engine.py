@@ -1,0 +1,109 @@
+"""A real engine behind a proxy that spoils calls: late, lost, or with an error for an answer."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any, Self
+
+import grpc.aio
+
+from quiver_proto import milvus_pb2 as pb
+
+Proceed = Callable[[], Awaitable[bytes]]
+Fault = Callable[[Proceed, Any], Awaitable[bytes]]
+
+
+class FaultyEngine(grpc.GenericRpcHandler):
+    """Passes each call on as it is, but for those that it was told to spoil.
+
+    `calls` counts what came in, by method.
+    """
+
+    def __init__(self, engine: str) -> None:
+        """`engine` is HOST:PORT of the real one."""
+        self.calls: Counter[str] = Counter()
+        self._faults: dict[str, Fault] = {}
+        self._engine = grpc.aio.insecure_channel(engine)
+        self._server = grpc.aio.server()
+
+    async def __aenter__(self) -> Self:
+        self._server.add_generic_rpc_handlers((self,))
+        self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
+        await self._server.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._server.stop(None)
+        await self._engine.close()
+
+    def spoil(self, fault: Fault, *methods: str) -> None:
+        """Do `fault` at each call of `methods` from now on; at any call where none is named."""
+        self._faults.update(dict.fromkeys(methods or [""], fault))
+
+    def heal(self) -> None:
+        self._faults.clear()
+
+    def service(self, handler_call_details: Any) -> Any:
+        path = handler_call_details.method
+        method = path.rpartition("/")[2]
+
+        async def answer(request: bytes, context: Any) -> bytes:
+            self.calls[method] += 1
+            fault = self._faults.get(method) or self._faults.get("")
+            proceed = lambda: self._engine.unary_unary(path)(request)  # noqa: E731
+            return await (fault(proceed, context) if fault else proceed())
+
+        return grpc.unary_unary_rpc_method_handler(answer)
+
+
+async def never_answers(_proceed: Proceed, _context: Any) -> bytes:
+    await asyncio.Event().wait()
+    raise AssertionError("nobody sets this event")
+
+
+async def loses_the_answer(proceed: Proceed, context: Any) -> bytes:
+    """The call takes effect, and nobody learns of it."""
+    await proceed()
+    return await fails_with(grpc.StatusCode.UNAVAILABLE, "Socket closed")(proceed, context)
+
+
+async def repeats_itself(proceed: Proceed, _context: Any) -> bytes:
+    """The call takes effect twice, as if one that was given up on had arrived late."""
+    await proceed()
+    return await proceed()
+
+
+def fails_with(code: grpc.StatusCode, details: str = "") -> Fault:
+    async def fault(_proceed: Proceed, context: Any) -> bytes:
+        await context.abort(code, details)
+        raise AssertionError("abort raises")
+
+    return fault
+
+
+def refuses(code: pb.ErrorCode, reason: str) -> Fault:
+    """The engine answers with an error of the protocol, where a bare status is the answer."""
+
+    async def fault(_proceed: Proceed, _context: Any) -> bytes:
+        return pb.Status(error_code=code, reason=reason).SerializeToString()
+
+    return fault
+
+
+def once(fault: Fault) -> Fault:
+    done = False
+
+    async def first(proceed: Proceed, context: Any) -> bytes:
+        nonlocal done
+        if done:
+            return await proceed()
+        done = True
+        return await fault(proceed, context)
+
+    return first
