@@ -4,10 +4,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-protoc = $(BIN)/python -m grpc_tools.protoc -I $(1) $(2) \
-	--plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
-	--python_out=$(1) --grpc_python_out=$(1) --mypy_out=quiet:$(1) --mypy_grpc_out=quiet:$(1)
-
 .PHONY: help setup demo test lint up down bench lock proto render
 
 help: ## Show this list
@@ -33,9 +29,10 @@ lint: setup ## Check style, types, layers and that generated files are current
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy tools/render.py
+	$(BIN)/mypy tools/render.py tools/stubs.py
 	$(BIN)/lint-imports
 	$(BIN)/python tools/render.py --check
+	$(BIN)/python tools/stubs.py --check
 
 up: setup ## Leave a Kubernetes with Quiver in it standing, and say what to type next
 	$(BIN)/python -m demo --up
@@ -55,5 +52,4 @@ render: setup ## Write the files that are made from crds/ and charts/
 	$(BIN)/python tools/render.py
 
 proto: setup ## Generate the stubs of both protocols from their .proto files
-	$(call protoc,proto,proto/quiver_proto/milvus.proto)
-	$(call protoc,.,localcluster/deviceplugin/v1beta1.proto)
+	$(BIN)/python tools/stubs.py
