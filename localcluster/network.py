@@ -73,6 +73,16 @@ def connect_host(name: str, plan: Plan) -> None:
         routes.route("add", dst=str(plan.pods), gateway=plan.api, oif=index)
 
 
+def remove_link(name: str) -> None:
+    """Remove the host's end of the link, and with it its address and route.
+
+    A namespace goes with its last socket, and one that waits for a peer can hold it for minutes.
+    """
+    with IPRoute() as routes:
+        for index in routes.link_lookup(ifname=name):
+            routes.link("del", index=index)
+
+
 def _routed_networks() -> list[IPv4Network]:
     networks = []
     with IPRoute() as routes:

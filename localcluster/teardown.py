@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from localcluster import cgroups
+from localcluster import cgroups, network
 from localcluster.errors import LocalClusterError
 from localcluster.layout import Layout
 
@@ -39,13 +39,12 @@ def supervisors(directory: Path) -> list[int]:
 def tear_down(layout: Layout) -> None:
     """End the cluster's processes, then remove its cgroups, link and data; logs stay.
 
-    Its mounts and network go with its namespaces. Raises LocalClusterError when something
+    Its mounts go with its namespaces. Raises LocalClusterError when something
     refuses to go.
     """
     _wait_until(lambda: not _kill(supervisors(layout.directory)), "its processes", layout)
     cgroups.remove(layout.mark)
-    link = Path("/sys/class/net") / layout.mark
-    _wait_until(lambda: not link.exists(), "its network link", layout)
+    network.remove_link(layout.mark)
     layout.discard_bulk()
 
 

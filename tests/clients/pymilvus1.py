@@ -11,6 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from localcluster.paths import cache_dir
+
 _REQUIREMENTS = Path(__file__).with_name("pymilvus1-requirements.txt")
 
 
@@ -20,7 +22,7 @@ def pymilvus_python() -> Path:
     The first call installs from the package index that pip is set up for, in some ten seconds.
     """
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    home = Path.home() / ".cache" / "quiver" / f"pymilvus-1.1.2-py{python}"
+    home = cache_dir().with_name(f"pymilvus-1.1.2-py{python}")
     home.parent.mkdir(parents=True, exist_ok=True)
     with home.with_name(f"{home.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -120,13 +120,13 @@ class Metrics:
             "method",
         )
         self.engine_calls = self._counter(
-            "quiver_engine_calls",
+            "quiver_operator_engine_calls",
             "Calls to engines, by call and outcome: OK, UNREACHABLE or the protocol's error code.",
             "call",
             "code",
         )
         self.engine_seconds = self._histogram(
-            "quiver_engine_call_seconds",
+            "quiver_operator_engine_call_seconds",
             "Seconds that a call to an engine took.",
             CALL_BUCKETS,
             "call",

@@ -74,7 +74,7 @@ async def test_calls_to_engines_are_counted_by_outcome() -> None:
             continue
     for code in ("OK", "ILLEGAL_DIMENSION", "UNREACHABLE"):
         labels = {"call": "version", "code": code}
-        assert metrics.registry.get_sample_value("quiver_engine_calls_total", labels) == 1
+        assert metrics.registry.get_sample_value("quiver_operator_engine_calls_total", labels) == 1
 
 
 async def test_events_are_counted() -> None:

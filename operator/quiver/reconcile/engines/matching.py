@@ -8,17 +8,22 @@ from quiver.domain.quantities import parse_quantity
 def matches(desired: Any, live: Any) -> bool:
     """Tell whether `live` has all that `desired` says; what others added to it may stay.
 
-    Quantities compare by value, since the API server rewrites `1000m` as `1`.
+    Quantities compare by value, since the API server rewrites `1000m` as `1`. What is empty
+    compares to what is not there, since the API server leaves it out.
     """
     if isinstance(desired, dict):
         if not isinstance(live, dict):
             return False
-        return all(key in live and matches(value, live[key]) for key, value in desired.items())
+        return all(_has(live, key, value) for key, value in desired.items())
     if isinstance(desired, list):
         if not isinstance(live, list):
             return False
         return all(any(matches(item, other) for other in live) for item in desired)
     return bool(desired == live) or _same_quantity(desired, live)
+
+
+def _has(live: dict[str, Any], key: str, desired: Any) -> bool:
+    return matches(desired, live[key]) if key in live else not desired
 
 
 def _same_quantity(desired: Any, live: Any) -> bool:
