@@ -74,4 +74,4 @@ def namespace(request: pytest.FixtureRequest) -> Iterator[str]:
     name = f"test-{uuid.uuid4().hex[:8]}"
     plane.create_namespace(name)
     yield name
-    plane.kubectl("delete", "namespace", name, "--wait=false")
+    plane.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
