@@ -170,11 +170,13 @@ class World:
     async def ready(self, *names: str) -> list[Manifest]:
         return [await self.settled(name, "Available") for name in names]
 
-    async def gone(self, name: str, kind: Kind = VECTOR_COLLECTION) -> None:
+    async def gone(
+        self, name: str, kind: Kind = VECTOR_COLLECTION, deadline_s: float = DEADLINE_S
+    ) -> None:
         async def holds() -> bool:
             return await self.find(name, kind) is None
 
-        await eventually(holds, f"{kind.kind} {name} is gone")
+        await eventually(holds, f"{kind.kind} {name} is gone", deadline_s)
 
     async def events(self, name: str, reason: str) -> list[Manifest]:
         listing = await self.api.list(EVENT)

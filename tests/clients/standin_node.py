@@ -1,118 +1,183 @@
 """A node without a kubelet: a scheduled engine pod becomes an engine process on a loopback address.
 
-Probes, images, volumes and limits are not real; the scheduler's part is.
+Probes, volumes and limits are not real; the scheduler's part is. A pod's data go with the pod.
 """
 
-import itertools
+import json
+import secrets
+import socket
 import threading
+import time
+from collections.abc import Collection, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
+
+from kubernetes import client, config
 
 from clients.engine_process import EngineProcess
-from kubernetes import client, config, watch
 
-HEARTBEAT_S = 5
-_ADDRESSES = itertools.count(2)
+POLL_S = 0.1
+HEARTBEAT_S = 5.0
+"""Well below the 40 s after which pods are evicted from a silent node."""
+
+GRPC_PORT, HTTP_PORT = 19530, 9091
+GPU_MEMORY_MIB = 40960
+RUNNING = ("Initialized", "ContainersReady", "Ready")
+Pod = Mapping[str, Any]
 
 
 class StandinNode:
-    """Registers as a node with `gpus` GPUs and runs what is scheduled there, until left."""
+    """Registers as a node with `gpus` GPUs and runs what is scheduled there, until left.
 
-    def __init__(self, kubeconfig: Path, directory: Path, name: str, gpus: int = 2) -> None:
-        self._name = name
+    Engines that are to run here and on no other test's node take `selector` as their nodeSelector.
+    """
+
+    def __init__(
+        self,
+        kubeconfig: Path,
+        directory: Path,
+        name: str,
+        *,
+        images: Collection[str],
+        gpus: int = 2,
+    ) -> None:
+        """`images` can be pulled; a pod that asks for another waits, as under a kubelet."""
+        self.name = name
+        self.selector = {"kubernetes.io/hostname": name}
+        self._images = images
         self._gpus = gpus
         self._directory = directory
-        self._api = client.CoreV1Api(config.new_client_from_config(str(kubeconfig)))
+        self._client = config.new_client_from_config(str(kubeconfig))
+        self._api = client.CoreV1Api(self._client)
+        self._seen: set[str] = set()
         self._engines: dict[str, EngineProcess] = {}
         self._leaving = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._run, daemon=True),
-            threading.Thread(target=self._beat, daemon=True),
-        ]
+        self._thread = threading.Thread(target=self._work, name=name)
 
-    def __enter__(self) -> "StandinNode":
-        self._api.create_node({"metadata": {"name": self._name, "labels": self._labels()}})
+    def __enter__(self) -> Self:
+        labels = {**self.selector, "nvidia.com/gpu.memory": str(GPU_MEMORY_MIB)}
+        self._api.create_node({"metadata": {"name": self.name, "labels": labels}})
         self._say_ready()
-        for thread in self._threads:
-            thread.start()
+        self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._leaving.set()
-        self._api.delete_node(self._name)
+        self._thread.join()
+        self._api.delete_node(self.name)
         for engine in self._engines.values():
             engine.kill()
-        for thread in self._threads:
-            thread.join(10)
-
-    def kill_engine(self, pod_uid: str) -> None:
-        """End a pod's process as `kill -9` does, and leave the pod as it is."""
-        self._engines[pod_uid].kill()
-
-    def _labels(self) -> dict[str, str]:
-        return {"kubernetes.io/hostname": self._name, "nvidia.com/gpu.memory": "40960"}
+        self._client.rest_client.pool_manager.clear()
+        self._client.close()
 
     def _say_ready(self) -> None:
-        capacity = {
-            "cpu": "64",
-            "memory": "256Gi",
-            "pods": "110",
-            "nvidia.com/gpu": str(self._gpus),
-        }
+        capacity = {"cpu": "64", "memory": "256Gi", "pods": "110"}
+        capacity["nvidia.com/gpu"] = str(self._gpus)
         now = datetime.now(UTC).isoformat()
         ready = {"type": "Ready", "status": "True", "reason": "Standin", "lastHeartbeatTime": now}
         status = {"capacity": capacity, "allocatable": capacity, "conditions": [ready]}
-        self._api.patch_node_status(self._name, {"status": status})
+        self._api.patch_node_status(self.name, {"status": status})
 
-    def _beat(self) -> None:
-        while not self._leaving.wait(HEARTBEAT_S):
-            self._say_ready()
+    def _work(self) -> None:
+        beaten = time.monotonic()
+        while not self._leaving.wait(POLL_S):
+            self._attend({pod["metadata"]["uid"]: pod for pod in self._pods()})
+            if time.monotonic() - beaten > HEARTBEAT_S:
+                beaten = time.monotonic()
+                self._say_ready()
 
-    def _run(self) -> None:
-        """Take each pod that the scheduler puts here through its life."""
-        here = f"spec.nodeName={self._name}"
-        while not self._leaving.is_set():
-            pods = watch.Watch().stream(
-                self._api.list_pod_for_all_namespaces, field_selector=here, timeout_seconds=2
-            )
-            for event in pods:
-                self._attend(event["object"], event["type"])
-
-    def _attend(self, pod: Any, event: str) -> None:
-        uid = pod.metadata.uid
-        if event == "DELETED":
-            self._stop(uid)
-        elif pod.metadata.deletion_timestamp is not None:
-            self._stop(uid)
-            self._remove(pod)
-        elif uid not in self._engines:
-            self._start(pod)
-
-    def _start(self, pod: Any) -> None:
-        number = next(_ADDRESSES)
-        address = f"127.77.{number // 250}.{number % 250 + 1}"
-        engine = EngineProcess(self._directory / pod.metadata.uid, host=address)
-        engine.grpc_address, engine.http_address = f"{address}:19530", f"{address}:9091"
-        self._engines[pod.metadata.uid] = engine.start()
-        conditions = [{"type": t, "status": "True"} for t in ("PodScheduled", "Ready")]
-        status = {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]}
-        self._api.patch_namespaced_pod_status(
-            pod.metadata.name,
-            pod.metadata.namespace,
-            {"status": {**status, "conditions": conditions}},
+    def _pods(self) -> list[Pod]:
+        answer = self._api.list_pod_for_all_namespaces(
+            field_selector=f"spec.nodeName={self.name}", _preload_content=False
         )
+        pods: list[Pod] = json.loads(answer.data)["items"]
+        return pods
+
+    def _attend(self, pods: Mapping[str, Pod]) -> None:
+        """Take each pod that the scheduler put here one step further."""
+        for uid in self._engines.keys() - pods.keys():
+            self._stop(uid)
+        for uid, pod in pods.items():
+            if "deletionTimestamp" in pod["metadata"]:
+                self._stop(uid)
+                self._remove(pod)
+            elif uid not in self._seen:
+                self._seen.add(uid)
+                self._start(pod)
+
+    def _start(self, pod: Pod) -> None:
+        image = pod["spec"]["containers"][0]["image"]
+        if image not in self._images:
+            self._report_waiting(pod, "ErrImagePull", f"there is no image {image}")
+            return
+        uid, address = pod["metadata"]["uid"], _free_address()
+        engine = EngineProcess(self._directory / uid)
+        engine.grpc_address = f"{address}:{GRPC_PORT}"
+        engine.http_address = f"{address}:{HTTP_PORT}"
+        try:
+            self._engines[uid] = engine.start()
+        except RuntimeError as error:
+            self._report_waiting(pod, "CrashLoopBackOff", str(error))
+            return
+        conditions = [{"type": type_, "status": "True"} for type_ in RUNNING]
+        self._report(pod, phase="Running", podIP=address, conditions=conditions)
+
+    def _report_waiting(self, pod: Pod, reason: str, message: str) -> None:
+        container = pod["spec"]["containers"][0]
+        waiting = {
+            "name": container["name"],
+            "image": container["image"],
+            "imageID": "",
+            "ready": False,
+            "restartCount": 0,
+            "state": {"waiting": {"reason": reason, "message": message}},
+        }
+        self._report(pod, containerStatuses=[waiting])
+
+    def _report(self, pod: Pod, **status: Any) -> None:
+        metadata = pod["metadata"]
+        with _gone_is_fine():
+            self._api.patch_namespaced_pod_status(
+                metadata["name"], metadata["namespace"], {"status": status}
+            )
 
     def _stop(self, uid: str) -> None:
         engine = self._engines.pop(uid, None)
         if engine is not None:
             engine.kill()
 
-    def _remove(self, pod: Any) -> None:
-        try:
-            self._api.delete_namespaced_pod(
-                pod.metadata.name, pod.metadata.namespace, grace_period_seconds=0
-            )
-        except client.ApiException as error:
-            if error.status != 404:
-                raise
+    def _remove(self, pod: Pod) -> None:
+        metadata = pod["metadata"]
+        options = {"gracePeriodSeconds": 0, "preconditions": {"uid": metadata["uid"]}}
+        with _gone_is_fine():
+            self._api.delete_namespaced_pod(metadata["name"], metadata["namespace"], body=options)
+
+
+@contextmanager
+def _gone_is_fine() -> Any:
+    try:
+        yield
+    except client.ApiException as error:
+        if error.status not in (404, 409):
+            raise
+
+
+def _free_address() -> str:
+    """Return a loopback address that no test running beside this one is likely to pick."""
+    while True:
+        numbers = secrets.randbelow(64), secrets.randbelow(256), secrets.randbelow(254)
+        address = f"127.{64 + numbers[0]}.{numbers[1]}.{1 + numbers[2]}"
+        with socket.socket() as candidate:
+            try:
+                candidate.bind((address, GRPC_PORT))
+            except OSError:
+                continue
+        return address

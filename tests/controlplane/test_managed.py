@@ -1,0 +1,271 @@
+"""Engines that Quiver runs: real scheduler and controllers, a pretend kubelet, real processes."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clients.standin_node import StandinNode
+from harness import AdminApi, World, eventually, ready_condition, running
+from localcluster import ControlPlane
+from quiver.adapters.milvus1.driver import Milvus1Engines
+from quiver.app import Settings
+from quiver.domain.objects import (
+    POD,
+    SERVICE,
+    STATEFUL_SET,
+    VECTOR_COLLECTION,
+    VECTOR_ENGINE,
+    Manifest,
+)
+
+OUR_LABELS = {
+    "app.kubernetes.io/name": "quiver-engine",
+    "app.kubernetes.io/instance": "engine",
+    "app.kubernetes.io/managed-by": "quiver",
+}
+TWO_GPUS = 2
+COLLECTED_S = 75.0
+"""The garbage collector looks for new kinds, and so for ours, every 30 s."""
+
+
+@pytest.fixture
+def node(namespace: str, quiver_api: ControlPlane, tmp_path: Path) -> Iterator[StandinNode]:
+    images = {Settings().engine_image}
+    kubeconfig, name = quiver_api.kubeconfig, f"node-{namespace}"
+    with StandinNode(kubeconfig, tmp_path, name, images=images, gpus=TWO_GPUS) as standin:
+        yield standin
+
+
+@pytest.fixture
+def managed(
+    namespace: str,
+    api: AdminApi,
+    operator_api: AdminApi,
+    engines: Milvus1Engines,
+    node: StandinNode,
+) -> World:
+    """A namespace without an engine yet; `create_engine` makes one for its node."""
+    return World(namespace, api, operator_api, engines, address="")
+
+
+async def create_engine(world: World, node: StandinNode, **spec: Any) -> Manifest:
+    return await world.create(VECTOR_ENGINE, "engine", {"nodeSelector": node.selector, **spec})
+
+
+async def says(world: World, name: str, words: str, kind: Any = VECTOR_COLLECTION) -> Manifest:
+    """Wait until the object's Ready condition has `words` in its message."""
+
+    async def holds() -> Manifest | None:
+        manifest = await world.get(name, kind)
+        return manifest if words in ready_condition(manifest).get("message", "") else None
+
+    found: Manifest = await eventually(holds, f"{kind.kind} {name} says {words!r}")
+    return found
+
+
+async def on_pod(world: World, pod: str) -> frozenset[str]:
+    """Return the names of the collections that the engine in a pod has."""
+    address = (await world.get(pod, POD))["status"]["podIP"]
+    return await world.engines.at(f"{address}:19530").list_collections()
+
+
+def pod_of(collection: Manifest) -> str:
+    name: str = collection["status"]["placement"]["pod"]
+    return name
+
+
+async def test_an_engine_becomes_a_pod_that_takes_collections(
+    managed: World, node: StandinNode
+) -> None:
+    """Service and StatefulSet are ours, the pod is scheduled, and the status says where to go."""
+    async with running(managed.operator_api, managed.engines):
+        engine = await create_engine(managed, node, gpu={"count": TWO_GPUS})
+        await managed.create_collection("docs")
+        ready = await managed.settled_engine()
+        assert ready_condition(ready)["message"] == "1 of 1 pod ready."
+        (docs,) = await managed.ready("docs")
+        host = f"engine-0.engine.{managed.namespace}.svc:19530"
+        assert docs["status"]["placement"] == {"pod": "engine-0", "endpoint": host}
+        assert await on_pod(managed, "engine-0") == {"docs"}
+        for kind in (SERVICE, STATEFUL_SET):
+            metadata = (await managed.get("engine", kind))["metadata"]
+            assert metadata["labels"] == OUR_LABELS
+            (owner,) = metadata["ownerReferences"]
+            assert (owner["uid"], owner["controller"]) == (engine["metadata"]["uid"], True)
+        pod = await managed.get("engine-0", POD)
+        assert pod["spec"]["nodeName"] == node.name
+        limits = pod["spec"]["containers"][0]["resources"]["limits"]
+        assert limits["nvidia.com/gpu"] == str(TWO_GPUS)
+
+
+async def test_too_few_gpus_are_told_in_the_schedulers_words(
+    managed: World, node: StandinNode
+) -> None:
+    """The engine says why its pod waits, and so does each collection that waits for it."""
+    words = "Insufficient nvidia.com/gpu"
+    async with running(managed.operator_api, managed.engines):
+        await create_engine(managed, node, gpu={"count": TWO_GPUS + 1})
+        await managed.create_collection("docs")
+        engine = await managed.settled("engine", "Unschedulable", VECTOR_ENGINE)
+        assert words in ready_condition(engine)["message"]
+        docs = await says(managed, "docs", words)
+        assert ready_condition(docs)["reason"] == "EngineNotReady"
+
+
+async def test_too_little_gpu_memory_is_told_and_mended(managed: World, node: StandinNode) -> None:
+    """No node's GPU has minMemory; with less of it the pod is scheduled."""
+    async with running(managed.operator_api, managed.engines):
+        await create_engine(managed, node, gpu={"minMemory": "80Gi"})
+        await managed.create_collection("docs")
+        engine = await managed.settled("engine", "Unschedulable", VECTOR_ENGINE)
+        assert "didn't match Pod's node affinity" in ready_condition(engine)["message"]
+        await managed.patch("engine", {"spec": {"gpu": {"minMemory": "40Gi"}}}, VECTOR_ENGINE)
+        await managed.settled_engine()
+        await managed.ready("docs")
+
+
+async def test_an_image_that_cannot_be_pulled_is_told_and_mended(
+    managed: World, node: StandinNode
+) -> None:
+    """The kubelet's words stand in the engine's condition; the right image replaces the pod."""
+    async with running(managed.operator_api, managed.engines):
+        await create_engine(managed, node, image="registry.invalid/engine:1")
+        engine = await managed.settled("engine", "PodFailing", VECTOR_ENGINE)
+        words = "Pod engine-0 does not start: ErrImagePull: there is no image registry.invalid"
+        assert words in ready_condition(engine)["message"]
+        await managed.patch("engine", {"spec": {"image": None}}, VECTOR_ENGINE)
+        await managed.settled_engine()
+
+
+async def test_collections_spread_over_an_engines_pods(managed: World, node: StandinNode) -> None:
+    """Applied all at once, they do not all go to the same pod; each is where its status says."""
+    names = [f"docs{number}" for number in range(12)]
+    async with running(managed.operator_api, managed.engines):
+        await create_engine(managed, node, replicas=2)
+        await managed.settled_engine()
+        await asyncio.gather(*(managed.create_collection(name) for name in names))
+        placed = {
+            name: pod_of(c) for name, c in zip(names, await managed.ready(*names), strict=True)
+        }
+        spread = Counter(placed.values())
+        # Placed at the same time they do not see each other: each worker may be one off.
+        assert min(spread["engine-0"], spread["engine-1"]) >= 4
+        for pod in spread:
+            assert await on_pod(managed, pod) == {n for n, where in placed.items() if where == pod}
+
+
+async def test_a_pod_that_holds_a_collection_is_not_scaled_away(
+    managed: World, node: StandinNode, quiver_api: ControlPlane
+) -> None:
+    """`kubectl scale` waits, naming the pod, and goes through once the collection is deleted."""
+    async with running(managed.operator_api, managed.engines):
+        await create_engine(managed, node, replicas=2)
+        await managed.settled_engine()
+        for name in ("one", "two"):
+            await managed.create_collection(name)
+            await managed.ready(name)
+        (last,) = [n for n in ("one", "two") if pod_of(await managed.get(n)) == "engine-1"]
+        arguments = ("scale", "veng/engine", "--replicas=1", "--namespace", managed.namespace)
+        await asyncio.to_thread(quiver_api.kubectl, *arguments)
+        blocked = await managed.settled("engine", "ScaleDownBlocked", VECTOR_ENGINE)
+        assert "pod engine-1 holds collections" in ready_condition(blocked)["message"]
+        assert (await managed.get("engine", STATEFUL_SET))["spec"]["replicas"] == 2
+        await managed.delete(last)
+        await managed.gone("engine-1", POD)
+        await managed.settled_engine()
+    assert len(await on_pod(managed, "engine-0")) == 1
+
+
+async def test_a_stateful_set_that_was_edited_is_put_back(
+    managed: World, node: StandinNode
+) -> None:
+    """Replicas are the VectorEngine's to say."""
+    async with running(managed.operator_api, managed.engines):
+        await create_engine(managed, node)
+        await managed.settled_engine()
+        await managed.patch("engine", {"spec": {"replicas": 3}}, STATEFUL_SET)
+
+        async def is_put_back() -> bool:
+            manifest = await managed.get("engine", STATEFUL_SET)
+            return bool(manifest["spec"]["replicas"] == 1)
+
+        await eventually(is_put_back, "the StatefulSet has one replica again")
+        for name in ("engine-1", "engine-2"):
+            await managed.gone(name, POD)
+        await managed.settled_engine()
+
+
+async def test_a_stateful_set_of_somebody_else_is_left_alone(
+    managed: World, node: StandinNode
+) -> None:
+    """The engine says that its name is taken, and comes up once the name is free."""
+    labels = {"app": "theirs"}
+    template = {
+        "metadata": {"labels": labels},
+        "spec": {"containers": [{"name": "theirs", "image": "theirs:1"}]},
+    }
+    spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
+    await managed.create(STATEFUL_SET, "engine", spec)
+    async with running(managed.operator_api, managed.engines, resync_period=1):
+        await create_engine(managed, node)
+        taken = await managed.settled("engine", "NameTaken", VECTOR_ENGINE)
+        assert "A StatefulSet 'engine'" in ready_condition(taken)["message"]
+        theirs = await managed.get("engine", STATEFUL_SET)
+        assert (theirs["metadata"]["generation"], theirs["spec"]["replicas"]) == (1, 0)
+        assert await managed.find("engine", SERVICE) is None
+        await managed.delete("engine", STATEFUL_SET)
+        await managed.settled_engine()
+
+
+async def test_collections_come_back_empty_with_a_pod_that_lost_its_data(
+    managed: World, node: StandinNode
+) -> None:
+    """The pod is replaced by one without data: a Warning says that the vectors are lost."""
+    async with running(managed.operator_api, managed.engines):
+        await create_engine(managed, node)
+        await managed.create_collection("docs", partitions=["a"])
+        await managed.ready("docs")
+        before = (await managed.get("engine-0", POD))["metadata"]["uid"]
+        await managed.delete("engine-0", POD)
+
+        async def is_told() -> list[Manifest]:
+            return await managed.events("docs", "Recreated")
+
+        (told,) = await eventually(is_told, "an event tells that docs was made anew")
+        assert told["type"] == "Warning"
+        await managed.ready("docs")
+        assert (await managed.get("engine-0", POD))["metadata"]["uid"] != before
+        assert await on_pod(managed, "engine-0") == {"docs"}
+
+
+async def test_a_namespace_goes_with_its_managed_engine(managed: World, node: StandinNode) -> None:
+    """Pods, engine and collections go in whatever order, within 30 s."""
+    async with running(managed.operator_api, managed.engines):
+        await create_engine(managed, node)
+        await managed.create_collection("docs")
+        await managed.create_collection("kept", deletionPolicy="Retain")
+        await managed.ready("docs", "kept")
+        await managed.api.delete_namespace(managed.namespace)
+
+        async def is_gone() -> bool:
+            return not await managed.api.has_namespace(managed.namespace)
+
+        await eventually(is_gone, "the namespace is gone")
+
+
+async def test_a_deleted_engine_takes_its_workload_along(managed: World, node: StandinNode) -> None:
+    """The garbage collector removes Service, StatefulSet and pod; collections say what happened."""
+    async with running(managed.operator_api, managed.engines):
+        await create_engine(managed, node)
+        await managed.create_collection("docs")
+        await managed.ready("docs")
+        await managed.delete("engine", VECTOR_ENGINE)
+        await managed.settled("docs", "EngineNotFound")
+        for name, kind in (("engine", SERVICE), ("engine", STATEFUL_SET), ("engine-0", POD)):
+            await managed.gone(name, kind, COLLECTED_S)
+        await managed.delete("docs")
+        await managed.gone("docs")
