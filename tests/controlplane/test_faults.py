@@ -5,7 +5,7 @@ conditions say what is the matter, and all ends well once the fault is gone.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,6 @@ from harness import (
     running,
 )
 from localcluster import ControlPlane
-from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.adapters.milvus1.channels import Channels
 from quiver.adapters.milvus1.driver import Milvus1Client, Milvus1Engines
 from quiver.adapters.milvus1.silence import SilentAddresses
@@ -86,18 +85,23 @@ class _CountingEngine:
 
 
 class PatchInterceptor:
-    """An API client that does something before a patch goes out."""
+    """The operator's API client, which does something before it patches a world's collection.
 
-    def __init__(self, api: KubernetesClient, before: Callable[[Key, Manifest], Any]) -> None:
-        self._api = api
+    Other worlds' collections, which are still being cleared up, are none of its business.
+    """
+
+    def __init__(self, world: World, before: Callable[[str, Manifest], Awaitable[None]]) -> None:
+        """`before` is given the collection's name and the patch."""
+        self._api = world.operator_api
+        self._namespace = world.namespace
         self._before = before
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._api, name)
 
     async def patch(self, kind: Kind, key: Key, patch: Manifest, *, subresource: str = "") -> Any:
-        if kind == VECTOR_COLLECTION:
-            await self._before(key, patch)
+        if (kind, key.namespace) == (VECTOR_COLLECTION, self._namespace):
+            await self._before(key.name, patch)
         return await self._api.patch(kind, key, patch, subresource=subresource)
 
 
@@ -291,19 +295,20 @@ async def test_an_object_that_others_change_meanwhile_is_tried_again_quietly(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Each of the operator's writes finds the object changed once, and nobody is alarmed."""
-    met: list[bool] = []
+    attempts: Counter[str] = Counter()
 
-    async def meddle(key: Key, patch: Manifest) -> None:
-        of_status = "status" in patch
-        if of_status not in met:
-            met.append(of_status)
-            await world.patch(key.name, {"metadata": {"labels": {"touched": str(len(met))}}})
+    async def meddle(name: str, patch: Manifest) -> None:
+        part = "status" if "status" in patch else "object"
+        attempts[part] += 1
+        if attempts[part] == 1:
+            await world.patch(name, {"metadata": {"labels": {"touched": part}}})
 
-    async with running(PatchInterceptor(world.operator_api, meddle), world.engines):
+    async with running(PatchInterceptor(world, meddle), world.engines):
         await world.create_collection("docs")
         await world.ready("docs")
-    assert met == [False, True]
-    assert [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING] == []
+    assert min(attempts["object"], attempts["status"]) >= 2
+    alarms = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    assert [alarm for alarm in alarms if world.namespace in alarm] == []
     assert await world.engine.list_collections() == {"docs"}
 
 
@@ -327,20 +332,20 @@ async def test_two_operators_at_once_do_everything_once(world: World) -> None:
 
 async def test_a_write_that_fails_is_tried_again_without_an_event(world: World) -> None:
     """The API server is away just when the finalizer is to be taken off."""
-    failed: list[Key] = []
+    failed: list[str] = []
 
-    async def fail_once(key: Key, patch: Manifest) -> None:
+    async def fail_once(name: str, patch: Manifest) -> None:
         releases = patch.get("metadata", {}).get("finalizers", ...) is None
         if releases and not failed:
-            failed.append(key)
+            failed.append(name)
             raise ApiUnavailable("the API server did not answer within 10 s")
 
-    async with running(PatchInterceptor(world.operator_api, fail_once), world.engines):
+    async with running(PatchInterceptor(world, fail_once), world.engines):
         await world.create_collection("docs")
         await world.ready("docs")
         await world.delete("docs")
         await world.gone("docs")
-    assert len(failed) == 1
+    assert failed == ["docs"]
 
 
 async def test_many_collections_at_once_all_end_right(world: World) -> None:
@@ -356,28 +361,34 @@ async def test_many_collections_at_once_all_end_right(world: World) -> None:
     assert await world.engine.list_collections() == set(kept)
 
 
+@pytest.fixture
+def own_plane(tmp_path: Path) -> Iterator[ControlPlane]:
+    """A control plane that a test may break."""
+    with ControlPlane(tmp_path / "control-plane") as plane:
+        yield plane
+
+
 async def test_the_operator_outlives_a_restart_of_the_api_server(
-    tmp_path: Path, engine_process: EngineProcess, engines: Milvus1Engines
+    own_plane: ControlPlane, engine_process: EngineProcess, engines: Milvus1Engines
 ) -> None:
     """What comes after it is seen, and what went while the watch was broken is missed."""
-    with ControlPlane(tmp_path / "control-plane") as plane:
-        operator_kubeconfig = install(plane)
-        async with (
-            connected(plane.kubeconfig) as api,
-            connected(operator_kubeconfig) as operator_api,
-        ):
-            address = engine_process.grpc_address
-            world = World("default", api, operator_api, engines, address)
-            for name in ("engine", "other"):
-                await world.create(VECTOR_ENGINE, name, {"external": {"endpoints": [address]}})
-            async with running(operator_api, engines) as operator:
-                await world.create_collection("before")
-                await world.create_collection("orphan", engineRef={"name": "other"})
-                await world.ready("before", "orphan")
-                await all_reconciled(operator, 4)
-                await asyncio.to_thread(plane.stop_apiserver)
-                await asyncio.to_thread(plane.start_apiserver)
-                await world.delete("other", VECTOR_ENGINE)
-                await world.create_collection("after")
-                await world.ready("after", "before")
-                await world.settled("orphan", "EngineNotFound")
+    operator_kubeconfig = await asyncio.to_thread(install, own_plane)
+    async with (
+        connected(own_plane.kubeconfig) as api,
+        connected(operator_kubeconfig) as operator_api,
+    ):
+        address = engine_process.grpc_address
+        world = World("default", api, operator_api, engines, address)
+        for name in ("engine", "other"):
+            await world.create(VECTOR_ENGINE, name, {"external": {"endpoints": [address]}})
+        async with running(operator_api, engines) as operator:
+            await world.create_collection("before")
+            await world.create_collection("orphan", engineRef={"name": "other"})
+            await world.ready("before", "orphan")
+            await all_reconciled(operator, 4)
+            await asyncio.to_thread(own_plane.stop_apiserver)
+            await asyncio.to_thread(own_plane.start_apiserver)
+            await world.delete("other", VECTOR_ENGINE)
+            await world.create_collection("after")
+            await world.ready("after", "before")
+            await world.settled("orphan", "EngineNotFound")
