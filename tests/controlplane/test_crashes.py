@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import msgspec
+
 from harness import Power, PoweredApi, PoweredEngines, World, running
 from quiver.domain.objects import Manifest
 

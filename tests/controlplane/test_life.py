@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+
 from harness import World, eventually, ready_condition, running
 from quiver.domain.claims import CLAIM_ANNOTATION, FINALIZER, claim_of
 from quiver.domain.collections import CollectionSchema

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterator
 
 from harness import World, all_reconciled, eventually, running
-
 from localcluster import ControlPlane
 
 OPERATOR = "system:serviceaccount:quiver-system:quiver"
