@@ -8,7 +8,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -162,7 +162,7 @@ class StandinNode:
 
 
 @contextmanager
-def _gone_is_fine() -> Any:
+def _gone_is_fine() -> Iterator[None]:
     try:
         yield
     except client.ApiException as error:

@@ -19,9 +19,11 @@ from quiver.domain.objects import (
     STATEFUL_SET,
     VECTOR_COLLECTION,
     VECTOR_ENGINE,
+    Kind,
     Manifest,
 )
 
+QUOTA = Kind("", "v1", "resourcequotas", "ResourceQuota")
 OUR_LABELS = {
     "app.kubernetes.io/name": "quiver-engine",
     "app.kubernetes.io/instance": "engine",
@@ -56,7 +58,7 @@ async def create_engine(world: World, node: StandinNode, **spec: Any) -> Manifes
     return await world.create(VECTOR_ENGINE, "engine", {"nodeSelector": node.selector, **spec})
 
 
-async def says(world: World, name: str, words: str, kind: Any = VECTOR_COLLECTION) -> Manifest:
+async def says(world: World, name: str, words: str, kind: Kind = VECTOR_COLLECTION) -> Manifest:
     """Wait until the object's Ready condition has `words` in its message."""
 
     async def holds() -> Manifest | None:
@@ -138,6 +140,25 @@ async def test_an_image_that_cannot_be_pulled_is_told_and_mended(
         words = "Pod engine-0 does not start: ErrImagePull: there is no image registry.invalid"
         assert words in ready_condition(engine)["message"]
         await managed.patch("engine", {"spec": {"image": None}}, VECTOR_ENGINE)
+        await managed.settled_engine()
+
+
+async def test_a_workload_that_is_refused_is_told_and_tried_again(
+    managed: World, node: StandinNode
+) -> None:
+    """A quota is in the way; once it is gone the engine comes up, though nobody touches it."""
+    none = {"count/statefulsets.apps": "0"}
+    await managed.create(QUOTA, "none", {"hard": none})
+
+    async def is_in_force() -> bool:
+        return (await managed.get("none", QUOTA)).get("status", {}).get("hard") == none
+
+    await eventually(is_in_force, "the quota is in force")
+    async with running(managed.operator_api, managed.engines):
+        await create_engine(managed, node)
+        refused = await managed.settled("engine", "ApplyRefused", VECTOR_ENGINE)
+        assert "exceeded quota" in ready_condition(refused)["message"]
+        await managed.delete("none", QUOTA)
         await managed.settled_engine()
 
 

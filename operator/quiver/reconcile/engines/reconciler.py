@@ -50,7 +50,9 @@ class EngineReconciler:
             for kind, desired in decision.manifests:
                 await self._objects.apply(kind, desired)
         except ApiRefused as error:
-            return replace(decision, verdict=Verdict.stalled(Reason.APPLY_REFUSED, str(error)))
+            # A quota, a policy, rights: what is in the way goes without a sign to this object.
+            verdict = Verdict.stalled(Reason.APPLY_REFUSED, str(error))
+            return replace(decision, verdict=verdict, retry=True)
         return decision
 
     async def _report(self, decision: Decision, manifest: Manifest, gathered: Gathered) -> None:
