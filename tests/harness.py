@@ -226,32 +226,36 @@ class Power:
 
 
 class PoweredApi:
-    """An API client whose writes are steps; events are not, since nothing depends on them."""
+    """An API client whose writes to one namespace are steps; events are not, since nothing depends
+    on them.
+    """
 
-    def __init__(self, api: KubernetesClient, power: Power) -> None:
+    def __init__(self, api: KubernetesClient, power: Power, namespace: str) -> None:
         self._api = api
         self._power = power
+        self._namespace = namespace
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._api, name)
 
     async def patch(self, kind: Kind, key: Key, patch: Manifest, *, subresource: str = "") -> Any:
         call = self._api.patch(kind, key, patch, subresource=subresource)
+        if key.namespace != self._namespace:
+            return await call
         return await self._power.step(f"patch {subresource or 'object'}", call)
-
-    async def apply(self, kind: Kind, manifest: Manifest) -> Any:
-        return await self._power.step(f"apply {kind.kind}", self._api.apply(kind, manifest))
 
 
 class PoweredEngines:
-    """Engines whose changing calls are steps."""
+    """Engines of which one address has changing calls that are steps."""
 
-    def __init__(self, engines: Engines, power: Power) -> None:
+    def __init__(self, engines: Engines, power: Power, address: str) -> None:
         self._engines = engines
         self._power = power
+        self._address = address
 
     def at(self, address: str) -> Any:
-        return _PoweredEngine(self._engines.at(address), self._power)
+        client = self._engines.at(address)
+        return _PoweredEngine(client, self._power) if address == self._address else client
 
 
 class _PoweredEngine:

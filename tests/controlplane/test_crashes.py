@@ -3,11 +3,13 @@ one would have.
 """
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import msgspec
 
 from harness import Power, PoweredApi, PoweredEngines, World, running
+from quiver.app import Operator
 from quiver.domain.objects import Manifest
 
 CREATE = ["patch object", "create", "create_partition", "create_partition", "patch status"]
@@ -16,18 +18,22 @@ UPDATE = ["create_partition", "drop_partition", "patch status"]
 PARTITIONS = ["a", "b"]
 
 
+def powered(world: World, power: Power) -> AbstractAsyncContextManager[Operator]:
+    """Run an operator whose steps in the world `power` counts, and cuts off."""
+    api = PoweredApi(world.operator_api, power, world.namespace)
+    return running(api, PoweredEngines(world.engines, power, world.address))
+
+
 async def until_cut(world: World, power: Power) -> None:
     """Run an operator until its power is out, or else until it has nothing left to do."""
-    api, engines = PoweredApi(world.operator_api, power), PoweredEngines(world.engines, power)
-    async with running(api, engines):
+    async with powered(world, power):
         await asyncio.wait_for(power.out.wait(), 30)
 
 
-async def steps_of(world: World, name: str, until: Any) -> list[str]:
+async def steps_of(world: World, until: Any) -> list[str]:
     """Return the steps of an undisturbed run that ends when `until` does."""
     power = Power()
-    api, engines = PoweredApi(world.operator_api, power), PoweredEngines(world.engines, power)
-    async with running(api, engines):
+    async with powered(world, power):
         await until
     return power.steps
 
@@ -62,7 +68,7 @@ async def test_a_create_survives_a_crash_after_each_step(world: World) -> None:
     """Claim, collection, partitions, status: killed after any of them, the end is the same."""
     await undisturbed(world)
     await world.create_collection("whole", partitions=PARTITIONS)
-    assert await steps_of(world, "whole", world.ready("whole")) == CREATE
+    assert await steps_of(world, world.ready("whole")) == CREATE
     expected, collection = essence(await world.get("whole")), await on_engine(world, "whole")
     for done in range(len(CREATE)):
         name = f"cut{done}"
@@ -84,7 +90,7 @@ async def test_an_update_survives_a_crash_after_each_step(world: World) -> None:
         await world.ready(*names)
     change = {"spec": {"partitions": ["b", "c"]}}
     await world.patch("whole", change)
-    assert await steps_of(world, "whole", world.ready("whole")) == UPDATE
+    assert await steps_of(world, world.ready("whole")) == UPDATE
     expected, collection = essence(await world.get("whole")), await on_engine(world, "whole")
     for done, name in enumerate(names[1:]):
         await world.patch(name, change)
@@ -104,7 +110,7 @@ async def test_a_delete_survives_a_crash_after_each_step(world: World) -> None:
             await world.create_collection(name, partitions=PARTITIONS)
         await world.ready(*names)
     await world.delete("whole")
-    assert await steps_of(world, "whole", world.gone("whole")) == DELETE
+    assert await steps_of(world, world.gone("whole")) == DELETE
     for done, name in enumerate(names[1:]):
         await world.delete(name)
         await until_cut(world, Power(after=done))
