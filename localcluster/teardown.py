@@ -44,7 +44,8 @@ def tear_down(layout: Layout) -> None:
     """
     _wait_until(lambda: not _kill(supervisors(layout.directory)), "its processes", layout)
     cgroups.remove(layout.mark)
-    network.remove_link(layout.mark)
+    if (Path("/sys/class/net") / layout.mark).exists():
+        network.remove_link(layout.mark)
     layout.discard_bulk()
 
 

@@ -61,11 +61,11 @@ class Cache:
 
     def collections_of(self, engine: Key) -> Iterable[Manifest]:
         """Return the VectorCollections that refer to the engine."""
-        return self._collections(engine.namespace, self._index.referring(engine))
+        return self._collections(self._index.referring(engine))
 
     def namesakes(self, engine: Key, collection_name: str) -> Iterable[Manifest]:
         """Return those of them that want a collection of this name."""
-        return self._collections(engine.namespace, self._index.wanting(engine, collection_name))
+        return self._collections(self._index.wanting(engine, collection_name))
 
     def load_of(self, engine: Key) -> Mapping[str, int]:
         """Return how many collections and partitions are claimed on each member, by its name."""
@@ -127,9 +127,9 @@ class Cache:
                 for apply in self._held.pop((kind, key)):
                     apply()
 
-    def _collections(self, namespace: str, names: Iterable[str]) -> Iterable[Manifest]:
-        objects = self._objects.get(VECTOR_COLLECTION, {}).get(namespace, {})
-        return tuple(objects[name] for name in names)
+    def _collections(self, keys: Iterable[Key]) -> Iterable[Manifest]:
+        objects = self._objects.get(VECTOR_COLLECTION, {})
+        return tuple(objects[key.namespace][key.name] for key in keys)
 
     def _store(self, kind: Kind, key: Key, old: Manifest | None, new: Manifest | None) -> None:
         objects = self._objects.setdefault(kind, {}).setdefault(key.namespace, {})

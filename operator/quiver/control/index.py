@@ -18,16 +18,16 @@ class EngineIndex:
     """
 
     def __init__(self) -> None:
-        self._referring: defaultdict[Key, set[str]] = defaultdict(set)
-        self._wanting: defaultdict[tuple[Key, str], set[str]] = defaultdict(set)
+        self._referring: defaultdict[Key, set[Key]] = defaultdict(set)
+        self._wanting: defaultdict[tuple[Key, str], set[Key]] = defaultdict(set)
         self._load: defaultdict[Key, Counter[str]] = defaultdict(Counter)
 
-    def referring(self, engine: Key) -> Iterable[str]:
-        """Return the names of the objects that refer to the engine; they are in its namespace."""
+    def referring(self, engine: Key) -> Iterable[Key]:
+        """Return the objects that refer to the engine, of whatever namespace."""
         return self._referring.get(engine, ())
 
-    def wanting(self, engine: Key, collection_name: str) -> Iterable[str]:
-        """Return the names of those of them that want a collection of this name."""
+    def wanting(self, engine: Key, collection_name: str) -> Iterable[Key]:
+        """Return those of them that want a collection of this name."""
         return self._wanting.get((engine, collection_name), ())
 
     def load(self, engine: Key) -> Mapping[str, int]:
@@ -38,9 +38,9 @@ class EngineIndex:
         engine = engine_of(manifest)
         if engine is None:
             return
-        name = manifest["metadata"]["name"]
-        self._referring[engine].add(name)
-        self._wanting[engine, wanted_name(manifest)].add(name)
+        key = Key.of(manifest)
+        self._referring[engine].add(key)
+        self._wanting[engine, wanted_name(manifest)].add(key)
         self._count(engine, manifest, 1)
 
     def discard(self, manifest: Manifest) -> None:
@@ -48,9 +48,9 @@ class EngineIndex:
         engine = engine_of(manifest)
         if engine is None:
             return
-        name = manifest["metadata"]["name"]
-        _discard(self._referring, engine, name)
-        _discard(self._wanting, (engine, wanted_name(manifest)), name)
+        key = Key.of(manifest)
+        _discard(self._referring, engine, key)
+        _discard(self._wanting, (engine, wanted_name(manifest)), key)
         self._count(engine, manifest, -1)
 
     def _count(self, engine: Key, manifest: Manifest, sign: int) -> None:
@@ -69,7 +69,8 @@ def engine_of(collection: Manifest) -> Key | None:
     """Return the VectorEngine that a VectorCollection refers to; None where its spec is broken."""
     reference = collection.get("spec", {}).get("engineRef", {})
     name = reference.get("name")
-    return None if name is None else Key(collection["metadata"]["namespace"], name)
+    namespace = reference.get("namespace") or collection["metadata"]["namespace"]
+    return None if name is None else Key(namespace, name)
 
 
 def wanted_name(collection: Manifest) -> str:
@@ -78,7 +79,7 @@ def wanted_name(collection: Manifest) -> str:
     return name or default_collection_name(collection["metadata"]["name"])
 
 
-def _discard(sets: defaultdict[Group, set[str]], key: Group, name: str) -> None:
-    sets[key].discard(name)
-    if not sets[key]:
-        del sets[key]
+def _discard(sets: defaultdict[Group, set[Key]], group: Group, key: Key) -> None:
+    sets[group].discard(key)
+    if not sets[group]:
+        del sets[group]
