@@ -3,7 +3,7 @@
 from typing import Any
 
 from quiver.domain.claims import CLAIM_ANNOTATION, FINALIZER, encode_claim
-from quiver.domain.collections import Claim
+from quiver.domain.collections import Claim, Origin
 from quiver.domain.objects import ENGINE_LABEL, MANAGED_BY, MANAGED_BY_LABEL, Manifest
 
 NAMESPACE = "team-a"
@@ -37,7 +37,6 @@ def collection(
             "dimension": 256,
             "indexFileSize": 1024,
             "metricType": "L2",
-            "deletionPolicy": "Delete",
             **(spec or {}),
         },
         "status": status or {},
@@ -50,12 +49,14 @@ def claim(
     uid: str | None = None,
     member: str = "engine-0",
     collection_name: str | None = None,
+    origin: Origin = "Created",
 ) -> Claim:
     return Claim(
         object_uid=uid or f"uid-of-{name}",
         engine_uid="uid-of-engine",
         member=member,
         collection_name=collection_name or name,
+        origin=origin,
     )
 
 

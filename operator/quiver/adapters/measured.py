@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from quiver.control.metrics import Metrics
-from quiver.domain.collections import CollectionSchema, ObservedCollection
+from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
 from quiver.ports.engines import EngineClient, Engines
 from quiver.ports.errors import EngineRefused, EngineUnreachable
 
@@ -39,6 +39,18 @@ class MeasuredClient:
     async def describe(self, name: str) -> ObservedCollection | None:
         with self._measured("describe"):
             return await self._client.describe(name)
+
+    async def count_rows(self, name: str, tag: str | None = None) -> int:
+        with self._measured("count_rows"):
+            return await self._client.count_rows(name, tag)
+
+    async def describe_index(self, name: str) -> ObservedIndex:
+        with self._measured("describe_index"):
+            return await self._client.describe_index(name)
+
+    async def set_index(self, name: str, index: Index | None) -> None:
+        with self._measured("set_index"):
+            await self._client.set_index(name, index)
 
     async def create(self, schema: CollectionSchema) -> None:
         with self._measured("create"):

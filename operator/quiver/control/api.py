@@ -32,5 +32,8 @@ class Api(Protocol):
     async def apply(self, kind: Kind, manifest: Manifest) -> Manifest:
         """Server-side apply as the field manager `quiver`, taking fields from others."""
 
+    async def delete(self, kind: Kind, key: Key, uid: str) -> None:
+        """Delete the object if it still has this uid."""
+
     async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
         """Create the object."""

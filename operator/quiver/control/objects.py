@@ -1,6 +1,7 @@
 """The reconcilers' view of the Kubernetes API: reads from the cache, writes through it."""
 
 from collections.abc import Awaitable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from quiver.control.api import Api
@@ -46,6 +47,12 @@ class CachedObjects:
 
     async def apply(self, kind: Kind, manifest: Manifest) -> Manifest:
         return await self._write(kind, Key.of(manifest), self._api.apply(kind, manifest))
+
+    async def delete(self, kind: Kind, manifest: Manifest) -> None:
+        key, uid = Key.of(manifest), manifest["metadata"]["uid"]
+        with suppress(NotFound):
+            await self._api.delete(kind, key, uid)
+        self._cache.remove(kind, key, uid, ours=True)
 
     async def _update(
         self, kind: Kind, manifest: Manifest, patch: Manifest, subresource: str

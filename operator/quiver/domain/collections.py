@@ -7,16 +7,31 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from quiver.domain.objects import Condition, ObjectMeta, Struct
+from quiver.domain.deletion import DeletionPolicy
+from quiver.domain.objects import Condition, Key, ObjectMeta, Struct
 
-MetricType = Literal["L2", "IP"]
-DeletionPolicy = Literal["Delete", "Retain"]
+MetricType = Literal["L2", "IP", "HAMMING", "JACCARD", "TANIMOTO", "SUBSTRUCTURE", "SUPERSTRUCTURE"]
+IndexType = Literal["IVF_FLAT", "IVF_SQ8", "IVF_SQ8H", "IVF_PQ", "HNSW", "RNSG", "ANNOY"]
+AdoptionPolicy = Literal["Never", "IfIdentical"]
+Origin = Literal["Created", "Adopted"]
 CollectionName = Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_]*$", max_length=255)]
 Partition = Annotated[str, Meta(min_length=1, max_length=255)]
 
 
 class EngineRef(Struct, frozen=True, kw_only=True):
     name: str
+    namespace: str | None = None
+
+
+class Index(Struct, frozen=True, kw_only=True):
+    """How vectors are searched other than by brute force; `params` by the protocol's own names."""
+
+    type: IndexType
+    params: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+class BindingSpec(Struct, frozen=True, kw_only=True):
+    secret_name: str
 
 
 class CollectionSpec(Struct, frozen=True, kw_only=True):
@@ -28,7 +43,11 @@ class CollectionSpec(Struct, frozen=True, kw_only=True):
     index_file_size: Annotated[int, Meta(ge=1, le=131072)] = 1024
     metric_type: MetricType = "L2"
     partitions: tuple[Partition, ...] = ()
-    deletion_policy: DeletionPolicy = "Delete"
+    index: Index | None = None
+    adoption_policy: AdoptionPolicy = "Never"
+    deletion_policy: DeletionPolicy | None = None
+    binding: BindingSpec | None = None
+    suspend: bool = False
 
 
 class Claim(Struct, frozen=True, kw_only=True):
@@ -42,6 +61,7 @@ class Claim(Struct, frozen=True, kw_only=True):
     engine_uid: str = msgspec.field(name="engineUID")
     member: str
     collection_name: str
+    origin: Origin = "Created"
 
 
 class Placement(Struct, frozen=True, kw_only=True):
@@ -49,14 +69,22 @@ class Placement(Struct, frozen=True, kw_only=True):
     pod: str | None = None
 
 
+class Binding(Struct, frozen=True, kw_only=True):
+    """Names the Secret, where the Service Binding convention looks for it."""
+
+    name: str
+
+
 class CollectionStatus(Struct, frozen=True, kw_only=True):
     observed_generation: int | None = None
     conditions: tuple[Condition, ...] = ()
     collection_name: str | None = None
-    origin: Literal["Created"] | None = None
+    origin: Origin | None = None
     claim: Claim | None = None
     placement: Placement | None = None
     partitions: tuple[str, ...] = ()
+    index: Index | None = None
+    binding: Binding | None = None
 
 
 class VectorCollection(Struct, frozen=True, kw_only=True):
@@ -67,6 +95,11 @@ class VectorCollection(Struct, frozen=True, kw_only=True):
     @property
     def collection_name(self) -> str:
         return self.spec.collection_name or default_collection_name(self.metadata.name)
+
+    @property
+    def engine_key(self) -> Key:
+        reference = self.spec.engine_ref
+        return Key(reference.namespace or self.metadata.namespace, reference.name)
 
     @property
     def schema(self) -> "CollectionSchema":
@@ -100,6 +133,20 @@ _COMPARED = {
     "index_file_size": "indexFileSize",
     "metric_type": "metricType",
 }
+
+
+class IndexProgress(Struct, frozen=True, kw_only=True):
+    """Of how many segments an index is to be built, and of how many it is."""
+
+    built: int
+    total: int
+
+
+class ObservedIndex(Struct, frozen=True, kw_only=True):
+    """A collection's index as an engine describes it; `progress` while it is being built."""
+
+    index: Index | None
+    progress: IndexProgress | None = None
 
 
 class ObservedCollection(Struct, frozen=True, kw_only=True):

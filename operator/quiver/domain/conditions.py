@@ -17,6 +17,8 @@ class State(Enum):
     """Quiver is at work, or waits for what can come about without a change to this object."""
     STALLED = "Stalled"
     """Waiting alone will not mend it: somebody has to change something."""
+    SUSPENDED = "Suspended"
+    """Somebody asked for hands off: Ready stays as it was last seen."""
 
 
 class Verdict(NamedTuple):
@@ -49,10 +51,14 @@ def conditions_for(
     told = {"Ready": "True" if verdict.state is State.READY else "False"}
     if verdict.state is not State.READY:
         told[verdict.state.value] = "True"
-    return tuple(
+    kept = find_condition(previous, "Ready") if verdict.state is State.SUSPENDED else None
+    if kept is not None:
+        del told["Ready"]
+    conditions = tuple(
         _condition(type_, status, verdict, generation, _since(previous, type_, status, now))
         for type_, status in told.items()
     )
+    return conditions if kept is None else (kept, *conditions)
 
 
 def ready_status(manifest: Manifest) -> str:

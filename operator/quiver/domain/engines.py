@@ -1,10 +1,12 @@
 """VectorEngine, its pods, and the members that they or its external endpoints are."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
+from quiver.domain.deletion import DeletionPolicy
 from quiver.domain.objects import Condition, Manifest, ObjectMeta, Struct, find_condition
 
 EngineType = Literal["Quiver", "Milvus1"]
@@ -26,6 +28,44 @@ class External(Struct, frozen=True, kw_only=True):
     endpoints: tuple[str, ...]
 
 
+class Limits(Struct, frozen=True, kw_only=True):
+    max_collections_and_partitions: Annotated[int, Meta(ge=1, le=4096)] = 4096
+
+
+class SelectorRequirement(Struct, frozen=True, kw_only=True):
+    key: str
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
+    values: tuple[str, ...] = ()
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        present = self.key in labels
+        match self.operator:
+            case "In":
+                return present and labels[self.key] in self.values
+            case "NotIn":
+                return not present or labels[self.key] not in self.values
+            case "Exists":
+                return present
+            case "DoesNotExist":
+                return not present
+
+
+class LabelSelector(Struct, frozen=True, kw_only=True):
+    match_labels: dict[str, str] = msgspec.field(default_factory=dict)
+    match_expressions: tuple[SelectorRequirement, ...] = ()
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        equal = all(labels.get(key) == value for key, value in self.match_labels.items())
+        return equal and all(r.matches(labels) for r in self.match_expressions)
+
+
+class AllowedNamespaces(Struct, frozen=True, kw_only=True):
+    """Whose VectorCollections the engine takes, besides those of its own namespace."""
+
+    from_: Literal["Same", "All", "Selector"] = msgspec.field(name="from", default="Same")
+    selector: LabelSelector = LabelSelector()
+
+
 class EngineSpec(Struct, frozen=True, kw_only=True):
     """`resources` and `tolerations` are handed to the pod as they are, so they stay plain JSON."""
 
@@ -38,6 +78,9 @@ class EngineSpec(Struct, frozen=True, kw_only=True):
     node_selector: dict[str, str] = msgspec.field(default_factory=dict)
     tolerations: tuple[Manifest, ...] = ()
     external: External | None = None
+    limits: Limits = Limits()
+    default_deletion_policy: DeletionPolicy | None = None
+    allowed_namespaces: AllowedNamespaces = AllowedNamespaces()
 
 
 class EngineStatus(Struct, frozen=True, kw_only=True):
@@ -72,6 +115,10 @@ class ContainerStatus(Struct, frozen=True, kw_only=True):
     state: ContainerState = ContainerState()
 
 
+class PodSpec(Struct, frozen=True, kw_only=True):
+    node_name: str | None = None
+
+
 class PodStatus(Struct, frozen=True, kw_only=True):
     pod_ip: str | None = msgspec.field(name="podIP", default=None)
     conditions: tuple[Condition, ...] = ()
@@ -80,6 +127,7 @@ class PodStatus(Struct, frozen=True, kw_only=True):
 
 class Pod(Struct, frozen=True, kw_only=True):
     metadata: ObjectMeta
+    spec: PodSpec = PodSpec()
     status: PodStatus = PodStatus()
 
     @property

@@ -14,7 +14,8 @@ class Member(NamedTuple):
     `name` is what claims remember: a StatefulSet's pod keeps its name and its volume when it is
     replaced.
     `address` is what the operator dials, `endpoint` what clients are told. A member that is
-    `leaving` is beyond the wanted replicas: it keeps what it holds and is given nothing new.
+    `leaving` is beyond the wanted replicas: it keeps what it holds and is given nothing new. `node`
+    is where its pod runs.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Member(NamedTuple):
     ready: bool
     pod: str | None = None
     leaving: bool = False
+    node: str | None = None
 
 
 def members_of(engine: VectorEngine, pods: Iterable[Pod]) -> tuple[Member, ...]:
@@ -48,4 +50,12 @@ def _pod_member(pod: Pod, engine: VectorEngine) -> Member:
     host = f"{name}.{meta.name}.{meta.namespace}.svc"
     address = pod.status.pod_ip or ""
     address = f"[{address}]" if ":" in address else address
-    return Member(name, f"{address}:{GRPC_PORT}", f"{host}:{GRPC_PORT}", pod.ready, name, leaving)
+    return Member(
+        name,
+        f"{address}:{GRPC_PORT}",
+        f"{host}:{GRPC_PORT}",
+        pod.ready,
+        name,
+        leaving,
+        pod.spec.node_name,
+    )

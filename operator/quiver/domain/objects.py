@@ -33,6 +33,9 @@ VECTOR_ENGINE = Kind(GROUP, VERSION, "vectorengines", "VectorEngine")
 STATEFUL_SET = Kind("apps", "v1", "statefulsets", "StatefulSet")
 SERVICE = Kind("", "v1", "services", "Service")
 POD = Kind("", "v1", "pods", "Pod")
+SECRET = Kind("", "v1", "secrets", "Secret")
+NODE = Kind("", "v1", "nodes", "Node")
+NAMESPACE = Kind("", "v1", "namespaces", "Namespace")
 
 
 class Key(NamedTuple):

@@ -4,17 +4,15 @@ from collections.abc import Iterable, Mapping
 
 from quiver.domain.members import Member
 
-MAX_COLLECTIONS_AND_PARTITIONS = 4096
-"""Per member; Milvus' documents count collections and partitions together, `_default` left out."""
 
+def choose_member(
+    members: Iterable[Member], load: Mapping[str, int], size: int, limit: int
+) -> Member | None:
+    """Return the least loaded ready member that has room for `size` collections and partitions.
 
-def choose_member(members: Iterable[Member], load: Mapping[str, int], size: int) -> Member | None:
-    """Return the least loaded ready member that has room for `size` collections and partitions."""
+    `limit` is how many of both together a member takes, `_default` left out.
+    """
     with_room = [
-        m
-        for m in members
-        if m.ready
-        and not m.leaving
-        and load.get(m.name, 0) + size <= MAX_COLLECTIONS_AND_PARTITIONS
+        m for m in members if m.ready and not m.leaving and load.get(m.name, 0) + size <= limit
     ]
     return min(with_room, key=lambda m: (load.get(m.name, 0), m.name), default=None)

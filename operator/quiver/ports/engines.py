@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from quiver.domain.collections import CollectionSchema, ObservedCollection
+from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
 
 
 class EngineClient(Protocol):
@@ -19,6 +19,18 @@ class EngineClient(Protocol):
 
     async def describe(self, name: str) -> ObservedCollection | None:
         """Return the collection with its partitions, `_default` left out; None if there is none."""
+
+    async def count_rows(self, name: str, tag: str | None = None) -> int:
+        """Return how many vectors the collection, or one of its partitions, holds."""
+
+    async def describe_index(self, name: str) -> ObservedIndex:
+        """Return the collection's index, and how far it is while this client has it built."""
+
+    async def set_index(self, name: str, index: Index | None) -> None:
+        """Begin to give the collection the index, or take its index away.
+
+        Returns when the engine has taken the order; building goes on behind.
+        """
 
     async def create(self, schema: CollectionSchema) -> None:
         """Create the collection, without partitions. Refused if one of that name exists."""

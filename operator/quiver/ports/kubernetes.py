@@ -37,6 +37,9 @@ class Objects(Protocol):
     async def apply(self, kind: Kind, manifest: Manifest) -> Manifest:
         """Server-side apply, as the field manager `quiver`, taking fields from others."""
 
+    async def delete(self, kind: Kind, manifest: Manifest) -> None:
+        """Delete the object, which must still have the uid of `manifest`; gone already is done."""
+
 
 class Event(NamedTuple):
     """Something that happened to a person's data, told beside the object it happened to."""

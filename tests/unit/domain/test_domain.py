@@ -1,11 +1,16 @@
 """Names, quantities, conditions and placement."""
 
 from datetime import UTC, datetime
+from typing import Any
 
+import msgspec
 import pytest
 
 from quiver.domain.collections import default_collection_name
-from quiver.domain.conditions import Verdict, conditions_for
+from quiver.domain.conditions import State, Verdict, conditions_for
+from quiver.domain.deletion import DeletionPolicy, deletion_policy
+from quiver.domain.engines import LabelSelector
+from quiver.domain.fit import needed_mib
 from quiver.domain.members import Member
 from quiver.domain.placement import choose_member
 from quiver.domain.quantities import mebibytes, parse_quantity
@@ -70,7 +75,7 @@ def member(name: str, *, ready: bool = True, leaving: bool = False) -> Member:
 def test_the_least_loaded_ready_member_with_room_is_chosen() -> None:
     """Unready, leaving and full members get nothing."""
     members = [member("a"), member("b"), member("c", ready=False), member("d", leaving=True)]
-    chosen = choose_member(members, {"a": 5, "b": 4}, 1)
+    chosen = choose_member(members, {"a": 5, "b": 4}, 1, 4096)
     assert chosen is not None
     assert chosen.name == "b"
 
@@ -78,4 +83,52 @@ def test_the_least_loaded_ready_member_with_room_is_chosen() -> None:
 @pytest.mark.parametrize(("size", "fits"), [(1, True), (2, False)])
 def test_collections_and_partitions_together_stay_below_the_limit(size: int, fits: bool) -> None:
     """4,096 in all: 4,095 are there, one more fits, two do not."""
-    assert (choose_member([member("a")], {"a": 4095}, size) is not None) is fits
+    assert (choose_member([member("a")], {"a": 4095}, size, 4096) is not None) is fits
+
+
+@pytest.mark.parametrize(
+    ("chosen", "origin", "default", "holds"),
+    [
+        (None, "Created", None, "Delete"),
+        (None, "Created", "DeleteIfEmpty", "DeleteIfEmpty"),
+        (None, "Adopted", "Delete", "Retain"),
+        ("Delete", "Adopted", "Retain", "Delete"),
+    ],
+)
+def test_the_deletion_policy_that_holds(
+    chosen: DeletionPolicy | None, origin: str, default: DeletionPolicy | None, holds: str
+) -> None:
+    """The object's own; else Retain if adopted; else the engine's default; else Delete."""
+    assert deletion_policy(chosen, origin, default) == holds
+
+
+def test_a_segment_needs_its_vectors_their_ids_and_what_faiss_sets_aside() -> None:
+    """1,024 MB of 256 floats are 1,048,576 rows: 8 MiB of ids, and 1.5 GiB on a large GPU."""
+    assert needed_mib(1024, 256, "L2", gpu_mib=40960) == 1024 + 8 + 1536
+    assert needed_mib(1024, 256, "HAMMING", gpu_mib=4096) == 1024 + 256 + 512
+
+
+@pytest.mark.parametrize(
+    ("selector", "matches"),
+    [
+        ({}, True),
+        ({"matchLabels": {"team": "a"}}, True),
+        ({"matchLabels": {"team": "b"}}, False),
+        ({"matchExpressions": [{"key": "team", "operator": "In", "values": ["a", "b"]}]}, True),
+        ({"matchExpressions": [{"key": "team", "operator": "NotIn", "values": ["a"]}]}, False),
+        ({"matchExpressions": [{"key": "gpu", "operator": "Exists"}]}, False),
+        ({"matchExpressions": [{"key": "gpu", "operator": "DoesNotExist"}]}, True),
+    ],
+)
+def test_label_selectors_select_as_kubernetes_does(selector: dict[str, Any], matches: bool) -> None:
+    """All labels and all expressions have to match; an empty selector takes everything."""
+    assert msgspec.convert(selector, LabelSelector).matches({"team": "a"}) is matches
+
+
+def test_a_suspended_object_keeps_its_ready_condition() -> None:
+    """Hands off: what was last known of the collection still stands."""
+    ready = conditions_for(Verdict.ready("here"), generation=1, previous=(), now=NOON)
+    suspended = Verdict(State.SUSPENDED, Reason.SUSPENDED, "hands off")
+    told = conditions_for(suspended, generation=2, previous=ready, now=LATER)
+    assert told[0] == ready[0]
+    assert [(c.type, c.status) for c in told[1:]] == [("Suspended", "True")]

@@ -1,6 +1,6 @@
 """What is decided about a VectorCollection, as tables: what was found, and what follows."""
 
-from dataclasses import replace
+import base64
 from typing import Any
 
 import msgspec
@@ -8,7 +8,14 @@ import pytest
 
 from builders import claim, claimed, collection, engine
 from quiver.domain.claims import FINALIZER, claim_of
-from quiver.domain.collections import CollectionSchema, ObservedCollection, VectorCollection
+from quiver.domain.collections import (
+    CollectionSchema,
+    Index,
+    IndexProgress,
+    ObservedCollection,
+    ObservedIndex,
+    VectorCollection,
+)
 from quiver.domain.conditions import State
 from quiver.domain.engines import VectorEngine
 from quiver.domain.members import Member
@@ -17,15 +24,18 @@ from quiver.domain.reasons import Reason
 from quiver.ports.errors import EngineRefused, EngineUnreachable
 from quiver.reconcile.collections.decide import decide, decide_after_failure
 from quiver.reconcile.collections.decision import (
+    ApplySecret,
     CreateCollection,
     CreatePartition,
+    DeleteSecret,
     DropCollection,
     DropPartition,
     RecordClaim,
     Release,
+    SetIndex,
     Tell,
 )
-from quiver.reconcile.collections.gather import Gathered
+from quiver.reconcile.collections.gathered import Gathered, Report
 
 MEMBER = Member("engine-0", "10.0.0.7:19530", "engine-0.engine.team-a.svc:19530", True, "engine-0")
 SCHEMA = CollectionSchema(name="test01", dimension=256, index_file_size=1024, metric_type="L2")
@@ -36,7 +46,10 @@ DELETED = "2024-05-02T10:00:00Z"
 def gathered(manifest: Manifest | None = None, **facts: Any) -> Gathered:
     """Return a world with a ready member that has no such collection, but for what `facts` say."""
     manifest = manifest or collection()
+    told = {name: facts.pop(name) for name in ("index", "rows", "partition_rows") if name in facts}
+    observed, failure = facts.pop("observed", None), facts.pop("failure", None)
     world: dict[str, Any] = {
+        "report": Report(collection=observed, failure=failure, **told),
         "manifest": manifest,
         "collection": msgspec.convert(manifest, VectorCollection),
         "claim": claim_of(manifest),
@@ -54,7 +67,7 @@ def steps(found: Gathered) -> list[type]:
 def test_a_free_name_is_claimed_before_the_collection_is_created() -> None:
     """A claim is on record before anything is created, so that a crash leaves nothing unowned."""
     found = gathered(collection(spec={"partitions": ["a", "b"]}))
-    assert steps(found) == [RecordClaim, CreateCollection, CreatePartition, CreatePartition, Tell]
+    assert steps(found) == [RecordClaim, CreateCollection, Tell, CreatePartition, CreatePartition]
     assert decide(found).verdict.state is State.READY
 
 
@@ -117,7 +130,7 @@ LIVING: list[tuple[str, dict[str, Any], State, Reason, str]] = [
         Reason.ENGINE_NOT_READY,
         "no ready member",
     ),
-    ("no room", {"member": None}, State.RECONCILING, Reason.ENGINE_FULL, "4096"),
+    ("no room", {"member": None}, State.STALLED, Reason.QUOTA_EXCEEDED, "4096"),
     (
         "a foreign collection",
         {"observed": FOUND},
@@ -194,10 +207,8 @@ def test_a_partition_taken_off_the_list_goes_as_the_deletion_policy_says(
         spec={"partitions": ["a"], "deletionPolicy": policy},
         status={"partitions": ["a", "b"]},
     )
-    found = replace(
-        gathered(manifest),
-        observed=ObservedCollection(schema=SCHEMA, partitions=frozenset({"a", "b", "foreign"})),
-    )
+    observed = ObservedCollection(schema=SCHEMA, partitions=frozenset({"a", "b", "foreign"}))
+    found = gathered(manifest, observed=observed)
     assert steps(found) == expected
 
 
@@ -276,3 +287,149 @@ def test_a_step_that_fails_tells_whether_waiting_helps(
     decision = decide_after_failure(gathered(), error)
     assert (decision.verdict.state, decision.retry) == (state, retry)
     assert str(error) in decision.verdict.message
+
+
+IDENTICAL = {"adoptionPolicy": "IfIdentical"}
+
+
+def test_an_identical_collection_is_adopted_where_asked_for() -> None:
+    """It is claimed as adopted, so that deleting the object will keep it, and an event tells."""
+    decision = decide(gathered(collection(spec=IDENTICAL), observed=FOUND))
+    assert [type(step) for step in decision.steps] == [RecordClaim, Tell]
+    assert decision.claim is not None
+    assert decision.claim.origin == "Adopted"
+
+
+def test_a_collection_that_differs_is_not_adopted() -> None:
+    """The message lists what differs, and nothing is claimed."""
+    decision = decide(gathered(collection(spec=IDENTICAL), observed=OTHER))
+    assert (decision.steps, decision.verdict.reason) == ((), Reason.ALREADY_EXISTS)
+    assert "dimension is 8, not 256" in decision.verdict.message
+
+
+def test_an_adopted_collection_stays_unless_its_object_says_otherwise() -> None:
+    """What Quiver did not create, it does not drop by default."""
+    adopted = claim(origin="Adopted")
+    going_away = {"deletionTimestamp": DELETED}
+    assert steps(gathered(claimed(adopted, **going_away), observed=FOUND)) == [Tell, Release]
+    chosen = claimed(adopted, spec={"deletionPolicy": "Delete"}, **going_away)
+    assert steps(gathered(chosen, observed=FOUND)) == [DropCollection, Tell, Release]
+
+
+@pytest.mark.parametrize(("rows", "expected"), [(0, [DropCollection, Tell, Release]), (7, [])])
+def test_delete_if_empty_drops_what_is_empty(rows: int, expected: list[type]) -> None:
+    """A collection with vectors waits; the message counts them."""
+    found = gathered(going(spec={"deletionPolicy": "DeleteIfEmpty"}), observed=FOUND, rows=rows)
+    assert steps(found) == expected
+    if rows:
+        assert "7 vectors" in decide(found).verdict.message
+
+
+@pytest.mark.parametrize(("rows", "expected"), [(0, [DropPartition, Tell]), (7, [])])
+def test_delete_if_empty_drops_partitions_that_are_empty(rows: int, expected: list[type]) -> None:
+    """A partition with vectors that is taken off the list stays, and the condition says so."""
+    spec = {"deletionPolicy": "DeleteIfEmpty"}
+    observed = ObservedCollection(schema=SCHEMA, partitions=frozenset({"a"}))
+    manifest = claimed(claim(), spec=spec, status={"partitions": ["a"]})
+    found = gathered(manifest, observed=observed, partition_rows={"a": rows})
+    assert steps(found) == expected
+    assert decide(found).verdict.reason is (Reason.NOT_EMPTY if rows else Reason.AVAILABLE)
+
+
+def test_a_suspended_object_is_left_as_it_is() -> None:
+    """Nothing is done while spec.suspend is true, and the claim stays."""
+    decision = decide(gathered(claimed(claim(), spec={"suspend": True})))
+    assert (decision.steps, decision.verdict.state) == ((), State.SUSPENDED)
+    assert decision.claim == claim()
+
+
+def test_a_suspended_object_that_is_deleted_leaves_its_collection() -> None:
+    """Hands off, and no namespace is held up by it."""
+    found = gathered(going(spec={"suspend": True}), engine=None, member=None)
+    assert steps(found) == [Tell, Release]
+
+
+IVF = {"type": "IVF_FLAT", "params": {"nlist": 1024}}
+INDEX = msgspec.convert(IVF, Index)
+BUILDING = IndexProgress(built=2, total=5)
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "found", "expected"),
+    [
+        (IVF, None, None, [SetIndex(INDEX)]),
+        (IVF, IVF, None, [SetIndex(INDEX)]),
+        (IVF, IVF, INDEX, []),
+        (None, IVF, INDEX, [SetIndex(None)]),
+        (None, IVF, None, []),
+    ],
+    ids=["wanted", "dropped behind our back", "there", "not wanted any more", "gone already"],
+)
+def test_the_index_follows_the_spec(
+    spec: Any, status: Any, found: Index | None, expected: list[SetIndex]
+) -> None:
+    """An index is set, mended and taken away as the spec says."""
+    manifest = claimed(claim(), spec={"index": spec}, status={"index": status})
+    decision = decide(gathered(manifest, observed=FOUND, index=ObservedIndex(index=found)))
+    assert list(decision.steps) == expected
+
+
+def test_an_index_that_a_client_has_set_is_left_alone() -> None:
+    """Without spec.index, Quiver does not look at the index at all."""
+    assert steps(gathered(claimed(claim()), observed=FOUND)) == []
+
+
+def test_an_index_under_way_is_told_with_its_progress() -> None:
+    """The object is reconciling, is looked at again, and the message counts segments."""
+    observed = ObservedIndex(index=INDEX, progress=BUILDING)
+    manifest = claimed(claim(), spec={"index": IVF})
+    decision = decide(gathered(manifest, observed=FOUND, index=observed))
+    assert (decision.steps, decision.retry) == ((), True)
+    assert decision.verdict.reason is Reason.INDEX_BUILDING
+    assert "2 of 5 segments" in decision.verdict.message
+
+
+BINDING = {"binding": {"secretName": "vectors"}}
+
+
+def secret(*owners: str) -> Manifest:
+    owner_references = [{"uid": uid} for uid in owners]
+    return {"metadata": {"name": "vectors", "ownerReferences": owner_references}, "data": {}}
+
+
+def test_a_binding_is_published_as_a_secret() -> None:
+    """It tells type, provider, host, port and collection, and belongs to the object."""
+    (step,) = decide(gathered(claimed(claim(), spec=BINDING), observed=FOUND)).steps
+    assert isinstance(step, ApplySecret)
+    entries = {key: base64.b64decode(v).decode() for key, v in step.manifest["data"].items()}
+    assert entries == {
+        "type": "milvus",
+        "provider": "quiver",
+        "host": "engine-0.engine.team-a.svc",
+        "port": "19530",
+        "collection": "test01",
+    }
+    assert step.manifest["metadata"]["ownerReferences"][0]["uid"] == "uid-of-test01"
+
+
+def test_a_secret_of_somebody_else_is_left_alone() -> None:
+    """The object is Stalled, and the message names the Secret."""
+    found = gathered(claimed(claim(), spec=BINDING), observed=FOUND, secrets={"vectors": secret()})
+    decision = decide(found)
+    assert (decision.steps, decision.verdict.reason) == ((), Reason.BINDING_CONFLICT)
+    assert "'vectors'" in decision.verdict.message
+
+
+def test_a_secret_that_is_not_wanted_any_more_is_deleted() -> None:
+    """Only if it is the object's own."""
+    manifest = claimed(claim(), status={"binding": {"name": "vectors"}})
+    ours, foreign = {"vectors": secret("uid-of-test01")}, {"vectors": secret("another")}
+    assert steps(gathered(manifest, observed=FOUND, secrets=ours)) == [DeleteSecret]
+    assert steps(gathered(manifest, observed=FOUND, secrets=foreign)) == []
+
+
+def test_new_partitions_beyond_the_limit_are_not_made() -> None:
+    """The load counts what the spec asks for: with the new partitions it would be too much."""
+    manifest = claimed(claim(), spec={"partitions": ["a"]})
+    decision = decide(gathered(manifest, observed=FOUND, load={"engine-0": 4097}))
+    assert (decision.steps, decision.verdict.reason) == ((), Reason.QUOTA_EXCEEDED)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from quiver.reconcile.engines.matching import matches
+from quiver.reconcile.matching import matches
 
 TOLERATION = {"key": "gpu", "operator": "Equal", "value": ""}
 

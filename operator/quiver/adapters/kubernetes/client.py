@@ -85,6 +85,9 @@ class KubernetesClient:
             "PATCH", f"{path}?{query}", manifest, "application/apply-patch+yaml"
         )
 
+    async def delete(self, kind: Kind, key: Key, uid: str) -> None:
+        await self._call("DELETE", _path(kind, key), {"preconditions": {"uid": uid}})
+
     async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
         path = _path(kind, namespace=manifest["metadata"]["namespace"])
         query = urlencode({"fieldManager": FIELD_MANAGER})

@@ -10,7 +10,8 @@ import grpc.aio
 
 from quiver.adapters.milvus1.channels import Channels
 from quiver.adapters.milvus1.errors import error_for
-from quiver.domain.collections import CollectionSchema, ObservedCollection
+from quiver.adapters.milvus1.indexes import Builds, index_of, index_request, progress_of, rows_in
+from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineRefused, EngineUnreachable
 from quiver_proto import milvus_pb2 as pb
@@ -47,11 +48,13 @@ class Milvus1Engines:
 
     def __init__(self) -> None:
         self._channels = Channels()
+        self._builds = Builds()
 
     def at(self, address: str) -> EngineClient:
-        return Milvus1Client(self._channels, address)
+        return Milvus1Client(self._channels, address, self._builds)
 
     async def close(self) -> None:
+        await self._builds.close()
         await self._channels.close()
 
 
@@ -62,11 +65,13 @@ class Milvus1Client:
         self,
         channels: Channels,
         address: str,
+        builds: Builds | None = None,
         deadline: float = DEADLINE_S,
         long_deadline: float = LONG_DEADLINE_S,
     ) -> None:
         """Deadlines are in seconds; the long one is for calls that change something."""
         self._channels = channels
+        self._builds = builds or Builds()
         self._address = address
         self._deadline = deadline
         self._long_deadline = long_deadline
@@ -97,6 +102,39 @@ class Milvus1Client:
             metric_type=METRICS.get(found.metric_type, f"number {found.metric_type}"),
         )
         return ObservedCollection(schema=schema, partitions=partitions)
+
+    async def count_rows(self, name: str, tag: str | None = None) -> int:
+        if tag is not None:
+            return rows_in(await self._info(name), tag)
+        request = pb.CollectionName(collection_name=name)
+        answer = await self._ask(lambda stub: stub.CountCollection, request)
+        _require_success(answer.status)
+        return answer.collection_row_count
+
+    async def describe_index(self, name: str) -> ObservedIndex:
+        request = pb.CollectionName(collection_name=name)
+        answer = await self._ask(lambda stub: stub.DescribeIndex, request)
+        _require_success(answer.status)
+        building = self._builds.is_running(self._address, name)
+        progress = progress_of(await self._info(name)) if building else None
+        return ObservedIndex(index=index_of(answer), progress=progress)
+
+    async def set_index(self, name: str, index: Index | None) -> None:
+        if index is None:
+            request = pb.CollectionName(collection_name=name)
+            _require_success(await self._change(lambda stub: stub.DropIndex, request))
+        elif not self._builds.is_running(self._address, name):
+            await self._builds.start(self._address, name, self._build(name, index))
+
+    async def _build(self, name: str, index: Index) -> None:
+        request = index_request(name, index)
+        _require_success(await self._call(lambda stub: stub.CreateIndex, request, None))
+
+    async def _info(self, name: str) -> str:
+        request = pb.CollectionName(collection_name=name)
+        answer = await self._ask(lambda stub: stub.ShowCollectionInfo, request)
+        _require_success(answer.status)
+        return answer.json_info
 
     async def create(self, schema: CollectionSchema) -> None:
         request = pb.CollectionSchema(
@@ -141,14 +179,16 @@ class Milvus1Client:
     async def _change(self, pick: Pick[Request, Answer], request: Request) -> Answer:
         return await self._call(pick, request, self._long_deadline)
 
-    async def _call(self, pick: Pick[Request, Answer], request: Request, deadline: float) -> Answer:
+    async def _call(
+        self, pick: Pick[Request, Answer], request: Request, deadline: float | None
+    ) -> Answer:
         silent = self._channels.silent
         silent.before_call(self._address)
         method = pick(self._channels.stub(self._address))
         try:
             answer = await method(request, timeout=deadline, wait_for_ready=False)
         except grpc.aio.AioRpcError as error:
-            failure = error_for(error, self._address, deadline)
+            failure = error_for(error, self._address, deadline or 0)
             if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
                 silent.timed_out(self._address, failure)
                 # The other end may be gone without a word; only a new connection finds out.

@@ -1,22 +1,25 @@
 """Carry out a decision's steps, in order, one at a time."""
 
 from quiver.domain.claims import recording_patch, releasing_patch
-from quiver.domain.objects import VECTOR_COLLECTION, Manifest
+from quiver.domain.objects import SECRET, VECTOR_COLLECTION, Manifest
 from quiver.ports.engines import EngineClient, Engines
 from quiver.ports.errors import EngineRefused
 from quiver.ports.kubernetes import EventRecorder, Objects
 from quiver.reconcile.collections.decision import (
+    ApplySecret,
     CreateCollection,
     CreatePartition,
+    DeleteSecret,
     DropCollection,
     DropPartition,
     EngineStep,
     RecordClaim,
     Release,
+    SetIndex,
     Step,
     Tell,
 )
-from quiver.reconcile.collections.gather import Gathered
+from quiver.reconcile.collections.gathered import Gathered
 
 
 class Actor:
@@ -42,6 +45,10 @@ class Actor:
             case Release():
                 await self._patch(releasing_patch(self._gathered.collection))
                 self.manifest = None
+            case ApplySecret(manifest):
+                await self._objects.apply(SECRET, manifest)
+            case DeleteSecret(manifest):
+                await self._objects.delete(SECRET, manifest)
             case Tell(event):
                 await self._events.record(self._gathered.manifest, event)
             case _:
@@ -80,6 +87,8 @@ class Actor:
                 await client.create_partition(name, tag)
             case DropPartition(tag):
                 await client.drop_partition(name, tag)
+            case SetIndex(index):
+                await client.set_index(name, index)
 
     def _client(self) -> EngineClient:
         member = self._gathered.member

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from quiver.reconcile.collections import deletion, living
 from quiver.reconcile.collections.decision import Decision
-from quiver.reconcile.collections.gather import Gathered
+from quiver.reconcile.collections.gathered import Gathered
 
 Policy = Callable[[Gathered], Decision | None]
 

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from quiver.domain.collections import Claim, CollectionSchema, Placement
+from quiver.domain.collections import Claim, CollectionSchema, Index, Placement
 from quiver.domain.conditions import Verdict
+from quiver.domain.objects import Manifest
 from quiver.ports.kubernetes import Event
 
 
@@ -35,6 +36,23 @@ class DropPartition:
 
 
 @dataclass(frozen=True)
+class SetIndex:
+    """Begin to build an index, or drop it (None)."""
+
+    index: Index | None
+
+
+@dataclass(frozen=True)
+class ApplySecret:
+    manifest: Manifest
+
+
+@dataclass(frozen=True)
+class DeleteSecret:
+    manifest: Manifest
+
+
+@dataclass(frozen=True)
 class Tell:
     """Publish an Event."""
 
@@ -46,8 +64,8 @@ class Release:
     """Take the finalizer away: the object may go."""
 
 
-EngineStep = CreateCollection | DropCollection | CreatePartition | DropPartition
-Step = RecordClaim | EngineStep | Tell | Release
+EngineStep = CreateCollection | DropCollection | CreatePartition | DropPartition | SetIndex
+Step = RecordClaim | EngineStep | ApplySecret | DeleteSecret | Tell | Release
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +73,13 @@ class Decision:
     """The steps, in order, and the verdict that holds once all of them are done.
 
     `retry` asks to come back without waiting for a change. `claim` and `placement` go into the
-    status.
+    status. `in_place`: the collection and its partitions are then as the spec says, whatever the
+    verdict.
     """
 
     verdict: Verdict
     steps: tuple[Step, ...] = ()
     retry: bool = False
+    in_place: bool = False
     claim: Claim | None = None
     placement: Placement | None = None

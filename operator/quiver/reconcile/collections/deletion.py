@@ -9,8 +9,7 @@ from quiver.domain.conditions import Verdict
 from quiver.domain.reasons import Reason
 from quiver.ports.kubernetes import Event
 from quiver.reconcile.collections.decision import Decision, DropCollection, Release, Step, Tell
-from quiver.reconcile.collections.gather import Gathered
-from quiver.reconcile.collections.living import member_is_no_more
+from quiver.reconcile.collections.gathered import Gathered
 
 _GOING = Verdict.reconciling(Reason.DROPPING, "The object is being deleted.")
 
@@ -24,9 +23,15 @@ def nothing_was_claimed(g: Gathered) -> Decision | None:
 
 
 def collection_is_to_be_retained(g: Gathered) -> Decision | None:
-    if g.collection.spec.deletion_policy != "Retain":
+    if g.deletion_policy != "Retain":
         return None
+    if g.collection.spec.deletion_policy is None:
+        return _left(g, "Normal", "Retain is the default for it")
     return _left(g, "Normal", "deletionPolicy is Retain")
+
+
+def object_is_suspended(g: Gathered) -> Decision | None:
+    return _left(g, "Warning", "spec.suspend is true") if g.collection.spec.suspend else None
 
 
 def engine_is_gone(g: Gathered) -> Decision | None:
@@ -34,7 +39,7 @@ def engine_is_gone(g: Gathered) -> Decision | None:
 
 
 def claimed_member_is_gone(g: Gathered) -> Decision | None:
-    if not member_is_no_more(g):
+    if not g.member_is_gone:
         return None
     return _left(g, "Warning", f"the engine no longer lists its endpoint {_claimed(g)}")
 
@@ -46,7 +51,7 @@ def member_is_not_ready(g: Gathered) -> Decision | None:
 
 
 def engine_does_not_answer(g: Gathered) -> Decision | None:
-    return None if g.failure is None else failed(g, g.failure)
+    return None if g.report.failure is None else failed(g, g.report.failure)
 
 
 def collection_is_gone(g: Gathered) -> Decision | None:
@@ -61,6 +66,13 @@ def collection_is_another(g: Gathered) -> Decision | None:
     return _left(g, "Warning", f"it is not the one that this object describes ({differences})")
 
 
+def collection_is_not_empty(g: Gathered) -> Decision | None:
+    if g.deletion_policy != "DeleteIfEmpty" or not g.report.rows:
+        return None
+    why = f"deletionPolicy is DeleteIfEmpty, and it holds {g.report.rows} vectors"
+    return _waiting(g, Reason.NOT_EMPTY, why, "Delete them, or set deletionPolicy to Delete")
+
+
 def collection_exists(g: Gathered) -> Decision | None:
     name = g.collection_name
     dropped = Event("Normal", "Dropped", "Drop", f"Dropped collection {name!r} and its vectors.")
@@ -70,6 +82,7 @@ def collection_exists(g: Gathered) -> Decision | None:
 POLICIES = (
     finalizer_is_gone,
     nothing_was_claimed,
+    object_is_suspended,
     collection_is_to_be_retained,
     engine_is_gone,
     claimed_member_is_gone,
@@ -77,6 +90,7 @@ POLICIES = (
     engine_does_not_answer,
     collection_is_gone,
     collection_is_another,
+    collection_is_not_empty,
     collection_exists,
 )
 
@@ -96,10 +110,10 @@ def _left(g: Gathered, type_: str, why: str) -> Decision:
     return _going(Tell(event), Release())
 
 
-def _waiting(g: Gathered, reason: Reason, why: str) -> Decision:
+def _waiting(g: Gathered, reason: Reason, why: str, cure: str = "Trying again") -> Decision:
     message = (
-        f"The collection cannot be dropped yet: {why}. Trying again. To let the object go and "
-        "leave the collection, set deletionPolicy to Retain."
+        f"The collection cannot be dropped yet: {why}. {cure}. To let the object go and leave the "
+        "collection, set deletionPolicy to Retain."
     )
     return Decision(
         verdict=Verdict.reconciling(reason, message),

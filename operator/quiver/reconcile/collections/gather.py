@@ -1,105 +1,132 @@
-"""Gather what a decision about one VectorCollection needs."""
+"""Gather what a decision about one VectorCollection needs, and ask nobody for more."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import msgspec
 
 from quiver.domain.claims import claim_of
-from quiver.domain.collections import (
-    Claim,
-    ObservedCollection,
-    VectorCollection,
-)
+from quiver.domain.collections import VectorCollection
 from quiver.domain.engines import Pod, VectorEngine
 from quiver.domain.members import Member, members_of
-from quiver.domain.objects import POD, VECTOR_ENGINE, Key, Manifest
+from quiver.domain.objects import NAMESPACE, NODE, POD, SECRET, VECTOR_ENGINE, Key, Manifest
 from quiver.domain.placement import choose_member
-from quiver.ports.engines import Engines
+from quiver.ports.engines import EngineClient, Engines
 from quiver.ports.errors import EngineError
 from quiver.ports.kubernetes import Objects
+from quiver.reconcile.collections.gathered import Gathered, Report
 
-
-@dataclass(frozen=True, kw_only=True)
-class Gathered:
-    """One VectorCollection and all that bears on it.
-
-    `member` holds the collection, or is to hold it; None while there is none that could.
-    `observed` is what the member says of the collection, `failure` why it could not be asked.
-    """
-
-    manifest: Manifest
-    collection: VectorCollection
-    claim: Claim | None
-    engine: VectorEngine | None
-    members: tuple[Member, ...] = ()
-    holder: str | None = None
-    member: Member | None = None
-    observed: ObservedCollection | None = None
-    failure: EngineError | None = None
-
-    @property
-    def collection_name(self) -> str:
-        """The collection that the object holds, or wants while it holds none."""
-        return self.claim.collection_name if self.claim else self.collection.collection_name
+GPU_MEMORY_LABEL = "nvidia.com/gpu.memory"
 
 
 async def gather(
     manifest: Manifest, collection: VectorCollection, objects: Objects, engines: Engines
 ) -> Gathered:
     claim = claim_of(manifest)
-    engine = _engine_of(collection, objects)
-    if engine is None:
-        return Gathered(manifest=manifest, collection=collection, claim=claim, engine=None)
+    found = Gathered(manifest=manifest, collection=collection, claim=claim)
+    engine = objects.get(VECTOR_ENGINE, collection.engine_key)
+    if engine is None or collection.spec.suspend:
+        return found
+    parsed = msgspec.convert(engine, VectorEngine)
+    allowed = await _is_allowed(parsed, collection.metadata.namespace, objects)
+    found = replace(found, engine=parsed, allowed=allowed)
+    return await _with_member(found, objects, engines) if allowed or claim else found
+
+
+async def _with_member(found: Gathered, objects: Objects, engines: Engines) -> Gathered:
+    found = _placed(found, objects)
+    if found.claim is None:
+        holder, gpu_mib = await _holder(found, objects), await _gpu_mib(found, objects)
+        found = replace(found, holder=holder, gpu_mib=gpu_mib)
+    if found.member is not None and found.member.ready:
+        report = await _ask(engines.at(found.member.address), found)
+        found = replace(found, report=report)
+    return replace(found, secrets=await _secrets(found.collection, objects))
+
+
+def _placed(found: Gathered, objects: Objects) -> Gathered:
+    engine = found.engine
+    assert engine is not None
     pods = (msgspec.convert(p, Pod) for p in objects.list(POD, engine.metadata.namespace))
     members = members_of(engine, pods)
-    key = engine.metadata.key
-    member = (
-        choose_member(members, objects.load_of(key), 1 + len(collection.spec.partitions))
-        if claim is None
-        else next((m for m in members if m.name == claim.member), None)
-    )
-    name = claim.collection_name if claim else collection.collection_name
-    observed, failure = await _ask(member, name, engines)
-    return Gathered(
-        manifest=manifest,
-        collection=collection,
-        claim=claim,
-        engine=engine,
-        members=members,
-        holder=_holder(collection, key, objects) if claim is None else None,
-        member=member,
-        observed=observed,
-        failure=failure,
-    )
+    found = replace(found, members=members, load=objects.load_of(engine.metadata.key))
+    return replace(found, member=_member(found))
 
 
-def _engine_of(collection: VectorCollection, objects: Objects) -> VectorEngine | None:
-    key = Key(collection.metadata.namespace, collection.spec.engine_ref.name)
-    found = objects.get(VECTOR_ENGINE, key)
-    return None if found is None else msgspec.convert(found, VectorEngine)
+def _member(found: Gathered) -> Member | None:
+    if found.claim is None:
+        return choose_member(found.members, found.load, found.size, found.limit)
+    return next((m for m in found.members if m.name == found.claim.member), None)
 
 
-async def _ask(
-    member: Member | None, name: str, engines: Engines
-) -> tuple[ObservedCollection | None, EngineError | None]:
-    if member is None or not member.ready:
-        return None, None
+async def _is_allowed(engine: VectorEngine, namespace: str, objects: Objects) -> bool:
+    allowed = engine.spec.allowed_namespaces
+    if engine.metadata.namespace == namespace or allowed.from_ == "All":
+        return True
+    if allowed.from_ == "Same":
+        return False
+    guest = await objects.fetch(NAMESPACE, Key("", namespace))
+    labels = guest["metadata"].get("labels", {}) if guest else {}
+    return allowed.selector.matches(labels)
+
+
+async def _gpu_mib(found: Gathered, objects: Objects) -> int | None:
+    """Read what GPU Feature Discovery says of the node: asked once, before anything is made."""
+    member, engine = found.member, found.engine
+    if member is None or member.node is None or engine is None or engine.spec.gpu is None:
+        return None
+    node = await objects.fetch(NODE, Key("", member.node))
+    label = node["metadata"].get("labels", {}).get(GPU_MEMORY_LABEL, "") if node else ""
+    return int(label) if label.isdigit() else None
+
+
+async def _secrets(collection: VectorCollection, objects: Objects) -> dict[str, Manifest]:
+    wanted, published = collection.spec.binding, collection.status.binding
+    names = {b.secret_name for b in [wanted] if b} | {b.name for b in [published] if b}
+    keys = [Key(collection.metadata.namespace, name) for name in sorted(names)]
+    found = [await objects.fetch(SECRET, key) for key in keys]
+    return {secret["metadata"]["name"]: secret for secret in found if secret is not None}
+
+
+async def _ask(client: EngineClient, found: Gathered) -> Report:
     try:
-        return await engines.at(member.address).describe(name), None
+        return await _told(client, found)
     except EngineError as error:
-        return None, error
+        return Report(failure=error)
 
 
-def _holder(collection: VectorCollection, engine: Key, objects: Objects) -> str | None:
+async def _told(client: EngineClient, found: Gathered) -> Report:
+    name, collection = found.collection_name, found.collection
+    observed = await client.describe(name)
+    if observed is None:
+        return Report()
+    report = Report(collection=observed)
+    if collection.metadata.deleting:
+        if found.claim is not None and found.deletion_policy == "DeleteIfEmpty":
+            return replace(report, rows=await client.count_rows(name))
+        return report
+    if collection.spec.index is not None or collection.status.index is not None:
+        report = replace(report, index=await client.describe_index(name))
+    if found.deletion_policy == "DeleteIfEmpty":
+        unlisted = set(collection.status.partitions) - set(collection.spec.partitions)
+        tags = sorted(unlisted & observed.partitions)
+        counts = {tag: await client.count_rows(name, tag) for tag in tags}
+        report = replace(report, partition_rows=counts)
+    return report
+
+
+async def _holder(found: Gathered, objects: Objects) -> str | None:
     """Return the other object that has our name: the one whose claim stands or, where none has one
-    yet, one that is older than ours.
+    yet, one that is older than ours and that the engine takes.
     """
-    uid, name = collection.metadata.uid, collection.collection_name
-    others = [m for m in objects.namesakes(engine, name) if m["metadata"]["uid"] != uid]
+    collection, engine = found.collection, found.engine
+    assert engine is not None
+    namesakes = objects.namesakes(engine.metadata.key, collection.collection_name)
+    others = [m for m in namesakes if m["metadata"]["uid"] != collection.metadata.uid]
     claimed = [m for m in others if claim_of(m) is not None]
     elders = [m for m in others if _seniority(m) < collection.metadata.seniority]
-    holder = min(claimed or elders, key=_seniority, default=None)
-    return None if holder is None else str(holder["metadata"]["name"])
+    welcome = [m for m in elders if await _is_allowed(engine, Key.of(m).namespace, objects)]
+    holder = min(claimed or welcome, key=_seniority, default=None)
+    return None if holder is None else str(Key.of(holder))
 
 
 def _seniority(manifest: Manifest) -> tuple[str, str]:

@@ -1,36 +1,45 @@
 """Policies for a VectorCollection that is to exist, each named after what it finds."""
 
-from quiver.domain.claims import is_recorded
-from quiver.domain.collections import Claim, Placement
-from quiver.domain.conditions import Verdict
-from quiver.domain.placement import MAX_COLLECTIONS_AND_PARTITIONS
+from quiver.domain.conditions import State, Verdict
+from quiver.domain.fit import needed_mib
 from quiver.domain.reasons import Reason
 from quiver.ports.errors import EngineRefused
-from quiver.ports.kubernetes import Event
-from quiver.reconcile.collections.decision import (
-    CreateCollection,
-    CreatePartition,
-    Decision,
-    DropPartition,
-    RecordClaim,
-    Step,
-    Tell,
-)
-from quiver.reconcile.collections.gather import Gathered
+from quiver.reconcile.collections.binding import foreign_secret
+from quiver.reconcile.collections.decision import Decision
+from quiver.reconcile.collections.gathered import Gathered
+from quiver.reconcile.collections.settling import settle
 
 TRANSIENT_CODES = frozenset({"UNEXPECTED_ERROR", "OUT_OF_MEMORY", "META_FAILED", "CACHE_FAILED"})
 """What an engine may answer now and not later; any other refusal stands until the spec changes."""
 
 
+def object_is_suspended(g: Gathered) -> Decision | None:
+    if not g.collection.spec.suspend:
+        return None
+    message = "Quiver leaves the collection as it is while spec.suspend is true."
+    return _undone(g, Verdict(State.SUSPENDED, Reason.SUSPENDED, message))
+
+
 def engine_does_not_exist(g: Gathered) -> Decision | None:
     if g.engine is not None:
         return None
-    name = g.collection.spec.engine_ref.name
+    key = g.collection.engine_key
     return _waiting(
         g,
         Reason.ENGINE_NOT_FOUND,
-        f"There is no VectorEngine {name!r} in this namespace. Create it, "
+        f"There is no VectorEngine {key.name!r} in namespace {key.namespace!r}. Create it, "
         "or make this object anew with an engineRef that exists.",
+    )
+
+
+def namespace_is_not_allowed(g: Gathered) -> Decision | None:
+    if g.allowed:
+        return None
+    return _stalled(
+        g,
+        Reason.NAMESPACE_NOT_ALLOWED,
+        f"VectorEngine {g.collection.engine_key} takes no collections of this namespace. Whoever "
+        "runs it can allow that in its spec.allowedNamespaces.",
     )
 
 
@@ -46,12 +55,12 @@ def name_is_taken(g: Gathered) -> Decision | None:
 
 
 def claimed_member_is_no_more(g: Gathered) -> Decision | None:
-    if not member_is_no_more(g):
+    if not g.member_is_gone:
         return None
     return _stalled(
         g,
         Reason.MEMBER_GONE,
-        f"The collection is on endpoint {_member_name(g)}, which the engine no longer lists. Put "
+        f"The collection is on endpoint {g.member_name}, which the engine no longer lists. Put "
         "the endpoint back, or delete this object: the collection then stays where it is.",
     )
 
@@ -64,36 +73,54 @@ def no_member_is_ready(g: Gathered) -> Decision | None:
     return _waiting(g, Reason.ENGINE_NOT_READY, _why_not_ready(g))
 
 
-def every_member_is_full(g: Gathered) -> Decision | None:
-    if g.member is not None:
+def no_member_has_room(g: Gathered) -> Decision | None:
+    if g.member is not None and not _grows_beyond_the_limit(g):
         return None
-    return _waiting(
+    return _stalled(
         g,
-        Reason.ENGINE_FULL,
-        f"Each member of the engine holds up to {MAX_COLLECTIONS_AND_PARTITIONS} collections and "
-        "partitions, and none has room for this one. Add replicas, or delete some.",
+        Reason.QUOTA_EXCEEDED,
+        f"Each member of the engine holds up to {g.limit} collections and partitions, and there is "
+        f"no room for the {g.size} of this object. Add replicas, or delete some; Quiver then goes "
+        "on by itself.",
+    )
+
+
+def segment_does_not_fit(g: Gathered) -> Decision | None:
+    if g.gpu_mib is None:
+        return None
+    spec = g.collection.spec
+    needed = needed_mib(spec.index_file_size, spec.dimension, spec.metric_type, g.gpu_mib)
+    if needed <= g.gpu_mib:
+        return None
+    return _stalled(
+        g,
+        Reason.SEGMENT_TOO_LARGE,
+        f"A segment of {spec.index_file_size} MB needs {needed} MiB on a GPU, and those of the "
+        f"engine's node have {g.gpu_mib} MiB. Make this object anew with a smaller indexFileSize, "
+        "or choose an engine with larger GPUs.",
     )
 
 
 def engine_does_not_answer(g: Gathered) -> Decision | None:
-    return None if g.failure is None else failed(g, g.failure)
+    return None if g.report.failure is None else failed(g, g.report.failure)
 
 
-def name_exists_without_our_claim(g: Gathered) -> Decision | None:
+def name_exists_and_is_not_to_be_adopted(g: Gathered) -> Decision | None:
     if g.claim is not None or g.observed is None:
         return None
+    if g.collection.spec.adoption_policy == "IfIdentical":
+        return _adoption_fails(g)
     return _stalled(
         g,
         Reason.ALREADY_EXISTS,
         f"The engine already has a collection {g.collection.collection_name!r} that Quiver did not "
-        "create, and leaves it alone. Choose another collectionName, or drop it on the engine.",
+        "create, and leaves it alone. Choose another collectionName, drop it on the engine, or set "
+        "adoptionPolicy to IfIdentical.",
     )
 
 
 def collection_differs(g: Gathered) -> Decision | None:
-    if g.observed is None:
-        return None
-    differences = ", ".join(g.collection.schema.differences(g.observed.schema))
+    differences = _differences(g)
     if not differences:
         return None
     return _stalled(
@@ -104,84 +131,71 @@ def collection_differs(g: Gathered) -> Decision | None:
     )
 
 
-def collection_is_missing(g: Gathered) -> Decision | None:
-    if g.observed is not None:
+def secret_is_not_ours(g: Gathered) -> Decision | None:
+    name = foreign_secret(g)
+    if name is None:
         return None
-    steps: list[Step] = [CreateCollection(g.collection.schema)]
-    steps += [CreatePartition(tag) for tag in g.collection.spec.partitions]
-    return _in_place(g, [*steps, Tell(_created(g))])
-
-
-def collection_exists(g: Gathered) -> Decision | None:
-    assert g.observed is not None, "the policies before this one leave nothing else"
-    wanted, found = g.collection.spec.partitions, g.observed.partitions
-    steps: list[Step] = [CreatePartition(tag) for tag in wanted if tag not in found]
-    if g.collection.spec.deletion_policy == "Delete":
-        unwanted = [t for t in g.collection.status.partitions if t in found and t not in wanted]
-        for tag in unwanted:
-            note = f"Dropped partition {tag!r}, which the spec no longer lists."
-            steps += [DropPartition(tag), Tell(Event("Normal", "PartitionDropped", "Drop", note))]
-    return _in_place(g, steps)
+    return _stalled(
+        g,
+        Reason.BINDING_CONFLICT,
+        f"A Secret {name!r} that is not this object's exists, and is left alone. Remove it, or "
+        "choose another binding.secretName.",
+    )
 
 
 POLICIES = (
+    object_is_suspended,
     engine_does_not_exist,
+    namespace_is_not_allowed,
     name_is_taken,
     claimed_member_is_no_more,
     no_member_is_ready,
-    every_member_is_full,
+    no_member_has_room,
+    segment_does_not_fit,
     engine_does_not_answer,
-    name_exists_without_our_claim,
+    name_exists_and_is_not_to_be_adopted,
     collection_differs,
-    collection_is_missing,
-    collection_exists,
+    secret_is_not_ours,
+    settle,
 )
 
 
 def failed(g: Gathered, error: Exception) -> Decision:
     """What holds when the engine did not do what it was asked to."""
     if isinstance(error, EngineRefused):
-        message = f"The engine at {_member_name(g)} refused: {error}"
+        message = f"The engine at {g.member_name} refused: {error}"
         if error.code not in TRANSIENT_CODES:
             return _stalled(g, Reason.ENGINE_REFUSED, message)
         return _waiting(g, Reason.ENGINE_REFUSED, message, retry=True)
-    message = f"The engine at {_member_name(g)} does not answer: {error}. Trying again."
+    message = f"The engine at {g.member_name} does not answer: {error}. Trying again."
     return _waiting(g, Reason.ENGINE_UNREACHABLE, message, retry=True)
 
 
-def member_is_no_more(g: Gathered) -> bool:
-    """Tell whether the claim names an endpoint that an external engine no longer lists."""
-    external = g.engine is not None and g.engine.spec.external is not None
-    return external and g.claim is not None and g.member is None
-
-
-def _in_place(g: Gathered, steps: list[Step]) -> Decision:
-    assert g.member is not None
-    assert g.engine is not None
-    claim = Claim(
-        object_uid=g.collection.metadata.uid,
-        engine_uid=g.engine.metadata.uid,
-        member=g.member.name,
-        collection_name=g.collection.collection_name,
-    )
-    record = () if is_recorded(g.manifest, claim) else (RecordClaim(claim),)
-    return Decision(
-        verdict=Verdict.ready(f"Collection {claim.collection_name!r} is on {claim.member}."),
-        steps=(*record, *steps),
-        claim=claim,
-        placement=Placement(endpoint=g.member.endpoint, pod=g.member.pod),
+def _adoption_fails(g: Gathered) -> Decision | None:
+    differences = _differences(g)
+    if not differences:
+        return None
+    return _stalled(
+        g,
+        Reason.ALREADY_EXISTS,
+        f"The engine's collection {g.collection.collection_name!r} is not adopted, since it is not "
+        f"what the spec says: {differences}. Make this object anew with these values, or with "
+        "another collectionName.",
     )
 
 
-def _created(g: Gathered) -> Event:
-    name = g.collection.collection_name
-    if g.collection.status.origin is None:
-        return Event("Normal", "Created", "Create", f"Created collection {name!r}.")
-    note = (
-        f"Collection {name!r} was gone from the engine and has been created anew, empty: the "
-        "vectors it held are lost, unless there is a copy elsewhere."
-    )
-    return Event("Warning", "Recreated", "Create", note)
+def _differences(g: Gathered) -> str:
+    if g.observed is None:
+        return ""
+    return ", ".join(g.collection.schema.differences(g.observed.schema))
+
+
+def _grows_beyond_the_limit(g: Gathered) -> bool:
+    """Tell whether new partitions of a placed collection would be more than its member takes."""
+    if g.claim is None or g.observed is None:
+        return False
+    new = len(set(g.collection.spec.partitions) - g.observed.partitions)
+    return new > 0 and g.load.get(g.claim.member, 0) > g.limit
 
 
 def _waiting(g: Gathered, reason: Reason, message: str, *, retry: bool = False) -> Decision:
@@ -198,18 +212,11 @@ def _undone(g: Gathered, verdict: Verdict, *, retry: bool = False) -> Decision:
 
 
 def _why_not_ready(g: Gathered) -> str:
-    assert g.engine is not None
-    name = g.engine.metadata.name
+    name = g.collection.spec.engine_ref.name
     if g.claim is not None:
         return (
             f"Pod {g.claim.member} of VectorEngine {name!r} holds the collection, and is not ready."
         )
-    condition = g.engine.ready_condition
+    condition = g.engine.ready_condition if g.engine else None
     told = f": {condition.message}" if condition is not None and condition.message else "."
     return f"VectorEngine {name!r} has no ready member{told}"
-
-
-def _member_name(g: Gathered) -> str:
-    if g.member is not None:
-        return g.member.name
-    return g.claim.member if g.claim is not None else g.collection.spec.engine_ref.name

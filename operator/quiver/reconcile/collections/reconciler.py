@@ -5,7 +5,7 @@ from dataclasses import replace
 import msgspec
 
 from quiver.domain.claims import claim_of
-from quiver.domain.collections import CollectionStatus, VectorCollection
+from quiver.domain.collections import Binding, CollectionStatus, VectorCollection
 from quiver.domain.conditions import State, conditions_for
 from quiver.domain.objects import VECTOR_COLLECTION, Key, Manifest
 from quiver.ports.clock import Clock
@@ -70,7 +70,10 @@ class CollectionReconciler:
 
     def _status(self, decision: Decision, collection: VectorCollection) -> CollectionStatus:
         before, generation = collection.status, collection.metadata.generation
-        done = decision.verdict.state is State.READY
+        claim, done = decision.claim, decision.verdict.state is State.READY
+        index = collection.spec.index if done else before.index
+        wanted = collection.spec.binding
+        binding = Binding(name=wanted.secret_name) if wanted else None
         return CollectionStatus(
             observed_generation=generation,
             conditions=conditions_for(
@@ -80,8 +83,10 @@ class CollectionReconciler:
                 now=self._clock.now(),
             ),
             collection_name=collection.collection_name,
-            origin="Created" if done else before.origin,
-            claim=decision.claim,
+            origin=claim.origin if claim and decision.in_place else before.origin,
+            claim=claim,
             placement=decision.placement,
-            partitions=collection.spec.partitions if done else before.partitions,
+            partitions=collection.spec.partitions if decision.in_place else before.partitions,
+            index=index,
+            binding=binding if decision.in_place else before.binding,
         )

@@ -7,8 +7,8 @@ from quiver.domain.engines import Pod, VectorEngine
 from quiver.domain.objects import SERVICE, STATEFUL_SET, Kind, Manifest
 from quiver.domain.reasons import Reason
 from quiver.reconcile.engines.gather import Gathered
-from quiver.reconcile.engines.matching import matches
 from quiver.reconcile.engines.workload import service_for, stateful_set_for
+from quiver.reconcile.matching import matches
 
 
 @dataclass(frozen=True)

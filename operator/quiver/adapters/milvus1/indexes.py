@@ -1,0 +1,93 @@
+"""Indexes over the Milvus 1.x protocol, whose CreateIndex answers only when all is built."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+import msgspec
+
+from quiver.domain.collections import Index, IndexProgress
+from quiver_proto import milvus_pb2 as pb
+
+log = logging.getLogger(__name__)
+
+TYPES = {
+    2: "IVF_FLAT",
+    3: "IVF_SQ8",
+    4: "RNSG",
+    5: "IVF_SQ8H",
+    6: "IVF_PQ",
+    11: "HNSW",
+    12: "ANNOY",
+}
+_NUMBERS = {name: number for number, name in TYPES.items()}
+_UNINDEXED = ("IDMAP", "BIN_IDMAP")
+SMALLEST_INDEXED = 4096
+"""Rows; segments with fewer stay without an index."""
+REFUSAL_S = 1.0
+"""A server that will not build an index says so at once."""
+
+
+class Builds:
+    """The CreateIndex calls that are under way, by member and collection."""
+
+    def __init__(self) -> None:
+        self._running: dict[tuple[str, str], asyncio.Task[None]] = {}
+
+    def is_running(self, address: str, name: str) -> bool:
+        return (address, name) in self._running
+
+    async def start(self, address: str, name: str, call: Coroutine[Any, Any, None]) -> None:
+        """Let the call go on behind; raises what it raises within a second."""
+        key = (address, name)
+        task = asyncio.create_task(call)
+        self._running[key] = task
+        task.add_done_callback(lambda done: self._ended(key, done))
+        await asyncio.wait([task], timeout=REFUSAL_S)
+        if task.done():
+            task.result()
+
+    async def close(self) -> None:
+        """Stop waiting for the calls; the servers build on."""
+        tasks = list(self._running.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _ended(self, key: tuple[str, str], task: asyncio.Task[None]) -> None:
+        if self._running.get(key) is task:
+            del self._running[key]
+        if not task.cancelled() and task.exception() is not None:
+            log.warning("building the index of %s on %s: %s", key[1], key[0], task.exception())
+
+
+def index_request(name: str, index: Index) -> pb.IndexParam:
+    params = pb.KeyValuePair(key="params", value=msgspec.json.encode(index.params).decode())
+    number = _NUMBERS[index.type]
+    return pb.IndexParam(collection_name=name, index_type=number, extra_params=[params])
+
+
+def index_of(answer: pb.IndexParam) -> Index | None:
+    """Return the described index; None for brute force (FLAT)."""
+    kind = TYPES.get(answer.index_type)
+    if kind is None:
+        return None
+    texts = [pair.value for pair in answer.extra_params if pair.key == "params"]
+    params = msgspec.json.decode(texts[0]) if texts and texts[0] else {}
+    return msgspec.convert({"type": kind, "params": params}, Index)
+
+
+def progress_of(info: str) -> IndexProgress:
+    """Read ShowCollectionInfo's JSON: of the segments that get an index, how many have it."""
+    partitions = msgspec.json.decode(info).get("partitions") or []
+    segments = [s for p in partitions for s in p.get("segments") or []]
+    large = [s for s in segments if int(s["row_count"]) >= SMALLEST_INDEXED]
+    built = sum(s["index_name"] not in _UNINDEXED for s in large)
+    return IndexProgress(built=built, total=len(large))
+
+
+def rows_in(info: str, tag: str) -> int:
+    """Read ShowCollectionInfo's JSON: the rows of one partition."""
+    partitions = msgspec.json.decode(info).get("partitions") or []
+    return sum(int(p["row_count"]) for p in partitions if p["tag"] == tag)

@@ -1,0 +1,16 @@
+"""What becomes of a collection when its object goes."""
+
+from typing import Literal
+
+DeletionPolicy = Literal["Delete", "Retain", "DeleteIfEmpty"]
+
+
+def deletion_policy(
+    chosen: DeletionPolicy | None, origin: str | None, engine_default: DeletionPolicy | None
+) -> DeletionPolicy:
+    """Return the policy that holds: the object's own, else Retain for what Quiver did not create,
+    else the engine's default, else Delete.
+    """
+    if chosen is not None:
+        return chosen
+    return "Retain" if origin == "Adopted" else engine_default or "Delete"

@@ -1,0 +1,22 @@
+"""Whether a segment fits the memory of one GPU.
+
+A search on a GPU holds a whole segment there: its raw vectors, an id of 8 bytes for each, and the
+memory that FAISS sets aside for its own use (getDefaultTempMemForGPU, StandardGpuResources.cpp).
+The chart's admission policies compute the same.
+"""
+
+BINARY_METRICS = frozenset({"HAMMING", "JACCARD", "TANIMOTO", "SUBSTRUCTURE", "SUPERSTRUCTURE"})
+_ID_BYTES = 8
+
+
+def needed_mib(index_file_size: int, dimension: int, metric_type: str, gpu_mib: int) -> int:
+    """Return the MiB (2^20 bytes) that a full segment takes on a GPU of `gpu_mib`, rounded up."""
+    row_bytes = dimension // 8 if metric_type in BINARY_METRICS else 4 * dimension
+    ids = -(-index_file_size * _ID_BYTES // row_bytes)
+    return index_file_size + ids + _faiss_mib(gpu_mib)
+
+
+def _faiss_mib(gpu_mib: int) -> int:
+    if gpu_mib <= 4096:
+        return 512
+    return 1024 if gpu_mib <= 8192 else 1536

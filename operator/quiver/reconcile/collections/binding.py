@@ -1,0 +1,65 @@
+"""The Secret that tells an application where its collection is (servicebinding.io)."""
+
+import base64
+
+from quiver.domain.collections import Placement, VectorCollection
+from quiver.domain.objects import API_VERSION, MANAGED_BY, MANAGED_BY_LABEL, Manifest
+from quiver.reconcile.collections.decision import ApplySecret, DeleteSecret, Step
+from quiver.reconcile.collections.gathered import Gathered
+from quiver.reconcile.matching import matches
+
+
+def foreign_secret(g: Gathered) -> str | None:
+    """Return the wanted Secret's name if one of that name exists that is not ours."""
+    wanted = g.collection.spec.binding
+    found = g.secrets.get(wanted.secret_name) if wanted else None
+    return None if found is None or _is_ours(found, g.collection) else found["metadata"]["name"]
+
+
+def binding_steps(g: Gathered, placement: Placement) -> list[Step]:
+    """Return what is left to do so that the wanted Secret, and no other of ours, is published."""
+    wanted, steps = g.collection.spec.binding, list[Step]()
+    if wanted is not None:
+        desired = _secret(g, wanted.secret_name, placement)
+        if not matches(desired, g.secrets.get(wanted.secret_name)):
+            steps.append(ApplySecret(desired))
+    for name, secret in g.secrets.items():
+        if _is_ours(secret, g.collection) and (wanted is None or name != wanted.secret_name):
+            steps.append(DeleteSecret(secret))
+    return steps
+
+
+def _is_ours(secret: Manifest, collection: VectorCollection) -> bool:
+    owners = secret["metadata"].get("ownerReferences", [])
+    return any(owner["uid"] == collection.metadata.uid for owner in owners)
+
+
+def _secret(g: Gathered, name: str, placement: Placement) -> Manifest:
+    host, _, port = placement.endpoint.rpartition(":")
+    entries = {
+        "type": "milvus",
+        "provider": "quiver",
+        "host": host.strip("[]"),
+        "port": port,
+        "collection": g.collection_name,
+    }
+    metadata = g.collection.metadata
+    owner = {
+        "apiVersion": API_VERSION,
+        "kind": "VectorCollection",
+        "name": metadata.name,
+        "uid": metadata.uid,
+        "controller": True,
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": name,
+            "namespace": metadata.namespace,
+            "labels": {MANAGED_BY_LABEL: MANAGED_BY},
+            "ownerReferences": [owner],
+        },
+        "type": "servicebinding.io/milvus",
+        "data": {key: base64.b64encode(v.encode()).decode() for key, v in entries.items()},
+    }

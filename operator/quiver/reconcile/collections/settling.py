@@ -1,0 +1,129 @@
+"""The last policy for a living collection: nothing is in the way, so make it what the spec says."""
+
+from dataclasses import replace
+
+from quiver.domain.claims import is_recorded
+from quiver.domain.collections import Claim, Placement
+from quiver.domain.conditions import Verdict
+from quiver.domain.reasons import Reason
+from quiver.ports.kubernetes import Event
+from quiver.reconcile.collections.binding import binding_steps
+from quiver.reconcile.collections.decision import (
+    CreateCollection,
+    CreatePartition,
+    Decision,
+    DropPartition,
+    RecordClaim,
+    SetIndex,
+    Step,
+    Tell,
+)
+from quiver.reconcile.collections.gathered import Gathered
+
+
+def settle(g: Gathered) -> Decision:
+    """Claim what is not claimed yet; create or adopt; then partitions, index and binding."""
+    assert g.member is not None, "the policies before this one leave nothing else"
+    placement = Placement(endpoint=g.member.endpoint, pod=g.member.pod)
+    claim = _claim(g)
+    steps = [
+        *([] if is_recorded(g.manifest, claim) else [RecordClaim(claim)]),
+        *_collection_steps(g),
+        *_partition_steps(g),
+        *_index_steps(g),
+        *binding_steps(g, placement),
+    ]
+    decision = Decision(
+        verdict=Verdict.ready(f"Collection {claim.collection_name!r} is on {claim.member}."),
+        steps=tuple(steps),
+        in_place=True,
+        claim=claim,
+        placement=placement,
+    )
+    return _while_building(g, decision) or _while_partitions_hold_rows(g, decision) or decision
+
+
+def _claim(g: Gathered) -> Claim:
+    assert g.engine is not None
+    origin = g.claim.origin if g.claim else "Created" if g.observed is None else "Adopted"
+    return Claim(
+        object_uid=g.collection.metadata.uid,
+        engine_uid=g.engine.metadata.uid,
+        member=g.member_name,
+        collection_name=g.collection.collection_name,
+        origin=origin,
+    )
+
+
+def _collection_steps(g: Gathered) -> list[Step]:
+    if g.observed is None:
+        return [CreateCollection(g.collection.schema), Tell(_created(g))]
+    if g.claim is None:
+        note = f"Adopted collection {g.collection_name!r}, which was there already."
+        return [Tell(Event("Normal", "Adopted", "Adopt", note))]
+    return []
+
+
+def _partition_steps(g: Gathered) -> list[Step]:
+    wanted = g.collection.spec.partitions
+    found = g.observed.partitions if g.observed else frozenset()
+    steps: list[Step] = [CreatePartition(tag) for tag in wanted if tag not in found]
+    for tag in g.collection.status.partitions:
+        if tag in found and tag not in wanted and _may_go(g, tag):
+            note = f"Dropped partition {tag!r}, which the spec no longer lists."
+            steps += [DropPartition(tag), Tell(Event("Normal", "PartitionDropped", "Drop", note))]
+    return steps
+
+
+def _may_go(g: Gathered, tag: str) -> bool:
+    if g.deletion_policy == "DeleteIfEmpty":
+        return g.report.partition_rows.get(tag) == 0
+    return g.deletion_policy == "Delete"
+
+
+def _index_steps(g: Gathered) -> list[Step]:
+    """An index that the spec does not name is left alone, unless it is the one that it named."""
+    wanted, found = g.collection.spec.index, g.report.index
+    if wanted is None:
+        ours = found is not None and found.index == g.collection.status.index is not None
+        return [SetIndex(None)] if ours else []
+    return [] if found is not None and found.index == wanted else [SetIndex(wanted)]
+
+
+def _while_building(g: Gathered, decision: Decision) -> Decision | None:
+    """Building takes as long as it takes; the verdict tells how far it is, and nobody waits."""
+    found = g.report.index
+    if found is not None and found.progress is not None:
+        told = f"{found.progress.built} of {found.progress.total} segments are indexed."
+    elif any(isinstance(step, SetIndex) and step.index for step in decision.steps):
+        told = "the engine has begun."
+    else:
+        return None
+    wanted = g.collection.spec.index
+    kind = wanted.type if wanted else "FLAT"
+    verdict = Verdict.reconciling(Reason.INDEX_BUILDING, f"Building index {kind}: {told}")
+    return replace(decision, verdict=verdict, retry=True)
+
+
+def _while_partitions_hold_rows(g: Gathered, decision: Decision) -> Decision | None:
+    held = {tag: rows for tag, rows in g.report.partition_rows.items() if rows}
+    if not held:
+        return None
+    told = ", ".join(f"{tag!r} with {rows} vectors" for tag, rows in sorted(held.items()))
+    message = (
+        f"Partitions that the spec no longer lists are kept, since they are not empty: {told}. "
+        "Delete their vectors, put them back on the list, or set deletionPolicy to Delete."
+    )
+    verdict = Verdict.reconciling(Reason.NOT_EMPTY, message)
+    return replace(decision, verdict=verdict, retry=True, in_place=False)
+
+
+def _created(g: Gathered) -> Event:
+    name = g.collection.collection_name
+    if g.collection.status.origin is None:
+        return Event("Normal", "Created", "Create", f"Created collection {name!r}.")
+    note = (
+        f"Collection {name!r} was gone from the engine and has been created anew, empty: the "
+        "vectors it held are lost, unless there is a copy elsewhere."
+    )
+    return Event("Warning", "Recreated", "Create", note)
