@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -54,6 +55,8 @@ REFERENCE_HEAD = """\
 Group `quiver.dev`, version `v1alpha1`. A cluster with Quiver in it tells the same:
 `kubectl explain vcol.spec`, `kubectl explain veng.spec`.
 """
+
+VALIDATIONS = "x-kubernetes-validations"
 
 Schema = Mapping[str, Any]
 
@@ -131,15 +134,23 @@ def kind_section(crd: Schema) -> str:
 
 
 def table(schema: Schema) -> list[str]:
-    """The fields below `schema`, one row each, and the rules that hold between them."""
+    """The fields below `schema`, one row each, and the rules that hold for and between them."""
     head = ["| field | type | default | meaning |", "|---|---|---|---|"]
-    return [*head, *(row(path, field) for path, field in fields(schema)), "", *rules(schema)]
+    below = list(fields(schema))
+    parts = [schema, *(part for _, field in below for part in (field, *contents(field)))]
+    return [*head, *(row(path, field) for path, field in below), "", *rules(*parts)]
 
 
-def rules(schema: Schema) -> list[str]:
-    """The rules of the schema itself, in the words in which the server refuses what breaks them."""
-    found = [rule["message"] for rule in schema.get("x-kubernetes-validations", [])]
-    return ["Rules:", "", *(f"- {prose(rule)}." for rule in found), ""] if found else []
+def rules(*schemas: Schema) -> list[str]:
+    """The schemas' own rules, in the words in which the server refuses what breaks them."""
+    found = [rule["message"] for part in schemas for rule in part.get(VALIDATIONS, [])]
+    told = [f"- {prose(message)}." for message in dict.fromkeys(found)]
+    return ["Rules:", "", *told, ""] if told else []
+
+
+def contents(field: Schema) -> list[Schema]:
+    """The schema of a list's items or a map's values."""
+    return [field[key] for key in ("items", "additionalProperties") if key in field]
 
 
 def fields(schema: Schema, prefix: str = "") -> Iterator[tuple[str, Schema]]:
@@ -155,16 +166,16 @@ def fields(schema: Schema, prefix: str = "") -> Iterator[tuple[str, Schema]]:
 def row(path: str, field: Schema) -> str:
     """One row of the table."""
     default = field.get("default")
-    shown = code(default) if isinstance(default, str | int) else ""
+    shown = code(json.dumps(default).strip('"')) if isinstance(default, str | int) else ""
     meaning = " ".join(filter(None, [prose(field["description"]), *details(field)]))
     return f"| {code(path)} | {type_name(field)} | {shown} | {meaning} |"
 
 
 def details(field: Schema) -> Iterator[str]:
     """What holds for the field's items, and which values it takes, as sentences."""
-    items = field.get("items") or field.get("additionalProperties") or {}
-    if items.get("type") != "object":
-        yield prose(items.get("description", ""))
+    for item in contents(field):
+        if item.get("type") != "object":
+            yield prose(item.get("description", ""))
     if "enum" in field:
         yield f"One of {', '.join(code(value) for value in field['enum'])}."
     if "pattern" in field and "x-kubernetes-int-or-string" not in field:

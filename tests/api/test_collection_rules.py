@@ -2,19 +2,91 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 ELSEWHERE = "create a VectorCollection of another name"
+PARAMS = "spec.index.params"
+NAMESPACE = "spec.engineRef.namespace"
+BINDING = "spec.binding.secretName"
+NUMBERS = ("L2", "IP")
+BITS = ("HAMMING", "JACCARD", "TANIMOTO", "SUBSTRUCTURE", "SUPERSTRUCTURE")
+
+
+def index(kind: str, **params: Any) -> Any:
+    """A collection with an index of a kind, and its parameters."""
+    return {"index": {"type": kind, "params": params}}
+
+
+def having(spec: Any, name: str, value: Any) -> Any:
+    """The same collection with another value of a parameter of its index; None takes it away."""
+    params = {**spec["index"]["params"], name: value}
+    kept = {key: value for key, value in params.items() if value is not None}
+    return {**spec, **index(spec["index"]["type"], **kept)}
+
+
+IVF_FLAT = index("IVF_FLAT", nlist=1024)
+IVF_SQ8 = index("IVF_SQ8", nlist=1024)
+IVF_SQ8H = index("IVF_SQ8H", nlist=1024)
+IVF_PQ = {"dimension": 32768, **index("IVF_PQ", nlist=1024, m=16)}
+HNSW = index("HNSW", M=16, efConstruction=200)
+RNSG = index("RNSG", search_length=45, out_degree=50, candidate_pool_size=300, knng=100)
+ANNOY = index("ANNOY", n_trees=8)
+INDEXES = (IVF_FLAT, IVF_SQ8, IVF_SQ8H, IVF_PQ, HNSW, RNSG, ANNOY)
+# An index, a parameter of it, the least and the most that it may be.
+RANGES = (
+    *((spec, "nlist", 1, 65536) for spec in (IVF_FLAT, IVF_SQ8, IVF_SQ8H, IVF_PQ)),
+    (IVF_PQ, "m", 1, 32768),
+    (IVF_PQ, "nbits", 1, 16),
+    (HNSW, "M", 4, 64),
+    (HNSW, "efConstruction", 8, 512),
+    (RNSG, "search_length", 10, 300),
+    (RNSG, "out_degree", 5, 300),
+    (RNSG, "candidate_pool_size", 50, 1000),
+    (RNSG, "knng", 5, 300),
+    (ANNOY, "n_trees", 1, 1024),
+)
+
+
+def accepted_indexes() -> Iterator[tuple[str, Any]]:
+    """Every type of index, and both ends of every range."""
+    for spec in INDEXES:
+        yield spec["index"]["type"], spec
+    for spec, name, least, most in RANGES:
+        for value in (least, most):
+            yield f"{spec['index']['type']} with {name} {value}", having(spec, name, value)
+
+
+def refused_indexes() -> Iterator[tuple[str, tuple[Any, str, str]]]:
+    """Beyond both ends of every range; what a type needs, missing; what it does not take, given."""
+    for spec, name, least, most in RANGES:
+        kind, at = spec["index"]["type"], f"{PARAMS}.{name}"
+        yield f"{kind} with {name} {least - 1}", (having(spec, name, least - 1), at, f"to {least}")
+        yield f"{kind} with {name} {most + 1}", (having(spec, name, most + 1), at, f"to {most}")
+        if name != "nbits":
+            yield f"{kind} without {name}", (having(spec, name, None), at, "is required for")
+        for other in INDEXES:
+            takes = {known for spec, known, *_ in RANGES if spec is other}
+            if name not in takes:
+                label = f"{other['index']['type']} with {name}"
+                yield label, (having(other, name, least), at, "no other type; ")
+
+
 ACCEPTED = {
     "the least that can be said": {},
     "the smallest dimension": {"dimension": 1},
     "the largest dimension": {"dimension": 32768},
     "the smallest segments": {"indexFileSize": 1},
     "the largest segments": {"indexFileSize": 131072},
-    "L2": {"metricType": "L2"},
-    "IP": {"metricType": "IP"},
+    **{metric: {"metricType": metric} for metric in (*NUMBERS, *BITS)},
+    "the fewest bits": {"metricType": "HAMMING", "dimension": 8},
+    "numbers that are not a multiple of 8": {"dimension": 12, "metricType": "IP"},
+    "an engine in another namespace": {"engineRef": {"namespace": "0-shared"}},
+    "an engine in a namespace of 63 characters": {"engineRef": {"namespace": "n" * 63}},
+    **dict(accepted_indexes()),
+    **{f"IVF_FLAT over {metric}": {"metricType": metric, **IVF_FLAT} for metric in BITS},
     "a collection name of one letter": {"collectionName": "a"},
     "a collection name that starts with an underscore": {"collectionName": "_9"},
     "a collection name of 255 characters": {"collectionName": "A" * 255},
@@ -27,6 +99,13 @@ ACCEPTED = {
     "as many partitions as there may be": {"partitions": [f"p{n}" for n in range(4095)]},
     "Delete": {"deletionPolicy": "Delete"},
     "Retain": {"deletionPolicy": "Retain"},
+    "DeleteIfEmpty": {"deletionPolicy": "DeleteIfEmpty"},
+    "Never": {"adoptionPolicy": "Never"},
+    "IfIdentical": {"adoptionPolicy": "IfIdentical"},
+    "a Secret of one character": {"binding": {"secretName": "a"}},
+    "a Secret of 253 characters": {"binding": {"secretName": "a" * 253}},
+    "a Secret with dots": {"binding": {"secretName": "0.a-b"}},
+    "suspended": {"suspend": True},
 }
 REFUSED = {
     "no engine": ({"engineRef": None}, "spec.engineRef", "Required value"),
@@ -40,9 +119,40 @@ REFUSED = {
     "half a dimension": ({"dimension": 1.5}, "spec.dimension", "must be of type int32"),
     "indexFileSize 0": ({"indexFileSize": 0}, "spec.indexFileSize", "greater than or equal to 1"),
     "indexFileSize 131073": ({"indexFileSize": 131073}, "spec.indexFileSize", "equal to 131072"),
-    "another metric": ({"metricType": "HAMMING"}, "spec.metricType", '"L2", "IP"'),
+    "a namespace with a dot": ({"engineRef": {"namespace": "a.b"}}, NAMESPACE, "should match"),
+    "an empty namespace": ({"engineRef": {"namespace": ""}}, NAMESPACE, "at least 1"),
+    "a namespace of 64": ({"engineRef": {"namespace": "n" * 64}}, NAMESPACE, "than 63"),
+    "another metric": ({"metricType": "COSINE"}, "spec.metricType", '"L2", "IP"'),
+    **{
+        f"{metric} of half a byte": (
+            {"metricType": metric, "dimension": 12},
+            "spec.dimension",
+            "multiple of 8",
+        )
+        for metric in BITS
+    },
     "a metric in lower case": ({"metricType": "l2"}, "spec.metricType", '"L2", "IP"'),
     "another policy": ({"deletionPolicy": "Orphan"}, "spec.deletionPolicy", '"Delete", "Retain"'),
+    "another adoption": ({"adoptionPolicy": "Always"}, "spec.adoptionPolicy", '"IfIdentical"'),
+    "a binding to nothing": ({"binding": {}}, BINDING, "Required value"),
+    "an empty Secret": ({"binding": {"secretName": ""}}, BINDING, "at least 1"),
+    "a Secret in capitals": ({"binding": {"secretName": "A"}}, BINDING, "should match"),
+    "a Secret of 254": ({"binding": {"secretName": "a" * 254}}, BINDING, "than 253"),
+    "suspended in words": ({"suspend": "yes"}, "spec.suspend", "must be of type boolean"),
+    "another index": (index("FLAT"), "spec.index.type", '"IVF_FLAT"'),
+    "an index without a type": ({"index": {"params": {}}}, "spec.index.type", "Required value"),
+    "an index without parameters": ({"index": {"type": "HNSW"}}, PARAMS, "Required value"),
+    "half a tree": (index("ANNOY", n_trees=1.5), f"{PARAMS}.n_trees", "of type int32"),
+    **dict(refused_indexes()),
+    "parts that do not divide": (having(IVF_PQ, "m", 3), f"{PARAMS}.m", "must divide"),
+    **{
+        f"{spec['index']['type']} over bits": (
+            {**spec, "metricType": "JACCARD"},
+            "spec.index.type",
+            "must be IVF_FLAT",
+        )
+        for spec in INDEXES[1:]
+    },
     "an empty name": ({"collectionName": ""}, "spec.collectionName", "at least 1"),
     "a name with a dash": ({"collectionName": "a-b"}, "spec.collectionName", "should match"),
     "a name with a digit first": ({"collectionName": "9a"}, "spec.collectionName", "should match"),
@@ -58,8 +168,12 @@ REFUSED = {
     "4096 partitions": ({"partitions": [f"{n}" for n in range(4096)]}, "spec.partitions", "4095"),
 }
 NAMED = {"collectionName": "a"}
+SHARED = {"engineRef": {"namespace": "shared"}}
 FIXED = {
     "another engine": ({}, {"engineRef": {"name": "other"}}, "spec.engineRef.name", "copy"),
+    "an engine elsewhere": (SHARED, {"engineRef": {"namespace": "other"}}, NAMESPACE, "copy"),
+    "an engine elsewhere from now on": ({}, SHARED, NAMESPACE, "do not move between engines"),
+    "an engine here from now on": (SHARED, {"engineRef": {"namespace": None}}, NAMESPACE, "copy"),
     "another dimension": ({}, {"dimension": 128}, "spec.dimension", "insert vectors"),
     "other segments": ({}, {"indexFileSize": 2048}, "spec.indexFileSize", "copy the vectors"),
     "the default in place of another": (
@@ -84,7 +198,22 @@ CHANGEABLE = {
     "another partition": ({"partitions": ["a"]}, {"partitions": ["a", "b"]}),
     "a partition fewer": ({"partitions": ["a", "b"]}, {"partitions": ["b"]}),
     "no partitions any more": ({"partitions": ["a"]}, {"partitions": None}),
-    "another deletionPolicy": ({}, {"deletionPolicy": "Retain"}),
+    "a first deletionPolicy": ({}, {"deletionPolicy": "Retain"}),
+    "another deletionPolicy": ({"deletionPolicy": "Retain"}, {"deletionPolicy": "DeleteIfEmpty"}),
+    "no deletionPolicy any more": ({"deletionPolicy": "Retain"}, {"deletionPolicy": None}),
+    "another adoptionPolicy": ({}, {"adoptionPolicy": "IfIdentical"}),
+    "a first index": ({}, HNSW),
+    "another parameter": (HNSW, {"index": {"params": {"M": 32}}}),
+    "another type of index": (
+        IVF_FLAT,
+        {"index": {"type": "ANNOY", "params": {"nlist": None, "n_trees": 8}}},
+    ),
+    "no index any more": (IVF_PQ, {"index": None}),
+    "a first binding": ({}, {"binding": {"secretName": "a"}}),
+    "another binding": ({"binding": {"secretName": "a"}}, {"binding": {"secretName": "b"}}),
+    "no binding any more": ({"binding": {"secretName": "a"}}, {"binding": None}),
+    "suspended": ({}, {"suspend": True}),
+    "no longer suspended": ({"suspend": True}, {"suspend": False}),
     "the default said aloud": ({}, {"indexFileSize": 1024, "metricType": "L2"}),
 }
 
@@ -115,7 +244,7 @@ def test_fixed(collections: Any, before: Any, change: Any, field: str, words: st
 
 @pytest.mark.parametrize(("before", "change"), CHANGEABLE.values(), ids=CHANGEABLE)
 def test_changeable(collections: Any, before: Any, change: Any) -> None:
-    """Partitions and deletionPolicy may be changed at any time."""
+    """All that does not make the collection another one may be changed at any time."""
     assert collections.try_change(before, change) == []
 
 
@@ -130,11 +259,23 @@ def test_several_fixed_fields_at_once(collections: Any) -> None:
 
 
 def test_defaults(collections: Any) -> None:
-    """What is absent is stored as its default; the collection's name and partitions are not."""
+    """What is absent is stored as its default, where that is the same for every collection."""
     assert collections.create({}, dry_run="All")["spec"] == {
         "engineRef": {"name": "main"},
         "dimension": 256,
         "indexFileSize": 1024,
         "metricType": "L2",
-        "deletionPolicy": "Delete",
+        "adoptionPolicy": "Never",
+        "suspend": False,
     }
+
+
+def test_every_parameter_has_its_range_tried(schemas: Any) -> None:
+    """The table of ranges above has every parameter that the schema has."""
+    spec = schemas["vectorcollections"]["properties"]["spec"]["properties"]
+    declared = spec["index"]["properties"]["params"]["properties"]
+    tried = {name: (least, most) for _, name, least, most in RANGES}
+    assert {spec["index"]["type"] for spec in INDEXES} == {
+        *spec["index"]["properties"]["type"]["enum"]
+    }
+    assert tried == {name: (p["minimum"], p["maximum"]) for name, p in declared.items()}

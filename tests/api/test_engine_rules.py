@@ -25,6 +25,16 @@ def toleration(**fields: Any) -> Any:
     return {"tolerations": [fields]}
 
 
+def allowed(selector: Any) -> Any:
+    """An engine for namespaces that a selector picks."""
+    return {"allowedNamespaces": {"from": "Selector", "selector": selector}}
+
+
+def expression(**fields: Any) -> Any:
+    """An engine for namespaces about whose labels one statement holds."""
+    return allowed({"matchExpressions": [fields]})
+
+
 ACCEPTED = {
     "the least that can be said": {},
     "no replica": {"replicas": 0},
@@ -65,7 +75,31 @@ ACCEPTED = {
     "an endpoint by IPv4": endpoint("192.0.2.1:1"),
     "an endpoint by IPv6": endpoint("[fd00::1]:19530"),
     "the highest port": endpoint("h:65535"),
+    "no limits said": {"limits": {}},
+    "one collection a pod": {"limits": {"maxCollectionsAndPartitions": 1}},
+    "4096 collections a pod": {"limits": {"maxCollectionsAndPartitions": 4096}},
+    "limits of an external engine": EXTERNAL | {"limits": {"maxCollectionsAndPartitions": 8}},
+    "Delete by default": {"defaultDeletionPolicy": "Delete"},
+    "Retain by default": {"defaultDeletionPolicy": "Retain"},
+    "DeleteIfEmpty by default": EXTERNAL | {"defaultDeletionPolicy": "DeleteIfEmpty"},
+    "its own namespace": {"allowedNamespaces": {"from": "Same"}},
+    "its own namespace by default": {"allowedNamespaces": {}},
+    "all namespaces": EXTERNAL | {"allowedNamespaces": {"from": "All"}},
+    "namespaces of any labels": allowed({}),
+    "namespaces by label": allowed({"matchLabels": {"example.org/team": "a", "empty": ""}}),
+    "namespaces by 64 labels": allowed({"matchLabels": {f"k{n}": "" for n in range(64)}}),
+    "a label among several": expression(key="a", operator="In", values=["b", ""]),
+    "a label not among several": expression(key="a.b/c", operator="NotIn", values=["b"]),
+    "a label among 64": expression(key="a", operator="In", values=[f"{n}" for n in range(64)]),
+    "a label that is there": expression(key="a", operator="Exists"),
+    "a label that is not there": expression(key="a", operator="DoesNotExist", values=[]),
+    "32 statements": allowed({"matchExpressions": [{"key": "a", "operator": "Exists"}] * 32}),
 }
+ALLOWED = "spec.allowedNamespaces"
+EXPRESSIONS = f"{ALLOWED}.selector.matchExpressions"
+STATEMENT = f"{EXPRESSIONS}[0]"
+LIMIT = "spec.limits.maxCollectionsAndPartitions"
+POLICY = "spec.defaultDeletionPolicy"
 NO_PODS = "makes no pods for an external engine"
 ON_GPU = "the resource that stands for a GPU"
 HOST_PORT = "an endpoint is host:port"
@@ -238,6 +272,98 @@ REFUSED = {
     "external with resources": (EXTERNAL | {"resources": {}}, "spec.resources", NO_PODS),
     "external with nodeSelector": (EXTERNAL | {"nodeSelector": {}}, "spec.nodeSelector", NO_PODS),
     "external with tolerations": (EXTERNAL | {"tolerations": []}, "spec.tolerations", NO_PODS),
+    "no collection a pod": ({"limits": {"maxCollectionsAndPartitions": 0}}, LIMIT, "equal to 1"),
+    "4097 a pod": ({"limits": {"maxCollectionsAndPartitions": 4097}}, LIMIT, "equal to 4096"),
+    "another default": ({"defaultDeletionPolicy": "Orphan"}, POLICY, '"DeleteIfEmpty"'),
+    "namespaces otherwise": ({"allowedNamespaces": {"from": "Any"}}, f"{ALLOWED}.from", '"Same"'),
+    "Selector without one": (
+        {"allowedNamespaces": {"from": "Selector"}},
+        f"{ALLOWED}.selector",
+        "is required when from is Selector",
+    ),
+    "All with a selector": (
+        {"allowedNamespaces": {"from": "All", "selector": {}}},
+        f"{ALLOWED}.selector",
+        "must not be given otherwise",
+    ),
+    "a selector alone": (
+        {"allowedNamespaces": {"selector": {}}},
+        f"{ALLOWED}.selector",
+        "set from to Selector",
+    ),
+    "65 labels of namespaces": (
+        allowed({"matchLabels": {f"k{n}": "" for n in range(65)}}),
+        f"{ALLOWED}.selector.matchLabels",
+        "at most 64 items",
+    ),
+    "a wrong label of namespaces": (
+        allowed({"matchLabels": {"a": "-"}}),
+        f"{ALLOWED}.selector.matchLabels.a",
+        "should match",
+    ),
+    "a long label of namespaces": (
+        allowed({"matchLabels": {"a": "b" * 64}}),
+        f"{ALLOWED}.selector.matchLabels.a",
+        "than 63",
+    ),
+    "33 statements": (
+        allowed({"matchExpressions": [{"key": "a", "operator": "Exists"}] * 33}),
+        EXPRESSIONS,
+        "at most 32 items",
+    ),
+    "a statement about nothing": (expression(operator="Exists"), f"{STATEMENT}.key", "Required"),
+    "a statement with an empty key": (
+        expression(key="", operator="Exists"),
+        f"{STATEMENT}.key",
+        "at least 1",
+    ),
+    "a statement with a wrong key": (
+        expression(key="a b", operator="Exists"),
+        f"{STATEMENT}.key",
+        "should match",
+    ),
+    "a statement with a long key": (
+        expression(key="a" * 316 + "/b", operator="Exists"),
+        f"{STATEMENT}.key",
+        "than 317",
+    ),
+    "a statement without operator": (expression(key="a"), f"{STATEMENT}.operator", "Required"),
+    "a statement with another operator": (
+        expression(key="a", operator="Is"),
+        f"{STATEMENT}.operator",
+        '"In", "NotIn", "Exists", "DoesNotExist"',
+    ),
+    "In without values": (expression(key="a", operator="In"), f"{STATEMENT}.values", "required"),
+    "NotIn with no value": (
+        expression(key="a", operator="NotIn", values=[]),
+        f"{STATEMENT}.values",
+        "required with the operators In and NotIn",
+    ),
+    "a label that is there with values": (
+        expression(key="a", operator="Exists", values=["b"]),
+        f"{STATEMENT}.values",
+        "must not be given",
+    ),
+    "a label that is not there with values": (
+        expression(key="a", operator="DoesNotExist", values=["b"]),
+        f"{STATEMENT}.values",
+        "must not be given",
+    ),
+    "65 values": (
+        expression(key="a", operator="In", values=["b"] * 65),
+        f"{STATEMENT}.values",
+        "at most 64 items",
+    ),
+    "a wrong value": (
+        expression(key="a", operator="In", values=["b c"]),
+        f"{STATEMENT}.values[0]",
+        "should match",
+    ),
+    "a long value": (
+        expression(key="a", operator="In", values=["b" * 64]),
+        f"{STATEMENT}.values[0]",
+        "than 63",
+    ),
 }
 MILVUS = {"type": "Milvus1", "image": "milvusdb/milvus:1.1.1"}
 CLASSY = {"storage": {"size": "10Gi", "className": "a"}}
@@ -259,6 +385,9 @@ FULL = {
     "resources": {"limits": {"cpu": 1}},
     "nodeSelector": {"a": "b"},
     "tolerations": [{"key": "a"}],
+    "limits": {"maxCollectionsAndPartitions": 8},
+    "defaultDeletionPolicy": "Retain",
+    "allowedNamespaces": {"from": "All"},
 }
 CHANGEABLE = {
     "replicas": ({}, {"replicas": 3}),
@@ -269,6 +398,9 @@ CHANGEABLE = {
     "resources": ({}, {"resources": {"limits": {"cpu": 1}}}),
     "nodeSelector": ({}, {"nodeSelector": {"a": "b"}}),
     "tolerations": ({}, {"tolerations": [{"key": "a"}]}),
+    "limits": ({}, {"limits": {"maxCollectionsAndPartitions": 1}}),
+    "defaultDeletionPolicy": ({}, {"defaultDeletionPolicy": "DeleteIfEmpty"}),
+    "allowedNamespaces": ({}, {"allowedNamespaces": {"from": "All"}}),
     "all that is optional taken out": (FULL, dict.fromkeys(FULL)),
     "more endpoints": (EXTERNAL, {"external": {"endpoints": ["a:1", "b:1"]}}),
 }
@@ -324,10 +456,12 @@ def test_names_refused(engines: Any, name: str, words: str) -> None:
 
 def test_defaults(engines: Any) -> None:
     """What is absent is stored as its default; an empty gpu is one nvidia.com/gpu."""
-    assert engines.create({"gpu": {}}, dry_run="All")["spec"] == {
+    said = {"gpu": {}, "allowedNamespaces": {}}
+    assert engines.create(said, dry_run="All")["spec"] == {
         "type": "Quiver",
         "replicas": 1,
         "gpu": {"count": 1, "resourceName": "nvidia.com/gpu"},
+        "allowedNamespaces": {"from": "Same"},
     }
 
 

@@ -49,12 +49,15 @@ def test_collection_columns(kubectl: Any, collections: Any) -> None:
 
 
 def test_wide_collection_columns(kubectl: Any, collections: Any) -> None:
-    """Asked for more, kubectl shows the size of a segment, the pod and the message."""
-    collections.create({}, name="wide")
+    """Asked for more, kubectl shows the size of a segment, the index, the pod and the message."""
+    index = {"type": "IVF_FLAT", "params": {"nlist": 64}}
+    collections.create({"index": index}, name="wide")
     collections.patch_status("wide", {"collectionName": "a", "placement": {"pod": "main-0"}})
     row = cells(kubectl("get", "vcol", "--output=wide"), "wide")
-    assert [*row][-3:] == ["INDEX-FILE-SIZE", "POD", "MESSAGE"]
-    assert (row["INDEX-FILE-SIZE"], row["POD"]) == ("1024", "main-0")
+    assert [*row][-4:] == ["INDEX-FILE-SIZE", "INDEX", "POD", "MESSAGE"]
+    assert [row[key] for key in ("INDEX-FILE-SIZE", "INDEX", "POD")] == [
+        *("1024", "IVF_FLAT", "main-0")
+    ]
     assert row["MESSAGE"] == "Waiting for the Quiver operator."
 
 
@@ -155,3 +158,8 @@ def test_explain(kubectl: Any, published: Any) -> None:
     explained = " ".join(kubectl("explain", "vcol.spec.indexFileSize").split())
     assert "a search visits every segment" in explained
     assert "It cannot be changed later." in explained
+
+
+def test_explain_tells_how_to_be_looked_at_now(kubectl: Any, published: Any) -> None:
+    """`kubectl explain` names the annotation that makes the operator look now."""
+    assert "quiver.dev/reconcile" in kubectl("explain", "vcol")

@@ -27,7 +27,10 @@ COLLECTION_STATUS = {
     },
     "placement": {"pod": "main-0", "endpoint": "main-0.main.team.svc:19530"},
     "partitions": ["y2024"],
+    "index": {"type": "IVF_PQ", "params": {"nlist": 1024, "m": 16, "nbits": 8}},
+    "binding": {"name": "test01-binding"},
 }
+ADOPTED = {"origin": "Adopted", "claim": {"origin": "Adopted"}, "index": {"type": "HNSW"}}
 ENGINE_STATUS = {
     "observedGeneration": 1,
     "conditions": [READY],
@@ -54,7 +57,22 @@ REFUSED_CONDITIONS = {
 }
 REFUSED_COLLECTION_STATUS = {
     "generation -1": ({"observedGeneration": -1}, "status.observedGeneration", "equal to 0"),
-    "another origin": ({"origin": "Found"}, "status.origin", '"Created"'),
+    "another origin": ({"origin": "Found"}, "status.origin", '"Created", "Adopted"'),
+    "another claimed origin": ({"claim": {"origin": "Found"}}, "status.claim.origin", '"Adopted"'),
+    "another index": ({"index": {"type": "FLAT"}}, "status.index.type", '"IVF_FLAT"'),
+    "an index without a type": ({"index": {}}, "status.index.type", "Required"),
+    "a parameter in words": (
+        {"index": {"type": "ANNOY", "params": {"n_trees": "8"}}},
+        "status.index.params.n_trees",
+        "of type integer",
+    ),
+    "17 parameters": (
+        {"index": {"type": "ANNOY", "params": {f"p{n}": n for n in range(17)}}},
+        "status.index.params",
+        "at most 16",
+    ),
+    "a binding without a name": ({"binding": {}}, "status.binding.name", "Required"),
+    "a long binding": ({"binding": {"name": "a" * 254}}, "status.binding.name", "than 253"),
     "a long name": ({"collectionName": "a" * 256}, "status.collectionName", "than 255"),
     "a long endpoint": ({"placement": {"endpoint": "a" * 260}}, "status.placement.endpoint", "259"),
     "a long pod": ({"placement": {"pod": "a" * 254}}, "status.placement.pod", "than 253"),
@@ -111,6 +129,14 @@ def test_collection_status_is_kept(collections: Any) -> None:
     collections.create({}, name="kept")
     collections.patch_status("kept", COLLECTION_STATUS)
     assert collections.get("kept")["status"] == COLLECTION_STATUS
+
+
+def test_adopted_status_is_kept(collections: Any) -> None:
+    """All that Quiver says of a collection that it took over is stored as it was written."""
+    collections.create({}, name="adopted")
+    collections.patch_status("adopted", ADOPTED)
+    kept = collections.get("adopted")["status"]
+    assert {name: kept[name] for name in ADOPTED} == ADOPTED
 
 
 def test_engine_status_is_kept(engines: Any) -> None:
