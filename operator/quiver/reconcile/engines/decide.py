@@ -35,7 +35,7 @@ def _external(gathered: Gathered) -> Decision:
     if not silent:
         return Decision(Verdict.ready(f"{_count(total, 'endpoint')}, all of which answer."))
     told = "; ".join(f"{endpoint}: {why}" for endpoint, why in sorted(silent.items()))
-    message = f"{len(silent)} of {_count(total, 'endpoint')} do not answer: {told}"
+    message = f"{len(silent)} of {_count(total, 'endpoint')} cannot be used: {told}"
     return Decision(Verdict.reconciling(Reason.ENGINE_UNREACHABLE, message), retry=True)
 
 
