@@ -44,7 +44,11 @@ OPERATOR_MAY = {
     "apps/statefulsets": "get list watch create patch",
     "/services": "get list watch create patch",
     "/pods": "get list watch",
-    "events.k8s.io/events": "create",
+    "/namespaces": "get list watch",
+    "/nodes": "get list watch",
+    "/secrets": "get create patch delete",
+    "events.k8s.io/events": "create patch",
+    "coordination.k8s.io/leases": "get create update patch",
 }
 OPERATOR_MUST_NOT = {
     "quiver.dev/vectorcollections": "create update delete deletecollection",
@@ -55,14 +59,16 @@ OPERATOR_MUST_NOT = {
     "/services": "update delete",
     "/pods": "create update patch delete",
     "/pods/exec": "create get",
-    "/secrets": "get list watch create patch",
+    "/secrets": "list watch update deletecollection",
     "/configmaps": "get list create patch",
     "/serviceaccounts/token": "create",
     "/persistentvolumeclaims": "get delete",
-    "/nodes": "get list patch",
-    "/namespaces": "get list patch delete",
+    "/nodes": "create update patch delete",
+    "/namespaces": "create update patch delete",
     "/events": "create",
-    "events.k8s.io/events": "get list delete",
+    "events.k8s.io/events": "get list update delete",
+    "coordination.k8s.io/leases": "list watch delete",
+    "admissionregistration.k8s.io/validatingadmissionpolicies": "get list create patch delete",
     "rbac.authorization.k8s.io/clusterroles": "get bind escalate",
     "apiextensions.k8s.io/customresourcedefinitions": "get list patch",
 }
@@ -120,14 +126,14 @@ def release(control_plane: ControlPlane) -> Iterator[Release]:
 
 @pytest.fixture(scope="module")
 def may(release: Release) -> Callable[..., bool]:
-    """Tell whether somebody may do something to a resource in the release's namespace."""
+    """Tell whether somebody may do something, in the release's namespace unless told where."""
     client = kubernetes.config.new_client_from_config(str(release.control_plane.kubeconfig))
     reviews = kubernetes.client.AuthorizationV1Api(client)
 
-    def ask(user: str, verb: str, resource: str) -> bool:
+    def ask(user: str, verb: str, resource: str, namespace: str = release.namespace) -> bool:
         group, name, *sub = resource.split("/")
         attributes = V1ResourceAttributes(
-            namespace=release.namespace,
+            namespace=namespace,
             group=group,
             resource=name,
             subresource="/".join(sub),
@@ -192,8 +198,17 @@ def test_operator_must_not(may: Any, operator: str, resource: str, verbs: str) -
     assert [verb for verb in verbs.split() if may(operator, verb, resource)] == []
 
 
+def test_leases_of_others(may: Any, operator: str) -> None:
+    """The operator may elect a leader in its own namespace and touches no lease elsewhere."""
+    verbs = ("get", "create", "update", "patch")
+    elsewhere = ("default", "kube-system", "kube-node-lease")
+    asked = [(verb, namespace) for verb in verbs for namespace in elsewhere]
+    leases = "coordination.k8s.io/leases"
+    assert [found for found in asked if may(operator, found[0], leases, found[1])] == []
+
+
 def test_operator_writes_status(release: Release) -> None:
-    """With the operator's own token status can be written, and a secret cannot be read."""
+    """With the operator's own token status can be written, and Secrets cannot be listed."""
     release.kubectl("create", "--filename=-", input=COLLECTION.replace("kept", "written"))
     kubeconfig = release.control_plane.service_account_kubeconfig(release.namespace, "quiver")
     client = kubernetes.config.new_client_from_config(str(kubeconfig))
