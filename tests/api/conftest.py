@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,20 @@ def refusals(error: ApiException) -> list[Refusal]:
     return [refusal for refusal in found if refusal.field != "<nil>"]
 
 
+@dataclass(frozen=True)
+class Admission:
+    """What policies said of an object: why it is refused, if it is, and what they warn of."""
+
+    refusal: str | None
+    warnings: list[str]
+
+    @classmethod
+    def of(cls, headers: Any, refusal: str | None = None) -> Admission:
+        """Read the warnings from the headers of an answer: 299 - "text"."""
+        found = headers.getlist("Warning")
+        return cls(refusal, [json.loads(text.removeprefix("299 - ")) for text in found])
+
+
 class Resource:
     """Objects of one kind in one namespace. Trying one stores nothing."""
 
@@ -64,15 +78,17 @@ class Resource:
 
     def create(self, change: Any, name: str = "x", dry_run: str | None = None) -> Any:
         """The smallest object with `change` merged into its spec, as the server answers it."""
-        body = {
+        return self._api.create_namespaced_custom_object(
+            **self._at, body=self._body(change, name), field_validation="Strict", dry_run=dry_run
+        )
+
+    def _body(self, change: Any, name: str) -> Any:
+        return {
             "apiVersion": f"{GROUP}/{VERSION}",
             "kind": self._kind,
             "metadata": {"name": name},
             "spec": merged(self._smallest, change),
         }
-        return self._api.create_namespaced_custom_object(
-            **self._at, body=body, field_validation="Strict", dry_run=dry_run
-        )
 
     def get(self, name: str) -> Any:
         """The stored object."""
@@ -96,6 +112,18 @@ class Resource:
         except ApiException as error:
             return refusals(error)
         return []
+
+    def admission(self, change: Any, name: str = "x") -> Admission:
+        """What policies say of the smallest object and `change` in its spec."""
+        try:
+            *_, headers = self._api.create_namespaced_custom_object_with_http_info(
+                **self._at, body=self._body(change, name), dry_run="All"
+            )
+        except ApiException as error:
+            if error.status != UNPROCESSABLE:
+                raise
+            return Admission.of(error.headers, json.loads(error.body)["message"])
+        return Admission.of(headers)
 
     def try_change(self, before: Any, change: Any) -> list[Refusal]:
         """What the server finds wrong with a change to an object that was made with `before`."""
@@ -177,6 +205,12 @@ def client(control_plane: ControlPlane) -> Any:
     names = [f"crd/{plural}.{GROUP}" for plural in KINDS]
     control_plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", *names)
     return kubernetes.config.new_client_from_config(str(control_plane.kubeconfig))
+
+
+@pytest.fixture(scope="session")
+def resource_in(client: Any) -> Callable[[str, str], Resource]:
+    """Objects of a kind in a namespace."""
+    return lambda namespace, plural: Resource(client, namespace, plural)
 
 
 @pytest.fixture(scope="session")

@@ -279,5 +279,9 @@ def test_uninstall(control_plane: ControlPlane) -> None:
     release.helm("uninstall")
     assert release.kubectl("get", "vcol/kept", "--output=name").strip().endswith("/kept")
     assert release.kubectl("get", "deployments,services", "--output=name") == ""
-    roles = release.kubectl("get", "clusterroles,clusterrolebindings", "--output=name").split()
-    assert [role for role in roles if release.namespace in role] == []
+    kinds = (
+        *("clusterroles", "clusterrolebindings"),
+        *("validatingadmissionpolicies", "validatingadmissionpolicybindings"),
+    )
+    left = release.kubectl("get", ",".join(kinds), "--output=name").split()
+    assert [name for name in left if release.namespace in name] == []

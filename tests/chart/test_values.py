@@ -31,7 +31,13 @@ ARGUMENTS = {
 TOGETHER = {knob: value for knob, (value, _) in {**POD_KNOBS, **ARGUMENTS}.items()}
 SHOWN_BELOW = {
     *("image.repository", "image.tag", "image.pullPolicy", "nameOverride", "fullnameOverride"),
-    *("crds.enabled", "crds.keep", "serviceAccount.create", "serviceAccount.name"),
+    *(
+        "admissionPolicies.enabled",
+        "crds.enabled",
+        "crds.keep",
+        "serviceAccount.create",
+        "serviceAccount.name",
+    ),
     *("serviceAccount.annotations", "rbac.create", "rbac.aggregate", "podSecurityContext"),
     *("securityContext", "resources", "podAnnotations", "podLabels", "extraEnv"),
 }
@@ -41,6 +47,7 @@ WRONG = {
     "a mistyped name in crds": {"crds": {"install": True}},
     "a mistyped name in serviceAccount": {"serviceAccount": {"labels": {}}},
     "a mistyped name in rbac": {"rbac": {"enabled": True}},
+    "a mistyped name in admissionPolicies": {"admissionPolicies": {"enable": True}},
     "a mistyped name in resources": {"resources": {"limit": {}}},
     "a mistyped name in affinity": {"affinity": {"podAffinities": {}}},
     "a mistyped name in imagePullSecrets": {"imagePullSecrets": [{"secret": "a"}]},
@@ -204,6 +211,24 @@ def test_without_crds(chart: Any) -> None:
     assert "CustomResourceDefinition" not in kinds
 
 
+def test_admission_policies(chart: Any) -> None:
+    """Each admission policy has its binding, and a name that no other release has."""
+    long = chart.render({"fullnameOverride": "q" * 63}, name="release")
+    for objects in (chart.render(), long):
+        found = [f for f in objects if f["kind"].startswith("ValidatingAdmissionPolicy")]
+        names = {kind: [f for f in found if f["kind"].endswith(kind)] for kind in ("cy", "ing")}
+        policies = [policy["metadata"]["name"] for policy in names["cy"]]
+        assert [binding["spec"]["policyName"] for binding in names["ing"]] == policies
+        assert [name.partition(".")[0] for name in policies] == ["team"] * 2
+        assert max(len(name) for name in policies) <= len("team.") + 63
+
+
+def test_without_admission_policies(chart: Any) -> None:
+    """Admission policies may be left out."""
+    kinds = {found["kind"] for found in chart.render({"admissionPolicies": {"enabled": False}})}
+    assert {kind for kind in kinds if "Admission" in kind} == set()
+
+
 @pytest.mark.parametrize("values", WRONG.values(), ids=WRONG)
 def test_wrong_values(chart: Any, helm_error: type[Exception], values: Any) -> None:
     """A mistyped or impossible value is refused, by its name."""
@@ -222,7 +247,7 @@ def test_schema_and_values_agree(chart: Any) -> None:
     schema, defaults = chart.schema()["properties"], chart.defaults()
     assert {*schema} - {"global", "enabled"} == {*defaults}
     assert [name for name, part in schema.items() if not part.get("description")] == []
-    for name in ("image", "crds", "serviceAccount", "rbac"):
+    for name in ("image", "crds", "serviceAccount", "rbac", "admissionPolicies"):
         assert {*schema[name]["properties"]} == {*defaults[name]}
 
 

@@ -25,6 +25,12 @@
 {{- printf "%s:%s" .Release.Namespace (include "quiver.fullname" .) }}
 {{- end }}
 
+{{- /* The same for kinds whose names take no colon: (list $ "suffix"). */ -}}
+{{- define "quiver.clusterName" -}}
+{{- $release := index . 0 }}
+{{- printf "%s.%s" $release.Release.Namespace (include "quiver.suffixed" .) }}
+{{- end }}
+
 {{- define "quiver.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "quiver.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}

@@ -1,0 +1,207 @@
+"""What the admission policies make of a collection and the GPUs of its engine."""
+
+from __future__ import annotations
+
+import bisect
+import math
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from localcluster import ControlPlane
+from quiver.domain.fit import needed_mib
+
+INSTALL = Path(__file__).parents[2] / "manifests" / "install.yaml"
+DEADLINE_S = 30
+# Engines by name, with the memory that their GPUs are known to have, as written and in MiB.
+GPUS = {
+    "tiny": ("500Mi", 500),
+    "small": ("4Gi", 4096),
+    "a-little-more": ("4097Mi", 4097),
+    "medium": ("8Gi", 8192),
+    "in-between": ("8192.5Mi", 8193),
+    "large": ("16Gi", 16384),
+    "decimal": ("16G", math.ceil(16 * 10**9 / 2**20)),
+    "in-bytes": (17179869185, 16385),
+    "huge": ("80Gi", 81920),
+}
+UNKNOWN = {
+    "any-gpu": {"gpu": {}},
+    "no-gpu": {},
+    "outside": {"external": {"endpoints": ["h:1"]}},
+}
+SHAPES = {
+    "vectors of 256 numbers": {"dimension": 256, "metricType": "L2"},
+    "vectors of one number": {"dimension": 1, "metricType": "IP"},
+    "the longest vectors": {"dimension": 32768, "metricType": "L2"},
+    "vectors of 8 bits": {"dimension": 8, "metricType": "HAMMING"},
+    "vectors of 1024 bits": {"dimension": 1024, "metricType": "TANIMOTO"},
+}
+FITTING = [name for name in GPUS if name != "tiny"]
+
+
+def needed(size: int, gpu: int, shape: Any) -> int:
+    """What the operator reckons that a segment takes."""
+    return needed_mib(size, shape["dimension"], shape["metricType"], gpu)
+
+
+def largest(gpu: int, room: float, shape: Any) -> int:
+    """The largest indexFileSize of which a segment takes no more than `room` MiB."""
+    sizes = range(131073)
+    return bisect.bisect_right(sizes, room, key=lambda size: needed(size, gpu, shape)) - 1
+
+
+def on(engine: str, size: int, **more: Any) -> Any:
+    """A collection on an engine."""
+    return {"engineRef": {"name": engine}, "indexFileSize": size, **more}
+
+
+def eventually(check: Callable[[], Any]) -> Any:
+    """The first true answer of `check`: policies take a moment until they are active."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not (found := check()):
+        assert time.monotonic() < deadline, f"still not so after {DEADLINE_S} s"
+        time.sleep(0.1)
+    return found
+
+
+@pytest.fixture(scope="module")
+def policies(control_plane: ControlPlane, client: Any) -> Iterator[list[Any]]:
+    """The policies as install.yaml brings them."""
+    found = [m for m in yaml.safe_load_all(INSTALL.read_text()) if "Admission" in m["kind"]]
+    text = yaml.safe_dump_all(found)
+    control_plane.kubectl("apply", "--server-side", "--filename=-", input=text)
+    yield found
+    control_plane.kubectl("delete", "--filename=-", input=text)
+
+
+@pytest.fixture(scope="module")
+def here(control_plane: ControlPlane) -> Iterator[str]:
+    """A namespace with nothing but what these tests put there."""
+    name = f"admission-{uuid.uuid4().hex[:8]}"
+    control_plane.create_namespace(name)
+    yield name
+    control_plane.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def guarded(policies: list[Any], resource_in: Any, here: str) -> Any:
+    """VectorCollections to try, where all engines above are and the policies watch."""
+    engines, collections = (
+        resource_in(here, f"vector{kind}") for kind in ("engines", "collections")
+    )
+    for name, spec in UNKNOWN.items():
+        engines.create(spec, name)
+    for name, (memory, _) in GPUS.items():
+        engines.create({"gpu": {"minMemory": memory}}, name)
+    for name in GPUS:
+        eventually(lambda engine=name: collections.admission(on(engine, 131072)).refusal)
+    tight = on("large", largest(16384, 16384, SHAPES["vectors of 256 numbers"]))
+    eventually(lambda: collections.admission(tight).warnings)
+    return collections
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("engine", FITTING)
+def test_what_fits_is_accepted_and_no_more(guarded: Any, engine: str, shape: Any) -> None:
+    """The policy draws the line just where the operator does, and names the largest that fits."""
+    _, gpu = GPUS[engine]
+    most = largest(gpu, gpu, shape)
+    assert guarded.admission(on(engine, most, **shape)).refusal is None
+    refusal = guarded.admission(on(engine, most + 1, **shape)).refusal
+    assert f"takes {needed(most + 1, gpu, shape)} MiB on a GPU" in refusal
+    assert f"VectorEngine {engine} are only known to have {gpu} MiB" in refusal
+    assert f"set .spec.indexFileSize to at most {most}, or take an engine" in refusal
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("engine", FITTING)
+def test_what_is_tight_is_warned_of(guarded: Any, engine: str, shape: Any) -> None:
+    """Above four fifths of the GPU kubectl warns, and names a size that leaves room."""
+    _, gpu = GPUS[engine]
+    most = largest(gpu, gpu * 4 // 5, shape)
+    assert guarded.admission(on(engine, most, **shape)).warnings == []
+    answer = guarded.admission(on(engine, most + 1, **shape))
+    assert answer.refusal is None
+    [warning] = answer.warnings
+    assert f"takes {needed(most + 1, gpu, shape)} MiB on a GPU" in warning
+    assert f"with .spec.indexFileSize of at most {most}" in warning
+
+
+def test_what_is_refused_is_not_warned_of(guarded: Any) -> None:
+    """Who is refused is told once."""
+    answer = guarded.admission(on("large", 16384))
+    assert answer.refusal
+    assert answer.warnings == []
+
+
+def test_words(guarded: Any) -> None:
+    """A refusal tells the numbers, where they come from, and what to do."""
+    refusal = guarded.admission(on("large", 16384)).refusal
+    assert refusal.endswith(
+        "a full segment takes 18048 MiB on a GPU (16384 for vectors, 128 for ids, 1536 for FAISS "
+        "itself), and the GPUs of VectorEngine large are only known to have 16384 MiB "
+        "(.spec.gpu.minMemory); set .spec.indexFileSize to at most 14732, or take an engine whose "
+        ".spec.gpu.minMemory is larger"
+    )
+
+
+def test_a_gpu_on_which_nothing_fits(guarded: Any) -> None:
+    """Where not even the smallest segment fits, no size is proposed."""
+    refusal = guarded.admission(on("tiny", 1)).refusal
+    assert refusal.endswith(
+        "500 MiB (.spec.gpu.minMemory); take an engine whose .spec.gpu.minMemory is larger"
+    )
+
+
+@pytest.mark.parametrize("engine", [*UNKNOWN, "not-there-yet"])
+def test_unknown_memory_is_no_reason(guarded: Any, engine: str) -> None:
+    """Where nobody knows how much memory there is, nothing is refused, and nothing warned of."""
+    answer = guarded.admission(on(engine, 131072))
+    assert (answer.refusal, answer.warnings) == (None, [])
+
+
+def test_engines_of_other_namespaces(guarded: Any, here: str) -> None:
+    """An engine here says nothing of one of its name elsewhere; its own namespace may be named."""
+    too_large = on("large", 131072)
+    elsewhere = too_large | {"engineRef": {"name": "large", "namespace": "elsewhere"}}
+    assert guarded.admission(elsewhere).refusal is None
+    assert guarded.admission(
+        too_large | {"engineRef": {"name": "large", "namespace": here}}
+    ).refusal
+
+
+def test_a_collection_can_change_and_go_whatever_became_of_its_engine(
+    control_plane: ControlPlane, guarded: Any, resource_in: Any, here: str
+) -> None:
+    """A collection that would no longer be accepted is not in its own way."""
+    engines = resource_in(here, "vectorengines")
+    engines.create({"gpu": {"minMemory": "80Gi"}}, "shrinking")
+    guarded.create(on("shrinking", 65536), "stays")
+    kubectl = (f"--namespace={here}", "patch", "--type=merge")
+    shrink = '{"spec": {"gpu": {"minMemory": "8Gi"}}}'
+    control_plane.kubectl(*kubectl, "veng/shrinking", f"--patch={shrink}")
+    eventually(lambda: guarded.admission(on("shrinking", 65536)).refusal)
+    more = '{"metadata": {"finalizers": ["example.org/x"]}, "spec": {"partitions": ["a"]}}'
+    control_plane.kubectl(*kubectl, "vcol/stays", f"--patch={more}")
+    control_plane.kubectl(f"--namespace={here}", "delete", "vcol/stays", "--wait=false")
+    control_plane.kubectl(*kubectl, "vcol/stays", '--patch={"metadata": {"finalizers": []}}')
+    assert "stays" not in guarded.names("spec.engineRef.name=shrinking")
+
+
+def test_expressions_match_the_schemas(control_plane: ControlPlane, policies: list[Any]) -> None:
+    """The server, which checks the policies against the schemas, finds no fault with them."""
+    names = [m["metadata"]["name"] for m in policies if m["kind"] == "ValidatingAdmissionPolicy"]
+
+    def status(name: str) -> Any:
+        what = ("get", "validatingadmissionpolicy", name, "--output=yaml")
+        return yaml.safe_load(control_plane.kubectl(*what)).get("status")
+
+    for name in names:
+        checked = eventually(lambda policy=name: status(policy))
+        assert checked["typeChecking"] == {}, name
