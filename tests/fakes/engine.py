@@ -1,0 +1,225 @@
+"""An engine in memory that answers as a Milvus 1.x server does, behind the engine port.
+
+`tests/conformance` holds it against the driver and a running engine.
+"""
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+
+from quiver.domain.collections import (
+    CollectionSchema,
+    Index,
+    IndexProgress,
+    ObservedCollection,
+    ObservedIndex,
+)
+from quiver.ports.engines import EngineClient
+from quiver.ports.errors import EngineRefused, EngineUnreachable
+
+DEFAULT = "_default"
+SMALLEST_INDEXED = 4096
+"""Rows; smaller segments stay without an index."""
+BINARY = frozenset({"HAMMING", "JACCARD", "TANIMOTO", "SUBSTRUCTURE", "SUPERSTRUCTURE"})
+METRICS = BINARY | {"L2", "IP"}
+RANGES = {
+    "IVF_FLAT": {"nlist": (1, 65536)},
+    "IVF_SQ8": {"nlist": (1, 65536)},
+    "IVF_SQ8H": {"nlist": (1, 65536)},
+    "IVF_PQ": {"nlist": (1, 65536), "m": (1, 32768)},
+    "HNSW": {"M": (4, 64), "efConstruction": (8, 512)},
+    "RNSG": {
+        "search_length": (10, 300),
+        "out_degree": (5, 300),
+        "candidate_pool_size": (50, 1000),
+        "knng": (5, 300),
+    },
+    "ANNOY": {"n_trees": (1, 1024)},
+}
+NBITS = (1, 16)
+
+
+@dataclass
+class FakeCollection:
+    """`segments` counts those with enough rows for an index, `built` those that have theirs."""
+
+    schema: CollectionSchema
+    rows: dict[str, int] = field(default_factory=lambda: {DEFAULT: 0})
+    index: Index | None = None
+    built: int | None = None
+
+    @property
+    def segments(self) -> int:
+        per_segment = -(-self.schema.index_file_size * 2**20 // (4 * self.schema.dimension))
+        full = sum(rows // per_segment for rows in self.rows.values())
+        return full + sum(r % per_segment >= SMALLEST_INDEXED for r in self.rows.values())
+
+
+class FakeEngine:
+    """What one server knows. `calls` counts what it was asked, by the port's names."""
+
+    def __init__(self, *, gpu: bool = False) -> None:
+        self.collections: dict[str, FakeCollection] = {}
+        self.calls: Counter[str] = Counter()
+        self.up = True
+        self._gpu = gpu
+        self._slow = False
+
+    def insert(self, name: str, rows: int, tag: str = DEFAULT) -> None:
+        """What a client does; the rows are flushed already."""
+        self._found(name).rows[tag] += rows
+
+    def empty(self, name: str, tag: str = DEFAULT) -> None:
+        self._found(name).rows[tag] = 0
+
+    def build_slowly(self) -> None:
+        """From now on an index is built when the test says so, a segment at a time."""
+        self._slow = True
+
+    def build_segment(self, name: str) -> None:
+        """Index one more segment; the last one ends the build."""
+        collection = self._found(name)
+        assert collection.built is not None
+        collection.built += 1
+        if collection.built >= collection.segments:
+            collection.built = None
+
+    def describe(self, name: str) -> ObservedCollection | None:
+        found = self.collections.get(name)
+        if found is None:
+            return None
+        return ObservedCollection(schema=found.schema, partitions=frozenset(found.rows) - {DEFAULT})
+
+    def count_rows(self, name: str, tag: str | None) -> int:
+        rows = self._found(name).rows
+        return sum(rows.values()) if tag is None else rows.get(tag, 0)
+
+    def describe_index(self, name: str) -> ObservedIndex:
+        found = self._found(name)
+        if found.built is None:
+            return ObservedIndex(index=found.index)
+        progress = IndexProgress(built=found.built, total=found.segments)
+        return ObservedIndex(index=found.index, progress=progress)
+
+    def set_index(self, name: str, index: Index | None) -> None:
+        found = self._found(name)
+        if index is not None:
+            self._check_index(index, found.schema)
+            if found.built is not None:
+                return
+        found.index = index
+        found.built = 0 if index is not None and self._slow and found.segments else None
+
+    def create(self, schema: CollectionSchema) -> None:
+        _check_schema(schema)
+        if schema.name in self.collections:
+            raise EngineRefused("ILLEGAL_COLLECTION_NAME", f"collection {schema.name!r} exists")
+        self.collections[schema.name] = FakeCollection(schema)
+
+    def drop(self, name: str) -> None:
+        self.collections.pop(name, None)
+
+    def create_partition(self, name: str, tag: str) -> None:
+        rows = self._found(name).rows
+        if not tag.strip() or len(tag.encode()) > 255 or tag in rows:
+            raise EngineRefused("UNEXPECTED_ERROR", f"partition {tag!r} exists or has no good name")
+        rows[tag] = 0
+
+    def drop_partition(self, name: str, tag: str) -> None:
+        found = self.collections.get(name)
+        if found is None:
+            return
+        if tag != DEFAULT:
+            found.rows.pop(tag, None)
+
+    def _found(self, name: str) -> FakeCollection:
+        if name not in self.collections:
+            raise EngineRefused("COLLECTION_NOT_EXISTS", f"there is no collection {name!r}")
+        return self.collections[name]
+
+    def _check_index(self, index: Index, schema: CollectionSchema) -> None:
+        if index.type == "IVF_SQ8H" and not self._gpu:
+            raise EngineRefused("ILLEGAL_INDEX_TYPE", "IVF_SQ8H needs a GPU; this engine has none")
+        if schema.metric_type in BINARY and index.type != "IVF_FLAT":
+            raise EngineRefused("ILLEGAL_INDEX_TYPE", f"{index.type} does not index bits")
+        for name, (low, high) in RANGES[index.type].items():
+            if not low <= index.params.get(name, low - 1) <= high:
+                raise EngineRefused("ILLEGAL_ARGUMENT", f"{name} must be from {low} to {high}")
+        if index.type == "IVF_PQ":
+            if schema.dimension % index.params["m"]:
+                raise EngineRefused("ILLEGAL_DIMENSION", "m does not divide the dimension")
+            if not NBITS[0] <= index.params.get("nbits", 8) <= NBITS[1]:
+                raise EngineRefused("ILLEGAL_ARGUMENT", "nbits must be from 1 to 16")
+
+
+class FakeEngines:
+    """Implements `quiver.ports.engines.Engines` over servers in memory, by address."""
+
+    def __init__(self) -> None:
+        self._engines: dict[str, FakeEngine] = {}
+
+    def start(self, address: str, *, gpu: bool = False) -> FakeEngine:
+        engine = self._engines[address] = FakeEngine(gpu=gpu)
+        return engine
+
+    def at(self, address: str) -> EngineClient:
+        return FakeClient(self._engines, address)
+
+
+class FakeClient:
+    """Implements `quiver.ports.engines.EngineClient` for one address."""
+
+    def __init__(self, engines: dict[str, FakeEngine], address: str) -> None:
+        self._engines = engines
+        self._address = address
+
+    async def version(self) -> str:
+        self._asked("version")
+        return "1.1.1"
+
+    async def list_collections(self) -> frozenset[str]:
+        return frozenset(self._asked("list_collections").collections)
+
+    async def describe(self, name: str) -> ObservedCollection | None:
+        return self._asked("describe").describe(name)
+
+    async def count_rows(self, name: str, tag: str | None = None) -> int:
+        return self._asked("count_rows").count_rows(name, tag)
+
+    async def describe_index(self, name: str) -> ObservedIndex:
+        return self._asked("describe_index").describe_index(name)
+
+    async def set_index(self, name: str, index: Index | None) -> None:
+        self._asked("set_index").set_index(name, index)
+
+    async def create(self, schema: CollectionSchema) -> None:
+        self._asked("create").create(schema)
+
+    async def drop(self, name: str) -> None:
+        self._asked("drop").drop(name)
+
+    async def create_partition(self, name: str, tag: str) -> None:
+        self._asked("create_partition").create_partition(name, tag)
+
+    async def drop_partition(self, name: str, tag: str) -> None:
+        self._asked("drop_partition").drop_partition(name, tag)
+
+    def _asked(self, call: str) -> FakeEngine:
+        engine = self._engines.get(self._address)
+        if engine is None or not engine.up:
+            raise EngineUnreachable(f"{self._address} cannot be reached: connection refused")
+        engine.calls[call] += 1
+        return engine
+
+
+def _check_schema(schema: CollectionSchema) -> None:
+    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", schema.name) or len(schema.name) > 255:
+        raise EngineRefused("ILLEGAL_COLLECTION_NAME", f"{schema.name!r} is no collection's name")
+    if not 1 <= schema.dimension <= 32768:
+        raise EngineRefused("ILLEGAL_DIMENSION", "dimension must be from 1 to 32768")
+    if schema.metric_type in BINARY and schema.dimension % 8:
+        raise EngineRefused("ILLEGAL_DIMENSION", "bits come in whole bytes")
+    if not 1 <= schema.index_file_size <= 131072:
+        raise EngineRefused("ILLEGAL_ARGUMENT", "index_file_size must be from 1 to 131072")
+    if schema.metric_type not in METRICS:
+        raise EngineRefused("ILLEGAL_METRIC_TYPE", f"there is no metric {schema.metric_type!r}")

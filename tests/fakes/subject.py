@@ -1,0 +1,17 @@
+"""What the conformance suite is given to try."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from quiver.ports.engines import EngineClient, Engines
+
+
+@dataclass
+class Subject:
+    """An implementation of the port, its client of a server that runs, and somebody who inserts
+    vectors of dimension 8 there and waits until they are visible.
+    """
+
+    engines: Engines
+    client: EngineClient
+    insert: Callable[[str, int, str], Awaitable[None]]
