@@ -2,10 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+)
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
 import aiohttp
 
@@ -13,15 +19,19 @@ from quiver import __version__
 from quiver.adapters import http
 from quiver.adapters.clock import SystemClock
 from quiver.adapters.counted_events import CountedEvents
+from quiver.adapters.guarded import GuardedEngines
 from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.adapters.kubernetes.connection import Connection, load_configuration
 from quiver.adapters.kubernetes.events import ApiEventRecorder
+from quiver.adapters.kubernetes.pod import own_identity, own_namespace
 from quiver.adapters.measured import MeasuredEngines
 from quiver.adapters.milvus1.driver import Milvus1Engines
 from quiver.control.api import Api
 from quiver.control.cache import Cache
 from quiver.control.controller import Controller, Pace
+from quiver.control.election import Election, Terms
 from quiver.control.index import engine_of
+from quiver.control.leadership import Leadership
 from quiver.control.listing import Lister
 from quiver.control.metrics import CollectionsCollector, Metrics
 from quiver.control.objects import CachedObjects
@@ -40,17 +50,27 @@ log = logging.getLogger(__name__)
 
 WATCH_AGAIN_S = 1.0
 
+Term = Callable[[Readiness], AbstractAsyncContextManager[None]]
+"""What an operator must enter before it may work; it is cancelled when its term is over."""
+
+
+def unelected(_readiness: Readiness) -> AbstractAsyncContextManager[None]:
+    """The term of an operator that is the only one."""
+    return nullcontext()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What a person can set.
 
     `resync_period` is in seconds. `http` is where probes and metrics are served; None serves none.
+    With `leader_elect` only one of several processes works.
     """
 
     engine_image: str = f"localhost/quiver-engine:{__version__}"
     resync_period: float = 60.0
     workers: int = 8
+    leader_elect: bool = False
     http: tuple[str, int] | None = None
 
 
@@ -94,7 +114,7 @@ class Operator:
         )
         self._controllers = self._make_controllers(measured, clock)
 
-    async def run(self) -> None:
+    async def run(self, term: Term = unelected) -> None:
         """Work until cancelled; then end within seconds.
 
         Raises: OSError if the address for probes and metrics cannot be had.
@@ -104,6 +124,7 @@ class Operator:
                 app = http.application(self.readiness, self.metrics.registry)
                 address = await stack.enter_async_context(http.serving(app, *self._settings.http))
                 log.info("probes and metrics at http://%s", address)
+            await stack.enter_async_context(term(self.readiness))
             # Nobody may judge by a half-full cache: the workers start when it is full.
             await self._lister.fill(self.readiness)
             async with asyncio.TaskGroup() as group:
@@ -152,17 +173,32 @@ class Operator:
 
 
 @asynccontextmanager
-async def real_operator(settings: Settings) -> AsyncIterator[Operator]:
-    """Build an operator for the cluster that the environment names.
+async def real_operator(
+    settings: Settings, on_loss: Callable[[str], object]
+) -> AsyncIterator[Callable[[], Coroutine[Any, Any, None]]]:
+    """Build an operator for the cluster that the environment names; yields what runs it.
 
+    `on_loss` is told why when a lease that was held is lost: it had better end the process.
     Raises: NoCluster.
     """
-    metrics = Metrics()
-    connection = Connection(await load_configuration(), metrics)
+    metrics, clock = Metrics(), SystemClock()
+    leadership = Leadership(on_loss)
+    require = leadership.require if settings.leader_elect else lambda: None
+    connection = Connection(await load_configuration(), metrics, require)
     engines = Milvus1Engines()
     try:
-        async with KubernetesClient(connection) as client:
-            yield Operator(client, engines, SystemClock(), settings, metrics)
+        async with AsyncExitStack() as stack:
+            client = await stack.enter_async_context(KubernetesClient(connection))
+            guarded = GuardedEngines(engines, require)
+            operator = Operator(client, guarded, clock, settings, metrics)
+            if not settings.leader_elect:
+                yield operator.run
+                return
+            elector = Connection(await load_configuration(), metrics)
+            lease_client = KubernetesClient(elector, deadline=Terms.renew / 2)
+            api = await stack.enter_async_context(lease_client)
+            election = Election(api, own_namespace(), own_identity(), leadership, clock)
+            yield partial(operator.run, partial(election.term, status=metrics.leading))
     finally:
         await engines.close()
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
+from typing import Any, NoReturn
 
 import click
 
@@ -61,6 +63,12 @@ class Address(click.ParamType[tuple[str, int]]):
     help="How many objects of a kind are worked on at once.",
 )
 @click.option(
+    "--leader-elect/--no-leader-elect",
+    default=Settings.leader_elect,
+    help="Work only while holding a Lease in the operator's namespace (POD_NAMESPACE), so that "
+    "another operator stands by and takes over.",
+)
+@click.option(
     "--log-format",
     type=click.Choice(["text", "json"]),
     default="text",
@@ -69,33 +77,24 @@ class Address(click.ParamType[tuple[str, int]]):
 @click.option(
     "--log-level", type=click.Choice(LEVELS), default="info", help="The least that is logged."
 )
-def operator(
-    http: tuple[str, int],
-    engine_image: str,
-    resync_period: float,
-    workers: int,
-    log_format: str,
-    log_level: str,
-) -> None:
+def operator(log_format: str, log_level: str, **options: Any) -> None:
     """Watch the cluster and do what its VectorCollections and VectorEngines say.
 
     Runs until it is told to stop (SIGTERM or Ctrl-C). Inside a pod it uses the pod's service
     account; elsewhere the kubeconfig file that the environment variable KUBECONFIG names. Run one
-    at a time per cluster.
+    at a time per cluster, or several with --leader-elect.
 
     Every option can be given by environment too: --log-level is QUIVER_LOG_LEVEL.
     """
     _set_up_logging(log_format, log_level)
-    settings = Settings(
-        engine_image=engine_image, resync_period=resync_period, workers=workers, http=http
-    )
+    settings = Settings(**options)
     try:
         asyncio.run(_run(settings))
     except NoCluster as error:
         raise click.ClickException(f"no Kubernetes cluster: {error}") from error
     except OSError as error:
-        address = f"{http[0]}:{http[1]}"
-        raise click.ClickException(f"cannot serve probes at {address}: {error}") from error
+        host, port = options["http"]
+        raise click.ClickException(f"cannot serve probes at {host}:{port}: {error}") from error
 
 
 async def _run(settings: Settings) -> None:
@@ -104,13 +103,20 @@ async def _run(settings: Settings) -> None:
         raise RuntimeError("not in a task")
     stopped = _on_signals(task.cancel)
     try:
-        async with real_operator(settings) as built:
+        async with real_operator(settings, _end_at_once) as run:
             log.info("quiver %s starts", __version__)
-            await built.run()
+            await run()
     except asyncio.CancelledError:
         if not stopped():
             raise
         log.info("stopped")
+
+
+def _end_at_once(why: str) -> NoReturn:
+    """End as a killed process ends: another one leads, and nothing of this one may go on."""
+    log.error("the lease is lost: %s; ending at once", why)
+    logging.shutdown()
+    os._exit(1)
 
 
 def _on_signals(stop: Callable[[], object]) -> Callable[[], bool]:

@@ -10,8 +10,8 @@ from quiver.control.readiness import Readiness
 
 
 def application(readiness: Readiness, registry: CollectorRegistry) -> web.Application:
-    """/healthz answers while the loop turns, /readyz says what is missing, /metrics is for
-    Prometheus.
+    """/healthz answers while the loop turns, /readyz says what is missing or who leads, /metrics is
+    for Prometheus.
     """
 
     async def healthz(_request: web.Request) -> web.Response:
@@ -19,7 +19,7 @@ def application(readiness: Readiness, registry: CollectorRegistry) -> web.Applic
 
     async def readyz(_request: web.Request) -> web.Response:
         if readiness.problem is None:
-            return web.Response(text="ok\n")
+            return web.Response(text=f"{readiness.state}\n")
         return web.Response(status=503, text=f"{readiness.problem}\n")
 
     async def metrics(_request: web.Request) -> web.Response:

@@ -90,6 +90,12 @@ class Metrics:
             "controller",
         )
 
+        self.leading = self._gauge(
+            "leader_election_master_status",
+            "1 while this process holds the lease of this name, 0 while it stands by.",
+            "name",
+        )
+
     def _define_queues(self) -> None:
         self.queue_depth = self._gauge(
             "workqueue_depth", "Objects that wait for a reconcile.", "name"

@@ -21,3 +21,11 @@ async def test_readiness_says_what_is_missing() -> None:
         assert await fetch(address, "/healthz") == (200, "ok\n")
         readiness.achieved()
         assert await fetch(address, "/readyz") == (200, "ok\n")
+
+
+async def test_a_standby_is_ready_and_says_who_leads() -> None:
+    """So that a rollout goes on: the new pod is Ready before the old one gives up the lease."""
+    readiness = Readiness()
+    async with serving(application(readiness, CollectorRegistry()), "127.0.0.1", 0) as address:
+        readiness.standing_by("quiver-7d9f")
+        assert await fetch(address, "/readyz") == (200, "standby: quiver-7d9f leads\n")

@@ -11,7 +11,7 @@ from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
 from quiver import __version__
-from quiver.adapters.kubernetes.tracing import count_requests, on_lists
+from quiver.adapters.kubernetes.tracing import check_writes, count_requests, on_lists
 from quiver.control.metrics import Metrics
 
 USER_AGENT = f"quiver-operator/{__version__}"
@@ -50,10 +50,16 @@ async def load_configuration(environment: Mapping[str, str] = os.environ) -> Con
 class Connection:
     """One cluster, as one configuration describes it."""
 
-    def __init__(self, configuration: Configuration, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        metrics: Metrics,
+        require: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`require` is called right before each write goes out, and raises to forbid it."""
         self.configuration = configuration
-        configuration.trace_configs = [count_requests(metrics.api_requests)]
-        self._metrics = metrics
+        self._traces = [count_requests(metrics.api_requests), check_writes(require)]
+        configuration.trace_configs = self._traces
 
     @property
     def server(self) -> str:
@@ -92,7 +98,7 @@ class Connection:
             middlewares=[log_in],
             proxy=self.configuration.proxy,
             read_bufsize=WATCH_BUFFER,
-            trace_configs=[count_requests(self._metrics.api_requests), on_lists(on_list)],
+            trace_configs=[*self._traces, on_lists(on_list)],
             trust_env=True,
         )
 

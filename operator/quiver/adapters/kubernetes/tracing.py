@@ -1,4 +1,6 @@
-"""Hooks into aiohttp sessions: a metric for each request, a word when kopf lists."""
+"""Hooks into aiohttp sessions: a metric for each request, a word when kopf lists, a last check of
+each write.
+"""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -49,4 +51,30 @@ def on_lists(listed: Callable[[], None]) -> aiohttp.TraceConfig:
 
     trace = aiohttp.TraceConfig()
     trace.on_request_end.append(answered)
+    return trace
+
+
+def check_writes(require: Callable[[], None]) -> aiohttp.TraceConfig:
+    """Call `require` right before a request that changes something goes out; it raises to forbid.
+
+    That is when there is a connection: waiting for one takes time, in which much may happen.
+    """
+
+    async def begun(
+        _session: aiohttp.ClientSession,
+        context: SimpleNamespace,
+        request: aiohttp.TraceRequestStartParams,
+    ) -> None:
+        context.writes = request.method not in ("GET", "HEAD")
+
+    async def connected(
+        _session: aiohttp.ClientSession, context: SimpleNamespace, _connection: object
+    ) -> None:
+        if context.writes:
+            require()
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_start.append(begun)
+    trace.on_connection_create_end.append(connected)
+    trace.on_connection_reuseconn.append(connected)
     return trace

@@ -1,0 +1,30 @@
+"""What the pod that this process runs in calls itself."""
+
+import os
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from socket import gethostname
+
+from quiver.adapters.kubernetes.connection import NoCluster
+
+NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+def own_namespace(environment: Mapping[str, str] = os.environ) -> str:
+    """Raises NoCluster where nothing says it."""
+    named = environment.get("POD_NAMESPACE")
+    if named:
+        return named
+    try:
+        return NAMESPACE_FILE.read_text().strip()
+    except OSError as error:
+        raise NoCluster(
+            "a leader is elected by a Lease in the operator's own namespace: name that with the"
+            " environment variable POD_NAMESPACE"
+        ) from error
+
+
+def own_identity(environment: Mapping[str, str] = os.environ) -> str:
+    """Return the pod's name, and something that tells this process from the one before it."""
+    return f"{environment.get('POD_NAME') or gethostname()}_{uuid.uuid4().hex[:8]}"

@@ -1,0 +1,188 @@
+"""One of several operators leads: the one that keeps renewing a Lease, by client-go's rules.
+
+Times of one machine are never compared with those of another: how long a lease has stood still is
+measured from when this process saw it change.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import Gauge
+
+from quiver.control.api import Api
+from quiver.control.leadership import Leadership, now
+from quiver.control.readiness import Readiness
+from quiver.domain.objects import Key, Kind, Manifest
+from quiver.ports.clock import Clock
+from quiver.ports.errors import ApiError, Conflict, NotFound
+
+log = logging.getLogger(__name__)
+
+LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease")
+LEASE_NAME = "quiver-operator"
+JITTER = 0.2
+RELEASE_S = 3.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """Seconds. The gap between `renew` and `duration` is for writes that are on their way.
+
+    `uniform` disperses candidates.
+    """
+
+    duration: int = 15
+    renew: float = 10.0
+    retry: float = 2.0
+    uniform: Callable[[float, float], float] = random.uniform
+
+
+class Election:
+    """One candidate. Its API client must be its own: the operator's work must not delay renewals,
+    and its writes, which decide who leads, cannot depend on that.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        namespace: str,
+        identity: str,
+        leadership: Leadership,
+        clock: Clock,
+        terms: Terms | None = None,
+    ) -> None:
+        """`identity` must differ from every other process's, also after a restart."""
+        self._api = api
+        self._key = Key(namespace, LEASE_NAME)
+        self._identity = identity
+        self._leadership = leadership
+        self._clock = clock
+        self._terms = terms or Terms()
+        self._version = ""
+        self._seen: Manifest = {}
+        self._seen_at = 0.0
+
+    @asynccontextmanager
+    async def term(self, readiness: Readiness, status: Gauge) -> AsyncIterator[None]:
+        """Wait to be elected, then lead; on leaving, let the next one lead at once.
+
+        `status` is 1 meanwhile. Raises: NotLeading, in a group, when the lease is lost.
+        """
+        status.labels(LEASE_NAME).set(0)
+        await self._campaign(readiness)
+        status.labels(LEASE_NAME).set(1)
+        log.info("%s leads", self._identity)
+        try:
+            async with asyncio.TaskGroup() as group:
+                keeping = group.create_task(self._keep(), name="keep the lease")
+                yield
+                keeping.cancel()
+        finally:
+            status.labels(LEASE_NAME).set(0)
+            await self._release()
+
+    async def _campaign(self, readiness: Readiness) -> None:
+        while True:
+            try:
+                leader = await self._stand()
+            except Conflict:
+                pass  # another was faster
+            except ApiError as error:
+                readiness.blocked(f"the lease {self._key} cannot be had: {error}; trying again")
+            else:
+                if leader is None:
+                    return
+                readiness.standing_by(leader)
+            await asyncio.sleep(self._terms.retry * self._terms.uniform(1, 1 + JITTER))
+
+    async def _stand(self) -> str | None:
+        """Take the lease if it is free: None then, else who has it."""
+        asked = now()
+        try:
+            lease = await self._api.get(LEASE, self._key)
+        except NotFound:
+            won = await self._api.create(LEASE, self._new_lease())
+        else:
+            holder: str = lease["spec"].get("holderIdentity") or ""
+            if not self._is_free(lease["spec"]):
+                return holder.rpartition("_")[0] or holder
+            won = await self._api.patch(LEASE, self._key, self._claim(lease))
+        self._version = won["metadata"]["resourceVersion"]
+        self._leadership.begin(asked + self._terms.renew)
+        return None
+
+    def _is_free(self, spec: Manifest) -> bool:
+        if not spec.get("holderIdentity"):
+            return True
+        if spec != self._seen:
+            self._seen, self._seen_at = spec, now()
+        duration: int = spec.get("leaseDurationSeconds", self._terms.duration)
+        return now() - self._seen_at >= duration
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(self._terms.retry)
+            self._leadership.require()
+            try:
+                async with asyncio.timeout(self._leadership.remaining):
+                    await self._renew()
+            except (ApiError, TimeoutError) as error:
+                log.warning("the lease %s was not renewed: %s", self._key, error or "no answer")
+
+    async def _renew(self) -> None:
+        asked = now()
+        try:
+            lease = await self._api.patch(LEASE, self._key, self._patch(renewTime=self._moment()))
+        except NotFound:
+            lease = await self._api.create(LEASE, self._new_lease())
+        except Conflict:
+            # Somebody wrote to it: perhaps this process, by a call whose answer was lost.
+            lease = await self._api.get(LEASE, self._key)
+            holder = lease["spec"].get("holderIdentity")
+            if holder != self._identity:
+                self._leadership.lose(f"{holder or 'nobody'} has it now")
+            self._version = lease["metadata"]["resourceVersion"]
+            return
+        self._version = lease["metadata"]["resourceVersion"]
+        self._leadership.extend(asked + self._terms.renew)
+
+    async def _release(self) -> None:
+        if self._leadership.remaining <= 0 or not self._leadership.resign():
+            return
+        try:
+            async with asyncio.timeout(RELEASE_S):
+                # A renewal that was broken off may have changed the version.
+                lease = await self._api.get(LEASE, self._key)
+                if lease["spec"].get("holderIdentity") == self._identity:
+                    self._version = lease["metadata"]["resourceVersion"]
+                    await self._api.patch(LEASE, self._key, self._patch(holderIdentity=None))
+        except (ApiError, TimeoutError) as error:
+            log.warning("the lease %s was not released: %s", self._key, error or "no answer")
+
+    def _claim(self, lease: Manifest) -> Manifest:
+        self._version = lease["metadata"]["resourceVersion"]
+        transitions = lease["spec"].get("leaseTransitions", 0) + 1
+        return self._patch(**self._held_from_now(), leaseTransitions=transitions)
+
+    def _new_lease(self) -> Manifest:
+        metadata = {"namespace": self._key.namespace, "name": self._key.name}
+        return {"metadata": metadata, "spec": {**self._held_from_now(), "leaseTransitions": 0}}
+
+    def _held_from_now(self) -> dict[str, Any]:
+        return {
+            "holderIdentity": self._identity,
+            "leaseDurationSeconds": self._terms.duration,
+            "acquireTime": self._moment(),
+            "renewTime": self._moment(),
+        }
+
+    def _patch(self, **spec: Any) -> Manifest:
+        return {"metadata": {"resourceVersion": self._version}, "spec": spec}
+
+    def _moment(self) -> str:
+        return self._clock.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")

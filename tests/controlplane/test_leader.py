@@ -1,0 +1,199 @@
+"""Two operator processes: one leads, the other follows when that one is gone, and never do both
+write.
+"""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from clients.faulty_engine import FaultyEngine, Proceed, once
+from harness import World, eventually
+from localcluster import ControlPlane
+from quiver.domain.objects import VECTOR_ENGINE
+
+LEASE_S = 15
+SLACK_S = 12
+"""For polling every 2 s, and for a busy machine."""
+WRITES = {"create", "update", "patch", "delete", "deletecollection"}
+CHANGES = ("CreateCollection", "DropCollection", "CreatePartition", "DropPartition")
+
+
+class OperatorProcess:
+    """`quiver operator --leader-elect`, as a user of its own in the audit log."""
+
+    def __init__(self, plane: ControlPlane, name: str, namespace: str, folder: Path) -> None:
+        """The lease is in `namespace`."""
+        self.user = f"{name}-{namespace}"
+        self.log = folder / f"{name}.log"
+        environment = {
+            **os.environ,
+            "KUBECONFIG": str(plane.kubeconfig_for(self.user, ["system:masters"])),
+            "POD_NAMESPACE": namespace,
+            "POD_NAME": name,
+        }
+        command = [sys.executable, "-m", "quiver", "operator", "--http", "127.0.0.1:0"]
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [*command, "--leader-elect"], env=environment, stderr=output
+            )
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    async def ended(self) -> int:
+        return await asyncio.to_thread(self.process.wait, 20)
+
+    async def readyz(self) -> str:
+        found = re.search(r"metrics at (http://\S+)", self.log.read_text())
+        if found is None:
+            return ""
+        url = f"{found[1]}/readyz"
+        async with aiohttp.ClientSession() as session, session.get(url) as answer:
+            return (await answer.text()).strip()
+
+    async def says(self, state: str, deadline_s: float = 30) -> None:
+        async def holds() -> bool:
+            return await self.readyz() == state
+
+        await eventually(holds, f"{self.user} says {state!r}", deadline_s)
+
+
+class Pair:
+    """`first` leads, `second` stands by."""
+
+    def __init__(self, plane: ControlPlane, first: OperatorProcess, second: OperatorProcess):
+        self.plane = plane
+        self.first = first
+        self.second = second
+
+    async def second_leads(self, within_s: float) -> float:
+        """Wait until it does; return the seconds that it took."""
+        begun = time.monotonic()
+        await self.second.says("ok", within_s)
+        return time.monotonic() - begun
+
+
+@contextmanager
+def _started(*arguments: Any) -> Iterator[OperatorProcess]:
+    operator = OperatorProcess(*arguments)
+    try:
+        yield operator
+    finally:
+        operator.process.kill()
+        operator.process.wait()
+
+
+@pytest.fixture
+async def pair(quiver_api: ControlPlane, namespace: str, tmp_path: Path) -> AsyncIterator[Pair]:
+    with _started(quiver_api, "first", namespace, tmp_path) as first:
+        await first.says("ok")
+        with _started(quiver_api, "second", namespace, tmp_path) as second:
+            await second.says("standby: first leads")
+            yield Pair(quiver_api, first, second)
+
+
+class Gate:
+    """A fault that lets a call take effect and keeps back its answer until the gate is opened."""
+
+    def __init__(self) -> None:
+        self.reached = asyncio.Event()
+        self.opened = asyncio.Event()
+
+    async def __call__(self, proceed: Proceed, _context: Any) -> bytes:
+        answer = await proceed()
+        self.reached.set()
+        await self.opened.wait()
+        return answer
+
+
+@pytest.fixture
+async def faulty(world: World) -> AsyncIterator[FaultyEngine]:
+    async with FaultyEngine(world.address) as engine:
+        endpoints = {"endpoints": [engine.address]}
+        await world.create(VECTOR_ENGINE, "faulty", {"external": endpoints})
+        yield engine
+
+
+async def half_made(world: World, faulty: FaultyEngine) -> Gate:
+    """Have the leader make a collection; return when it waits for the answer to a call."""
+    gate = Gate()
+    faulty.spoil(once(gate), "CreateCollection")
+    await world.create_collection("docs", engineRef={"name": "faulty"}, partitions=["a"])
+    async with asyncio.timeout(30):
+        await gate.reached.wait()
+    return gate
+
+
+async def test_the_heir_of_a_killed_leader_finishes_its_work(
+    world: World, faulty: FaultyEngine, pair: Pair
+) -> None:
+    """`kill -9` amid a create: the other leads when the lease has run out, and the rest is done."""
+    await half_made(world, faulty)
+    pair.first.send(signal.SIGKILL)
+    await pair.second_leads(LEASE_S + SLACK_S)
+    await world.ready("docs")
+    found = await world.engine.describe("docs")
+    assert found is not None
+    assert found.partitions == {"a"}
+    assert faulty.calls["CreateCollection"] == 1
+
+
+async def test_a_paused_leader_that_wakes_up_writes_nothing(
+    world: World, faulty: FaultyEngine, pair: Pair
+) -> None:
+    """It was stopped amid a create, another took over, and what it finds when it goes on is the
+    answer it waited for: it ends with one line, and without a request that changes something.
+    """
+    gate = await half_made(world, faulty)
+    pair.first.send(signal.SIGSTOP)
+    await pair.second_leads(LEASE_S + SLACK_S)
+    await world.ready("docs")
+    gate.opened.set()
+    before = await writes_of(pair.first.user, world, pair.plane, "marker-one")
+    changes = {method: faulty.calls[method] for method in CHANGES}
+    pair.first.send(signal.SIGCONT)
+    assert await pair.first.ended() == 1
+    after = await writes_of(pair.first.user, world, pair.plane, "marker-two")
+    assert before, "the leader wrote while it led"
+    assert after == before
+    assert {method: faulty.calls[method] for method in CHANGES} == changes
+    log = pair.first.log.read_text()
+    assert "Traceback" not in log
+    assert re.search(r"ERROR +the lease is lost: .*; ending at once", log.splitlines()[-1])
+
+
+async def test_a_leader_that_is_told_to_end_hands_over(world: World, pair: Pair) -> None:
+    """SIGTERM: it gives the lease back, so the other need not wait for the lease's time."""
+    pair.first.send(signal.SIGTERM)
+    assert await pair.first.ended() == 0
+    await pair.second_leads(LEASE_S / 2)
+    await world.create_collection("docs")
+    await world.ready("docs")
+
+
+async def writes_of(
+    user: str, world: World, plane: ControlPlane, marker: str
+) -> list[dict[str, Any]]:
+    """Return the user's writes, the lease's included; `marker` makes sure that all are there."""
+    assert plane.audit_log is not None
+    log = plane.audit_log
+    await world.find(marker)
+
+    async def is_written() -> bool:
+        return marker in log.read_text()
+
+    await eventually(is_written, "the audit log is written")
+    entries = [json.loads(line) for line in log.read_text().splitlines()]
+    return [e for e in entries if e["user"]["username"] == user and e["verb"] in WRITES]

@@ -1,0 +1,262 @@
+"""One of several operators leads, and it knows when it does so no longer."""
+
+import asyncio
+import copy
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+
+from quiver.adapters.clock import SystemClock
+from quiver.control.election import LEASE, LEASE_NAME, Election, Terms
+from quiver.control.leadership import Leadership, NotLeading
+from quiver.control.metrics import Metrics
+from quiver.control.readiness import Readiness
+from quiver.domain.objects import Key, Kind, Manifest
+from quiver.ports.errors import ApiError, ApiUnavailable, Conflict, NotFound
+
+TERMS = Terms(duration=1, renew=0.4, retry=0.02)
+PATIENT = Terms(duration=60, renew=40, retry=0.02)
+DEADLINE_S = 20
+
+
+class FakeLeases:
+    """An API server with one Lease, which checks versions; `failure` is how it answers meanwhile.
+
+    The answer of a call that was told to be `lost` gets lost after it took effect.
+    """
+
+    def __init__(self) -> None:
+        self.lease: Manifest | None = None
+        self.failure: ApiError | None = None
+        self.lost = 0
+        self._version = 0
+
+    async def get(self, kind: Kind, _key: Key) -> Manifest:
+        assert kind == LEASE
+        self._fail()
+        if self.lease is None:
+            raise NotFound("no lease")
+        return copy.deepcopy(self.lease)
+
+    async def create(self, _kind: Kind, manifest: Manifest) -> Manifest:
+        self._fail()
+        if self.lease is not None:
+            raise Conflict("already exists")
+        return self._store(copy.deepcopy(manifest))
+
+    async def patch(self, _kind: Kind, _key: Key, patch: Manifest) -> Manifest:
+        self._fail()
+        if self.lease is None:
+            raise NotFound("no lease")
+        if patch["metadata"]["resourceVersion"] != self.lease["metadata"]["resourceVersion"]:
+            raise Conflict("changed")
+        spec = {**self.lease["spec"], **patch["spec"]}
+        spec = {name: value for name, value in spec.items() if value is not None}
+        answer = self._store({"metadata": self.lease["metadata"], "spec": spec})
+        if self.lost:
+            self.lost -= 1
+            raise ApiUnavailable("no answer")
+        return answer
+
+    def write(self, **spec: Any) -> None:
+        """Change the lease as somebody else."""
+        held = self.lease or {"metadata": {}, "spec": {}}
+        self._store({"metadata": held["metadata"], "spec": {**held["spec"], **spec}})
+
+    @property
+    def holder(self) -> str | None:
+        return self.lease["spec"].get("holderIdentity") if self.lease else None
+
+    def _store(self, lease: Manifest) -> Manifest:
+        self._version += 1
+        metadata = {**lease["metadata"], "resourceVersion": str(self._version)}
+        self.lease = {**lease, "metadata": metadata}
+        return copy.deepcopy(self.lease)
+
+    def _fail(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+
+class Candidate:
+    def __init__(self, leases: FakeLeases, name: str, terms: Terms = TERMS) -> None:
+        self.readiness, self.metrics = Readiness(), Metrics()
+        self.losses: list[str] = []
+        self.leadership = Leadership(self.losses.append)
+        self.leads = asyncio.Event()
+        api: Any = leases
+        identity = f"{name}_1"
+        self.election = Election(api, "system", identity, self.leadership, SystemClock(), terms)
+
+    async def serve(self) -> None:
+        async with self.election.term(self.readiness, self.metrics.leading):
+            self.leads.set()
+            await asyncio.Event().wait()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["asyncio.Task[None]"]:
+        task = asyncio.create_task(self.serve())
+        try:
+            yield task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def until_leading(self) -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            await self.leads.wait()
+
+    @property
+    def status(self) -> float | None:
+        labels = {"name": LEASE_NAME}
+        return self.metrics.registry.get_sample_value("leader_election_master_status", labels)
+
+
+@pytest.fixture
+def leases() -> FakeLeases:
+    return FakeLeases()
+
+
+async def until(holds: Any) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        while not holds():  # noqa: ASYNC110 - the fake tells nobody
+            await asyncio.sleep(0.005)
+
+
+async def test_the_second_stands_by_and_says_who_leads(leases: FakeLeases) -> None:
+    """It is ready to follow, its metric is 0, and it may not write."""
+    first, second = Candidate(leases, "one", PATIENT), Candidate(leases, "two", PATIENT)
+    async with first.running(), second.running():
+        await first.until_leading()
+        await until(lambda: second.readiness.problem is None)
+        assert second.readiness.state == "standby: one leads"
+        assert (first.status, second.status) == (1, 0)
+        first.leadership.require()
+        with pytest.raises(NotLeading):
+            second.leadership.require()
+
+
+async def test_a_clean_exit_lets_the_next_lead_at_once(leases: FakeLeases) -> None:
+    """The lease is given back, with most of its minute still to run."""
+    first, second = Candidate(leases, "one", PATIENT), Candidate(leases, "two", PATIENT)
+    async with AsyncExitStack() as stack:
+        async with first.running():
+            await first.until_leading()
+            await stack.enter_async_context(second.running())
+        await second.until_leading()
+        assert leases.holder == "two_1"
+    assert first.losses == []
+    with pytest.raises(NotLeading):
+        first.leadership.require()
+
+
+@pytest.mark.parametrize("written", ["1970-01-01T00:00:00.000000Z", "2999-01-01T00:00:00.000000Z"])
+async def test_a_dead_leaders_lease_is_taken_when_it_has_stood_still(
+    leases: FakeLeases, written: str
+) -> None:
+    """Not earlier than its duration after it was seen to change, whatever time is written in it."""
+    leases.write(holderIdentity="dead_1", leaseDurationSeconds=1, renewTime=written)
+    heir = Candidate(leases, "heir")
+    begun = time.monotonic()
+    async with heir.running():
+        await heir.until_leading()
+    assert time.monotonic() - begun >= 1
+
+
+async def test_a_lease_that_is_renewed_is_left_alone(leases: FakeLeases) -> None:
+    """A leader leads on, for longer than the lease's duration."""
+    first, second = Candidate(leases, "one"), Candidate(leases, "two")
+    async with first.running():
+        await first.until_leading()
+        async with second.running():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(second.leads.wait(), 1.5)
+            assert leases.holder == "one_1"
+            assert not second.leads.is_set()
+
+
+async def test_a_leader_whose_lease_another_has_ends(leases: FakeLeases) -> None:
+    """It says who has the lease, may not write, and does not take the lease from its holder."""
+    leader = Candidate(leases, "one", PATIENT)
+    async with leader.running() as task:
+        await leader.until_leading()
+        leases.write(holderIdentity="two_1")
+        with pytest.raises(BaseExceptionGroup) as ended:
+            await asyncio.wait_for(task, DEADLINE_S)
+    assert ended.group_contains(NotLeading, match="two_1 has it now")
+    assert leader.losses == ["two_1 has it now"]
+    assert (leases.holder, leader.status) == ("two_1", 0)
+
+
+async def test_a_leader_that_cannot_renew_ends(leases: FakeLeases) -> None:
+    """When the API server does not answer until the deadline, somebody else may lead soon."""
+    leader = Candidate(leases, "one")
+    async with leader.running() as task:
+        await leader.until_leading()
+        leases.failure = ApiUnavailable("no answer")
+        with pytest.raises(BaseExceptionGroup) as ended:
+            await asyncio.wait_for(task, DEADLINE_S)
+    assert ended.group_contains(NotLeading)
+    assert leader.losses == ["it could not be renewed in time"]
+
+
+async def test_a_short_outage_ends_nobody(leases: FakeLeases) -> None:
+    """Renewals go on when the API server is back before the deadline."""
+    leader = Candidate(leases, "one", PATIENT)
+    async with leader.running() as task:
+        await leader.until_leading()
+        leases.failure = ApiUnavailable("no answer")
+        await asyncio.sleep(0.05)
+        leases.failure, before = None, leases.lease
+        await until(lambda: leases.lease != before)
+        assert not task.done()
+
+
+async def test_a_renewal_whose_answer_is_lost_ends_nobody(leases: FakeLeases) -> None:
+    """The lease changed without the leader's knowledge, and is still its own."""
+    leader = Candidate(leases, "one", PATIENT)
+    async with leader.running() as task:
+        await leader.until_leading()
+        leases.lost = 1
+        await until(lambda: leases.lost == 0)
+        before = leases.lease
+        await until(lambda: leases.lease != before)
+        assert not task.done()
+        assert leader.losses == []
+
+
+async def test_a_lease_that_somebody_deletes_is_made_anew(leases: FakeLeases) -> None:
+    """The leader leads on, as nobody else was elected."""
+    leader = Candidate(leases, "one", PATIENT)
+    async with leader.running() as task:
+        await leader.until_leading()
+        leases.lease = None
+        await until(lambda: leases.holder == "one_1")
+        assert not task.done()
+
+
+async def test_a_standby_that_cannot_read_the_lease_is_not_ready(leases: FakeLeases) -> None:
+    """The probe says what is the matter, and all is well when it is over."""
+    leases.failure = ApiUnavailable("leases are forbidden")
+    candidate = Candidate(leases, "one", PATIENT)
+    async with candidate.running():
+        await until(lambda: "leases are forbidden" in (candidate.readiness.problem or ""))
+        leases.failure = None
+        await candidate.until_leading()
+
+
+def test_whoever_wakes_up_too_late_learns_it_at_the_first_write() -> None:
+    """The deadline passed while the process was paused: told once, and no renewal revives it."""
+    hour, losses = [0.0], list[str]()
+    leadership = Leadership(losses.append, lambda: hour[0])
+    leadership.begin(until=10)
+    hour[0] = 9.9
+    leadership.require()
+    hour[0] = 10
+    for late in (leadership.require, lambda: leadership.extend(20), leadership.require):
+        with pytest.raises(NotLeading):
+            late()
+    assert losses == ["it could not be renewed in time"]
