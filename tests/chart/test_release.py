@@ -262,11 +262,12 @@ def test_install_manifest(release: Release) -> None:
 
 
 def test_upgrade(control_plane: ControlPlane) -> None:
-    """An upgrade with another setting reaches the Deployment."""
+    """An upgrade with other settings reaches the Deployment, and brings its budget."""
     release = Release.install(control_plane)
-    release.helm("upgrade", str(CHART), "--set=workers=3")
+    release.helm("upgrade", str(CHART), "--set=workers=3,replicaCount=2")
     arguments = "--output=jsonpath={.spec.template.spec.containers[0].args}"
     assert "--workers=3" in release.kubectl("get", "deployment/quiver", arguments)
+    assert release.kubectl("get", "pdb/quiver", "--output=jsonpath={.spec.maxUnavailable}") == "1"
     release.helm("uninstall")
 
 

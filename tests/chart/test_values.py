@@ -30,7 +30,14 @@ ARGUMENTS = {
 }
 TOGETHER = {knob: value for knob, (value, _) in {**POD_KNOBS, **ARGUMENTS}.items()}
 SHOWN_BELOW = {
-    *("image.repository", "image.tag", "image.pullPolicy", "nameOverride", "fullnameOverride"),
+    *(
+        "replicaCount",
+        "image.repository",
+        "image.tag",
+        "image.pullPolicy",
+        "nameOverride",
+        "fullnameOverride",
+    ),
     *(
         "admissionPolicies.enabled",
         "crds.enabled",
@@ -42,7 +49,9 @@ SHOWN_BELOW = {
     *("securityContext", "resources", "podAnnotations", "podLabels", "extraEnv"),
 }
 WRONG = {
-    "a mistyped name": {"replicaCount": 2},
+    "a mistyped name": {"replicas": 2},
+    "no operator": {"replicaCount": 0},
+    "17 operators": {"replicaCount": 17},
     "a mistyped name in image": {"image": {"repo": "a"}},
     "a mistyped name in crds": {"crds": {"install": True}},
     "a mistyped name in serviceAccount": {"serviceAccount": {"labels": {}}},
@@ -95,6 +104,7 @@ def test_default_arguments(chart: Any) -> None:
         "--resync-period=60",
         "--workers=8",
         "--log-format=json",
+        "--leader-elect",
     ]
 
 
@@ -106,6 +116,41 @@ def test_operator_takes_the_arguments(chart: Any) -> None:
     settings = command.make_context(subcommand, arguments).params
     assert (settings["http"][1], settings["workers"]) == (8080, 8)
     assert (settings["resync_period"], settings["log_format"]) == (60, "json")
+    assert settings["leader_elect"] is True
+
+
+def test_one_operator(chart: Any) -> None:
+    """Without settings there is one operator, and no budget that would keep a node from a drain."""
+    assert chart.one("Deployment")["spec"]["replicas"] == 1
+    assert "PodDisruptionBudget" not in {found["kind"] for found in chart.render()}
+
+
+def test_several_operators(chart: Any) -> None:
+    """Several operators are not all taken away at once."""
+    values = {"replicaCount": 3}
+    deployment, budget = (chart.one(kind, values) for kind in ("Deployment", "PodDisruptionBudget"))
+    assert deployment["spec"]["replicas"] == 3
+    assert budget["spec"]["maxUnavailable"] == 1
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert budget["spec"]["selector"]["matchLabels"].items() <= labels.items()
+
+
+def test_the_next_operator_stands_by_before_the_last_one_goes(chart: Any) -> None:
+    """An update never leaves the cluster without an operator."""
+    strategy = chart.one("Deployment")["spec"]["strategy"]
+    assert strategy == {
+        "type": "RollingUpdate",
+        "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
+    }
+
+
+def test_rights_to_elect(chart: Any) -> None:
+    """The operator may elect a leader in the namespace that it runs in, and only there."""
+    values = {"serviceAccount": {"name": "a"}}
+    role, binding = (chart.one(kind, values) for kind in ("Role", "RoleBinding"))
+    assert {role["metadata"]["namespace"], binding["metadata"]["namespace"]} == {"team"}
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "a", "namespace": "team"}]
 
 
 def test_large_numbers_stay_numbers(chart: Any) -> None:
@@ -123,8 +168,14 @@ def test_image(chart: Any) -> None:
 
 
 def test_environment(chart: Any) -> None:
-    """Further environment variables reach the container."""
-    assert chart.container({"extraEnv": [ENV]})["env"] == [ENV]
+    """Further environment variables reach the container, besides those that name the pod."""
+    paths = {"POD_NAMESPACE": "metadata.namespace", "POD_NAME": "metadata.name"}
+    named = [
+        {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+        for name, path in paths.items()
+    ]
+    assert chart.container()["env"] == named
+    assert chart.container({"extraEnv": [ENV]})["env"] == [*named, ENV]
 
 
 def test_resources(chart: Any) -> None:
@@ -187,7 +238,7 @@ def test_foreign_service_account(chart: Any, name: str, expected: str) -> None:
 def test_without_rights(chart: Any) -> None:
     """Rights may be somebody else's business, those of the operator and those of users apart."""
     roles = {found["kind"] for found in chart.render({"rbac": {"create": False}})}
-    assert "ClusterRoleBinding" not in roles
+    assert not {"ClusterRoleBinding", "Role", "RoleBinding"} & roles
     names = [
         found["metadata"]["name"]
         for found in chart.render({"rbac": {"aggregate": False}})
