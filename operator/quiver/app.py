@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -27,17 +27,22 @@ from quiver.adapters.kubernetes.pod import own_identity, own_namespace
 from quiver.adapters.measured import MeasuredEngines
 from quiver.adapters.milvus1.driver import Milvus1Engines
 from quiver.control.api import Api
+from quiver.control.breakers import Breakers
 from quiver.control.cache import Cache
-from quiver.control.controller import Controller, Pace
+from quiver.control.controller import Controller, Hooks, Pace
 from quiver.control.election import Election, Terms
 from quiver.control.index import engine_of
+from quiver.control.lanes import Lanes
 from quiver.control.leadership import Leadership
 from quiver.control.listing import Lister
 from quiver.control.metrics import CollectionsCollector, Metrics
+from quiver.control.naming import log_fields
 from quiver.control.objects import CachedObjects
+from quiver.control.parking import Parking
 from quiver.control.queue import WorkQueue
 from quiver.control.readiness import Readiness
 from quiver.control.resync import Queues, Resync
+from quiver.control.verify import Verification
 from quiver.control.wakeups import Wakeups
 from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
 from quiver.handlers import watch
@@ -63,13 +68,15 @@ def unelected(_readiness: Readiness) -> AbstractAsyncContextManager[None]:
 class Settings:
     """What a person can set.
 
-    `resync_period` is in seconds. `http` is where probes and metrics are served; None serves none.
+    Periods are in seconds. `http` is where probes and metrics are served; None serves none.
     With `leader_elect` only one of several processes works.
     """
 
     engine_image: str = f"localhost/quiver-engine:{__version__}"
     resync_period: float = 60.0
+    verify_period: float = 600.0
     workers: int = 8
+    workers_per_engine: int = 4
     leader_elect: bool = False
     http: tuple[str, int] | None = None
 
@@ -100,19 +107,19 @@ class Operator:
         self._api = api
         self._settings = settings
         self._lister = Lister(api, self.cache)
-        self._collections = WorkQueue(self.metrics.queue("vectorcollection"))
+        self._breakers = Breakers(MeasuredEngines(engines, self.metrics), self.metrics)
+        lanes = Lanes(self._engine_of, settings.workers_per_engine)
+        self._collections = WorkQueue(self.metrics.queue("vectorcollection"), lanes=lanes)
         self._engines = WorkQueue(self.metrics.queue("vectorengine"))
         self.cache.subscribe(Wakeups(self.cache, self._collections.add, self._engines.add))
         self.metrics.registry.register(CollectionsCollector(_All(self.cache, VECTOR_COLLECTION)))
-        measured = MeasuredEngines(engines, self.metrics)
+        parking = self._parking("vectorcollection", self._collections)
+        queues = Queues(self._collections.add, self._engines.add, parking)
         self._resync = Resync(
-            self._lister,
-            self.cache,
-            measured,
-            Queues(self._collections.add, self._engines.add),
-            settings.resync_period,
+            self._lister, self.cache, self._breakers, queues, settings.resync_period
         )
-        self._controllers = self._make_controllers(measured, clock)
+        self._verification = Verification(self.cache, self._collections.add, settings.verify_period)
+        self._controllers = self._make_controllers(clock, parking)
 
     async def run(self, term: Term = unelected) -> None:
         """Work until cancelled; then end within seconds.
@@ -127,9 +134,11 @@ class Operator:
             await stack.enter_async_context(term(self.readiness))
             # Nobody may judge by a half-full cache: the workers start when it is full.
             await self._lister.fill(self.readiness)
+            await stack.enter_async_context(self._breakers.probing())
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._watch(), name="watch")
                 group.create_task(self._resync.run(), name="resync")
+                group.create_task(self._verification.run(), name="verification")
                 for controller in self._controllers:
                     group.create_task(controller.run())
 
@@ -146,12 +155,22 @@ class Operator:
     def _watch_session(self, on_list: Callable[[], None]) -> tuple[str, aiohttp.ClientSession]:
         return self._api.server, self._api.watch_session(on_list)
 
-    def _make_controllers(self, engines: Engines, clock: Clock) -> tuple[Controller, Controller]:
+    def _engine_of(self, collection: Key) -> Key:
+        """Return whose turn it is when it is the collection's."""
+        manifest = self.cache.get(VECTOR_COLLECTION, collection)
+        return (engine_of(manifest) if manifest else None) or collection
+
+    def _parking(self, controller: str, queue: WorkQueue) -> Parking:
+        size = self.metrics.parked.labels(controller)
+        return Parking(self._breakers, queue.add_afresh, size)
+
+    def _make_controllers(self, clock: Clock, parking: Parking) -> tuple[Controller, Controller]:
         objects = CachedObjects(self.cache, self._api)
         events = CountedEvents(ApiEventRecorder(self._api, clock), self.metrics)
         pace = Pace(workers=self._settings.workers)
-        collections = CollectionReconciler(objects, engines, events, clock)
+        collections = CollectionReconciler(objects, self._breakers, events, clock)
         image = self._settings.engine_image
+        engine_parking = self._parking("vectorengine", self._engines)
         return (
             Controller(
                 "vectorcollection",
@@ -159,17 +178,20 @@ class Operator:
                 self._collections,
                 self.metrics,
                 pace,
-                lambda key: _fields(self.cache, VECTOR_COLLECTION, key),
+                self._hooks(VECTOR_COLLECTION, parking),
             ),
             Controller(
                 "vectorengine",
-                EngineReconciler(objects, engines, clock, image),
+                EngineReconciler(objects, self._breakers, clock, image),
                 self._engines,
                 self.metrics,
                 pace,
-                lambda key: _fields(self.cache, VECTOR_ENGINE, key),
+                self._hooks(VECTOR_ENGINE, engine_parking),
             ),
         )
+
+    def _hooks(self, kind: Kind, parking: Parking) -> Hooks:
+        return Hooks(describe=partial(log_fields, self.cache, kind), park=parking.park)
 
 
 @asynccontextmanager
@@ -212,15 +234,3 @@ class _All:
 
     def __iter__(self) -> Iterator[Manifest]:
         return self._cache.all(self._kind)
-
-
-def _fields(cache: Cache, kind: Kind, key: Key) -> Mapping[str, str]:
-    """Return what log lines about an object say of it."""
-    fields = {"kind": kind.kind, "namespace": key.namespace, "name": key.name}
-    manifest = cache.get(kind, key)
-    if manifest is not None:
-        fields["uid"] = manifest["metadata"]["uid"]
-        engine = engine_of(manifest) if kind == VECTOR_COLLECTION else None
-        if engine is not None:
-            fields["engine"] = engine.name
-    return fields

@@ -54,13 +54,25 @@ class Address(click.ParamType[tuple[str, int]]):
     "--resync-period",
     type=click.FloatRange(min=1),
     default=Settings.resync_period,
-    help="Seconds between checks of everything, which find what no event told.",
+    help="Seconds between looks at what exists, in the cluster and by name on each engine.",
+)
+@click.option(
+    "--verify-period",
+    type=click.FloatRange(min=10),
+    default=Settings.verify_period,
+    help="Seconds within which each collection is compared with its engine, spread evenly.",
 )
 @click.option(
     "--workers",
     type=click.IntRange(min=1, max=64),
     default=Settings.workers,
     help="How many objects of a kind are worked on at once.",
+)
+@click.option(
+    "--workers-per-engine",
+    type=click.IntRange(min=1, max=64),
+    default=Settings.workers_per_engine,
+    help="How many collections of one engine are worked on at once.",
 )
 @click.option(
     "--leader-elect/--no-leader-elect",

@@ -8,7 +8,6 @@ import pytest
 from clients.engine_process import EngineProcess
 from quiver.adapters.milvus1.channels import Channels
 from quiver.adapters.milvus1.driver import Milvus1Client, Milvus1Engines
-from quiver.adapters.milvus1.silence import SilentAddresses
 from quiver.domain.collections import CollectionSchema
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineRefused, EngineUnreachable
@@ -98,32 +97,6 @@ async def test_silence_ends_at_the_deadline(silent: str) -> None:
     with pytest.raises(EngineUnreachable, match=silent):
         await Milvus1Client(channels, silent, deadline=0.2).list_collections()
     assert len(channels) == 0
-    await channels.close()
-
-
-async def test_a_silent_engine_is_asked_once_at_a_time(silent: str) -> None:
-    """While a server is silent, calls to it fail at once and keep no worker waiting."""
-    channels = Channels()
-    client = Milvus1Client(channels, silent, deadline=0.2)
-    with pytest.raises(EngineUnreachable, match=r"within 0\.2 s"):
-        await client.version()
-    patient = Milvus1Client(channels, silent, deadline=60)
-    async with asyncio.timeout(5):
-        with pytest.raises(EngineUnreachable, match=r"within 0\.2 s"):
-            await patient.version()
-    await channels.close()
-
-
-async def test_an_engine_that_answers_again_is_trusted_again(
-    engine_process: EngineProcess,
-) -> None:
-    """After the pause one call tries; when it is answered, the next ones need not wait."""
-    channels, address = Channels(), engine_process.grpc_address
-    channels.silent = SilentAddresses(pause=0)
-    channels.silent.timed_out(address, EngineUnreachable("no answer"))
-    channels.silent.before_call(address)
-    await Milvus1Client(channels, address).version()
-    assert address not in channels.silent._silences
     await channels.close()
 
 

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
+from quiver.control.breakers import unanswered
 from quiver.control.logs import log_context
 from quiver.control.metrics import Metrics
 from quiver.control.queue import ShutDown, WorkQueue
@@ -15,7 +16,8 @@ from quiver.reconcile.result import Reconciler, Result
 
 log = logging.getLogger(__name__)
 
-Describe = Callable[[Key], Mapping[str, str]]
+PARK_AFTER_S = 5.0
+"""Retries that are due sooner are made all the same: they are few."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,16 @@ class Pace:
     grace: float = 3.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Hooks:
+    """`describe` returns the fields that log lines about a key carry. `park` may take care of a key
+    that is to be retried, given the addresses that did not answer it.
+    """
+
+    describe: Callable[[Key], Mapping[str, str]] = lambda _key: {}
+    park: Callable[[Key, Collection[str]], bool] = lambda _key, _unanswered: False
+
+
 class Controller:
     """Drives one reconciler. Whatever a reconcile raises, the object is tried again, for ever."""
 
@@ -40,13 +52,12 @@ class Controller:
         queue: WorkQueue,
         metrics: Metrics,
         pace: Pace,
-        describe: Describe = lambda _key: {},
+        hooks: Hooks | None = None,
     ) -> None:
-        """`describe` returns the fields that log lines about a key carry."""
         self._reconciler = reconciler
         self._queue = queue
         self._pace = pace
-        self._describe = describe
+        self._hooks = hooks or Hooks()
         self._name = name
         self._metrics = metrics
         self._active = metrics.active_workers.labels(name)
@@ -80,7 +91,7 @@ class Controller:
             except ShutDown:
                 return
             try:
-                with log_context(**self._describe(key)), self._active.track_inprogress():
+                with log_context(**self._hooks.describe(key)), self._active.track_inprogress():
                     await self._reconcile(key)
             finally:
                 self._queue.done(key)
@@ -88,8 +99,9 @@ class Controller:
     async def _reconcile(self, key: Key) -> None:
         started = time.perf_counter()
         try:
-            async with asyncio.timeout(self._pace.deadline):
-                result = await self._reconciler.reconcile(key)
+            with unanswered() as addresses:
+                async with asyncio.timeout(self._pace.deadline):
+                    result = await self._reconciler.reconcile(key)
         except Exception as error:  # noqa: BLE001 - one object's bug must not stop the others
             self._report(key, error)
             self._count("error")
@@ -97,15 +109,17 @@ class Controller:
             self._queue.retry(key)
         else:
             self._count(result.value)
-            self._settle(key, result)
+            self._settle(key, result, addresses)
         finally:
             self._seconds.observe(time.perf_counter() - started)
 
-    def _settle(self, key: Key, result: Result) -> None:
+    def _settle(self, key: Key, result: Result, unanswered_by: Collection[str]) -> None:
         if result is Result.DONE:
             self._queue.forget(key)
-        else:
-            self._queue.retry(key)
+            return
+        delay = self._queue.failed(key)
+        if delay < PARK_AFTER_S or not self._hooks.park(key, unanswered_by):
+            self._queue.add_after(key, delay)
 
     def _report(self, key: Key, error: Exception) -> None:
         if isinstance(error, Conflict | NotFound):

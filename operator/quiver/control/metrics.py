@@ -90,6 +90,11 @@ class Metrics:
             "controller",
         )
 
+        self.parked = self._gauge(
+            "quiver_operator_parked_objects",
+            "Objects that wait for an engine to answer, by controller.",
+            "controller",
+        )
         self.leading = self._gauge(
             "leader_election_master_status",
             "1 while this process holds the lease of this name, 0 while it stands by.",
@@ -136,6 +141,10 @@ class Metrics:
             "Seconds that a call to an engine took.",
             CALL_BUCKETS,
             "call",
+        )
+        self.silent_addresses = self._gauge(
+            "quiver_operator_silent_engine_addresses",
+            "Addresses of engines that do not answer and are only probed.",
         )
         self.events = self._counter(
             "quiver_events",

@@ -1,10 +1,12 @@
 """The work queue, with the promises of client-go's."""
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import Callable
 
 from quiver.control.backoff import Backoff
+from quiver.control.lanes import Lanes
 from quiver.control.metrics import QueueMetrics
 from quiver.domain.objects import Key
 
@@ -18,7 +20,7 @@ class WorkQueue:
 
     A key is in one worker's hands at a time. Adds of a waiting key fold into one; an add while the
     key is being worked on means once more afterwards. Retries are counted in memory only, so a
-    restart starts afresh.
+    restart starts afresh. Lanes, where given, tell whose turn it is.
     """
 
     def __init__(
@@ -26,12 +28,13 @@ class WorkQueue:
         metrics: QueueMetrics,
         backoff: Backoff | None = None,
         now: Callable[[], float] | None = None,
+        lanes: Lanes | None = None,
     ) -> None:
         """`now` returns seconds that never run backwards; the running loop's time unless given."""
         self._metrics = metrics
         self._backoff = backoff or Backoff()
         self._now = now or (lambda: asyncio.get_running_loop().time())
-        self._waiting: deque[Key] = deque()
+        self._lanes = Lanes(lambda _key: None, sys.maxsize) if lanes is None else lanes
         self._dirty: set[Key] = set()
         self._processing: dict[Key, float] = {}
         self._added_at: dict[Key, float] = {}
@@ -41,7 +44,7 @@ class WorkQueue:
         self._shut_down = False
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._lanes)
 
     def add(self, key: Key) -> None:
         """Have the key worked on, as soon as a worker is free."""
@@ -69,22 +72,31 @@ class WorkQueue:
         """Add the key after a wait that grows with each retry since the last `forget`; return the
         seconds.
         """
-        failures = self._failures[key] = self._failures.get(key, 0) + 1
-        self._metrics.retries.inc()
-        delay = self._backoff.delay(failures)
+        delay = self.failed(key)
         self.add_after(key, delay)
         return delay
+
+    def failed(self, key: Key) -> float:
+        """Count a failure; return the seconds after which a retry would be due."""
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        self._metrics.retries.inc()
+        return self._backoff.delay(failures)
 
     def forget(self, key: Key) -> None:
         """The key is well: its next failure is its first."""
         self._failures.pop(key, None)
 
+    def add_afresh(self, key: Key) -> None:
+        """Add the key, as one that has never failed."""
+        self.forget(key)
+        self.add(key)
+
     async def get(self) -> Key:
-        """Take the key that has waited longest; it is the caller's until `done`.
+        """Take the key whose turn it is; it is the caller's until `done`.
 
         Raises: ShutDown.
         """
-        while not self._waiting:
+        while not self._lanes.has_next:
             if self._shut_down:
                 raise ShutDown
             getter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -101,6 +113,9 @@ class WorkQueue:
     def done(self, key: Key) -> None:
         """Give the key back; if it was added meanwhile it waits again."""
         self._metrics.work_seconds.observe(self._now() - self._processing.pop(key))
+        self._lanes.give_back(key)
+        if self._lanes.has_next:
+            self._wake_getter()
         if key in self._dirty and not self._shut_down:
             self._enqueue(key)
 
@@ -114,13 +129,13 @@ class WorkQueue:
             self._wake_getter()
 
     def _enqueue(self, key: Key) -> None:
-        self._waiting.append(key)
-        self._metrics.depth.set(len(self._waiting))
+        self._lanes.put(key)
+        self._metrics.depth.set(len(self._lanes))
         self._wake_getter()
 
     def _take(self) -> Key:
-        key = self._waiting.popleft()
-        self._metrics.depth.set(len(self._waiting))
+        key = self._lanes.take()
+        self._metrics.depth.set(len(self._lanes))
         now = self._now()
         self._metrics.queue_seconds.observe(now - self._added_at.pop(key))
         self._dirty.discard(key)
@@ -146,5 +161,5 @@ class WorkQueue:
         """A cancelled getter that was woken already must not swallow the wake-up."""
         if getter in self._getters:
             self._getters.remove(getter)
-        elif getter.done() and not getter.cancelled() and self._waiting:
+        elif getter.done() and not getter.cancelled() and self._lanes.has_next:
             self._wake_getter()

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -30,8 +30,11 @@ SETTLE_S = 1.0
 
 @dataclass(frozen=True)
 class Queues:
+    """`parked` are collections that come back by themselves."""
+
     add_collection: Add
     add_engine: Add
+    parked: Container[Key] = frozenset()
 
 
 class Resync:
@@ -94,8 +97,9 @@ class Resync:
         for engine in self._cache.all(VECTOR_ENGINE):
             self._queues.add_engine(Key.of(engine))
         for collection in self._cache.all(VECTOR_COLLECTION):
-            if ready_status(collection) != "True":
-                self._queues.add_collection(Key.of(collection))
+            key = Key.of(collection)
+            if ready_status(collection) != "True" and key not in self._queues.parked:
+                self._queues.add_collection(key)
 
     async def _probe_members(self) -> None:
         turns = asyncio.Semaphore(PROBES)

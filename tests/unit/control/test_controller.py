@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from quiver.control.backoff import Backoff
-from quiver.control.controller import Controller, Pace
+from quiver.control.controller import Controller, Hooks, Pace
 from quiver.control.logs import JsonFormatter
 from quiver.control.metrics import Metrics
 from quiver.control.queue import WorkQueue
@@ -204,7 +204,12 @@ async def test_log_lines_say_what_they_are_about() -> None:
     queue = WorkQueue(metrics.queue("things"))
     reconciler = Scripted(behave)
     controller = Controller(
-        "things", reconciler, queue, metrics, Pace(workers=1), lambda key: {"name": key.name}
+        "things",
+        reconciler,
+        queue,
+        metrics,
+        Pace(workers=1),
+        Hooks(describe=lambda key: {"name": key.name}),
     )
     task = asyncio.create_task(controller.run())
     queue.add(A)

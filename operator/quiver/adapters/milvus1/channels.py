@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import grpc.aio
 
-from quiver.adapters.milvus1.silence import SilentAddresses
 from quiver_proto.milvus_pb2_grpc import MilvusServiceStub
 
 if TYPE_CHECKING:
@@ -48,7 +47,6 @@ class Channels:
 
     def __init__(self, idle: float = IDLE_S) -> None:
         """`idle` is in seconds."""
-        self.silent = SilentAddresses()
         self._idle = idle
         self._entries: dict[str, _Entry] = {}
         self._sweeper: asyncio.TimerHandle | None = None

@@ -182,19 +182,14 @@ class Milvus1Client:
     async def _call(
         self, pick: Pick[Request, Answer], request: Request, deadline: float | None
     ) -> Answer:
-        silent = self._channels.silent
-        silent.before_call(self._address)
         method = pick(self._channels.stub(self._address))
         try:
             answer = await method(request, timeout=deadline, wait_for_ready=False)
         except grpc.aio.AioRpcError as error:
             failure = error_for(error, self._address, deadline or 0)
             if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
-                silent.timed_out(self._address, failure)
                 # The other end may be gone without a word; only a new connection finds out.
                 self._channels.drop(self._address)
-            else:
-                silent.answered(self._address)
             raise failure from error
         except asyncio.CancelledError as error:
             # gRPC cancels the calls of a channel that is closed; that is not this task's end.
@@ -202,7 +197,6 @@ class Milvus1Client:
             if task is None or task.cancelling():
                 raise
             raise EngineUnreachable(f"the connection to {self._address} was closed") from error
-        silent.answered(self._address)
         return answer
 
 

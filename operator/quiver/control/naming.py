@@ -1,0 +1,22 @@
+"""What log lines about an object say of it."""
+
+from collections.abc import Mapping
+
+from quiver.control.cache import Cache
+from quiver.control.index import engine_of, wanted_name
+from quiver.domain.objects import VECTOR_COLLECTION, Key, Kind
+
+
+def log_fields(cache: Cache, kind: Kind, key: Key) -> Mapping[str, str]:
+    """Return names and the uid, never a part of the spec that could hold more than a name."""
+    fields = {"kind": kind.kind, "namespace": key.namespace, "name": key.name}
+    manifest = cache.get(kind, key)
+    if manifest is None:
+        return fields
+    fields["uid"] = manifest["metadata"]["uid"]
+    engine = engine_of(manifest) if kind == VECTOR_COLLECTION else key
+    if engine is not None:
+        fields["engine"] = engine.name if engine.namespace == key.namespace else str(engine)
+    if kind == VECTOR_COLLECTION:
+        fields["collection"] = wanted_name(manifest)
+    return fields

@@ -1,0 +1,46 @@
+"""Rounds in which every collection is looked at, since a list of names shows no drift of schema,
+partitions or index.
+"""
+
+import asyncio
+import zlib
+from collections.abc import Callable
+
+from quiver.control.cache import Cache
+from quiver.domain.objects import VECTOR_COLLECTION, Key
+
+STEP_S = 1.0
+
+
+class Verification:
+    """Queues each collection once per period, evenly spread, so that idle calls are few and steady.
+
+    The order mixes engines, and stays the same from round to round.
+    """
+
+    def __init__(self, cache: Cache, add: Callable[[Key], None], period: float) -> None:
+        """`period` is in seconds."""
+        self._cache = cache
+        self._add = add
+        self._period = period
+
+    async def run(self) -> None:
+        """Go on for ever. The first round starts now: what was there is queued already."""
+        while True:
+            await self._round()
+
+    async def _round(self) -> None:
+        loop = asyncio.get_running_loop()
+        begun, step = loop.time(), min(STEP_S, self._period)
+        keys = sorted(map(Key.of, self._cache.all(VECTOR_COLLECTION)), key=_mixed)
+        queued = 0
+        while queued < len(keys) or loop.time() < begun + self._period:
+            await asyncio.sleep(step)
+            due = int(len(keys) * min(1, (loop.time() - begun) / self._period))
+            for key in keys[queued:due]:
+                self._add(key)
+            queued = due
+
+
+def _mixed(key: Key) -> int:
+    return zlib.crc32(str(key).encode())

@@ -1,0 +1,236 @@
+"""Engines that do not answer are left alone, but for one probe at a time."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from quiver.control import breakers as module
+from quiver.control.backoff import Backoff
+from quiver.control.breakers import Breakers, unanswered
+from quiver.control.controller import Controller, Hooks, Pace
+from quiver.control.metrics import Metrics
+from quiver.control.parking import Parking
+from quiver.control.queue import WorkQueue
+from quiver.domain.objects import Key
+from quiver.ports.errors import EngineRefused, EngineUnreachable
+from quiver.reconcile.result import Result
+
+DEAD, WELL = "10.0.0.7:19530", "10.0.0.8:19530"
+DEADLINE_S = 10
+
+
+class FakeEngines:
+    """Addresses that answer or not, and how often each was called by what name."""
+
+    def __init__(self) -> None:
+        self.dead = {DEAD}
+        self.refusing = False
+        self.words = "did not answer within 5 s"
+        self.calls: Counter[tuple[str, str]] = Counter()
+        self.at_once: Counter[str] = Counter()
+
+    def at(self, address: str) -> Any:
+        return _Member(self, address)
+
+
+class _Member:
+    def __init__(self, engines: FakeEngines, address: str) -> None:
+        self._engines = engines
+        self._address = address
+
+    async def version(self) -> str:
+        return await self._answer("version", "1.1.1")
+
+    async def list_collections(self) -> frozenset[str]:
+        return await self._answer("list_collections", frozenset())
+
+    async def _answer(self, name: str, answer: Any) -> Any:
+        engines, address = self._engines, self._address
+        engines.calls[address, name] += 1
+        engines.at_once[name] += 1
+        assert name != "version" or engines.at_once[name] == 1, "one probe at a time"
+        await asyncio.sleep(0.001)
+        engines.at_once[name] -= 1
+        if address in engines.dead:
+            raise EngineUnreachable(engines.words)
+        if engines.refusing:
+            raise EngineRefused("UNEXPECTED_ERROR", "busy")
+        return answer
+
+
+class Setup:
+    def __init__(self) -> None:
+        self.engines, self.metrics = FakeEngines(), Metrics()
+        hasty = Backoff(base=0.002, cap=0.004)
+        self.breakers = Breakers(self.engines, self.metrics, hasty)
+        self.recovered: list[str] = []
+        self.breakers.subscribe(self.recovered.append)
+
+    async def ask(self, address: str) -> str | None:
+        """Return the words of the failure."""
+        try:
+            await self.breakers.at(address).list_collections()
+        except EngineUnreachable as error:
+            return str(error)
+        return None
+
+    def sample(self, name: str, **labels: str) -> float | None:
+        return self.metrics.registry.get_sample_value(name, labels)
+
+
+@pytest.fixture
+async def setup() -> AsyncIterator[Setup]:
+    setup = Setup()
+    async with setup.breakers.probing():
+        yield setup
+
+
+async def until(holds: Callable[[], Any]) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        while not holds():  # noqa: ASYNC110 - the fakes tell nobody
+            await asyncio.sleep(0.002)
+
+
+async def test_an_address_that_did_not_answer_is_not_called_again(setup: Setup) -> None:
+    """Further calls fail at once, with the words of the first failure; others go through."""
+    assert await setup.ask(DEAD) == setup.engines.words
+    first, setup.engines.words = setup.engines.words, "did not answer within 6 s"
+    for _ in range(50):
+        assert await setup.ask(DEAD) == first
+    assert setup.engines.calls[DEAD, "list_collections"] == 1
+    assert await setup.ask(WELL) is None
+    assert setup.sample("quiver_operator_silent_engine_addresses") == 1
+
+
+async def test_a_probe_finds_out_when_it_answers_again(setup: Setup) -> None:
+    """It is probed again and again; then calls go through and whoever waits is told."""
+    await setup.ask(DEAD)
+    await until(lambda: setup.engines.calls[DEAD, "version"] >= 3)
+    assert setup.recovered == []
+    setup.engines.dead.clear()
+    await until(lambda: setup.recovered)
+    assert setup.recovered == [DEAD]
+    assert await setup.ask(DEAD) is None
+    assert setup.sample("quiver_operator_silent_engine_addresses") == 0
+
+
+async def test_a_refusal_is_an_answer(setup: Setup) -> None:
+    """An engine that says no is there."""
+    setup.engines.refusing = True
+    with pytest.raises(EngineRefused):
+        await setup.breakers.at(WELL).list_collections()
+    assert not setup.breakers.is_open(WELL)
+    await setup.ask(DEAD)
+    setup.engines.dead.clear()
+    await until(lambda: setup.recovered)
+
+
+async def test_an_engine_that_answers_nothing_but_probes_is_probed_less_and_less(
+    setup: Setup,
+) -> None:
+    """Else its collections would be tried, in vain, as fast as a probe is answered."""
+    failures: list[int] = []
+    setup.breakers._probing = type(
+        "Counting", (), {"delay": lambda _s, n: failures.append(n) or 0}
+    )()  # type: ignore[assignment, func-returns-value]
+    setup.breakers._engines = HalfDead()  # type: ignore[assignment]
+    for _ in range(3):
+        assert await setup.ask(DEAD) is not None
+        await until(lambda: not setup.breakers.is_open(DEAD))
+    assert failures == [1, 2, 3]
+
+
+class HalfDead:
+    """Answers `version` and nothing else."""
+
+    def at(self, _address: str) -> Any:
+        return self
+
+    async def version(self) -> str:
+        return "1.1.1"
+
+    async def list_collections(self) -> frozenset[str]:
+        raise EngineUnreachable("did not answer within 5 s")
+
+
+async def test_an_address_that_nobody_wants_any_more_is_forgotten(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pod's address goes with the pod: it is not probed for ever."""
+    monkeypatch.setattr(module, "UNWANTED_S", 0.05)
+    await setup.ask(DEAD)
+    await until(lambda: not setup.breakers.is_open(DEAD))
+    before = setup.engines.calls[DEAD, "version"]
+    await asyncio.sleep(0.02)
+    assert setup.engines.calls[DEAD, "version"] == before
+
+
+async def test_who_was_not_answered_can_be_known(setup: Setup) -> None:
+    """Within a block, also in tasks that it starts, whether a call was made or not."""
+    with unanswered() as first:
+        await asyncio.gather(setup.ask(DEAD), setup.ask(WELL))
+    with unanswered() as second:
+        await setup.ask(DEAD)
+    with unanswered() as third:
+        await setup.ask(WELL)
+    assert (first, second, third) == ({DEAD}, {DEAD}, set())
+
+
+class Asking:
+    """A reconciler that asks an engine and is done when it was answered."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.seen: Counter[Key] = Counter()
+        self.done: set[Key] = set()
+        self._setup = setup
+
+    async def reconcile(self, key: Key) -> Result:
+        self.seen[key] += 1
+        if await self._setup.ask(DEAD) is not None:
+            return Result.RETRY
+        self.done.add(key)
+        return Result.DONE
+
+
+@asynccontextmanager
+async def controlled(setup: Setup, reconciler: Asking, queue: WorkQueue) -> AsyncIterator[Parking]:
+    gauge = setup.metrics.parked.labels("things")
+    parking = Parking(setup.breakers, queue.add_afresh, gauge)
+    hooks = Hooks(park=parking.park)
+    controller = Controller("things", reconciler, queue, setup.metrics, Pace(workers=2), hooks)
+    task = asyncio.create_task(controller.run())
+    try:
+        yield parking
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_objects_of_a_dead_engine_are_parked_and_all_come_back(setup: Setup) -> None:
+    """A hundred objects cost nothing while it is dead, and nothing has to remind of them."""
+    queue = WorkQueue(setup.metrics.queue("things"), Backoff(base=20, cap=60))
+    reconciler, keys = Asking(setup), [Key("team-a", str(number)) for number in range(100)]
+    async with controlled(setup, reconciler, queue) as parking:
+        for key in keys:
+            queue.add(key)
+        await until(lambda: all(key in parking for key in keys))
+        assert setup.sample("quiver_operator_parked_objects", controller="things") == 100
+        assert set(reconciler.seen.values()) == {1}
+        assert queue._timers == {}
+        setup.engines.dead.clear()
+        await until(lambda: reconciler.done == set(keys))
+        assert setup.sample("quiver_operator_parked_objects", controller="things") == 0
+
+
+async def test_the_first_retries_do_not_wait_for_the_engine(setup: Setup) -> None:
+    """While retries are due within seconds, time passes as for any other failure."""
+    queue = WorkQueue(setup.metrics.queue("things"), Backoff(base=0.001, cap=0.002))
+    reconciler, key = Asking(setup), Key("team-a", "a")
+    async with controlled(setup, reconciler, queue) as parking:
+        queue.add(key)
+        await until(lambda: reconciler.seen[key] >= 4)
+        assert key not in parking

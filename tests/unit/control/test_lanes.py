@@ -1,0 +1,95 @@
+"""What one engine's collections do holds up no other's."""
+
+import asyncio
+from itertools import count
+
+from quiver.control.lanes import Lanes
+from quiver.control.metrics import Metrics
+from quiver.control.queue import WorkQueue
+from quiver.domain.objects import Key
+
+
+def key(engine: str, number: int) -> Key:
+    return Key(engine, str(number))
+
+
+def lanes(limit: int) -> Lanes:
+    return Lanes(lambda key: key.namespace, limit)
+
+
+def test_lanes_take_turns() -> None:
+    """A thousand keys of one engine are ahead, and the next turn is the other's."""
+    waiting = lanes(limit=2000)
+    for number in range(1000):
+        waiting.put(key("crowded", number))
+    waiting.put(key("quiet", 0))
+    taken = [waiting.take() for _ in range(3)]
+    assert taken == [key("crowded", 0), key("quiet", 0), key("crowded", 1)]
+    assert len(waiting) == 998
+
+
+def test_a_lane_has_so_many_keys_out_and_no_more() -> None:
+    """The limit holds for each lane by itself, and a key that comes back makes room."""
+    waiting = lanes(limit=2)
+    for engine in ("a", "b"):
+        for number in range(3):
+            waiting.put(key(engine, number))
+    taken = []
+    while waiting.has_next:
+        taken.append(waiting.take())
+    assert sorted(taken) == [key("a", 0), key("a", 1), key("b", 0), key("b", 1)]
+    waiting.give_back(key("a", 0))
+    assert waiting.take() == key("a", 2)
+    assert not waiting.has_next
+
+
+def test_nothing_is_kept_of_lanes_that_are_empty() -> None:
+    """Engines and collections come and go for years."""
+    waiting = lanes(limit=1)
+    for number in range(100):
+        waiting.put(key(f"engine-{number}", 0))
+        waiting.give_back(waiting.take())
+    assert (len(waiting), waiting.has_next) == (0, False)
+    assert [waiting._waiting, waiting._turns, waiting._out, waiting._busy] == [{}, {}, {}, {}]
+
+
+async def test_a_worker_waits_though_a_full_lane_has_keys() -> None:
+    """It is woken by a key of another lane, and by room in the full one."""
+    queue = WorkQueue(Metrics().queue("things"), lanes=lanes(limit=1))
+    queue.add(key("a", 0))
+    queue.add(key("a", 1))
+    assert await queue.get() == key("a", 0)
+    worker = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    queue.add(key("b", 0))
+    assert await worker == key("b", 0)
+    worker = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    assert not worker.done()
+    queue.done(key("a", 0))
+    assert await asyncio.wait_for(worker, 5) == key("a", 1)
+
+
+async def test_no_worker_sleeps_while_there_is_work_for_it() -> None:
+    """Eight workers on three lanes: each key is worked on once, within each lane's limit."""
+    queue = WorkQueue(Metrics().queue("things"), lanes=lanes(limit=2))
+    keys = [key(engine, number) for engine in "abc" for number in range(50)]
+    busy, seen, steps = dict.fromkeys("abc", 0), list[Key](), count()
+
+    async def work() -> None:
+        while len(seen) < len(keys):
+            taken = await queue.get()
+            busy[taken.namespace] += 1
+            assert busy[taken.namespace] <= 2
+            for _ in range(next(steps) % 3):
+                await asyncio.sleep(0)
+            busy[taken.namespace] -= 1
+            seen.append(taken)
+            queue.done(taken)
+        queue.shut_down()
+
+    for waiting in keys:
+        queue.add(waiting)
+    async with asyncio.timeout(10):
+        await asyncio.gather(*(work() for _ in range(8)), return_exceptions=True)
+    assert sorted(seen) == sorted(keys)

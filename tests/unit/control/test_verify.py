@@ -1,0 +1,45 @@
+"""Each collection is looked at once per period."""
+
+import asyncio
+
+import pytest
+
+from builders import collection
+from quiver.control import verify
+from quiver.control.cache import Cache
+from quiver.control.verify import Verification
+from quiver.domain.objects import VECTOR_COLLECTION, Key
+
+PERIOD_S = 1.0
+
+
+async def test_a_round_looks_at_each_collection_once_and_evenly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At half time half of them were queued, at the end all, in an order that mixes names."""
+    monkeypatch.setattr(verify, "STEP_S", 0.02)
+    cache, queued = Cache(), list[tuple[float, Key]]()
+    for number in range(100):
+        cache.put(VECTOR_COLLECTION, collection(f"docs-{number:02}"))
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    rounds = Verification(cache, lambda key: queued.append((loop.time(), key)), PERIOD_S)
+    await asyncio.wait_for(rounds._round(), 20)
+    keys = [key for _, key in queued]
+    assert sorted(keys) == sorted(set(keys))
+    assert len(keys) == 100
+    assert keys != sorted(keys)
+    assert all(at - begun >= PERIOD_S * n / 100 for n, (at, _) in enumerate(queued))
+
+
+async def test_without_collections_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty cluster costs nothing, and what is created later has its turn in a later round."""
+    monkeypatch.setattr(verify, "STEP_S", 0.01)
+    cache, queued = Cache(), asyncio.Event()
+    task = asyncio.create_task(Verification(cache, lambda _key: queued.set(), 0.05).run())
+    await asyncio.sleep(0.1)
+    assert not queued.is_set()
+    cache.put(VECTOR_COLLECTION, collection("docs"))
+    await asyncio.wait_for(queued.wait(), 10)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
