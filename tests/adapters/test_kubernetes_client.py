@@ -170,3 +170,17 @@ async def test_events_stand_beside_their_object(
     (stored,) = (e for e in (await api.list(EVENT)).items if e["reason"] == "Recreated")
     assert stored["reportingController"] == "quiver.dev/operator"
     assert stored["regarding"]["uid"] == created["metadata"]["uid"]
+
+
+async def test_an_event_that_comes_again_is_counted(
+    api: KubernetesClient, namespace: str, crds: ControlPlane
+) -> None:
+    """`kubectl events` shows one line with a number for what happened three times."""
+    created = await api.create(VECTOR_COLLECTION, vector_collection(namespace))
+    event = Event("Warning", "Recreated", "Create", "the collection was gone")
+    recorder = ApiEventRecorder(api, SystemClock())
+    for _ in range(3):
+        await recorder.record(created, event)
+    shown = crds.kubectl("-n", namespace, "events", "--for=vectorcollection.quiver.dev/subject")
+    assert shown.count("the collection was gone") == 1
+    assert "(x3 over" in shown

@@ -7,15 +7,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from builders import collection
-from quiver.adapters.clock import SystemClock
 from quiver.adapters.kubernetes.connection import Connection, NoCluster, load_configuration
 from quiver.adapters.kubernetes.errors import error_for
-from quiver.adapters.kubernetes.events import NOTE_LIMIT, ApiEventRecorder
 from quiver.control.metrics import Metrics
-from quiver.domain.objects import Kind, Manifest
 from quiver.ports.errors import ApiRefused, ApiUnavailable, Conflict, NotFound
-from quiver.ports.kubernetes import Event
 
 
 @pytest.mark.parametrize(
@@ -92,35 +87,3 @@ def kubeconfig(directory: Path) -> Path:
     }
     path.write_text(json.dumps(content))
     return path
-
-
-class Recording:
-    """Takes what is created, or fails."""
-
-    def __init__(self, failure: Exception | None = None) -> None:
-        self.created: list[Manifest] = []
-        self._failure = failure
-
-    async def create(self, _kind: Kind, manifest: Manifest) -> Manifest:
-        if self._failure is not None:
-            raise self._failure
-        self.created.append(manifest)
-        return manifest
-
-
-async def test_a_long_note_is_cut_to_what_the_api_takes() -> None:
-    """Notes are cut between characters, at 1,024 bytes."""
-    api: Any = Recording()
-    event = Event("Warning", "Recreated", "Create", "ä" * 2000)
-    await ApiEventRecorder(api, SystemClock()).record(collection(), event)
-    (created,) = api.created
-    assert len(created["note"].encode()) <= NOTE_LIMIT
-    assert created["note"].endswith("ä…")
-
-
-async def test_an_event_that_fails_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
-    """A refused event costs a line in the log, with what it would have said."""
-    api: Any = Recording(ApiRefused("namespace is terminating"))
-    event = Event("Normal", "Dropped", "Drop", "42 vectors are gone")
-    await ApiEventRecorder(api, SystemClock()).record(collection(), event)
-    assert "42 vectors are gone" in caplog.text

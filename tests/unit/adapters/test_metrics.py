@@ -1,6 +1,11 @@
 """Metrics carry the names that stock dashboards know, and numbers that something feeds."""
 
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
 from prometheus_client import generate_latest
+from prometheus_client.metrics import MetricWrapperBase
 
 from quiver.adapters.counted_events import CountedEvents
 from quiver.adapters.measured import MeasuredEngines
@@ -10,6 +15,8 @@ from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable
 from quiver.ports.kubernetes import Event
 
+PAGE = Path(__file__).parents[3] / "docs" / "operations.md"
+OF_THE_PROCESS = ("process_", "python_")
 NAMES = (
     "controller_runtime_reconcile_total",
     "controller_runtime_reconcile_errors_total",
@@ -95,3 +102,31 @@ def test_collections_are_counted_when_they_are_asked_for() -> None:
     sample = metrics.registry.get_sample_value
     assert sample("quiver_collections", {"ready": "True"}) == 1
     assert sample("quiver_collections", {"ready": "Unknown"}) == 1
+
+
+def test_the_page_of_operations_and_the_registry_tell_the_same_metrics() -> None:
+    """Each metric stands in the table with its labels, and no other does."""
+    rows = re.findall(r"^\| `([a-z_]+)(?:\{([a-z,]+)\})?` \|", PAGE.read_text(), re.MULTILINE)
+    assert dict(rows) == dict(_registered())
+    for prefix in OF_THE_PROCESS:
+        assert f"`{prefix}*`" in PAGE.read_text()
+
+
+def _registered() -> Iterator[tuple[str, str]]:
+    """Yield the name that each metric is exposed by, and its labels."""
+    metrics = Metrics()
+    metrics.registry.register(CollectionsCollector([]))
+    yield "quiver_collections", "ready"
+    for metric in vars(metrics).values():
+        if isinstance(metric, MetricWrapperBase):
+            (family,) = metric.describe()
+            suffix = "_total" if family.type == "counter" else ""
+            yield f"{family.name}{suffix}", ",".join(metric._labelnames)
+
+
+def test_the_registry_holds_nothing_that_the_page_does_not_speak_of() -> None:
+    """What is registered otherwise than by the class of metrics is the process's own."""
+    metrics = Metrics()
+    told = {name.removesuffix("_total") for name, _ in _registered()}
+    families = {family.name for family in metrics.registry.collect()}
+    assert {f for f in families - told if not f.startswith(OF_THE_PROCESS)} == set()

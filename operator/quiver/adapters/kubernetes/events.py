@@ -4,10 +4,11 @@ import logging
 import uuid
 from socket import gethostname
 
+from quiver.adapters.kubernetes.series import Repeats, Series
 from quiver.control.api import Api
-from quiver.domain.objects import GROUP, Kind, Manifest
+from quiver.domain.objects import GROUP, Key, Kind, Manifest
 from quiver.ports.clock import Clock
-from quiver.ports.errors import ApiError
+from quiver.ports.errors import ApiError, NotFound
 from quiver.ports.kubernetes import Event
 
 log = logging.getLogger(__name__)
@@ -19,17 +20,41 @@ NAME_LIMIT = 253
 
 
 class ApiEventRecorder:
-    """Implements `quiver.ports.kubernetes.EventRecorder`."""
+    """Implements `quiver.ports.kubernetes.EventRecorder`.
 
-    def __init__(self, api: Api, clock: Clock) -> None:
+    What happens again within minutes is counted in the Event that told it first.
+    """
+
+    def __init__(self, api: Api, clock: Clock, repeats: Repeats | None = None) -> None:
         self._api = api
         self._clock = clock
+        self._repeats = Repeats() if repeats is None else repeats
 
     async def record(self, regarding: Manifest, event: Event) -> None:
         try:
-            await self._api.create(EVENT, self._manifest(regarding, event))
+            await self._publish(regarding, event)
         except ApiError as error:
             log.warning("could not publish the event %s (%s): %s", event.reason, event.note, error)
+
+    async def _publish(self, regarding: Manifest, event: Event) -> None:
+        series = self._repeats.again(regarding, event)
+        if series is not None:
+            log.info("%s, %d times now: %s", event.reason, series.count, event.note)
+            try:
+                await self._count(series, regarding["metadata"]["namespace"])
+            except NotFound:
+                pass  # the API server keeps events for an hour or so; this one begins anew
+            else:
+                return
+        created = await self._api.create(EVENT, self._manifest(regarding, event))
+        self._repeats.begin(regarding, event, created["metadata"]["name"])
+
+    async def _count(self, series: Series, namespace: str) -> None:
+        count = {"count": series.count, "lastObservedTime": self._moment()}
+        await self._api.patch(EVENT, Key(namespace, series.name), {"series": count})
+
+    def _moment(self) -> str:
+        return self._clock.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
     def _manifest(self, regarding: Manifest, event: Event) -> Manifest:
         metadata = regarding["metadata"]
@@ -39,7 +64,7 @@ class ApiEventRecorder:
                 "name": f"{metadata['name'][: NAME_LIMIT - 17]}.{suffix}",
                 "namespace": metadata["namespace"],
             },
-            "eventTime": self._clock.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "eventTime": self._moment(),
             "type": event.type,
             "reason": event.reason,
             "action": event.action,
