@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -110,7 +111,8 @@ class AdminApi(KubernetesClient):
 class World:
     """A namespace of a real API server, with an engine process that its VectorEngine points to.
 
-    `api` is an administrator's client, `operator_api` has the operator's rights and no others.
+    `api` is an administrator's client, `operator_api` has the operator's rights and no others. The
+    VectorEngine is in the namespace itself unless `engine_namespace` is given.
     """
 
     namespace: str
@@ -118,13 +120,17 @@ class World:
     operator_api: AdminApi
     engines: Engines
     address: str
+    engine_namespace: str | None = None
 
     @property
     def engine(self) -> EngineClient:
         return self.engines.at(self.address)
 
     async def create_collection(self, name: str, **spec: Any) -> Manifest:
-        body = {"engineRef": {"name": "engine"}, "dimension": 8, **spec}
+        reference = {"name": "engine"}
+        if self.engine_namespace is not None:
+            reference["namespace"] = self.engine_namespace
+        body = {"engineRef": reference, "dimension": 8, **spec}
         return await self.create(VECTOR_COLLECTION, name, body)
 
     async def create(self, kind: Kind, name: str, spec: Manifest, **metadata: Any) -> Manifest:
@@ -164,6 +170,18 @@ class World:
         found: Manifest = await eventually(holds, f"{kind.kind} {name} says {reason}")
         return found
 
+    async def says(self, name: str, reason: str, *words: str) -> Manifest:
+        """Wait until the object says `reason`, in a message that holds all of `words`."""
+        manifest = await self.settled(name, reason)
+        message = ready_condition(manifest)["message"]
+        assert [word for word in words if word not in message] == [], message
+        return manifest
+
+    async def look_now(self, name: str) -> None:
+        """Ask the operator to look at the object, as a person does."""
+        value = uuid.uuid4().hex
+        await self.patch(name, {"metadata": {"annotations": {"quiver.dev/reconcile": value}}})
+
     async def settled_engine(self, name: str = "engine") -> Manifest:
         return await self.settled(name, "Available", VECTOR_ENGINE)
 
@@ -190,6 +208,11 @@ class World:
 
 
 EVENT = Kind("events.k8s.io", "v1", "events", "Event")
+
+
+def types(manifest: Manifest) -> set[str]:
+    """Return the types of the object's conditions."""
+    return {condition["type"] for condition in manifest["status"]["conditions"]}
 
 
 def ready_condition(manifest: Manifest) -> dict[str, Any]:

@@ -1,9 +1,13 @@
+import uuid
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from clients.engine_process import EngineProcess
+from clients.milvus1_stub import Milvus1
+from fakes.engine import FakeEngine, FakeEngines
 from harness import AdminApi, World, connected, install
 from localcluster import ControlPlane
 from quiver.adapters.milvus1.driver import Milvus1Engines
@@ -59,4 +63,53 @@ async def world(
     world = World(namespace, api, operator_api, engines, engine_process.grpc_address)
     endpoints = {"endpoints": [engine_process.grpc_address]}
     await world.create(VECTOR_ENGINE, "engine", {"external": endpoints})
+    return world
+
+
+@pytest.fixture
+def client(engine_process: EngineProcess) -> Iterator[Milvus1]:
+    """Somebody who uses the world's engine without Quiver."""
+    connected = Milvus1(engine_process.grpc_address)
+    yield connected
+    connected.close()
+
+
+@pytest.fixture
+def neighbour(world: World, quiver_api: ControlPlane) -> Iterator[World]:
+    """Another namespace, whose collections are to be on the world's engine."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    quiver_api.create_namespace(name)
+    yield replace(world, namespace=name, engine_namespace=world.namespace)
+    quiver_api.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def fake_engines() -> FakeEngines:
+    return FakeEngines()
+
+
+@pytest.fixture
+def fake_address(namespace: str) -> str:
+    """An address of its own, since operators also see what other tests have left."""
+    return f"{namespace}:19530"
+
+
+@pytest.fixture
+def fake(fake_engines: FakeEngines, fake_address: str) -> FakeEngine:
+    """The engine in memory that `fake_world` is about."""
+    return fake_engines.start(fake_address)
+
+
+@pytest.fixture
+async def fake_world(
+    namespace: str,
+    api: AdminApi,
+    operator_api: AdminApi,
+    fake_engines: FakeEngines,
+    fake: FakeEngine,
+    fake_address: str,
+) -> World:
+    """A namespace with a VectorEngine `engine` that points to an engine in memory."""
+    world = World(namespace, api, operator_api, fake_engines, fake_address)
+    await world.create(VECTOR_ENGINE, "engine", {"external": {"endpoints": [fake_address]}})
     return world
