@@ -18,7 +18,7 @@ class State(Enum):
     STALLED = "Stalled"
     """Waiting alone will not mend it: somebody has to change something."""
     SUSPENDED = "Suspended"
-    """Somebody asked for hands off: Ready stays as it was last seen."""
+    """Somebody asked for hands off: Ready stays as it was last seen, if it ever was."""
 
 
 class Verdict(NamedTuple):
@@ -52,6 +52,8 @@ def conditions_for(
     if verdict.state is not State.READY:
         told[verdict.state.value] = "True"
     kept = find_condition(previous, "Ready") if verdict.state is State.SUSPENDED else None
+    if kept is not None and kept.status == "Unknown":
+        kept = None
     if kept is not None:
         del told["Ready"]
     conditions = tuple(
