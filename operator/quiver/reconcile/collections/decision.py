@@ -73,13 +73,14 @@ class Decision:
     """The steps, in order, and the verdict that holds once all of them are done.
 
     `retry` asks to come back without waiting for a change. `claim` and `placement` go into the
-    status. `in_place`: the collection and its partitions are then as the spec says, whatever the
-    verdict.
+    status. `in_place`: the engine has then taken all that the spec says, whatever the verdict, but
+    for `kept_partitions`, which the spec no longer lists and which are yet to go.
     """
 
     verdict: Verdict
     steps: tuple[Step, ...] = ()
     retry: bool = False
     in_place: bool = False
+    kept_partitions: tuple[str, ...] = ()
     claim: Claim | None = None
     placement: Placement | None = None

@@ -6,7 +6,7 @@ import msgspec
 
 from quiver.domain.claims import claim_of
 from quiver.domain.collections import Binding, CollectionStatus, VectorCollection
-from quiver.domain.conditions import State, conditions_for
+from quiver.domain.conditions import conditions_for
 from quiver.domain.objects import VECTOR_COLLECTION, Key, Manifest
 from quiver.ports.clock import Clock
 from quiver.ports.engines import Engines
@@ -70,9 +70,8 @@ class CollectionReconciler:
 
     def _status(self, decision: Decision, collection: VectorCollection) -> CollectionStatus:
         before, generation = collection.status, collection.metadata.generation
-        claim, done = decision.claim, decision.verdict.state is State.READY
-        index = collection.spec.index if done else before.index
-        wanted = collection.spec.binding
+        claim, spec = decision.claim, collection.spec
+        wanted, partitions = spec.binding, (*spec.partitions, *decision.kept_partitions)
         binding = Binding(name=wanted.secret_name) if wanted else None
         return CollectionStatus(
             observed_generation=generation,
@@ -86,7 +85,7 @@ class CollectionReconciler:
             origin=claim.origin if claim and decision.in_place else before.origin,
             claim=claim,
             placement=decision.placement,
-            partitions=collection.spec.partitions if decision.in_place else before.partitions,
-            index=index,
+            partitions=partitions if decision.in_place else before.partitions,
+            index=spec.index if decision.in_place else before.index,
             binding=binding if decision.in_place else before.binding,
         )

@@ -37,6 +37,7 @@ def settle(g: Gathered) -> Decision:
         verdict=Verdict.ready(f"Collection {claim.collection_name!r} is on {claim.member}."),
         steps=tuple(steps),
         in_place=True,
+        kept_partitions=tuple(_held(g)),
         claim=claim,
         placement=placement,
     )
@@ -82,40 +83,45 @@ def _may_go(g: Gathered, tag: str) -> bool:
 
 
 def _index_steps(g: Gathered) -> list[Step]:
-    """An index that the spec does not name is left alone, unless it is the one that it named."""
+    """An index that the spec never named is left alone."""
     wanted, found = g.collection.spec.index, g.report.index
     if wanted is None:
-        ours = found is not None and found.index == g.collection.status.index is not None
-        return [SetIndex(None)] if ours else []
+        named = g.collection.status.index is not None
+        return [SetIndex(None)] if named and found is not None and found.index is not None else []
     return [] if found is not None and found.index == wanted else [SetIndex(wanted)]
 
 
 def _while_building(g: Gathered, decision: Decision) -> Decision | None:
     """Building takes as long as it takes; the verdict tells how far it is, and nobody waits."""
-    found = g.report.index
+    found, wanted = g.report.index, g.collection.spec.index
+    if wanted is None:
+        return None
     if found is not None and found.progress is not None:
         told = f"{found.progress.built} of {found.progress.total} segments are indexed."
-    elif any(isinstance(step, SetIndex) and step.index for step in decision.steps):
+    elif any(isinstance(step, SetIndex) for step in decision.steps):
         told = "the engine has begun."
     else:
         return None
-    wanted = g.collection.spec.index
-    kind = wanted.type if wanted else "FLAT"
-    verdict = Verdict.reconciling(Reason.INDEX_BUILDING, f"Building index {kind}: {told}")
+    verdict = Verdict.reconciling(Reason.INDEX_BUILDING, f"Building index {wanted.type}: {told}")
     return replace(decision, verdict=verdict, retry=True)
 
 
 def _while_partitions_hold_rows(g: Gathered, decision: Decision) -> Decision | None:
-    held = {tag: rows for tag, rows in g.report.partition_rows.items() if rows}
+    held = _held(g)
     if not held:
         return None
-    told = ", ".join(f"{tag!r} with {rows} vectors" for tag, rows in sorted(held.items()))
+    told = ", ".join(f"{tag!r} with {rows} vectors" for tag, rows in held.items())
     message = (
         f"Partitions that the spec no longer lists are kept, since they are not empty: {told}. "
         "Delete their vectors, put them back on the list, or set deletionPolicy to Delete."
     )
     verdict = Verdict.reconciling(Reason.NOT_EMPTY, message)
-    return replace(decision, verdict=verdict, retry=True, in_place=False)
+    return replace(decision, verdict=verdict, retry=True)
+
+
+def _held(g: Gathered) -> dict[str, int]:
+    """Return the partitions that the spec no longer lists and that hold vectors."""
+    return {tag: rows for tag, rows in sorted(g.report.partition_rows.items()) if rows}
 
 
 def _created(g: Gathered) -> Event:
