@@ -91,7 +91,10 @@ async def eventually(
 class AdminApi(KubernetesClient):
     """The operator's own client, and the deletions that the operator never asks for."""
 
-    async def delete(self, kind: Kind, key: Key) -> None:
+    async def delete(self, kind: Kind, key: Key, uid: str | None = None) -> None:
+        if uid is not None:
+            await super().delete(kind, key, uid)
+            return
         root = f"/apis/{kind.group}" if kind.group else "/api"
         path = f"{root}/{kind.version}/namespaces/{key.namespace}/{kind.plural}/{key.name}"
         await self._call("DELETE", path)
