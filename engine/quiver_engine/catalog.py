@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quiver_engine.errors import DiskFailedError, RequestError, StartError
-from quiver_engine.model import IdOrigin, Metric, Schema
+from quiver_engine.model import IdOrigin, IndexSpec, IndexState, IndexType, Metric, Schema
 from quiver_proto import milvus_pb2 as pb
 
 _APPLICATION_ID = 0x51565231
-_FORMAT_VERSION = 1
-_SCHEMA = f"""
-BEGIN;
+_FIRST_FORMAT = f"""
 CREATE TABLE collections (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, dimension INTEGER NOT NULL,
     index_file_size INTEGER NOT NULL, metric INTEGER NOT NULL, id_origin TEXT
@@ -33,9 +31,19 @@ CREATE TABLE segments (
 ) STRICT;
 CREATE INDEX segments_of_partition ON segments (partition);
 PRAGMA application_id = {_APPLICATION_ID};
-PRAGMA user_version = {_FORMAT_VERSION};
-COMMIT;
 """
+_INDEXES = """
+ALTER TABLE collections ADD COLUMN index_type INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE collections ADD COLUMN index_params TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE collections ADD COLUMN index_requested INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE collections ADD COLUMN index_covers INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE indexes (
+    id INTEGER PRIMARY KEY,
+    segment INTEGER NOT NULL UNIQUE REFERENCES segments ON DELETE CASCADE
+) STRICT;
+"""
+_FORMATS = (_FIRST_FORMAT, _INDEXES)
+"""What each format version adds to the one before; an older catalog is brought forward."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,7 @@ class CollectionRow:
     id: int
     schema: Schema
     id_origin: IdOrigin | None
+    index: IndexState
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,8 @@ class SegmentRow:
     id: int
     partition: int
     rows: int
+    index: int | None = None
+    """Number of its index file."""
 
 
 class Catalog:
@@ -79,22 +90,23 @@ class Catalog:
     def _prepare(self) -> None:
         version = self._value("PRAGMA user_version")
         application = self._value("PRAGMA application_id")
-        if (application, version) == (0, 0) and not self._value("SELECT 1 FROM sqlite_schema"):
-            self._configure()
-            self._db.executescript(_SCHEMA)
-            return
-        if application != _APPLICATION_ID:
+        fresh = (application, version) == (0, 0) and not self._value("SELECT 1 FROM sqlite_schema")
+        if not fresh and application != _APPLICATION_ID:
             raise StartError(
                 f"catalog {self._path} is another program's database: choose another data directory"
             )
-        if version != _FORMAT_VERSION:
+        if version not in range(len(_FORMATS) + 1):
             raise StartError(
                 f"catalog {self._path} has format version {version}, this engine reads"
-                f" {_FORMAT_VERSION}: start the engine's version that wrote it"
+                f" {len(_FORMATS)}: start the engine's version that wrote it"
             )
         self._configure()
         if (verdict := self._value("PRAGMA quick_check(1)")) != "ok":
             raise sqlite3.DatabaseError(str(verdict))
+        for number in range(int(str(version)), len(_FORMATS)):
+            self._db.executescript(
+                f"BEGIN; {_FORMATS[number]} PRAGMA user_version = {number + 1}; COMMIT;"
+            )
 
     def _configure(self) -> None:
         self._db.execute("PRAGMA journal_mode = WAL")
@@ -107,22 +119,30 @@ class Catalog:
 
     def collections(self) -> list[CollectionRow]:
         rows = self._db.execute(
-            "SELECT id, name, dimension, index_file_size, metric, id_origin FROM collections"
-            " ORDER BY id"
+            "SELECT id, id_origin, name, dimension, index_file_size, metric,"
+            " index_type, index_params, index_requested, index_covers FROM collections ORDER BY id"
         )
         return [
             CollectionRow(
-                id_, Schema(name, dimension, size, Metric(metric)), origin and IdOrigin(origin)
+                id_,
+                Schema(name, dimension, size, Metric(metric)),
+                origin and IdOrigin(origin),
+                IndexState(IndexSpec(IndexType(type_), params), bool(requested), covers),
             )
-            for id_, name, dimension, size, metric, origin in rows
-        ]
+            for (
+                id_, origin, name, dimension, size, metric, type_, params, requested, covers,
+            ) in rows
+        ]  # fmt: skip
 
     def partitions(self) -> list[PartitionRow]:
         rows = self._db.execute("SELECT id, collection, tag FROM partitions ORDER BY id")
         return [PartitionRow(*row) for row in rows]
 
     def segments(self) -> list[SegmentRow]:
-        rows = self._db.execute("SELECT id, partition, rows FROM segments ORDER BY id")
+        rows = self._db.execute(
+            "SELECT segments.id, partition, rows, indexes.id FROM segments"
+            " LEFT JOIN indexes ON segment = segments.id ORDER BY segments.id"
+        )
         return [SegmentRow(*row) for row in rows]
 
     def create_collection(self, schema: Schema, default_tag: str) -> tuple[int, int]:
@@ -172,6 +192,32 @@ class Catalog:
                     "INSERT INTO segments (id, partition, rows) VALUES (?, ?, ?)",
                     (row.id, row.partition, row.rows),
                 )
+
+    def set_index(self, collection: int, state: IndexState, dropped: Iterable[int]) -> None:
+        """Keep what index a collection is to have, and take away index files, all at once."""
+        with self._transaction() as execute:
+            execute(
+                "UPDATE collections SET index_type = ?, index_params = ?, index_requested = ?,"
+                " index_covers = ? WHERE id = ?",
+                (
+                    int(state.spec.type),
+                    state.spec.params,
+                    int(state.requested),
+                    state.covers,
+                    collection,
+                ),
+            )
+            for index in dropped:
+                execute("DELETE FROM indexes WHERE id = ?", (index,))
+
+    def add_index(self, index: int, segment: int) -> None:
+        """Make a segment's index file count."""
+        with self._transaction() as execute:
+            execute("INSERT INTO indexes (id, segment) VALUES (?, ?)", (index, segment))
+
+    def remove_index(self, index: int) -> None:
+        with self._transaction() as execute:
+            execute("DELETE FROM indexes WHERE id = ?", (index,))
 
     def close(self) -> None:
         self._db.close()

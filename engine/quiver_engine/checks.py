@@ -1,12 +1,13 @@
 """Checks of requests, in Milvus 1.x's order and with its codes. Pure."""
 
-import json
 import re
+from collections.abc import Sequence
 
 from quiver_engine.errors import RequestError
 from quiver_engine.model import (
     DEFAULT_TAG,
     MAX_DIMENSION,
+    MAX_IDS_PER_GET,
     MAX_INDEX_FILE_SIZE_MB,
     MAX_INSERT_BYTES,
     MAX_RESULT_BYTES,
@@ -168,23 +169,12 @@ def topk(query: Query) -> None:
         )
 
 
-def search_params(text: str | None) -> None:
-    """Raise RequestError 5 unless the parameters are absent or a JSON object; FLAT needs none."""
-    if text is None:
-        return
-    try:
-        params = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise _not_an_object(text) from error
-    if not isinstance(params, dict):
-        raise _not_an_object(text)
-
-
-def _not_an_object(text: str) -> RequestError:
-    return RequestError(
-        pb.ILLEGAL_ARGUMENT,
-        f"the value of 'params' is not a JSON object: {text[:100]!r}; give for instance {{}}",
-    )
+def wanted_ids(ids: Sequence[int]) -> None:
+    """Raise RequestError 5 for no ids, or more than one GetVectorsByID takes."""
+    if not 1 <= len(ids) <= MAX_IDS_PER_GET:
+        raise RequestError(
+            pb.ILLEGAL_ARGUMENT, f"{len(ids)} ids: give 1 to {MAX_IDS_PER_GET} in one call"
+        )
 
 
 def result_size(query: Query) -> None:

@@ -6,7 +6,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from quiver_engine.errors import no_partition
-from quiver_engine.model import DEFAULT_TAG, Floats, IdOrigin, Ids, Schema
+from quiver_engine.model import (
+    DEFAULT_TAG,
+    MIN_INDEXED_ROWS,
+    Floats,
+    IdOrigin,
+    Ids,
+    IndexState,
+    IndexType,
+    Schema,
+)
 from quiver_engine.segments import Part, Segment
 
 
@@ -43,21 +52,46 @@ class Partition:
     buffer: Buffer = field(default_factory=Buffer)
     dropped: bool = False
 
+    def replace(self, changed: Segment) -> None:
+        """Swap the segment of that number for this one."""
+        self.segments = tuple(changed if s.id == changed.id else s for s in self.segments)
+
 
 Taken = list[tuple[Partition, Buffer]]
 """Buffers taken out of partitions, to be flushed."""
 
 
-class Collection:
-    """`lock` guards the buffers and `id_origin`; `flush_lock` makes flushes take turns."""
+@dataclass(frozen=True)
+class IndexFailure:
+    """Why an index could not be built, and when (monotonic clock) it is tried again."""
 
-    def __init__(self, id_: int, schema: Schema, id_origin: IdOrigin | None = None) -> None:
+    why: str
+    retry_at: float
+
+
+class Collection:
+    """`lock` guards the buffers and `id_origin`.
+
+    `flush_lock` makes flushes take turns, `merge_lock` makes merges.
+    """
+
+    def __init__(
+        self,
+        id_: int,
+        schema: Schema,
+        id_origin: IdOrigin | None = None,
+        index: IndexState | None = None,
+    ) -> None:
         self.id = id_
         self.schema = schema
         self.id_origin = id_origin
+        self.index = index or IndexState()
+        self.index_failure: IndexFailure | None = None
+        self.dropped = False
         self.partitions: dict[str, Partition] = {}
         self.lock = threading.Lock()
         self.flush_lock = threading.Lock()
+        self.merge_lock = threading.Lock()
 
     def partition(self, tag: str) -> Partition:
         """Return a partition; raises RequestError 1 when there is none of that tag."""
@@ -74,6 +108,26 @@ class Collection:
     @property
     def segments(self) -> list[Segment]:
         return [s for partition in list(self.partitions.values()) for s in partition.segments]
+
+    def is_due(self, segment: Segment) -> bool:
+        """Whether a segment is to get an index that it has not got yet."""
+        index = self.index
+        return (
+            index.spec.type is not IndexType.FLAT
+            and segment.index is None
+            and segment.rows >= MIN_INDEXED_ROWS
+            and (segment.rows >= self.schema.sealed_rows or segment.id <= index.covers)
+        )
+
+    @property
+    def due(self) -> list[tuple[Partition, Segment]]:
+        """The segments that are to get an index."""
+        return [
+            (partition, segment)
+            for partition in list(self.partitions.values())
+            for segment in partition.segments
+            if self.is_due(segment)
+        ]
 
     @property
     def rows(self) -> int:

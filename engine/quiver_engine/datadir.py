@@ -3,6 +3,7 @@
 LOCK                  held by the engine that uses the directory
 catalog.sqlite        (and -wal, -shm) what there is
 segments/<id>.seg     rows; <id>.seg.tmp while being written
+segments/<id>.idx     an index over the rows of one segment; <id>.idx.tmp while being written
 """
 
 import errno
@@ -11,17 +12,19 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-from quiver_engine import durable, segments
+import faiss
+
+from quiver_engine import durable, index_files, segments
 from quiver_engine.errors import DiskFailedError, RequestError, StartError
 from quiver_engine.segments import Part, Segment
 from quiver_proto import milvus_pb2 as pb
 
 logger = logging.getLogger(__name__)
 
-_OURS = re.compile(r"\d+\.seg(\.tmp)?")
+_OURS = re.compile(r"\d+\.(seg|idx)(\.tmp)?")
 
 
 class DataDir:
@@ -63,18 +66,25 @@ class DataDir:
     def segment_path(self, segment_id: int) -> Path:
         return self._segments / f"{segment_id}.seg"
 
-    def keep_only(self, segment_ids: Iterable[int]) -> None:
+    def index_path(self, index_id: int) -> Path:
+        return self._segments / f"{index_id}.idx"
+
+    def keep_only(self, wanted: Collection[Path]) -> None:
         """Remove the files of a crash: those the catalog does not count."""
-        wanted = {self.segment_path(segment_id) for segment_id in segment_ids}
         leftovers = [path for path in self._files() if path not in wanted]
         for path in leftovers:
             path.unlink()
         if leftovers:
             logger.info("removed %d segment files that a crash left behind", len(leftovers))
 
-    def number_after(self, segment_ids: Iterable[int]) -> None:
-        """Give new segments numbers above these."""
-        self._next_id = max(segment_ids, default=0) + 1
+    def number_after(self, numbers: Iterable[int]) -> None:
+        """Give new files numbers above these."""
+        self._next_id = max(numbers, default=0) + 1
+
+    @property
+    def last_number(self) -> int:
+        """The highest number that a file was given so far."""
+        return self._next_id - 1
 
     def write_segments(self, groups: Sequence[list[Part]]) -> list[Segment]:
         """Write one durable segment file for each group of rows; they do not count yet.
@@ -95,6 +105,22 @@ class DataDir:
             segments.load(path, number, parts[0][1].shape[1], sum(len(ids) for ids, _ in parts))
             for path, number, parts in zip(finals, numbers, groups, strict=True)
         ]
+
+    def write_index(self, index: faiss.Index) -> tuple[int, Path]:
+        """Write a durable index file, which does not count yet; return its number and path.
+
+        Raises RequestError when the disk is full, DiskFailedError when it fails.
+        """
+        number = self._take_id()
+        final = self.index_path(number)
+        temporary = final.with_name(f"{final.name}.tmp")
+        try:
+            index_files.write(temporary, index)
+            durable.publish([(temporary, final)], self._segments)
+        except OSError as error:
+            self.remove([temporary, final])
+            raise _write_failure(error, self._segments) from error
+        return number, final
 
     def _take_id(self) -> int:
         with self._id_lock:

@@ -12,10 +12,12 @@ from pathlib import Path
 from quiver_engine import server
 from quiver_engine.errors import DiskFailedError
 from quiver_engine.health import HealthServer, Readiness
+from quiver_engine.indexing import Indexing
 from quiver_engine.maintenance import Maintenance
 from quiver_engine.metrics import Metrics
 from quiver_engine.service import Service
 from quiver_engine.store import Store
+from quiver_engine.writing import Writer
 
 logger = logging.getLogger(__name__)
 
@@ -55,8 +57,11 @@ class Engine:
         health = HealthServer(self._http.host, self._http.port, readiness, metrics)
         store = Store(self._data_dir)
         metrics.show(store)
-        maintenance = Maintenance(store, self._on_disk_failure)
-        handler = server.handler(Service(store).rpcs(), metrics, self._on_disk_failure)
+        writer = Writer(store)
+        indexing = Indexing(store, writer)
+        maintenance = Maintenance(store, writer, indexing, self._on_disk_failure)
+        rpcs = Service(store, writer, indexing).rpcs()
+        handler = server.handler(rpcs, metrics, self._on_disk_failure)
         rpc_server = server.Server(self._listen.host, self._listen.port, handler)
         _on_stop_signal(self._stop.set)
         rpc_server.start()
@@ -71,6 +76,7 @@ class Engine:
         while not self._stop.wait(SIGNAL_POLL_S):
             pass
         readiness.not_ready("draining: the engine was told to stop")
+        indexing.stop()
         if self._disk_failure is not None:
             logger.critical("stopping, for what is on disk is unknown: %s", self._disk_failure)
             rpc_server.drain(FAILURE_GRACE_S)
@@ -79,13 +85,13 @@ class Engine:
         return self._close(maintenance, store)
 
     def _close(self, maintenance: Maintenance, store: Store) -> int:
-        merge_is_over = maintenance.stop()
+        background_is_over = maintenance.stop()
         try:
             flushed = maintenance.flush_all()
         except DiskFailedError as error:
             logger.critical("stopped; the last rows may be lost: %s", error)
             return 1
-        if merge_is_over:
+        if background_is_over:
             store.close()
         if not flushed:
             logger.critical("stopped; rows that could not be flushed are lost")

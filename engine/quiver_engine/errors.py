@@ -1,5 +1,7 @@
 """What can go wrong, as types: a refused request, a start that cannot be, a failed disk."""
 
+from pathlib import Path
+
 from quiver_proto import milvus_pb2 as pb
 
 
@@ -22,6 +24,25 @@ class DiskFailedError(Exception):
     After a failed fsync the kernel may report the lost page as clean, so a second try that succeeds
     proves nothing. A restart reads what is really there.
     """
+
+
+class BuildError(Exception):
+    """An index cannot be built over these rows; the text says why."""
+
+
+class BuildCancelled(Exception):
+    """An index that is being built is not wanted any more."""
+
+
+class DamagedIndex(Exception):
+    """An index file cannot be used; its segment is searched without it and indexed anew."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"index file {path} is damaged: {why}")
+
+
+class CallerLeft(Exception):
+    """Nobody waits for this answer any more."""
 
 
 def no_collection(name: str) -> RequestError:

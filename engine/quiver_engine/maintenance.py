@@ -1,49 +1,66 @@
-"""What goes on in the background: a flush each second, merging, removing dead files."""
+"""What goes on in the background: a flush each second, merging, indexing, removing dead files."""
 
 import logging
 import threading
 from collections.abc import Callable
 
-from quiver_engine import merging
 from quiver_engine.collection import Collection, Partition
 from quiver_engine.errors import DiskFailedError, RequestError
+from quiver_engine.indexing import Indexing
 from quiver_engine.store import Store
+from quiver_engine.writing import Writer
 
 logger = logging.getLogger(__name__)
 
 FLUSH_INTERVAL_S = 1.0
-MERGE_GRACE_S = 5.0
+BACKGROUND_GRACE_S = 5.0
 
 
 class Maintenance:
-    """Two threads, one that flushes and one that merges, so that no flush waits for a merge."""
+    """Three threads that flush, merge and index, so that no flush waits for a merge or a build."""
 
-    def __init__(self, store: Store, on_disk_failure: Callable[[DiskFailedError], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        writer: Writer,
+        indexing: Indexing,
+        on_disk_failure: Callable[[DiskFailedError], None],
+    ) -> None:
         self._store = store
+        self._writer = writer
+        self._indexing = indexing
         self._on_disk_failure = on_disk_failure
         self._stopping = threading.Event()
-        self._flusher = self._thread("flush", self.flush_all)
-        self._merger = self._thread("merge", self.merge_all)
+        self._flusher = self._thread("flush", self.flush_all, self._stopping.wait)
+        self._merger = self._thread("merge", self.merge_all, self._stopping.wait)
+        self._indexer = self._thread("index", indexing.work, indexing.wait_for_work)
 
-    def _thread(self, name: str, work: Callable[[], object]) -> threading.Thread:
-        return threading.Thread(target=self._repeat, args=(work,), name=name, daemon=True)
+    def _thread(
+        self, name: str, work: Callable[[], object], pause: Callable[[float], object]
+    ) -> threading.Thread:
+        return threading.Thread(target=self._repeat, args=(work, pause), name=name, daemon=True)
 
     def start(self) -> None:
-        self._flusher.start()
-        self._merger.start()
+        for thread in (self._flusher, self._merger, self._indexer):
+            thread.start()
 
     def stop(self) -> bool:
-        """Begin nothing new; return whether the merge under way, if any, ended in time.
+        """Begin nothing new; return whether the merge and the build under way ended in time.
 
         One that did not may die with the process: until its commit it has changed nothing.
         """
         self._stopping.set()
+        self._indexing.stop()
         self._flusher.join()
-        self._merger.join(MERGE_GRACE_S)
-        return not self._merger.is_alive()
+        self._merger.join(BACKGROUND_GRACE_S)
+        self._indexer.join(BACKGROUND_GRACE_S)
+        return not (self._merger.is_alive() or self._indexer.is_alive())
 
-    def _repeat(self, work: Callable[[], object]) -> None:
-        while not self._stopping.wait(FLUSH_INTERVAL_S):
+    def _repeat(self, work: Callable[[], object], pause: Callable[[float], object]) -> None:
+        while not self._stopping.is_set():
+            pause(FLUSH_INTERVAL_S)
+            if self._stopping.is_set():
+                return
             try:
                 work()
             except DiskFailedError as error:
@@ -57,7 +74,7 @@ class Maintenance:
         done = True
         for collection in self._store.collections():
             try:
-                self._store.flush(collection)
+                self._writer.flush(collection)
             except RequestError as error:
                 logger.warning("cannot flush %r: %s", collection.schema.name, error.reason)
                 done = False
@@ -71,13 +88,8 @@ class Maintenance:
                 self._merge(collection, partition)
 
     def _merge(self, collection: Collection, partition: Partition) -> None:
-        sealed_rows = collection.schema.sealed_rows
-        while not (self._stopping.is_set() or partition.dropped):
-            victims = merging.victims(partition.segments, sealed_rows)
-            if not victims:
-                return
-            try:
-                self._store.merge(partition, victims, sealed_rows)
-            except RequestError as error:
-                logger.warning("cannot merge in %r: %s", collection.schema.name, error.reason)
-                return
+        try:
+            while not self._stopping.is_set() and self._writer.merge_some(collection, partition):
+                pass
+        except RequestError as error:
+            logger.warning("cannot merge in %r: %s", collection.schema.name, error.reason)

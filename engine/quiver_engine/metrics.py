@@ -90,12 +90,13 @@ class _StoreCollector(Collector):
         )
 
     def _by_collection(self) -> Iterator[Metric]:
-        rows, segments, disk, buffered = (
+        rows, segments, waiting, disk, buffered = (
             GaugeMetricFamily(f"{_PREFIX}_{name}", text, labels=["collection"])
             for name, text in (
                 ("rows", "Rows that searches see."),
                 ("segments", "Segment files."),
-                ("disk_bytes", "Bytes of segment files."),
+                ("index_builds_waiting", "Segments that are to get an index."),
+                ("disk_bytes", "Bytes of segment files and their indexes."),
                 ("buffered_bytes", "Bytes of rows in memory that the next flush writes."),
             )
         )
@@ -103,6 +104,7 @@ class _StoreCollector(Collector):
             label, held = [collection.schema.name], collection.segments
             rows.add_metric(label, sum(segment.rows for segment in held))
             segments.add_metric(label, len(held))
+            waiting.add_metric(label, len(collection.due))
             disk.add_metric(label, sum(segment.disk_bytes for segment in held))
             buffered.add_metric(label, collection.buffered_bytes)
-        yield from (rows, segments, disk, buffered)
+        yield from (rows, segments, waiting, disk, buffered)

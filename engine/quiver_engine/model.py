@@ -1,5 +1,6 @@
-"""The words of the engine as values: metric, schema, limits. No I/O."""
+"""The words of the engine as values: metric, schema, index, limits. No I/O."""
 
+import json
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
@@ -21,6 +22,9 @@ MAX_RESULT_BYTES = 2048 * MIB - MIB
 MAX_INSERT_BYTES = 256 * MIB
 MAX_MESSAGE_BYTES = MAX_INSERT_BYTES + 64 * MIB
 MAX_COLLECTIONS_AND_PARTITIONS = 4096
+MAX_PARAMS_BYTES = 4096
+MAX_IDS_PER_GET = 1000
+MIN_INDEXED_ROWS = 4096
 
 
 class Metric(IntEnum):
@@ -28,6 +32,45 @@ class Metric(IntEnum):
 
     L2 = 1
     IP = 2
+
+
+class IndexType(IntEnum):
+    """Kinds of index the protocol knows, with its numbers."""
+
+    FLAT = 1
+    IVF_FLAT = 2
+    IVF_SQ8 = 3
+    RNSG = 4
+    IVF_SQ8H = 5
+    IVF_PQ = 6
+    HNSW = 11
+    ANNOY = 12
+
+
+@dataclass(frozen=True)
+class IndexSpec:
+    """What CreateIndex asked for; `params` is its JSON text, as it came."""
+
+    type: IndexType = IndexType.FLAT
+    params: str = "{}"
+
+    @property
+    def values(self) -> dict[str, int]:
+        values: dict[str, int] = json.loads(self.params)
+        return values
+
+
+@dataclass(frozen=True)
+class IndexState:
+    """A collection's index as the catalog keeps it.
+
+    `requested`: a CreateIndex has still to flush and merge. `covers`: segments up to this number
+    are indexed whatever their size, later ones once they are full.
+    """
+
+    spec: IndexSpec = IndexSpec()
+    requested: bool = False
+    covers: int = 0
 
 
 class IdOrigin(Enum):

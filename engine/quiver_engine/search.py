@@ -1,36 +1,73 @@
-"""Brute-force search over segments, merged with numpy."""
+"""Search over segments, by index where there is one and else by brute force, merged with numpy."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import faiss
 import numpy as np
 
-from quiver_engine.model import Floats, Ids, Metric
+from quiver_engine import faiss_indexes
+from quiver_engine.errors import CallerLeft, DamagedIndex
+from quiver_engine.model import Floats, Ids, IndexSpec, Metric
 from quiver_engine.segments import Segment
 
-_FAISS_METRIC = {Metric.L2: faiss.METRIC_L2, Metric.IP: faiss.METRIC_INNER_PRODUCT}
 _NO_ID = -1
 
 Found = tuple[Ids, Floats]
 """Ids and distances, both of shape (queries, results), best first."""
 
 
-def search(segments: Sequence[Segment], queries: Floats, topk: int, metric: Metric) -> Found:
+@dataclass(frozen=True)
+class Asked:
+    """What a search looks for; `params` suit `spec`, and an index of another kind is left out."""
+
+    queries: Floats
+    topk: int
+    metric: Metric
+    spec: IndexSpec
+    params: Mapping[str, int]
+
+
+def search(segments: Sequence[Segment], asked: Asked, is_awaited: Callable[[], bool]) -> Found:
     """Return the topk nearest rows of each query, shape (queries, topk), best first.
 
     Distances are FAISS's: squared L2, or the inner product. Where fewer rows exist, ids are padded
-    with -1 and distances with the metric's worst value. Takes at least one segment.
+    with -1 and distances with the metric's worst value. Raises CallerLeft when nobody waits.
     """
-    found = _in_segment(segments[0], queries, topk, metric)
-    for segment in segments[1:]:
-        found = _best(found, _in_segment(segment, queries, topk, metric), topk, metric)
-    return _padded(found, topk, metric)
+    shape = (len(asked.queries), 0)
+    found: Found = np.empty(shape, np.int64), np.empty(shape, np.float32)
+    for segment in segments:
+        if not is_awaited():
+            raise CallerLeft
+        found = _best(found, _in_segment(segment, asked), asked.topk, asked.metric)
+    return _padded(found, asked.topk, asked.metric)
 
 
-def _in_segment(segment: Segment, queries: Floats, topk: int, metric: Metric) -> Found:
-    count = min(topk, segment.rows)
-    distances, rows = faiss.knn(queries, segment.vectors, count, _FAISS_METRIC[metric])
-    return np.where(rows < 0, _NO_ID, segment.ids[rows]), distances
+def _in_segment(segment: Segment, asked: Asked) -> Found:
+    distances, rows = _nearest(segment, asked, min(asked.topk, segment.rows))
+    is_row = rows >= 0
+    ids = np.where(is_row, segment.ids[rows], _NO_ID)
+    return ids, np.where(is_row, distances, _worst(asked.metric))
+
+
+def _nearest(segment: Segment, asked: Asked, count: int) -> tuple[Floats, Ids]:
+    """Return distances and row numbers in the segment."""
+    if segment.index is not None and segment.index.spec == asked.spec:
+        try:
+            with segment.index.loaded.use() as index:
+                return faiss_indexes.search(index, asked.spec, asked.params, asked.queries, count)
+        except DamagedIndex:
+            # It was reported where it was found; the rows themselves are sound.
+            pass
+    distances, rows = faiss.knn(
+        asked.queries, segment.vectors, count, faiss_indexes.METRICS[asked.metric]
+    )
+    return distances, rows
+
+
+def _worst(metric: Metric) -> np.float32:
+    largest = np.finfo(np.float32).max
+    return largest if metric is Metric.L2 else np.float32(-largest)
 
 
 def _best(one: Found, other: Found, topk: int, metric: Metric) -> Found:
@@ -43,10 +80,8 @@ def _best(one: Found, other: Found, topk: int, metric: Metric) -> Found:
 
 def _padded(found: Found, topk: int, metric: Metric) -> Found:
     ids, distances = found
-    largest = np.finfo(np.float32).max
-    worst = largest if metric is Metric.L2 else -largest
     width = ((0, 0), (0, topk - ids.shape[1]))
     return (
         np.pad(ids, width, constant_values=_NO_ID),
-        np.pad(distances, width, constant_values=worst),
+        np.pad(distances, width, constant_values=_worst(metric)),
     )

@@ -9,13 +9,14 @@ import os
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from quiver_engine import durable
 from quiver_engine.errors import StartError
+from quiver_engine.index_files import IndexFile
 from quiver_engine.model import MIB, Floats, Ids
 
 _MAGIC = b"QUIVRSEG"
@@ -37,14 +38,23 @@ class Segment:
     path: Path
     ids: Ids
     vectors: Floats
+    index: IndexFile | None = None
 
     @property
     def rows(self) -> int:
         return len(self.ids)
 
     @property
-    def disk_bytes(self) -> int:
+    def file_bytes(self) -> int:
         return _HEADER_BYTES + self.ids.nbytes + self.vectors.nbytes
+
+    @property
+    def disk_bytes(self) -> int:
+        return self.file_bytes + (self.index.disk_bytes if self.index else 0)
+
+
+def with_index(segment: Segment, index: IndexFile | None) -> Segment:
+    return replace(segment, index=index)
 
 
 def cut(parts: Iterable[Part], sealed_rows: int) -> list[list[Part]]:

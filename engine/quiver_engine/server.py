@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 from google.protobuf.message import Message
 
-from quiver_engine.errors import DiskFailedError, RequestError, StartError
+from quiver_engine.errors import CallerLeft, DiskFailedError, RequestError, StartError
+from quiver_engine.indexing import MAX_WAITERS
 from quiver_engine.metrics import Metrics
 from quiver_engine.model import MAX_MESSAGE_BYTES
 from quiver_engine.service import Rpc
@@ -22,7 +23,8 @@ from quiver_proto import milvus_pb2 as pb
 logger = logging.getLogger(__name__)
 
 _SERVICE = "milvus.grpc.MilvusService"
-_THREADS = 32
+# Calls that wait for an index hold a thread each; there must be many more than these.
+_THREADS = 2 * MAX_WAITERS
 _OPTIONS = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", -1),
@@ -82,20 +84,24 @@ class _Answering:
         self._on_disk_failure = on_disk_failure
 
     def behaviour(self, name: str, rpc: Rpc) -> Callable[[bytes, grpc.ServicerContext], bytes]:
-        def answer(raw: bytes, _: grpc.ServicerContext) -> bytes:
+        def answer(raw: bytes, context: grpc.ServicerContext) -> bytes:
             started = time.perf_counter()
             with self._metrics.in_flight():
-                code, reply = self._answer(name, rpc, raw)
+                code, reply = self._answer(name, rpc, raw, context.is_active)
             self._metrics.observe(name, code, time.perf_counter() - started)
             return reply
 
         return answer
 
-    def _answer(self, name: str, rpc: Rpc, raw: bytes) -> tuple[int, bytes]:
+    def _answer(
+        self, name: str, rpc: Rpc, raw: bytes, is_awaited: Callable[[], bool]
+    ) -> tuple[int, bytes]:
         try:
-            return pb.SUCCESS, rpc.answer(raw)
+            return pb.SUCCESS, rpc.answer(raw, is_awaited)
         except RequestError as error:
             status = pb.Status(error_code=error.code, reason=error.reason)
+        except CallerLeft:
+            status = pb.Status(error_code=pb.UNEXPECTED_ERROR, reason="the caller has left")
         except MemoryError:
             reason = "the engine ran out of memory for this call: ask for less at a time"
             status = pb.Status(error_code=pb.OUT_OF_MEMORY, reason=reason)

@@ -4,30 +4,31 @@ Reads go to memory and take no lock. Changes of the catalog take turns, each dur
 shows in memory; reads, inserts and searches never wait for one.
 """
 
+import logging
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from quiver_engine import checks, segments
+from quiver_engine import checks, index_files, opening, segments
 from quiver_engine.catalog import Catalog, SegmentRow
-from quiver_engine.collection import Collection, Partition, Taken
+from quiver_engine.collection import Collection, Partition
 from quiver_engine.datadir import DataDir
 from quiver_engine.errors import RequestError, no_collection
-from quiver_engine.ids import AutomaticIds
+from quiver_engine.index_files import IndexFile
 from quiver_engine.model import (
     DEFAULT_TAG,
     MAX_COLLECTIONS_AND_PARTITIONS,
-    MIB,
     IdOrigin,
-    Ids,
-    InsertBatch,
+    IndexSpec,
+    IndexState,
     Schema,
 )
 from quiver_engine.segments import Segment
 from quiver_proto import milvus_pb2 as pb
 
-BUFFER_BYTES = 64 * MIB
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -44,38 +45,14 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         """Open a data directory, removing what a crash left; raises StartError."""
-        self._directory = DataDir(path)
-        self._catalog = Catalog(self._directory.catalog_path)
-        self._directory.sync()
-        self._automatic_ids = AutomaticIds()
+        self.directory = DataDir(path)
+        self._catalog = Catalog(self.directory.catalog_path)
+        self.directory.sync()
         self._catalog_lock = threading.Lock()
-        self._collections: dict[str, Collection] = {}
         self._doomed: list[Path] = []
-        self._load()
-
-    def _load(self) -> None:
-        collections = {
-            row.id: Collection(row.id, row.schema, row.id_origin)
-            for row in self._catalog.collections()
-        }
-        partitions: dict[int, tuple[Partition, Schema]] = {}
-        for row in self._catalog.partitions():
-            owner, partition = collections[row.collection], Partition(row.id, row.tag)
-            owner.partitions[row.tag] = partition
-            partitions[row.id] = (partition, owner.schema)
-        listed = self._catalog.segments()
-        for entry in listed:
-            partition, schema = partitions[entry.partition]
-            partition.segments += (self._open_segment(entry, schema.dimension),)
-        self._directory.keep_only(entry.id for entry in listed)
-        self._directory.number_after(entry.id for entry in listed)
-        self._collections = {c.schema.name: c for c in collections.values()}
-
-    def _open_segment(self, entry: SegmentRow, dimension: int) -> Segment:
-        path = self._directory.segment_path(entry.id)
-        segment = segments.load(path, entry.id, dimension, entry.rows)
-        segments.verify(segment)
-        return segment
+        self._damaged: deque[tuple[int, int]] = deque()
+        opened = opening.collections(self._catalog, self.directory, self.load_index)
+        self._collections = {collection.schema.name: collection for collection in opened}
 
     def collections(self) -> list[Collection]:
         return list(self._collections.values())
@@ -119,6 +96,7 @@ class Store:
             collection = self.collection(name)
             self._catalog.drop_collection(collection.id)
             del self._collections[name]
+            collection.dropped = True
             self._discard(collection.partitions.values())
 
     def create_partition(self, name: str, tag: str) -> None:
@@ -148,59 +126,22 @@ class Store:
     def _discard(self, partitions: Iterable[Partition]) -> None:
         for partition in partitions:
             partition.dropped = True
-            self._doomed += [segment.path for segment in partition.segments]
+            self._doom(partition.segments)
 
-    def insert(self, batch: InsertBatch) -> Ids:
-        """Buffer rows until the next flush; return their ids, int64."""
-        checks.insert_request(batch)
-        collection = self.collection(batch.collection)
-        if collection.buffered_bytes >= BUFFER_BYTES:
-            self.flush(collection)
-        origin = IdOrigin.AUTOMATIC if batch.ids is None else IdOrigin.USER
-        with collection.lock:
-            checks.id_origin(batch.collection, collection.id_origin, origin)
-            vectors = checks.vectors(batch.rows, collection.schema.dimension)
-            checks.insert_size(vectors)
-            partition = collection.partition(batch.tag)
-            ids = self._automatic_ids.take(len(vectors)) if batch.ids is None else batch.ids
-            partition.buffer.append(ids, vectors)
-            collection.id_origin = origin
-        return ids
+    def _doom(self, gone: Iterable[Segment]) -> None:
+        """Let go of segments that do not count any more; searches under way keep theirs."""
+        for segment in gone:
+            self._doomed.append(segment.path)
+            self._doom_index(segment)
 
-    def flush(self, collection: Collection) -> None:
-        """Make every row inserted before this call durable and visible."""
-        with collection.flush_lock:
-            taken = collection.take_buffers()
-            if not taken:
-                return
-            try:
-                self._write(collection, taken)
-            except BaseException:
-                collection.give_back(taken)
-                raise
+    def _doom_index(self, segment: Segment) -> None:
+        if segment.index is not None:
+            segment.index.loaded.discard()
+            self._doomed.append(segment.index.path)
 
-    def _write(self, collection: Collection, taken: Taken) -> None:
-        groups = [
-            (partition, group)
-            for partition, buffer in taken
-            for group in segments.cut([buffer.joined()], collection.schema.sealed_rows)
-            if not partition.dropped
-        ]
-        written = self._directory.write_segments([group for _, group in groups])
-        changes = [
-            Change(partition, [segment])
-            for (partition, _), segment in zip(groups, written, strict=True)
-        ]
-        origins = {collection.id: collection.id_origin} if collection.id_origin else {}
-        self._publish(changes, origins)
-
-    def merge(self, partition: Partition, victims: Sequence[Segment], sealed_rows: int) -> None:
-        """Rewrite segments as fewer ones, full ones first; nobody waits for it."""
-        parts = [(segment.ids, segment.vectors) for segment in victims]
-        written = self._directory.write_segments(segments.cut(parts, sealed_rows))
-        self._publish([Change(partition, written, victims)], origins={})
-
-    def _publish(self, changes: Sequence[Change], origins: Mapping[int, IdOrigin]) -> None:
+    def publish(
+        self, changes: Sequence[Change], origins: Mapping[int, IdOrigin] | None = None
+    ) -> None:
         """Make changes count, on disk and for searches; those of dropped partitions vanish."""
         with self._catalog_lock:
             live = [change for change in changes if not change.partition.dropped]
@@ -208,10 +149,10 @@ class Store:
                 self._catalog.publish(
                     [SegmentRow(s.id, c.partition.id, s.rows) for c in live for s in c.added],
                     [s.id for c in live for s in c.removed],
-                    origins,
+                    origins or {},
                 )
             except RequestError:
-                self._doomed += [s.path for c in changes for s in c.added]
+                self._doom(s for c in changes for s in c.added)
                 raise
             for change in changes:
                 self._apply(change)
@@ -219,18 +160,79 @@ class Store:
     def _apply(self, change: Change) -> None:
         partition = change.partition
         if partition.dropped:
-            self._doomed += [segment.path for segment in change.added]
+            self._doom(change.added)
             return
-        kept = [segment for segment in partition.segments if segment not in change.removed]
+        removed = {segment.id for segment in change.removed}
+        self._doom(segment for segment in partition.segments if segment.id in removed)
+        kept = [segment for segment in partition.segments if segment.id not in removed]
         partition.segments = (*kept, *change.added)
-        self._doomed += [segment.path for segment in change.removed]
+
+    def set_index(self, collection: Collection, change: Callable[[IndexState], IndexState]) -> None:
+        """Change what index a collection is to have; indexes of another kind vanish at once."""
+        with self._catalog_lock:
+            if collection.dropped:
+                raise no_collection(collection.schema.name)
+            state = change(collection.index)
+            old = [] if state.spec == collection.index.spec else list(_indexed(collection))
+            self._catalog.set_index(collection.id, state, [index.id for _, _, index in old])
+            collection.index = state
+            for partition, segment, _ in old:
+                self._doom_index(segment)
+                partition.replace(segments.with_index(segment, None))
+
+    def add_index(
+        self, collection: Collection, partition: Partition, segment: Segment, index: IndexFile
+    ) -> None:
+        """Make an index count, unless its segment or its kind is not wanted any more."""
+        with self._catalog_lock:
+            current = next((s for s in partition.segments if s.id == segment.id), None)
+            is_wanted = collection.index.spec == index.spec and not partition.dropped
+            if current is None or not is_wanted:
+                self._doomed.append(index.path)
+                return
+            try:
+                self._catalog.add_index(index.id, segment.id)
+            except RequestError:
+                self._doomed.append(index.path)
+                raise
+            partition.replace(segments.with_index(current, index))
+
+    def load_index(self, index_id: int, spec: IndexSpec, segment_id: int, rows: int) -> IndexFile:
+        """Map an index file; raises DamagedIndex. What shows later is kept for drop_damaged."""
+        path = self.directory.index_path(index_id)
+
+        def on_damage(what: str) -> None:
+            logger.error("%s; it is built anew", what)
+            self._damaged.append((segment_id, index_id))
+
+        return index_files.load(path, index_id, spec, rows, on_damage)
+
+    def drop_damaged(self) -> None:
+        """Take away the index files that turned out to be damaged."""
+        while self._damaged:
+            segment_id, index_id = self._damaged.popleft()
+            with self._catalog_lock:
+                for collection in self.collections():
+                    for partition, segment, index in _indexed(collection):
+                        if (segment.id, index.id) != (segment_id, index_id):
+                            continue
+                        self._catalog.remove_index(index_id)
+                        self._doom_index(segment)
+                        partition.replace(segments.with_index(segment, None))
 
     def sweep(self) -> None:
         """Remove the files of what was dropped or merged away."""
         with self._catalog_lock:
             doomed, self._doomed = self._doomed, []
-        self._directory.remove(doomed)
+        self.directory.remove(doomed)
 
     def close(self) -> None:
         self._catalog.close()
-        self._directory.close()
+        self.directory.close()
+
+
+def _indexed(collection: Collection) -> Iterator[tuple[Partition, Segment, IndexFile]]:
+    for partition in list(collection.partitions.values()):
+        for segment in partition.segments:
+            if segment.index is not None:
+                yield partition, segment, segment.index

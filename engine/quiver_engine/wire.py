@@ -6,7 +6,7 @@ dozen bytes, goes through the protobuf parser. Anything else in the rows (mixed 
 floats, binary rows, rows apart from each other) sends the whole message through the parser.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -65,8 +65,13 @@ def decode_search(raw: bytes) -> Query:
         tags=tuple(message.partition_tag_array),
         rows=_rows(block, message.query_record_array),
         topk=message.topk,
-        params=next((pair.value for pair in message.extra_params if pair.key == "params"), None),
+        params=params_text(message.extra_params),
     )
+
+
+def params_text(pairs: Iterable[pb.KeyValuePair]) -> str | None:
+    """Return what stands under the key `params`, a JSON text as a rule."""
+    return next((pair.value for pair in pairs if pair.key == "params"), None)
 
 
 def encode_topk(ids: Ids, distances: Floats) -> bytes:

@@ -1,5 +1,6 @@
 """A plain gRPC client of the Milvus 1.x protocol, with the few shapes tests need."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -67,6 +68,38 @@ class Milvus1:
         assert reply.status.error_code == pb.SUCCESS, reply.status.reason
         return reply.collection_row_count
 
+    def create_index(
+        self, name: str, index_type: int, params: str | None = None, timeout: float | None = None
+    ) -> pb.Status:
+        """Ask for an index and wait for it; `params` is JSON text."""
+        request = pb.IndexParam(
+            collection_name=name, index_type=index_type, extra_params=extra_params(params)
+        )
+        return self.stub.CreateIndex(request, timeout=timeout)
+
+    def describe_index(self, name: str) -> tuple[int, str]:
+        """Return index type and parameters, as JSON text."""
+        reply = self.stub.DescribeIndex(pb.CollectionName(collection_name=name))
+        assert reply.status.error_code == pb.SUCCESS, reply.status.reason
+        return reply.index_type, reply.extra_params[0].value
+
+    def drop_index(self, name: str) -> pb.Status:
+        return self.stub.DropIndex(pb.CollectionName(collection_name=name))
+
+    def segments(self, name: str) -> list[dict[str, Any]]:
+        """Return what ShowCollectionInfo tells of each segment, of all partitions."""
+        reply = self.stub.ShowCollectionInfo(pb.CollectionName(collection_name=name))
+        assert reply.status.error_code == pb.SUCCESS, reply.status.reason
+        return [s for p in json.loads(reply.json_info)["partitions"] for s in p["segments"]]
+
+    def vectors(self, name: str, ids: Sequence[int], tag: str = "") -> list[list[float]]:
+        """Return the vector of each id, an empty one where there is none."""
+        reply = self.stub.GetVectorsByID(
+            pb.VectorsIdentity(collection_name=name, id_array=ids, partition_tag=tag)
+        )
+        assert reply.status.error_code == pb.SUCCESS, reply.status.reason
+        return [list(record.float_data) for record in reply.vectors_data]
+
     def search(
         self,
         name: str,
@@ -75,20 +108,23 @@ class Milvus1:
         tags: Sequence[str] = (),
         params: str | None = None,
     ) -> pb.TopKQueryResult:
-        extra = [] if params is None else [pb.KeyValuePair(key="params", value=params)]
         return self.stub.Search(
             pb.SearchParam(
                 collection_name=name,
                 query_record_array=records(queries),
                 topk=topk,
                 partition_tag_array=tags,
-                extra_params=extra,
+                extra_params=extra_params(params),
             )
         )
 
     def raw(self, rpc: str, request: bytes) -> bytes:
         """Send bytes as they are and return the answer's."""
         return self.channel.unary_unary(f"/milvus.grpc.MilvusService/{rpc}")(request)
+
+
+def extra_params(params: str | None) -> list[pb.KeyValuePair]:
+    return [] if params is None else [pb.KeyValuePair(key="params", value=params)]
 
 
 def records(vectors: Any) -> list[pb.RowRecord]:

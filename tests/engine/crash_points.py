@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 
 from quiver_engine.catalog import Catalog
+from quiver_engine.indexing import Indexing
 from quiver_engine.maintenance import Maintenance
 from quiver_engine.model import InsertBatch, Metric, Rows, Schema
 from quiver_engine.store import Store
+from quiver_engine.writing import Writer
 
 BATCH = 30_000
 BATCHES = 5
@@ -34,14 +36,16 @@ def batch(number: int, tag: str) -> InsertBatch:
 
 def live(directory: Path, acknowledge: Callable[[str], object]) -> None:
     store = Store(directory)
-    merges = Maintenance(store, on_disk_failure=sys.exit)
+    writer = Writer(store)
+    indexing = Indexing(store, writer)
+    merges = Maintenance(store, writer, indexing, on_disk_failure=sys.exit)
     store.create_collection(SCHEMA)
     acknowledge("create")
     store.create_partition("c", "p")
     for number in range(BATCHES):
-        store.insert(batch(number, "_default"))
-        store.insert(batch(number + BATCHES, "p"))
-        store.flush(store.collection("c"))
+        writer.insert(batch(number, "_default"))
+        writer.insert(batch(number + BATCHES, "p"))
+        writer.flush(store.collection("c"))
         acknowledge("flush")
         merges.merge_all()
         store.sweep()

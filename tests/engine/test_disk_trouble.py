@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from quiver_engine.errors import DiskFailedError, RequestError
+from quiver_engine.indexing import Indexing
 from quiver_engine.maintenance import Maintenance
 from quiver_engine.model import InsertBatch, Metric, Rows, Schema
-from quiver_engine.store import BUFFER_BYTES, Store
+from quiver_engine.store import Store
+from quiver_engine.writing import BUFFER_BYTES, Writer
 
 
 @pytest.fixture
@@ -22,9 +24,18 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-def insert(store: Store, count: int = 10) -> None:
+@pytest.fixture
+def writer(store: Store) -> Writer:
+    return Writer(store)
+
+
+def flush_all(store: Store, writer: Writer) -> bool:
+    return Maintenance(store, writer, Indexing(store, writer), pytest.fail).flush_all()
+
+
+def insert(writer: Writer, count: int = 10) -> None:
     vectors = np.zeros((count, 4), np.float32)
-    store.insert(InsertBatch("c", "_default", Rows(count, vectors.size, vectors), None))
+    writer.insert(InsertBatch("c", "_default", Rows(count, vectors.size, vectors), None))
 
 
 def failing_fsync(number: int) -> object:
@@ -35,35 +46,37 @@ def failing_fsync(number: int) -> object:
 
 
 def test_a_full_disk_refuses_the_flush_and_keeps_the_rows(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The reason says what to do; once there is room, the same rows are flushed."""
-    insert(store)
+    insert(writer)
     with monkeypatch.context() as broken:
         broken.setattr(os, "fsync", failing_fsync(errno.ENOSPC))
         with pytest.raises(RequestError, match="free space and try again"):
-            store.flush(store.collection("c"))
-        assert not Maintenance(store, pytest.fail).flush_all()
+            writer.flush(store.collection("c"))
+        assert not flush_all(store, writer)
     assert store.collection("c").rows == 0
-    assert Maintenance(store, pytest.fail).flush_all()
+    assert flush_all(store, writer)
     assert store.collection("c").rows == 10
 
 
 def test_a_full_disk_refuses_inserts_once_the_buffer_is_full(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows wait in memory up to a bound; beyond it an insert is refused and adds nothing."""
-    insert(store, BUFFER_BYTES // 24 + 1)
+    insert(writer, BUFFER_BYTES // 24 + 1)
     held = store.collection("c").buffered_bytes
     monkeypatch.setattr(os, "fsync", failing_fsync(errno.ENOSPC))
     with pytest.raises(RequestError):
-        insert(store)
+        insert(writer)
     assert store.collection("c").buffered_bytes == held
 
 
-def test_a_failed_sync_is_never_acknowledged(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_sync_is_never_acknowledged(
+    store: Store, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An fsync that fails otherwise than for room is no refusal: the engine has to stop."""
-    insert(store)
+    insert(writer)
     monkeypatch.setattr(os, "fsync", failing_fsync(errno.EIO))
     with pytest.raises(DiskFailedError, match="fsync failed: Input/output error"):
-        store.flush(store.collection("c"))
+        writer.flush(store.collection("c"))

@@ -139,10 +139,10 @@ def test_a_damaged_directory_is_refused_and_left_alone(
 def test_a_newer_format_is_refused(data_dir: Path) -> None:
     """A directory of a later format names both versions and says which engine to start."""
     with sqlite3.connect(data_dir / "catalog.sqlite") as catalog:
-        catalog.execute("PRAGMA user_version = 2")
+        catalog.execute("PRAGMA user_version = 99")
     catalog.close()
     line = refusal(data_dir)
-    assert "format version 2, this engine reads 1" in line
+    assert "format version 99, this engine reads 2" in line
 
 
 def test_help_is_for_those_who_never_heard_of_it() -> None:

@@ -1,0 +1,92 @@
+"""Indexes of FAISS: built over a segment's rows, searched with a search's parameters."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import faiss
+import numpy as np
+
+from quiver_engine.errors import BuildCancelled, BuildError
+from quiver_engine.model import Floats, Ids, IndexSpec, IndexType, Metric
+
+# FAISS's stubs do not know all of it.
+_FAISS: Any = faiss
+
+METRICS = {Metric.L2: faiss.METRIC_L2, Metric.IP: faiss.METRIC_INNER_PRODUCT}
+
+_ROWS_PER_CENTROID = 39
+_TRAINING_ROWS_PER_CENTROID = 256
+_ROWS_AT_ONCE = 4096
+_SAMPLE_SEED = 1
+
+
+def build(
+    spec: IndexSpec, metric: Metric, vectors: Floats, is_wanted: Callable[[], bool]
+) -> faiss.Index:
+    """Return an index over all rows; their numbers in it are their places in `vectors`.
+
+    Asks between chunks whether it is still wanted. Raises BuildError, or BuildCancelled.
+    """
+    rows, dimension = vectors.shape
+    try:
+        index: Any = faiss.index_factory(dimension, _recipe(spec, rows), METRICS[metric])
+        if spec.type is IndexType.HNSW:
+            index.hnsw.efConstruction = spec.values["efConstruction"]
+        if not index.is_trained:
+            index.train(_training_rows(vectors, index.nlist))
+        for start in range(0, rows, _ROWS_AT_ONCE):
+            if not is_wanted():
+                raise BuildCancelled
+            index.add(vectors[start : start + _ROWS_AT_ONCE])
+    except RuntimeError as error:
+        raise BuildError(f"FAISS cannot build it: {_essence(error)}") from error
+    built: faiss.Index = index
+    return built
+
+
+def _recipe(spec: IndexSpec, rows: int) -> str:
+    values = spec.values
+    if spec.type is IndexType.HNSW:
+        return f"HNSW{values['M']},Flat"
+    # Fewer rows than this for a list make poor centroids.
+    lists = f"IVF{min(values['nlist'], max(1, rows // _ROWS_PER_CENTROID))}"
+    match spec.type:
+        case IndexType.IVF_FLAT:
+            return f"{lists},Flat"
+        case IndexType.IVF_SQ8:
+            return f"{lists},SQ8"
+        case IndexType.IVF_PQ:
+            # np: no polysemous codes, which take most of the training and which no search uses.
+            return f"{lists},PQ{values['m']}x{values.get('nbits', 8)}np"
+    raise AssertionError(f"nothing builds {spec.type.name}")
+
+
+def _training_rows(vectors: Floats, lists: int) -> Floats:
+    wanted = max(lists, _TRAINING_ROWS_PER_CENTROID) * _TRAINING_ROWS_PER_CENTROID
+    if wanted < len(vectors):
+        places = np.random.default_rng(_SAMPLE_SEED).choice(len(vectors), wanted, replace=False)
+        sample = vectors[np.sort(places)]
+    else:
+        sample = vectors
+    # One NaN among them and FAISS would refuse them all.
+    finite = np.isfinite(sample).all(axis=1)
+    sample = sample if finite.all() else sample[finite]
+    if not len(sample):
+        raise BuildError("no row consists of finite numbers, and centroids need some")
+    return sample
+
+
+def _essence(error: RuntimeError) -> str:
+    return str(error).rpartition("Error: ")[2] or str(error)
+
+
+def search(
+    index: Any, spec: IndexSpec, params: Mapping[str, int], queries: Floats, count: int
+) -> tuple[Floats, Ids]:
+    """Return distances and row numbers, both (queries, count), best first; -1 where none."""
+    if spec.type is IndexType.HNSW:
+        how = _FAISS.SearchParametersHNSW(efSearch=params["ef"])
+    else:
+        how = _FAISS.SearchParametersIVF(nprobe=min(params["nprobe"], index.nlist))
+    distances, rows = index.search(queries, count, params=how)
+    return distances, rows

@@ -1,0 +1,72 @@
+"""What a collection holds: its rows by id, its segments by name, an overview of it all."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from quiver_engine.collection import Collection, Partition
+from quiver_engine.errors import RequestError
+from quiver_engine.model import Floats, IndexType
+from quiver_engine.segments import Segment
+from quiver_proto import milvus_pb2 as pb
+
+_INDEX_NAMES = {
+    IndexType.IVF_FLAT: "IVFFLAT",
+    IndexType.IVF_SQ8: "IVFSQ8",
+    IndexType.IVF_PQ: "PQ",
+    IndexType.HNSW: "HNSW",
+}
+_NO_INDEX = "IDMAP"
+
+
+def vectors(name: str, segments: Sequence[Segment], ids: Sequence[int]) -> list[Floats | None]:
+    """Return the vector of each id, None where there is none.
+
+    Of rows with one id the one written last counts. Raises RequestError 1 when there are no rows.
+    """
+    if not any(segment.rows for segment in segments):
+        raise RequestError(pb.UNEXPECTED_ERROR, f"there are no rows in {name!r} to get")
+    wanted = np.unique(np.array(ids, np.int64))
+    found: dict[int, Floats] = {}
+    for segment in sorted(segments, key=lambda segment: segment.id):
+        places = np.flatnonzero(np.isin(segment.ids, wanted))
+        found |= zip(segment.ids[places].tolist(), segment.vectors[places], strict=True)
+    return [found.get(id_) for id_ in ids]
+
+
+def segment(collection: Collection, name: str) -> Segment:
+    """Return a segment by its name in ShowCollectionInfo; raises RequestError 1."""
+    for candidate in collection.segments:
+        if str(candidate.id) == name:
+            return candidate
+    raise RequestError(
+        pb.UNEXPECTED_ERROR,
+        f"collection {collection.schema.name!r} has no segment {name[:100]!r};"
+        " ShowCollectionInfo lists those it has, and merging replaces them",
+    )
+
+
+def info(collection: Collection) -> dict[str, Any]:
+    """Return what ShowCollectionInfo tells, as values for JSON."""
+    partitions = [_partition_info(collection.partitions[tag]) for tag in collection.tags]
+    return {"row_count": sum(p["row_count"] for p in partitions), "partitions": partitions}
+
+
+def _partition_info(partition: Partition) -> dict[str, Any]:
+    segments = [_segment_info(segment) for segment in partition.segments]
+    return {
+        "tag": partition.tag,
+        "row_count": sum(segment["row_count"] for segment in segments),
+        "segments": segments,
+    }
+
+
+def _segment_info(segment: Segment) -> dict[str, Any]:
+    index = segment.index
+    return {
+        "name": str(segment.id),
+        "row_count": segment.rows,
+        "index_name": _INDEX_NAMES[index.spec.type] if index else _NO_INDEX,
+        "data_size": index.disk_bytes if index else segment.file_bytes,
+    }

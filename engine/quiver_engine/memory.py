@@ -1,0 +1,34 @@
+"""What is on disk and held in memory for its users: loaded on demand, shared, let go of."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Resident(Generic[T]):
+    """Something that the first user loads and the later ones share.
+
+    Once it is discarded it goes with its last user, and a late one loads a copy of its own.
+    """
+
+    def __init__(self, load: Callable[[], T]) -> None:
+        self._load = load
+        self._lock = threading.Lock()
+        self._value: T | None = None
+        self._discarded = False
+
+    @contextmanager
+    def use(self) -> Iterator[T]:
+        with self._lock:
+            value = self._load() if self._value is None else self._value
+            if not self._discarded:
+                self._value = value
+        yield value
+
+    def discard(self) -> None:
+        with self._lock:
+            self._discarded = True
+            self._value = None

@@ -1,0 +1,75 @@
+"""What is on disk, as it is found at the start."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from quiver_engine import segments
+from quiver_engine.catalog import Catalog, SegmentRow
+from quiver_engine.collection import Collection, Partition
+from quiver_engine.datadir import DataDir
+from quiver_engine.errors import DamagedIndex
+from quiver_engine.index_files import IndexFile
+from quiver_engine.model import IndexSpec
+from quiver_engine.segments import Segment
+
+logger = logging.getLogger(__name__)
+
+LoadIndex = Callable[[int, IndexSpec, int, int], IndexFile]
+"""Map the index file of a number, a kind, a segment's number and its rows."""
+
+
+def collections(catalog: Catalog, directory: DataDir, load_index: LoadIndex) -> list[Collection]:
+    """Return all collections with verified segments; removes what a crash left behind.
+
+    Raises StartError for a damaged segment. A damaged index is dropped, to be built anew.
+    """
+    listed = catalog.collections()
+    found = {row.id: Collection(row.id, row.schema, row.id_origin, row.index) for row in listed}
+    partitions: dict[int, tuple[Collection, Partition]] = {}
+    for row in catalog.partitions():
+        owner, partition = found[row.collection], Partition(row.id, row.tag)
+        owner.partitions[row.tag] = partition
+        partitions[row.id] = (owner, partition)
+    opener = _Opener(catalog, directory, load_index)
+    for entry in catalog.segments():
+        owner, partition = partitions[entry.partition]
+        partition.segments += (opener.segment(entry, owner),)
+    directory.keep_only(opener.files)
+    directory.number_after([*opener.numbers, *(row.index.covers for row in listed)])
+    return list(found.values())
+
+
+class _Opener:
+    """Opens what the catalog lists; `files` and `numbers` are what counts."""
+
+    def __init__(self, catalog: Catalog, directory: DataDir, load_index: LoadIndex) -> None:
+        self.files: set[Path] = set()
+        self.numbers: list[int] = []
+        self._catalog = catalog
+        self._directory = directory
+        self._load_index = load_index
+
+    def segment(self, entry: SegmentRow, owner: Collection) -> Segment:
+        path = self._directory.segment_path(entry.id)
+        segment = segments.load(path, entry.id, owner.schema.dimension, entry.rows)
+        segments.verify(segment)
+        self._count(entry.id, path)
+        if entry.index is None:
+            return segment
+        index = self._index(entry.index, entry, owner.index.spec)
+        return segments.with_index(segment, index)
+
+    def _index(self, number: int, entry: SegmentRow, spec: IndexSpec) -> IndexFile | None:
+        try:
+            index = self._load_index(number, spec, entry.id, entry.rows)
+        except DamagedIndex as error:
+            logger.warning("%s; it is built anew", error)
+            self._catalog.remove_index(number)
+            return None
+        self._count(number, index.path)
+        return index
+
+    def _count(self, number: int, path: Path) -> None:
+        self.numbers.append(number)
+        self.files.add(path)

@@ -1,0 +1,92 @@
+"""Rows on their way: into memory, from there to segment files, and from small ones to full ones."""
+
+from collections.abc import Sequence
+
+from quiver_engine import checks, merging, segments
+from quiver_engine.collection import Collection, Partition, Taken
+from quiver_engine.ids import AutomaticIds
+from quiver_engine.model import MIB, IdOrigin, Ids, InsertBatch
+from quiver_engine.segments import Segment
+from quiver_engine.store import Change, Store
+
+BUFFER_BYTES = 64 * MIB
+
+
+class Writer:
+    """Writes rows to a store. Refusals are RequestError; DiskFailedError means: stop."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._automatic_ids = AutomaticIds()
+
+    def insert(self, batch: InsertBatch) -> Ids:
+        """Buffer rows until the next flush; return their ids, int64."""
+        checks.insert_request(batch)
+        collection = self._store.collection(batch.collection)
+        if collection.buffered_bytes >= BUFFER_BYTES:
+            self.flush(collection)
+        origin = IdOrigin.AUTOMATIC if batch.ids is None else IdOrigin.USER
+        with collection.lock:
+            checks.id_origin(batch.collection, collection.id_origin, origin)
+            vectors = checks.vectors(batch.rows, collection.schema.dimension)
+            checks.insert_size(vectors)
+            partition = collection.partition(batch.tag)
+            ids = self._automatic_ids.take(len(vectors)) if batch.ids is None else batch.ids
+            partition.buffer.append(ids, vectors)
+            collection.id_origin = origin
+        return ids
+
+    def flush(self, collection: Collection) -> None:
+        """Make every row inserted before this call durable and visible."""
+        with collection.flush_lock:
+            taken = collection.take_buffers()
+            if not taken:
+                return
+            try:
+                self._write(collection, taken)
+            except BaseException:
+                collection.give_back(taken)
+                raise
+
+    def _write(self, collection: Collection, taken: Taken) -> None:
+        groups = [
+            (partition, group)
+            for partition, buffer in taken
+            for group in segments.cut([buffer.joined()], collection.schema.sealed_rows)
+            if not partition.dropped
+        ]
+        written = self._store.directory.write_segments([group for _, group in groups])
+        changes = [
+            Change(partition, [segment])
+            for (partition, _), segment in zip(groups, written, strict=True)
+        ]
+        origins = {collection.id: collection.id_origin} if collection.id_origin else {}
+        self._store.publish(changes, origins)
+
+    def merge_some(self, collection: Collection, partition: Partition) -> bool:
+        """Merge what is most worth it; return whether there was something."""
+        with collection.merge_lock:
+            # A segment that is about to get its index must not vanish into one that gets none.
+            free = [s for s in partition.segments if not collection.is_due(s)]
+            victims = merging.victims(free, collection.schema.sealed_rows)
+            return self._merge(collection, partition, victims)
+
+    def merge_small(self, collection: Collection) -> None:
+        """Merge all segments that are neither full nor indexed; takes `merge_lock` as held."""
+        for partition in list(collection.partitions.values()):
+            small = merging.unsealed(partition.segments, collection.schema.sealed_rows)
+            victims = [segment for segment in small if segment.index is None]
+            if len(victims) > 1:
+                self._merge(collection, partition, victims)
+
+    def _merge(
+        self, collection: Collection, partition: Partition, victims: Sequence[Segment]
+    ) -> bool:
+        """Rewrite segments as fewer ones, full ones first; nobody waits for it."""
+        if not victims or partition.dropped:
+            return False
+        parts = [(segment.ids, segment.vectors) for segment in victims]
+        groups = segments.cut(parts, collection.schema.sealed_rows)
+        written = self._store.directory.write_segments(groups)
+        self._store.publish([Change(partition, written, victims)])
+        return True
