@@ -12,10 +12,15 @@ from quiver.ports.kubernetes import Objects
 from quiver.reconcile.result import Result
 
 
-def status_patch(status: Struct) -> Manifest:
-    """Return the merge patch for a whole status: what is not set any more is taken out."""
+def status_patch(status: Struct, before: Struct) -> Manifest:
+    """Return the merge patch that makes a whole status of `before`: what is not set any more is
+    taken out, within objects too.
+    """
     fields = msgspec.structs.fields(status)
-    return {f.encode_name: _plain(getattr(status, f.name)) for f in fields}
+    return {
+        f.encode_name: _merging(_plain(getattr(status, f.name)), _plain(getattr(before, f.name)))
+        for f in fields
+    }
 
 
 async def report_invalid_spec(
@@ -36,6 +41,13 @@ async def report_invalid_spec(
         status = {"observedGeneration": generation, "conditions": _plain(conditions)}
         await objects.patch_status(kind, manifest, status)
     return Result.DONE
+
+
+def _merging(wanted: Any, present: Any) -> Any:
+    if not isinstance(wanted, dict) or not isinstance(present, dict):
+        return wanted
+    gone = {key: None for key in present if key not in wanted}
+    return gone | {key: _merging(value, present.get(key)) for key, value in wanted.items()}
 
 
 def _plain(value: Any) -> Any:

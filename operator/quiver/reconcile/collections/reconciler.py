@@ -65,7 +65,7 @@ class CollectionReconciler:
         before = collection.status
         status = self._status(decision, collection)
         if status != before:
-            patch = status_patch(status)
+            patch = status_patch(status, before)
             await self._objects.patch_status(VECTOR_COLLECTION, manifest, patch)
 
     def _status(self, decision: Decision, collection: VectorCollection) -> CollectionStatus:

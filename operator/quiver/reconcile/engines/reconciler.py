@@ -59,7 +59,8 @@ class EngineReconciler:
         engine = gathered.engine
         status = self._status(decision, gathered)
         if status != engine.status:
-            await self._objects.patch_status(VECTOR_ENGINE, manifest, status_patch(status))
+            patch = status_patch(status, engine.status)
+            await self._objects.patch_status(VECTOR_ENGINE, manifest, patch)
 
     def _status(self, decision: Decision, gathered: Gathered) -> EngineStatus:
         engine, generation = gathered.engine, gathered.engine.metadata.generation
