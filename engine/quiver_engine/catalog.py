@@ -42,7 +42,12 @@ CREATE TABLE indexes (
     segment INTEGER NOT NULL UNIQUE REFERENCES segments ON DELETE CASCADE
 ) STRICT;
 """
-_FORMATS = (_FIRST_FORMAT, _INDEXES)
+_DELETIONS = """
+CREATE TABLE deletions (
+    segment INTEGER PRIMARY KEY REFERENCES segments ON DELETE CASCADE, bitmap BLOB NOT NULL
+) STRICT;
+"""
+_FORMATS = (_FIRST_FORMAT, _INDEXES, _DELETIONS)
 """What each format version adds to the one before; an older catalog is brought forward."""
 
 
@@ -68,6 +73,8 @@ class SegmentRow:
     rows: int
     index: int | None = None
     """Number of its index file."""
+    deletions: bytes | None = None
+    """A bit for each row, set where it is deleted."""
 
 
 class Catalog:
@@ -140,8 +147,9 @@ class Catalog:
 
     def segments(self) -> list[SegmentRow]:
         rows = self._db.execute(
-            "SELECT segments.id, partition, rows, indexes.id FROM segments"
-            " LEFT JOIN indexes ON segment = segments.id ORDER BY segments.id"
+            "SELECT segments.id, partition, rows, indexes.id, bitmap FROM segments"
+            " LEFT JOIN indexes ON indexes.segment = segments.id"
+            " LEFT JOIN deletions ON deletions.segment = segments.id ORDER BY segments.id"
         )
         return [SegmentRow(*row) for row in rows]
 
@@ -178,8 +186,9 @@ class Catalog:
         added: Iterable[SegmentRow],
         removed: Iterable[int],
         origins: Mapping[int, IdOrigin],
+        deletions: Mapping[int, bytes],
     ) -> None:
-        """Make new segments count, old ones not, and settle id origins, all at once."""
+        """Make new segments count, old ones not, settle id origins and delete rows, all at once."""
         with self._transaction() as execute:
             for collection, origin in origins.items():
                 execute(
@@ -192,6 +201,8 @@ class Catalog:
                     "INSERT INTO segments (id, partition, rows) VALUES (?, ?, ?)",
                     (row.id, row.partition, row.rows),
                 )
+            for segment, bitmap in deletions.items():
+                execute("INSERT OR REPLACE INTO deletions VALUES (?, ?)", (segment, bitmap))
 
     def set_index(self, collection: int, state: IndexState, dropped: Iterable[int]) -> None:
         """Keep what index a collection is to have, and take away index files, all at once."""

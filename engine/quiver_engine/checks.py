@@ -161,16 +161,14 @@ def insert_size(found: Floats) -> None:
         )
 
 
-def topk(query: Query) -> None:
+def topk(number: int) -> None:
     """Raise RequestError 10 for a topk out of range."""
-    if not 1 <= query.topk <= MAX_TOPK:
-        raise RequestError(
-            pb.ILLEGAL_TOPK, f"topk {query.topk} is out of range: give 1 to {MAX_TOPK}"
-        )
+    if not 1 <= number <= MAX_TOPK:
+        raise RequestError(pb.ILLEGAL_TOPK, f"topk {number} is out of range: give 1 to {MAX_TOPK}")
 
 
 def wanted_ids(ids: Sequence[int]) -> None:
-    """Raise RequestError 5 for no ids, or more than one GetVectorsByID takes."""
+    """Raise RequestError 5 for no ids, or more than one call takes."""
     if not 1 <= len(ids) <= MAX_IDS_PER_GET:
         raise RequestError(
             pb.ILLEGAL_ARGUMENT, f"{len(ids)} ids: give 1 to {MAX_IDS_PER_GET} in one call"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from quiver_engine import deletions
 from quiver_engine.errors import no_partition
 from quiver_engine.model import (
     DEFAULT_TAG,
@@ -21,14 +22,23 @@ from quiver_engine.segments import Part, Segment
 
 @dataclass
 class Buffer:
-    """Rows in the order of their inserts."""
+    """Rows in the order of their inserts, and deletions of rows that were flushed before them."""
 
     parts: list[Part] = field(default_factory=list)
-    bytes: int = 0
+    deleted: list[Ids] = field(default_factory=list)
+
+    @property
+    def bytes(self) -> int:
+        deleted = sum(ids.nbytes for ids in self.deleted)
+        return deleted + sum(ids.nbytes + vectors.nbytes for ids, vectors in self.parts)
 
     def append(self, ids: Ids, vectors: Floats) -> None:
         self.parts.append((ids, vectors))
-        self.bytes += ids.nbytes + vectors.nbytes
+
+    def delete(self, ids: Ids) -> None:
+        """Delete the rows here that have these ids, and note the ids for earlier ones."""
+        self.parts = _without(self.parts, ids)
+        self.deleted.append(ids)
 
     def joined(self) -> Part:
         """Return all rows as one part."""
@@ -38,8 +48,19 @@ class Buffer:
         return np.concatenate(ids), np.concatenate(vectors)
 
     def prepend(self, earlier: "Buffer") -> None:
+        for ids in self.deleted:
+            earlier.parts = _without(earlier.parts, ids)
         self.parts = earlier.parts + self.parts
-        self.bytes += earlier.bytes
+        self.deleted = earlier.deleted + self.deleted
+
+
+def _without(parts: list[Part], deleted: Ids) -> list[Part]:
+    kept = [(ids, vectors, ~deletions.hit(ids, deleted)) for ids, vectors in parts]
+    return [
+        (ids, vectors) if keep.all() else (ids[keep], vectors[keep])
+        for ids, vectors, keep in kept
+        if keep.any()
+    ]
 
 
 @dataclass(eq=False)
@@ -131,7 +152,8 @@ class Collection:
 
     @property
     def rows(self) -> int:
-        return sum(segment.rows for segment in self.segments)
+        """Rows that searches see."""
+        return sum(segment.living for segment in self.segments)
 
     @property
     def buffered_bytes(self) -> int:
@@ -140,7 +162,7 @@ class Collection:
     def take_buffers(self) -> Taken:
         """Take the rows that are not flushed yet out of the buffers."""
         with self.lock:
-            taken = [(p, p.buffer) for p in self.partitions.values() if p.buffer.parts]
+            taken = [(p, p.buffer) for p in self.partitions.values() if p.buffer.bytes]
             for partition, _ in taken:
                 partition.buffer = Buffer()
         return taken

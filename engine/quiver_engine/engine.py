@@ -16,6 +16,7 @@ from quiver_engine.indexing import Indexing
 from quiver_engine.maintenance import Maintenance
 from quiver_engine.metrics import Metrics
 from quiver_engine.service import Service
+from quiver_engine.settings import Settings
 from quiver_engine.store import Store
 from quiver_engine.writing import Writer
 
@@ -59,8 +60,9 @@ class Engine:
         metrics.show(store)
         writer = Writer(store)
         indexing = Indexing(store, writer)
-        maintenance = Maintenance(store, writer, indexing, self._on_disk_failure)
-        rpcs = Service(store, writer, indexing).rpcs()
+        settings = Settings()
+        maintenance = Maintenance(store, writer, indexing, settings, self._on_disk_failure)
+        rpcs = Service(store, writer, indexing, settings).rpcs()
         handler = server.handler(rpcs, metrics, self._on_disk_failure)
         rpc_server = server.Server(self._listen.host, self._listen.port, handler)
         _on_stop_signal(self._stop.set)

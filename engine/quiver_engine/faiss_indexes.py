@@ -6,6 +6,7 @@ from typing import Any
 import faiss
 import numpy as np
 
+from quiver_engine.deletions import Bits
 from quiver_engine.errors import BuildCancelled, BuildError
 from quiver_engine.model import Floats, Ids, IndexSpec, IndexType, Metric
 
@@ -81,12 +82,42 @@ def _essence(error: RuntimeError) -> str:
 
 
 def search(
-    index: Any, spec: IndexSpec, params: Mapping[str, int], queries: Floats, count: int
+    index: Any,
+    spec: IndexSpec,
+    params: Mapping[str, int],
+    queries: Floats,
+    count: int,
+    living: Bits | None,
 ) -> tuple[Floats, Ids]:
-    """Return distances and row numbers, both (queries, count), best first; -1 where none."""
+    """Return distances and row numbers, both (queries, count), best first; -1 where none.
+
+    Only rows whose bit in `living` is set are found; without one, all are.
+    """
+    only = None if living is None else _FAISS.IDSelectorBitmap(living)
     if spec.type is IndexType.HNSW:
-        how = _FAISS.SearchParametersHNSW(efSearch=params["ef"])
+        how = _FAISS.SearchParametersHNSW(efSearch=params["ef"], sel=only)
     else:
-        how = _FAISS.SearchParametersIVF(nprobe=min(params["nprobe"], index.nlist))
+        how = _FAISS.SearchParametersIVF(nprobe=min(params["nprobe"], index.nlist), sel=only)
     distances, rows = index.search(queries, count, params=how)
+    return distances, rows
+
+
+def brute_force(
+    vectors: Floats, metric: Metric, queries: Floats, count: int, living: Bits | None
+) -> tuple[Floats, Ids]:
+    """Return what `search` returns, from the vectors themselves and exact."""
+    if living is None:
+        distances, rows = faiss.knn(queries, vectors, count, METRICS[metric])
+        return distances, rows
+    distances = np.empty((len(queries), count), np.float32)
+    rows = np.empty((len(queries), count), np.int64)
+    ours, theirs = np.ascontiguousarray(queries), np.ascontiguousarray(vectors)
+    pointers = [_FAISS.swig_ptr(array) for array in (ours, theirs)]
+    sizes = (vectors.shape[1], len(queries), len(vectors), count)
+    results = [_FAISS.swig_ptr(array) for array in (distances, rows)]
+    only = _FAISS.IDSelectorBitmap(living)
+    if metric is Metric.L2:
+        _FAISS.knn_L2sqr(*pointers, *sizes, *results, None, only)
+    else:
+        _FAISS.knn_inner_product(*pointers, *sizes, *results, only)
     return distances, rows

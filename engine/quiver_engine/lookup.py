@@ -7,7 +7,7 @@ import numpy as np
 
 from quiver_engine.collection import Collection, Partition
 from quiver_engine.errors import RequestError
-from quiver_engine.model import Floats, IndexType
+from quiver_engine.model import Floats, Ids, IndexType
 from quiver_engine.segments import Segment
 from quiver_proto import milvus_pb2 as pb
 
@@ -25,14 +25,20 @@ def vectors(name: str, segments: Sequence[Segment], ids: Sequence[int]) -> list[
 
     Of rows with one id the one written last counts. Raises RequestError 1 when there are no rows.
     """
-    if not any(segment.rows for segment in segments):
+    if not any(segment.living for segment in segments):
         raise RequestError(pb.UNEXPECTED_ERROR, f"there are no rows in {name!r} to get")
     wanted = np.unique(np.array(ids, np.int64))
     found: dict[int, Floats] = {}
     for segment in sorted(segments, key=lambda segment: segment.id):
-        places = np.flatnonzero(np.isin(segment.ids, wanted))
+        hit = np.isin(segment.ids, wanted)
+        places = np.flatnonzero(hit & ~segment.deletions.rows if segment.deletions else hit)
         found |= zip(segment.ids[places].tolist(), segment.vectors[places], strict=True)
     return [found.get(id_) for id_ in ids]
+
+
+def ids(segment: Segment) -> Ids:
+    """Return the ids of a segment's rows that are not deleted."""
+    return segment.ids[~segment.deletions.rows] if segment.deletions else segment.ids
 
 
 def segment(collection: Collection, name: str) -> Segment:
@@ -66,7 +72,7 @@ def _segment_info(segment: Segment) -> dict[str, Any]:
     index = segment.index
     return {
         "name": str(segment.id),
-        "row_count": segment.rows,
+        "row_count": segment.living,
         "index_name": _INDEX_NAMES[index.spec.type] if index else _NO_INDEX,
         "data_size": index.disk_bytes if index else segment.file_bytes,
     }

@@ -2,17 +2,19 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from quiver_engine.collection import Collection, Partition
 from quiver_engine.errors import DiskFailedError, RequestError
 from quiver_engine.indexing import Indexing
+from quiver_engine.settings import Settings
 from quiver_engine.store import Store
 from quiver_engine.writing import Writer
 
 logger = logging.getLogger(__name__)
 
-FLUSH_INTERVAL_S = 1.0
+LOOK_S = 1.0
 BACKGROUND_GRACE_S = 5.0
 
 
@@ -24,14 +26,16 @@ class Maintenance:
         store: Store,
         writer: Writer,
         indexing: Indexing,
+        settings: Settings,
         on_disk_failure: Callable[[DiskFailedError], None],
     ) -> None:
         self._store = store
         self._writer = writer
         self._indexing = indexing
+        self._settings = settings
         self._on_disk_failure = on_disk_failure
         self._stopping = threading.Event()
-        self._flusher = self._thread("flush", self.flush_all, self._stopping.wait)
+        self._flusher = self._thread("flush", self.flush_all, self._wait_for_flush)
         self._merger = self._thread("merge", self.merge_all, self._stopping.wait)
         self._indexer = self._thread("index", indexing.work, indexing.wait_for_work)
 
@@ -58,7 +62,7 @@ class Maintenance:
 
     def _repeat(self, work: Callable[[], object], pause: Callable[[float], object]) -> None:
         while not self._stopping.is_set():
-            pause(FLUSH_INTERVAL_S)
+            pause(LOOK_S)
             if self._stopping.is_set():
                 return
             try:
@@ -69,8 +73,15 @@ class Maintenance:
             except Exception:
                 logger.exception("background work failed; it is tried again in a second")
 
+    def _wait_for_flush(self, look_s: float) -> None:
+        started = time.monotonic()
+        while not self._stopping.wait(look_s):
+            interval = self._settings.auto_flush_interval_s
+            if interval and time.monotonic() - started >= interval:
+                return
+
     def flush_all(self) -> bool:
-        """Flush all rows and remove dead files; return whether no row is left in memory."""
+        """Flush all rows; return whether none is left in memory."""
         done = True
         for collection in self._store.collections():
             try:
@@ -78,14 +89,14 @@ class Maintenance:
             except RequestError as error:
                 logger.warning("cannot flush %r: %s", collection.schema.name, error.reason)
                 done = False
-        self._store.sweep()
         return done
 
     def merge_all(self) -> None:
-        """Merge until there is nothing to merge."""
+        """Merge until there is nothing to merge, and remove dead files."""
         for collection in self._store.collections():
             for partition in list(collection.partitions.values()):
                 self._merge(collection, partition)
+        self._store.sweep()
 
     def _merge(self, collection: Collection, partition: Partition) -> None:
         try:

@@ -23,12 +23,18 @@ class Resident(Generic[T]):
     @contextmanager
     def use(self) -> Iterator[T]:
         with self._lock:
-            value = self._load() if self._value is None else self._value
-            if not self._discarded:
-                self._value = value
+            value = self._value
+            if value is None:
+                value = self._value = self._load()
+        if self._discarded:
+            self._value = None
         yield value
 
+    def let_go(self) -> None:
+        """Forget it until its next user; those that use it keep theirs."""
+        self._value = None
+
     def discard(self) -> None:
-        with self._lock:
-            self._discarded = True
-            self._value = None
+        # Without the lock: whoever loads it now must not be waited for.
+        self._discarded = True
+        self._value = None

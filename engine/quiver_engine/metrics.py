@@ -102,7 +102,7 @@ class _StoreCollector(Collector):
         )
         for collection in self._store.collections():
             label, held = [collection.schema.name], collection.segments
-            rows.add_metric(label, sum(segment.rows for segment in held))
+            rows.add_metric(label, collection.rows)
             segments.add_metric(label, len(held))
             waiting.add_metric(label, len(collection.due))
             disk.add_metric(label, sum(segment.disk_bytes for segment in held))

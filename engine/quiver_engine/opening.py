@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from quiver_engine import segments
+from quiver_engine import deletions, segments
 from quiver_engine.catalog import Catalog, SegmentRow
 from quiver_engine.collection import Collection, Partition
 from quiver_engine.datadir import DataDir
@@ -55,6 +55,9 @@ class _Opener:
         segment = segments.load(path, entry.id, owner.schema.dimension, entry.rows)
         segments.verify(segment)
         self._count(entry.id, path)
+        if entry.deletions is not None:
+            stored = deletions.from_bytes(entry.deletions, entry.rows)
+            segment = segments.with_deletions(segment, stored)
         if entry.index is None:
             return segment
         index = self._index(entry.index, entry, owner.index.spec)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import faiss
 import numpy as np
 
 from quiver_engine import faiss_indexes
@@ -34,8 +33,7 @@ def search(segments: Sequence[Segment], asked: Asked, is_awaited: Callable[[], b
     Distances are FAISS's: squared L2, or the inner product. Where fewer rows exist, ids are padded
     with -1 and distances with the metric's worst value. Raises CallerLeft when nobody waits.
     """
-    shape = (len(asked.queries), 0)
-    found: Found = np.empty(shape, np.int64), np.empty(shape, np.float32)
+    found = _nothing(asked)
     for segment in segments:
         if not is_awaited():
             raise CallerLeft
@@ -44,25 +42,33 @@ def search(segments: Sequence[Segment], asked: Asked, is_awaited: Callable[[], b
 
 
 def _in_segment(segment: Segment, asked: Asked) -> Found:
-    distances, rows = _nearest(segment, asked, min(asked.topk, segment.rows))
+    count = min(asked.topk, segment.living)
+    if not count:
+        return _nothing(asked)
+    distances, rows = _nearest(segment, asked, count)
     is_row = rows >= 0
     ids = np.where(is_row, segment.ids[rows], _NO_ID)
     return ids, np.where(is_row, distances, _worst(asked.metric))
 
 
+def _nothing(asked: Asked) -> Found:
+    shape = (len(asked.queries), 0)
+    return np.empty(shape, np.int64), np.empty(shape, np.float32)
+
+
 def _nearest(segment: Segment, asked: Asked, count: int) -> tuple[Floats, Ids]:
     """Return distances and row numbers in the segment."""
+    living = segment.deletions.living_bits if segment.deletions else None
     if segment.index is not None and segment.index.spec == asked.spec:
         try:
             with segment.index.loaded.use() as index:
-                return faiss_indexes.search(index, asked.spec, asked.params, asked.queries, count)
+                return faiss_indexes.search(
+                    index, asked.spec, asked.params, asked.queries, count, living
+                )
         except DamagedIndex:
             # It was reported where it was found; the rows themselves are sound.
             pass
-    distances, rows = faiss.knn(
-        asked.queries, segment.vectors, count, faiss_indexes.METRICS[asked.metric]
-    )
-    return distances, rows
+    return faiss_indexes.brute_force(segment.vectors, asked.metric, asked.queries, count, living)
 
 
 def _worst(metric: Metric) -> np.float32:
@@ -79,9 +85,13 @@ def _best(one: Found, other: Found, topk: int, metric: Metric) -> Found:
 
 
 def _padded(found: Found, topk: int, metric: Metric) -> Found:
-    ids, distances = found
-    width = ((0, 0), (0, topk - ids.shape[1]))
-    return (
-        np.pad(ids, width, constant_values=_NO_ID),
-        np.pad(distances, width, constant_values=_worst(metric)),
-    )
+    ids, distances = no_results(len(found[0]), topk, metric)
+    width = found[0].shape[1]
+    ids[:, :width], distances[:, :width] = found
+    return ids, distances
+
+
+def no_results(queries: int, topk: int, metric: Metric) -> Found:
+    """Return what fills the place of results that there are none of."""
+    shape = (queries, topk)
+    return np.full(shape, _NO_ID, np.int64), np.full(shape, _worst(metric), np.float32)

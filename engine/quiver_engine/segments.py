@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from quiver_engine import durable
-from quiver_engine.errors import StartError
+from quiver_engine.deletions import Deletions
+from quiver_engine.errors import DamagedIndex, StartError
 from quiver_engine.index_files import IndexFile
 from quiver_engine.model import MIB, Floats, Ids
 
@@ -38,7 +39,41 @@ class Segment:
     path: Path
     ids: Ids
     vectors: Floats
+    mapped: mmap.mmap
     index: IndexFile | None = None
+    deletions: Deletions | None = None
+
+    def preload(self) -> None:
+        """Bring what a search reads into memory."""
+        try:
+            if self.index is not None:
+                with self.index.loaded.use():
+                    return
+        except DamagedIndex:
+            # It was reported where it was found, and its place is taken by the rows themselves.
+            pass
+        self.mapped.madvise(mmap.MADV_WILLNEED)
+
+    def let_go(self) -> None:
+        """Give memory back; the next search reads the files again."""
+        self.mapped.madvise(mmap.MADV_DONTNEED)
+        if self.index is not None:
+            self.index.loaded.let_go()
+
+    @property
+    def deleted(self) -> int:
+        return self.deletions.count if self.deletions else 0
+
+    @property
+    def living(self) -> int:
+        """Rows that are not deleted."""
+        return self.rows - self.deleted
+
+    @property
+    def living_parts(self) -> list[Part]:
+        """The rows that are not deleted, as views."""
+        runs = self.deletions.living_runs() if self.deletions else [(0, self.rows)]
+        return [(self.ids[start:end], self.vectors[start:end]) for start, end in runs]
 
     @property
     def rows(self) -> int:
@@ -55,6 +90,10 @@ class Segment:
 
 def with_index(segment: Segment, index: IndexFile | None) -> Segment:
     return replace(segment, index=index)
+
+
+def with_deletions(segment: Segment, deletions: Deletions) -> Segment:
+    return replace(segment, deletions=deletions)
 
 
 def cut(parts: Iterable[Part], sealed_rows: int) -> list[list[Part]]:
@@ -103,7 +142,7 @@ def load(path: Path, segment_id: int, dimension: int, rows: int) -> Segment:
     _read_header(path, mapped[:_HEADER_BYTES], dimension, rows)
     ids = np.frombuffer(mapped, "<i8", rows, _HEADER_BYTES)
     vectors = np.frombuffer(mapped, "<f4", rows * dimension, _HEADER_BYTES + ids.nbytes)
-    return Segment(segment_id, path, ids, vectors.reshape(rows, dimension))
+    return Segment(segment_id, path, ids, vectors.reshape(rows, dimension), mapped)
 
 
 def verify(segment: Segment) -> None:

@@ -17,7 +17,7 @@ from quiver_engine.errors import CallerLeft, DiskFailedError, RequestError, Star
 from quiver_engine.indexing import MAX_WAITERS
 from quiver_engine.metrics import Metrics
 from quiver_engine.model import MAX_MESSAGE_BYTES
-from quiver_engine.service import Rpc
+from quiver_engine.rpc import Rpc
 from quiver_proto import milvus_pb2 as pb
 
 logger = logging.getLogger(__name__)

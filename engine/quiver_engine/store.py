@@ -8,11 +8,11 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from quiver_engine import checks, index_files, opening, segments
 from quiver_engine.catalog import Catalog, SegmentRow
+from quiver_engine.changes import Change, segments_after
 from quiver_engine.collection import Collection, Partition
 from quiver_engine.datadir import DataDir
 from quiver_engine.errors import RequestError, no_collection
@@ -29,15 +29,6 @@ from quiver_engine.segments import Segment
 from quiver_proto import milvus_pb2 as pb
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Change:
-    """Segments of one partition to come and to go, all at once."""
-
-    partition: Partition
-    added: Sequence[Segment]
-    removed: Sequence[Segment] = ()
 
 
 class Store:
@@ -145,27 +136,28 @@ class Store:
         """Make changes count, on disk and for searches; those of dropped partitions vanish."""
         with self._catalog_lock:
             live = [change for change in changes if not change.partition.dropped]
+            after = {change.partition: segments_after(change) for change in live}
+            marked = {
+                segment.id: segment.deletions.to_bytes()
+                for change in live
+                for segment in after[change.partition]
+                if segment.deletions and segment not in change.partition.segments
+            }
             try:
                 self._catalog.publish(
                     [SegmentRow(s.id, c.partition.id, s.rows) for c in live for s in c.added],
                     [s.id for c in live for s in c.removed],
                     origins or {},
+                    marked,
                 )
             except RequestError:
                 self._doom(s for c in changes for s in c.added)
                 raise
-            for change in changes:
-                self._apply(change)
-
-    def _apply(self, change: Change) -> None:
-        partition = change.partition
-        if partition.dropped:
-            self._doom(change.added)
-            return
-        removed = {segment.id for segment in change.removed}
-        self._doom(segment for segment in partition.segments if segment.id in removed)
-        kept = [segment for segment in partition.segments if segment.id not in removed]
-        partition.segments = (*kept, *change.added)
+            self._doom(s for c in changes if c not in live for s in c.added)
+            for change in live:
+                removed = {segment.id for segment in change.removed}
+                self._doom(s for s in change.partition.segments if s.id in removed)
+                change.partition.segments = after[change.partition]
 
     def set_index(self, collection: Collection, change: Callable[[IndexState], IndexState]) -> None:
         """Change what index a collection is to have; indexes of another kind vanish at once."""

@@ -1,15 +1,20 @@
 """Rows on their way: into memory, from there to segment files, and from small ones to full ones."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from quiver_engine import checks, merging, segments
+import numpy as np
+
+from quiver_engine import checks, deletions, merging, segments
+from quiver_engine.changes import Change
 from quiver_engine.collection import Collection, Partition, Taken
 from quiver_engine.ids import AutomaticIds
 from quiver_engine.model import MIB, IdOrigin, Ids, InsertBatch
 from quiver_engine.segments import Segment
-from quiver_engine.store import Change, Store
+from quiver_engine.store import Store
 
 BUFFER_BYTES = 64 * MIB
+COMPACTED_SHARE = 0.1
 
 
 class Writer:
@@ -36,6 +41,14 @@ class Writer:
             collection.id_origin = origin
         return ids
 
+    def delete(self, name: str, tag: str, ids: Ids) -> None:
+        """Delete the rows of these ids, of one partition or of all; hidden by the next flush."""
+        collection = self._store.collection(name)
+        with collection.lock:
+            named = [collection.partition(tag)] if tag else collection.partitions.values()
+            for partition in named:
+                partition.buffer.delete(ids)
+
     def flush(self, collection: Collection) -> None:
         """Make every row inserted before this call durable and visible."""
         with collection.flush_lock:
@@ -52,13 +65,17 @@ class Writer:
         groups = [
             (partition, group)
             for partition, buffer in taken
+            if buffer.parts
             for group in segments.cut([buffer.joined()], collection.schema.sealed_rows)
             if not partition.dropped
         ]
         written = self._store.directory.write_segments([group for _, group in groups])
+        fresh = [
+            (partition, segment) for (partition, _), segment in zip(groups, written, strict=True)
+        ]
         changes = [
-            Change(partition, [segment])
-            for (partition, _), segment in zip(groups, written, strict=True)
+            _change(partition, [s for p, s in fresh if p is partition], buffer.deleted)
+            for partition, buffer in taken
         ]
         origins = {collection.id: collection.id_origin} if collection.id_origin else {}
         self._store.publish(changes, origins)
@@ -79,14 +96,35 @@ class Writer:
             if len(victims) > 1:
                 self._merge(collection, partition, victims)
 
+    def compact(self, collection: Collection) -> None:
+        """Rewrite segments that have many deleted rows without them."""
+        with collection.merge_lock:
+            had_index = False
+            for partition in list(collection.partitions.values()):
+                for segment in partition.segments:
+                    if segment.deleted >= COMPACTED_SHARE * segment.rows:
+                        had_index |= segment.index is not None
+                        self._merge(collection, partition, [segment])
+            if had_index:
+                covers = self._store.directory.last_number
+                self._store.set_index(collection, lambda now: replace(now, covers=covers))
+
     def _merge(
         self, collection: Collection, partition: Partition, victims: Sequence[Segment]
     ) -> bool:
-        """Rewrite segments as fewer ones, full ones first; nobody waits for it."""
+        """Rewrite segments' living rows as fewer segments, full ones first; nobody waits for it."""
         if not victims or partition.dropped:
             return False
-        parts = [(segment.ids, segment.vectors) for segment in victims]
+        parts = [part for segment in victims for part in segment.living_parts]
         groups = segments.cut(parts, collection.schema.sealed_rows)
         written = self._store.directory.write_segments(groups)
         self._store.publish([Change(partition, written, victims)])
         return True
+
+
+def _change(partition: Partition, added: Sequence[Segment], deleted: Sequence[Ids]) -> Change:
+    if not deleted:
+        return Change(partition, added)
+    ids = np.unique(np.concatenate(deleted))
+    masks = {segment.id: deletions.hit(segment.ids, ids) for segment in partition.segments}
+    return Change(partition, added, deleted=ids, masks=masks)

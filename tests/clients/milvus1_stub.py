@@ -60,6 +60,17 @@ class Milvus1:
             )
         )
 
+    def delete(self, name: str, ids: Sequence[int], tag: str = "") -> pb.Status:
+        return self.stub.DeleteByID(
+            pb.DeleteByIDParam(collection_name=name, id_array=ids, partition_tag=tag)
+        )
+
+    def compact(self, name: str) -> pb.Status:
+        return self.stub.Compact(pb.CollectionName(collection_name=name))
+
+    def command(self, text: str) -> pb.StringReply:
+        return self.stub.Cmd(pb.Command(cmd=text))
+
     def flush(self, *names: str) -> pb.Status:
         return self.stub.Flush(pb.FlushParam(collection_name_array=names))
 

@@ -20,6 +20,7 @@ from quiver_engine.catalog import Catalog
 from quiver_engine.indexing import Indexing
 from quiver_engine.maintenance import Maintenance
 from quiver_engine.model import InsertBatch, Metric, Rows, Schema
+from quiver_engine.settings import Settings
 from quiver_engine.store import Store
 from quiver_engine.writing import Writer
 
@@ -38,7 +39,7 @@ def live(directory: Path, acknowledge: Callable[[str], object]) -> None:
     store = Store(directory)
     writer = Writer(store)
     indexing = Indexing(store, writer)
-    merges = Maintenance(store, writer, indexing, on_disk_failure=sys.exit)
+    merges = Maintenance(store, writer, indexing, Settings(), sys.exit)
     store.create_collection(SCHEMA)
     acknowledge("create")
     store.create_partition("c", "p")

@@ -12,6 +12,7 @@ from quiver_engine.errors import DiskFailedError, RequestError
 from quiver_engine.indexing import Indexing
 from quiver_engine.maintenance import Maintenance
 from quiver_engine.model import InsertBatch, Metric, Rows, Schema
+from quiver_engine.settings import Settings
 from quiver_engine.store import Store
 from quiver_engine.writing import BUFFER_BYTES, Writer
 
@@ -30,7 +31,7 @@ def writer(store: Store) -> Writer:
 
 
 def flush_all(store: Store, writer: Writer) -> bool:
-    return Maintenance(store, writer, Indexing(store, writer), pytest.fail).flush_all()
+    return Maintenance(store, writer, Indexing(store, writer), Settings(), pytest.fail).flush_all()
 
 
 def insert(writer: Writer, count: int = 10) -> None:

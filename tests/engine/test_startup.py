@@ -142,7 +142,7 @@ def test_a_newer_format_is_refused(data_dir: Path) -> None:
         catalog.execute("PRAGMA user_version = 99")
     catalog.close()
     line = refusal(data_dir)
-    assert "format version 99, this engine reads 2" in line
+    assert "format version 99, this engine reads 3" in line
 
 
 def test_help_is_for_those_who_never_heard_of_it() -> None:

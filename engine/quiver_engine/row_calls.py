@@ -1,0 +1,179 @@
+"""The rpcs on rows: insert, delete, get, search."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from quiver_engine import checks, index_checks, lookup, patterns, wire
+from quiver_engine.collection import Collection
+from quiver_engine.errors import RequestError
+from quiver_engine.model import Query, Rows
+from quiver_engine.rpc import Rpc, ok, rpc
+from quiver_engine.search import Asked, no_results, search
+from quiver_engine.segments import Segment
+from quiver_engine.store import Store
+from quiver_engine.writing import Writer
+from quiver_proto import milvus_pb2 as pb
+
+
+class RowCalls:
+    """Each raises RequestError to refuse."""
+
+    def __init__(self, store: Store, writer: Writer) -> None:
+        self._store = store
+        self._writer = writer
+
+    def rpcs(self) -> dict[str, Rpc]:
+        """Return the calls by their names in the protocol."""
+        preload = pb.PreloadCollectionParam
+        return {
+            "Compact": rpc(pb.CollectionName, self.compact, pb.Status),
+            "DeleteByID": rpc(pb.DeleteByIDParam, self.delete, pb.Status),
+            "Flush": rpc(pb.FlushParam, self.flush, pb.Status),
+            "GetVectorIDs": rpc(pb.GetVectorIDsParam, self.get_ids, pb.VectorIds),
+            "GetVectorsByID": rpc(pb.VectorsIdentity, self.get_vectors, pb.VectorsData),
+            "Insert": Rpc(self.insert, pb.VectorIds),
+            "PreloadCollection": rpc(preload, self.preload, pb.Status),
+            "ReleaseCollection": rpc(preload, self.release, pb.Status),
+            "ReloadSegments": rpc(pb.ReLoadSegmentsParam, self.reload, pb.Status),
+            "Search": Rpc(self.search, pb.TopKQueryResult),
+            "SearchByID": Rpc(self.search_by_id, pb.TopKQueryResult),
+            "SearchInFiles": Rpc(self.search_in_files, pb.TopKQueryResult),
+        }
+
+    def flush(self, request: pb.FlushParam) -> pb.Status:
+        names = request.collection_name_array
+        wanted = [self._store.collection(name) for name in names] or self._store.collections()
+        for collection in wanted:
+            self._writer.flush(collection)
+        return ok()
+
+    def delete(self, request: pb.DeleteByIDParam) -> pb.Status:
+        ids = np.array(request.id_array, np.int64)
+        self._writer.delete(request.collection_name, request.partition_tag, ids)
+        return ok()
+
+    def compact(self, request: pb.CollectionName) -> pb.Status:
+        self._writer.compact(self._store.collection(request.collection_name))
+        return ok()
+
+    def preload(self, request: pb.PreloadCollectionParam) -> pb.Status:
+        for segment in self._named(request):
+            segment.preload()
+        return ok()
+
+    def release(self, request: pb.PreloadCollectionParam) -> pb.Status:
+        for segment in self._named(request):
+            segment.let_go()
+        return ok()
+
+    def _named(self, request: pb.PreloadCollectionParam) -> list[Segment]:
+        collection = self._store.collection(request.collection_name)
+        return _named_segments(collection, tuple(request.partition_tag_array))
+
+    def reload(self, request: pb.ReLoadSegmentsParam) -> pb.Status:
+        collection = self._store.collection(request.collection_name)
+        for segment in [lookup.segment(collection, name) for name in request.segment_id_array]:
+            segment.let_go()
+            segment.preload()
+        return ok()
+
+    def get_vectors(self, request: pb.VectorsIdentity) -> pb.VectorsData:
+        collection = self._store.collection(request.collection_name)
+        checks.wanted_ids(request.id_array)
+        tag = request.partition_tag
+        segments = collection.partition(tag).segments if tag else collection.segments
+        found = lookup.vectors(collection.schema.name, segments, list(request.id_array))
+        records = [
+            pb.RowRecord() if vector is None else pb.RowRecord(float_data=vector.tolist())
+            for vector in found
+        ]
+        return pb.VectorsData(status=ok(), vectors_data=records)
+
+    def get_ids(self, request: pb.GetVectorIDsParam) -> pb.VectorIds:
+        collection = self._store.collection(request.collection_name)
+        segment = lookup.segment(collection, request.segment_name)
+        return pb.VectorIds(status=ok(), vector_id_array=lookup.ids(segment).tolist())
+
+    def insert(self, raw: bytes, _: Callable[[], bool]) -> bytes:
+        ids = self._writer.insert(wire.decode_insert(raw))
+        return pb.VectorIds(status=ok(), vector_id_array=ids.tolist()).SerializeToString()
+
+    def search(self, raw: bytes, is_awaited: Callable[[], bool]) -> bytes:
+        query = wire.decode_search(raw)
+        return self._search(query, lambda c: _named_segments(c, query.tags), is_awaited)
+
+    def search_in_files(self, raw: bytes, is_awaited: Callable[[], bool]) -> bytes:
+        request = wire.parse(pb.SearchInFilesParam, raw)
+        query = wire.decode_search(request.search_param.SerializeToString())
+        names = list(request.file_id_array)
+        if not names:
+            raise RequestError(
+                pb.ILLEGAL_ARGUMENT,
+                "file_id_array is empty: give names of segments; ShowCollectionInfo lists them",
+            )
+        return self._search(
+            query, lambda c: [lookup.segment(c, name) for name in dict.fromkeys(names)], is_awaited
+        )
+
+    def search_by_id(self, raw: bytes, is_awaited: Callable[[], bool]) -> bytes:
+        request = wire.parse(pb.SearchByIDParam, raw)
+        checks.topk(request.topk)
+        collection = self._store.collection(request.collection_name)
+        checks.wanted_ids(request.id_array)
+        segments = _named_segments(collection, tuple(request.partition_tag_array))
+        found = lookup.vectors(collection.schema.name, segments, list(request.id_array))
+        known = [vector for vector in found if vector is not None]
+        ids, distances = no_results(len(found), request.topk, collection.schema.metric)
+        if not known:
+            return wire.encode_topk(ids, distances)
+        rows = np.stack(known)
+        asked = _asked(
+            collection,
+            Query(
+                collection=request.collection_name,
+                tags=(),
+                rows=Rows(len(rows), rows.size, rows),
+                topk=request.topk,
+                params=wire.params_text(request.extra_params),
+            ),
+        )
+        places = [place for place, vector in enumerate(found) if vector is not None]
+        ids[places], distances[places] = search(segments, asked, is_awaited)
+        return wire.encode_topk(ids, distances)
+
+    def _search(
+        self,
+        query: Query,
+        choose: Callable[[Collection], list[Segment]],
+        is_awaited: Callable[[], bool],
+    ) -> bytes:
+        checks.topk(query.topk)
+        collection = self._store.collection(query.collection)
+        asked = _asked(collection, query)
+        segments = choose(collection)
+        if not any(segment.living for segment in segments):
+            return pb.TopKQueryResult(status=ok()).SerializeToString()
+        return wire.encode_topk(*search(segments, asked, is_awaited))
+
+
+def _asked(collection: Collection, query: Query) -> Asked:
+    spec = collection.index.spec
+    params = index_checks.search_params(query.params, spec, query.topk)
+    vectors = checks.vectors(query.rows, collection.schema.dimension)
+    checks.result_size(query)
+    return Asked(vectors, query.topk, collection.schema.metric, spec, params)
+
+
+def _named_segments(collection: Collection, tags: tuple[str, ...]) -> list[Segment]:
+    if not tags:
+        return collection.segments
+    partitions = dict(collection.partitions)
+    found = patterns.matching(tags, list(partitions))
+    if not found:
+        raise RequestError(
+            pb.UNEXPECTED_ERROR,
+            f"no partition of {collection.schema.name!r} matches {', '.join(tags)[:300]!r}:"
+            " a tag or a regular expression must match a whole tag; ShowPartitions lists them",
+        )
+    return [segment for tag in found for segment in partitions[tag].segments]

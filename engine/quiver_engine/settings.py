@@ -1,0 +1,44 @@
+"""What clients may change while the engine runs; a restart brings the defaults back."""
+
+import json
+
+from quiver_engine.errors import RequestError
+from quiver_proto import milvus_pb2 as pb
+
+_AUTO_FLUSH = "storage.auto_flush_interval"
+_MAX_INTERVAL_S = 3600
+
+
+class Settings:
+    """Milvus' configuration nodes, as far as this engine has them."""
+
+    def __init__(self) -> None:
+        self.auto_flush_interval_s = 1
+        """Seconds between two flushes of all rows; 0 flushes only when asked or full."""
+
+    def get(self, node: str) -> str:
+        """Return a node's value, for `*` all nodes as JSON; raises RequestError 1."""
+        values = {_AUTO_FLUSH: str(self.auto_flush_interval_s)}
+        if node == "*":
+            return json.dumps(values)
+        if node not in values:
+            raise _no_such_node(node)
+        return values[node]
+
+    def set(self, node: str, value: str) -> None:
+        if node != _AUTO_FLUSH:
+            raise _no_such_node(node)
+        if not value.isascii() or not value.isdecimal() or int(value[:9]) > _MAX_INTERVAL_S:
+            raise RequestError(
+                pb.UNEXPECTED_ERROR,
+                f"{node} cannot be {value[:50]!r}: give seconds from 0 to {_MAX_INTERVAL_S}",
+            )
+        self.auto_flush_interval_s = int(value)
+
+
+def _no_such_node(node: str) -> RequestError:
+    return RequestError(
+        pb.UNEXPECTED_ERROR,
+        f"there is no configuration node {node[:100]!r} here: there is {_AUTO_FLUSH}; the rest is"
+        " set by the options the engine is started with",
+    )
