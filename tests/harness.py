@@ -235,7 +235,7 @@ class Power:
     steps: list[str] = field(default_factory=list)
     out: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def step(self, name: str, call: Awaitable[Any]) -> Any:
+    async def step(self, name: str, call: Awaitable[Any], _of: str) -> Any:
         await self.last_for_ever_if_out(call)
         if self.after == len(self.steps):
             self.out.set()
@@ -256,7 +256,7 @@ class PoweredApi:
     on them.
     """
 
-    def __init__(self, api: KubernetesClient, power: Power, namespace: str) -> None:
+    def __init__(self, api: KubernetesClient, power: Any, namespace: str) -> None:
         self._api = api
         self._power = power
         self._namespace = namespace
@@ -266,15 +266,25 @@ class PoweredApi:
 
     async def patch(self, kind: Kind, key: Key, patch: Manifest, *, subresource: str = "") -> Any:
         call = self._api.patch(kind, key, patch, subresource=subresource)
+        return await self._step(key, f"patch {subresource or 'object'}", call)
+
+    async def apply(self, kind: Kind, manifest: Manifest) -> Any:
+        call = self._api.apply(kind, manifest)
+        return await self._step(Key.of(manifest), f"apply {kind.kind}", call)
+
+    async def delete(self, kind: Kind, key: Key, uid: str) -> Any:
+        return await self._step(key, f"delete {kind.kind}", self._api.delete(kind, key, uid))
+
+    async def _step(self, key: Key, name: str, call: Awaitable[Any]) -> Any:
         if key.namespace != self._namespace:
             return await call
-        return await self._power.step(f"patch {subresource or 'object'}", call)
+        return await self._power.step(name, call, key.name)
 
 
 class PoweredEngines:
     """Engines of which one address has changing calls that are steps."""
 
-    def __init__(self, engines: Engines, power: Power, address: str) -> None:
+    def __init__(self, engines: Engines, power: Any, address: str) -> None:
         self._engines = engines
         self._power = power
         self._address = address
@@ -285,9 +295,9 @@ class PoweredEngines:
 
 
 class _PoweredEngine:
-    CHANGES = frozenset({"create", "drop", "create_partition", "drop_partition"})
+    CHANGES = frozenset({"create", "drop", "create_partition", "drop_partition", "set_index"})
 
-    def __init__(self, client: EngineClient, power: Power) -> None:
+    def __init__(self, client: EngineClient, power: Any) -> None:
         self._client = client
         self._power = power
 
@@ -296,7 +306,7 @@ class _PoweredEngine:
         if name not in self.CHANGES:
             return call
 
-        async def step(*arguments: Any) -> Any:
-            return await self._power.step(name, call(*arguments))
+        async def step(what: Any, *arguments: Any) -> Any:
+            return await self._power.step(name, call(what, *arguments), getattr(what, "name", what))
 
         return step

@@ -2,52 +2,17 @@
 one would have.
 """
 
-import asyncio
-from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import msgspec
 
-from harness import Power, PoweredApi, PoweredEngines, World, running
-from quiver.app import Operator
-from quiver.domain.objects import Manifest
+from fakes.disturbance import essence, steps_of, until_cut
+from harness import Power, World, running
 
 CREATE = ["patch object", "create", "create_partition", "create_partition", "patch status"]
 DELETE = ["drop", "patch object"]
 UPDATE = ["create_partition", "drop_partition", "patch status"]
 PARTITIONS = ["a", "b"]
-
-
-def powered(world: World, power: Power) -> AbstractAsyncContextManager[Operator]:
-    """Run an operator whose steps in the world `power` counts, and cuts off."""
-    api = PoweredApi(world.operator_api, power, world.namespace)
-    return running(api, PoweredEngines(world.engines, power, world.address))
-
-
-async def until_cut(world: World, power: Power) -> None:
-    """Run an operator until its power is out, or else until it has nothing left to do."""
-    async with powered(world, power):
-        await asyncio.wait_for(power.out.wait(), 30)
-
-
-async def steps_of(world: World, until: Any) -> list[str]:
-    """Return the steps of an undisturbed run that ends when `until` does."""
-    power = Power()
-    async with powered(world, power):
-        await until
-    return power.steps
-
-
-def essence(manifest: Manifest) -> Manifest:
-    """Return what two objects of the same spec must have in common once all is done."""
-    status = {**manifest["status"]}
-    for volatile in ("claim", "collectionName"):
-        status.pop(volatile)
-    status["conditions"] = [
-        {key: c[key] for key in ("type", "status", "reason", "observedGeneration")}
-        for c in status["conditions"]
-    ]
-    return {"finalizers": manifest["metadata"]["finalizers"], "status": status}
 
 
 async def on_engine(world: World, name: str) -> Any:
