@@ -3,7 +3,7 @@
 from quiver.domain.claims import recording_patch, releasing_patch
 from quiver.domain.objects import SECRET, VECTOR_COLLECTION, Manifest
 from quiver.ports.engines import EngineClient, Engines
-from quiver.ports.errors import EngineRefused
+from quiver.ports.errors import Conflict, EngineRefused, NotFound
 from quiver.ports.kubernetes import EventRecorder, Objects
 from quiver.reconcile.collections.decision import (
     ApplySecret,
@@ -26,6 +26,10 @@ class Actor:
     """Acts for one reconcile.
 
     After each step `manifest` is what the API server knows of the object; None once it was let go.
+
+    What was gathered may be of the past: lists and watches lag, and the object may have been
+    changed or deleted since. A PATCH finds that out by itself, the engine and a Secret do not: they
+    are touched only once the API server has said that the object is still the one at hand.
     """
 
     def __init__(
@@ -36,9 +40,12 @@ class Actor:
         self._objects = objects
         self._engines = engines
         self._events = events
+        self._is_present = False
 
     async def do(self, step: Step) -> None:
-        """Raises EngineError, ApiError."""
+        """Raises EngineError, ApiError; Conflict and NotFound where the object is no more as it was
+        gathered.
+        """
         match step:
             case RecordClaim(claim):
                 await self._patch(recording_patch(self._gathered.collection, claim))
@@ -46,17 +53,32 @@ class Actor:
                 await self._patch(releasing_patch(self._gathered.collection))
                 self.manifest = None
             case ApplySecret(manifest):
+                await self._ensure_present()
                 await self._objects.apply(SECRET, manifest)
             case DeleteSecret(manifest):
+                await self._ensure_present()
                 await self._objects.delete(SECRET, manifest)
             case Tell(event):
                 await self._events.record(self._gathered.manifest, event)
             case _:
+                await self._ensure_present()
                 await self._do_on_engine(step)
 
     async def _patch(self, patch: Manifest) -> None:
         assert self.manifest is not None
         self.manifest = await self._objects.patch(VECTOR_COLLECTION, self.manifest, patch)
+        self._is_present = True
+
+    async def _ensure_present(self) -> None:
+        if self._is_present:
+            return
+        key = self._gathered.collection.metadata.key
+        found = await self._objects.fetch(VECTOR_COLLECTION, key)
+        if found is None:
+            raise NotFound(f"VectorCollection {key} is gone")
+        if _version(found) != _version(self._gathered.manifest):
+            raise Conflict(f"VectorCollection {key} has changed since")
+        self._is_present = True
 
     async def _do_on_engine(self, step: EngineStep) -> None:
         try:
@@ -94,3 +116,8 @@ class Actor:
         member = self._gathered.member
         assert member is not None, "no policy asks an engine for anything without a member"
         return self._engines.at(member.address)
+
+
+def _version(manifest: Manifest) -> str:
+    version: str = manifest["metadata"]["resourceVersion"]
+    return version
