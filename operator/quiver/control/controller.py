@@ -90,18 +90,18 @@ class Controller:
                 key = await self._queue.get()
             except ShutDown:
                 return
-            try:
-                with log_context(**self._hooks.describe(key)), self._active.track_inprogress():
-                    await self._reconcile(key)
-            finally:
-                self._queue.done(key)
+            with unanswered() as addresses:
+                try:
+                    with log_context(**self._hooks.describe(key)), self._active.track_inprogress():
+                        await self._reconcile(key, addresses)
+                finally:
+                    self._queue.done(key, held_up=bool(addresses))
 
-    async def _reconcile(self, key: Key) -> None:
+    async def _reconcile(self, key: Key, unanswered_by: Collection[str]) -> None:
         started = time.perf_counter()
         try:
-            with unanswered() as addresses:
-                async with asyncio.timeout(self._pace.deadline):
-                    result = await self._reconciler.reconcile(key)
+            async with asyncio.timeout(self._pace.deadline):
+                result = await self._reconciler.reconcile(key)
         except Exception as error:  # noqa: BLE001 - one object's bug must not stop the others
             self._report(key, error)
             self._count("error")
@@ -109,7 +109,7 @@ class Controller:
             self._queue.retry(key)
         else:
             self._count(result.value)
-            self._settle(key, result, addresses)
+            self._settle(key, result, unanswered_by)
         finally:
             self._seconds.observe(time.perf_counter() - started)
 

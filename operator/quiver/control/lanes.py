@@ -9,7 +9,8 @@ LaneOf = Callable[[Key], Hashable]
 
 
 class Lanes:
-    """Lanes take turns, and of each at most `limit` keys are out at a time.
+    """Lanes take turns. Of each at most `limit` keys are out at a time; of one whose last key was
+    held up, one.
 
     Within a lane the key that has waited longest is next.
     """
@@ -22,6 +23,7 @@ class Lanes:
         self._turns: dict[Hashable, None] = {}
         self._out: dict[Key, Hashable] = {}
         self._busy: Counter[Hashable] = Counter()
+        self._held_up: set[Hashable] = set()
         self._size = 0
 
     def __len__(self) -> int:
@@ -48,15 +50,22 @@ class Lanes:
         self._line_up(lane)
         return key
 
-    def give_back(self, key: Key) -> None:
+    def give_back(self, key: Key, *, held_up: bool = False) -> None:
         lane = self._out.pop(key)
+        if held_up:
+            self._held_up.add(lane)
+        else:
+            self._held_up.discard(lane)
         self._busy[lane] -= 1
         if not self._busy[lane]:
             del self._busy[lane]
         self._line_up(lane)
 
     def _line_up(self, lane: Hashable) -> None:
+        limit = 1 if lane in self._held_up else self._limit
+        if lane not in self._waiting:
+            return
         if not self._waiting[lane]:
             del self._waiting[lane]
-        elif self._busy[lane] < self._limit:
+        elif self._busy[lane] < limit:
             self._turns.setdefault(lane)

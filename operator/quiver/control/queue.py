@@ -1,7 +1,6 @@
 """The work queue, with the promises of client-go's."""
 
 import asyncio
-import sys
 from collections import deque
 from collections.abc import Callable
 
@@ -34,7 +33,7 @@ class WorkQueue:
         self._metrics = metrics
         self._backoff = backoff or Backoff()
         self._now = now or (lambda: asyncio.get_running_loop().time())
-        self._lanes = Lanes(lambda _key: None, sys.maxsize) if lanes is None else lanes
+        self._lanes = Lanes(lambda key: key, 1) if lanes is None else lanes
         self._dirty: set[Key] = set()
         self._processing: dict[Key, float] = {}
         self._added_at: dict[Key, float] = {}
@@ -110,10 +109,10 @@ class WorkQueue:
             raise ShutDown
         return self._take()
 
-    def done(self, key: Key) -> None:
-        """Give the key back; if it was added meanwhile it waits again."""
+    def done(self, key: Key, *, held_up: bool = False) -> None:
+        """Give the key back; if it was added meanwhile it waits again. `held_up` slows its lane."""
         self._metrics.work_seconds.observe(self._now() - self._processing.pop(key))
-        self._lanes.give_back(key)
+        self._lanes.give_back(key, held_up=held_up)
         if self._lanes.has_next:
             self._wake_getter()
         if key in self._dirty and not self._shut_down:

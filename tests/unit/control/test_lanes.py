@@ -43,6 +43,23 @@ def test_a_lane_has_so_many_keys_out_and_no_more() -> None:
     assert not waiting.has_next
 
 
+def test_a_lane_that_is_held_up_has_one_key_out() -> None:
+    """Until one of its keys comes back without having waited for an engine in vain."""
+    waiting = lanes(limit=3)
+    for number in range(6):
+        waiting.put(key("slow", number))
+    for number in range(3):
+        assert waiting.take() == key("slow", number)
+    for number in range(2):
+        waiting.give_back(key("slow", number), held_up=True)
+        assert not waiting.has_next
+    waiting.give_back(key("slow", 2), held_up=True)
+    assert waiting.take() == key("slow", 3)
+    assert not waiting.has_next
+    waiting.give_back(key("slow", 3))
+    assert [waiting.take(), waiting.take()] == [key("slow", 4), key("slow", 5)]
+
+
 def test_nothing_is_kept_of_lanes_that_are_empty() -> None:
     """Engines and collections come and go for years."""
     waiting = lanes(limit=1)
@@ -51,6 +68,7 @@ def test_nothing_is_kept_of_lanes_that_are_empty() -> None:
         waiting.give_back(waiting.take())
     assert (len(waiting), waiting.has_next) == (0, False)
     assert [waiting._waiting, waiting._turns, waiting._out, waiting._busy] == [{}, {}, {}, {}]
+    assert waiting._held_up == set()
 
 
 async def test_a_worker_waits_though_a_full_lane_has_keys() -> None:
