@@ -83,14 +83,13 @@ async def test_vectors_are_indexed_and_all_is_ready(world: World, client: Milvus
 
 
 async def test_an_index_changed_behind_our_back_is_repaired(fake_world: World) -> None:
-    """Changed or taken away on the engine, it is as the spec says once the operator looks."""
+    """Changed or taken away on the engine, it is as the spec says when the operator verifies."""
     world = fake_world
-    async with running(world.operator_api, world.engines):
+    async with running(world.operator_api, world.engines, verify_period=1):
         await world.create_collection("docs", index=HNSW)
         await built(world, "docs")
         for drift in (None, index(IVF).index):
             await world.engine.set_index("docs", drift)
-            await world.look_now("docs")
             await on_engine(world, "docs", index(HNSW))
         await built(world, "docs")
 
