@@ -10,45 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from quiver_engine.catalog_formats import APPLICATION_ID, FORMATS
 from quiver_engine.errors import DiskFailedError, RequestError, StartError
 from quiver_engine.model import IdOrigin, IndexSpec, IndexState, IndexType, Metric, Schema
 from quiver_proto import milvus_pb2 as pb
-
-_APPLICATION_ID = 0x51565231
-_FIRST_FORMAT = f"""
-CREATE TABLE collections (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, dimension INTEGER NOT NULL,
-    index_file_size INTEGER NOT NULL, metric INTEGER NOT NULL, id_origin TEXT
-) STRICT;
-CREATE TABLE partitions (
-    id INTEGER PRIMARY KEY, tag TEXT NOT NULL,
-    collection INTEGER NOT NULL REFERENCES collections ON DELETE CASCADE,
-    UNIQUE (collection, tag)
-) STRICT;
-CREATE TABLE segments (
-    id INTEGER PRIMARY KEY, rows INTEGER NOT NULL,
-    partition INTEGER NOT NULL REFERENCES partitions ON DELETE CASCADE
-) STRICT;
-CREATE INDEX segments_of_partition ON segments (partition);
-PRAGMA application_id = {_APPLICATION_ID};
-"""
-_INDEXES = """
-ALTER TABLE collections ADD COLUMN index_type INTEGER NOT NULL DEFAULT 1;
-ALTER TABLE collections ADD COLUMN index_params TEXT NOT NULL DEFAULT '{}';
-ALTER TABLE collections ADD COLUMN index_requested INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE collections ADD COLUMN index_covers INTEGER NOT NULL DEFAULT 0;
-CREATE TABLE indexes (
-    id INTEGER PRIMARY KEY,
-    segment INTEGER NOT NULL UNIQUE REFERENCES segments ON DELETE CASCADE
-) STRICT;
-"""
-_DELETIONS = """
-CREATE TABLE deletions (
-    segment INTEGER PRIMARY KEY REFERENCES segments ON DELETE CASCADE, bitmap BLOB NOT NULL
-) STRICT;
-"""
-_FORMATS = (_FIRST_FORMAT, _INDEXES, _DELETIONS)
-"""What each format version adds to the one before; an older catalog is brought forward."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +22,18 @@ class CollectionRow:
     schema: Schema
     id_origin: IdOrigin | None
     index: IndexState
+    flushed: int
+    """Records of the insert log up to this number are in segments."""
+
+
+@dataclass(frozen=True)
+class Flushed:
+    """What a flush settles of its collection."""
+
+    collection: int
+    origin: IdOrigin | None
+    up_to: int
+    """The last record of the insert log that it covers."""
 
 
 @dataclass(frozen=True)
@@ -98,21 +75,21 @@ class Catalog:
         version = self._value("PRAGMA user_version")
         application = self._value("PRAGMA application_id")
         fresh = (application, version) == (0, 0) and not self._value("SELECT 1 FROM sqlite_schema")
-        if not fresh and application != _APPLICATION_ID:
+        if not fresh and application != APPLICATION_ID:
             raise StartError(
                 f"catalog {self._path} is another program's database: choose another data directory"
             )
-        if version not in range(len(_FORMATS) + 1):
+        if version not in range(len(FORMATS) + 1):
             raise StartError(
                 f"catalog {self._path} has format version {version}, this engine reads"
-                f" {len(_FORMATS)}: start the engine's version that wrote it"
+                f" {len(FORMATS)}: start the engine's version that wrote it"
             )
         self._configure()
         if (verdict := self._value("PRAGMA quick_check(1)")) != "ok":
             raise sqlite3.DatabaseError(str(verdict))
-        for number in range(int(str(version)), len(_FORMATS)):
+        for number in range(int(str(version)), len(FORMATS)):
             self._db.executescript(
-                f"BEGIN; {_FORMATS[number]} PRAGMA user_version = {number + 1}; COMMIT;"
+                f"BEGIN; {FORMATS[number]} PRAGMA user_version = {number + 1}; COMMIT;"
             )
 
     def _configure(self) -> None:
@@ -127,7 +104,8 @@ class Catalog:
     def collections(self) -> list[CollectionRow]:
         rows = self._db.execute(
             "SELECT id, id_origin, name, dimension, index_file_size, metric,"
-            " index_type, index_params, index_requested, index_covers FROM collections ORDER BY id"
+            " index_type, index_params, index_requested, index_covers, flushed"
+            " FROM collections ORDER BY id"
         )
         return [
             CollectionRow(
@@ -135,9 +113,11 @@ class Catalog:
                 Schema(name, dimension, size, Metric(metric)),
                 origin and IdOrigin(origin),
                 IndexState(IndexSpec(IndexType(type_), params), bool(requested), covers),
+                flushed,
             )
             for (
                 id_, origin, name, dimension, size, metric, type_, params, requested, covers,
+                flushed,
             ) in rows
         ]  # fmt: skip
 
@@ -156,15 +136,20 @@ class Catalog:
     def create_collection(self, schema: Schema, default_tag: str) -> tuple[int, int]:
         """Add a collection with its default partition; return the ids of both."""
         with self._transaction() as execute:
-            collection = execute(
-                "INSERT INTO collections (name, dimension, index_file_size, metric)"
-                " VALUES (?, ?, ?, ?)",
-                (schema.name, schema.dimension, schema.index_file_size, int(schema.metric)),
-            ).lastrowid
-            partition = execute(
-                "INSERT INTO partitions (collection, tag) VALUES (?, ?)", (collection, default_tag)
-            ).lastrowid
-        return int(collection or 0), int(partition or 0)
+            collection, partition = _new_id(execute, "collection"), _new_id(execute, "partition")
+            execute(
+                "INSERT INTO collections (id, name, dimension, index_file_size, metric)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (
+                    collection,
+                    schema.name,
+                    schema.dimension,
+                    schema.index_file_size,
+                    int(schema.metric),
+                ),
+            )
+            execute("INSERT INTO partitions VALUES (?, ?, ?)", (partition, default_tag, collection))
+        return collection, partition
 
     def drop_collection(self, collection: int) -> None:
         with self._transaction() as execute:
@@ -172,10 +157,9 @@ class Catalog:
 
     def create_partition(self, collection: int, tag: str) -> int:
         with self._transaction() as execute:
-            cursor = execute(
-                "INSERT INTO partitions (collection, tag) VALUES (?, ?)", (collection, tag)
-            )
-        return int(cursor.lastrowid or 0)
+            partition = _new_id(execute, "partition")
+            execute("INSERT INTO partitions VALUES (?, ?, ?)", (partition, tag, collection))
+        return partition
 
     def drop_partition(self, partition: int) -> None:
         with self._transaction() as execute:
@@ -185,14 +169,15 @@ class Catalog:
         self,
         added: Iterable[SegmentRow],
         removed: Iterable[int],
-        origins: Mapping[int, IdOrigin],
         deletions: Mapping[int, bytes],
+        flush: Flushed | None,
     ) -> None:
-        """Make new segments count, old ones not, settle id origins and delete rows, all at once."""
+        """Make new segments count, old ones not, delete rows and note a flush, all at once."""
         with self._transaction() as execute:
-            for collection, origin in origins.items():
+            if flush is not None:
                 execute(
-                    "UPDATE collections SET id_origin = ? WHERE id = ?", (origin.value, collection)
+                    "UPDATE collections SET id_origin = ?, flushed = ? WHERE id = ?",
+                    (flush.origin and flush.origin.value, flush.up_to, flush.collection),
                 )
             for segment in removed:
                 execute("DELETE FROM segments WHERE id = ?", (segment,))
@@ -243,6 +228,12 @@ class Catalog:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise _failure(error) from error
+
+
+def _new_id(execute: Callable[..., sqlite3.Cursor], kind: str) -> int:
+    sql = "UPDATE last_ids SET id = id + 1 WHERE kind = ? RETURNING id"
+    ((id_,),) = execute(sql, (kind,)).fetchall()
+    return int(id_)
 
 
 def _failure(error: sqlite3.Error) -> Exception:

@@ -10,6 +10,7 @@ import click
 from quiver_engine import log
 from quiver_engine.engine import Address, Engine
 from quiver_engine.errors import StartError
+from quiver_engine.insert_log import Durability
 
 
 class _AddressType(click.ParamType[Address]):
@@ -48,13 +49,23 @@ class _AddressType(click.ParamType[Address]):
     help="Where /healthz, /readyz and /metrics are. Port 0 takes a free one.",
 )
 @click.option(
+    "--durability",
+    type=click.Choice([choice.value for choice in Durability]),
+    default=Durability.FSYNC.value,
+    show_default=True,
+    help="When an insert or a delete is answered: once it is on disk (fsync), so that it survives"
+    " power loss, or once the operating system has it (os), so that it survives the engine's end.",
+)
+@click.option(
     "--log-format",
     type=click.Choice(get_args(log.Format)),
     default="text",
     show_default=True,
     help="How lines on stderr look.",
 )
-def engine(data_dir: Path, listen: Address, http: Address, log_format: log.Format) -> None:
+def engine(
+    data_dir: Path, listen: Address, http: Address, durability: str, log_format: log.Format
+) -> None:
     """Run a vector engine: a server that keeps vectors and finds the nearest ones.
 
     Programs store vectors (lists of numbers that stand for texts, pictures and the like) in named
@@ -70,7 +81,7 @@ def engine(data_dir: Path, listen: Address, http: Address, log_format: log.Forma
     """
     log.set_up(log_format)
     try:
-        code = Engine(data_dir, listen, http).run()
+        code = Engine(data_dir, listen, http, Durability(durability)).run()
     except StartError as error:
         raise click.ClickException(str(error)) from error
     logging.shutdown()

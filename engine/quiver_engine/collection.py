@@ -78,8 +78,12 @@ class Partition:
         self.segments = tuple(changed if s.id == changed.id else s for s in self.segments)
 
 
-Taken = list[tuple[Partition, Buffer]]
-"""Buffers taken out of partitions, to be flushed."""
+@dataclass(frozen=True)
+class Taken:
+    """Buffers taken out of partitions, to be flushed, and the last log record in them."""
+
+    buffers: list[tuple[Partition, Buffer]]
+    logged: int
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ class IndexFailure:
 
 
 class Collection:
-    """`lock` guards the buffers and `id_origin`.
+    """`lock` guards the buffers, `id_origin` and `logged`.
 
     `flush_lock` makes flushes take turns, `merge_lock` makes merges.
     """
@@ -102,11 +106,14 @@ class Collection:
         schema: Schema,
         id_origin: IdOrigin | None = None,
         index: IndexState | None = None,
+        logged: int = 0,
     ) -> None:
         self.id = id_
         self.schema = schema
         self.id_origin = id_origin
         self.index = index or IndexState()
+        self.logged = logged
+        """Number of the last record of the insert log that is in a segment or a buffer."""
         self.index_failure: IndexFailure | None = None
         self.dropped = False
         self.partitions: dict[str, Partition] = {}
@@ -165,10 +172,10 @@ class Collection:
             taken = [(p, p.buffer) for p in self.partitions.values() if p.buffer.bytes]
             for partition, _ in taken:
                 partition.buffer = Buffer()
-        return taken
+            return Taken(taken, self.logged)
 
     def give_back(self, taken: Taken) -> None:
         """Put rows back that could not be flushed, before those that came since."""
         with self.lock:
-            for partition, buffer in taken:
+            for partition, buffer in taken.buffers:
                 partition.buffer.prepend(buffer)

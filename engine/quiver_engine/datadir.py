@@ -2,6 +2,7 @@
 
 LOCK                  held by the engine that uses the directory
 catalog.sqlite        (and -wal, -shm) what there is
+log/<n>.log           the insert log; <n>.log.damaged is a copy that is never read
 segments/<id>.seg     rows; <id>.seg.tmp while being written
 segments/<id>.idx     an index over the rows of one segment; <id>.idx.tmp while being written
 """
@@ -35,10 +36,12 @@ class DataDir:
         self.path = path
         self.catalog_path = path / "catalog.sqlite"
         self._segments = path / "segments"
+        self.log_path = path / "log"
         self._next_id = 1
         self._id_lock = threading.Lock()
         try:
             self._segments.mkdir(parents=True, exist_ok=True)
+            self.log_path.mkdir(exist_ok=True)
             self._lock = _lock(path / "LOCK")
             self._refuse_orphans()
         except OSError as error:
@@ -49,10 +52,11 @@ class DataDir:
 
     def _refuse_orphans(self) -> None:
         catalog_is_there = self.catalog_path.exists() and self.catalog_path.stat().st_size
-        if not catalog_is_there and any(self._files()):
+        has_logs = any(self.log_path.glob("*.log"))
+        if not catalog_is_there and (has_logs or any(self._files())):
             raise StartError(
-                f"data directory {self.path} is damaged: it has segment files and no catalog"
-                f" ({self.catalog_path.name}); restore it from a backup"
+                f"data directory {self.path} is damaged: it has segment files or logs"
+                f" and no catalog ({self.catalog_path.name}); restore it from a backup"
             )
 
     def _files(self) -> Iterable[Path]:

@@ -13,6 +13,7 @@ from quiver_engine import server
 from quiver_engine.errors import DiskFailedError
 from quiver_engine.health import HealthServer, Readiness
 from quiver_engine.indexing import Indexing
+from quiver_engine.insert_log import Durability, InsertLog
 from quiver_engine.maintenance import Maintenance
 from quiver_engine.metrics import Metrics
 from quiver_engine.service import Service
@@ -42,8 +43,11 @@ class Address:
 class Engine:
     """One engine process on one data directory."""
 
-    def __init__(self, data_dir: Path, listen: Address, http: Address) -> None:
+    def __init__(
+        self, data_dir: Path, listen: Address, http: Address, durability: Durability
+    ) -> None:
         self._data_dir = data_dir
+        self._durability = durability
         self._listen = listen
         self._http = http
         self._stop = threading.Event()
@@ -58,7 +62,8 @@ class Engine:
         health = HealthServer(self._http.host, self._http.port, readiness, metrics)
         store = Store(self._data_dir)
         metrics.show(store)
-        writer = Writer(store)
+        log = InsertLog(store.directory.log_path, self._durability)
+        writer = Writer(store, log)
         indexing = Indexing(store, writer)
         settings = Settings()
         maintenance = Maintenance(store, writer, indexing, settings, self._on_disk_failure)
@@ -84,19 +89,20 @@ class Engine:
             rpc_server.drain(FAILURE_GRACE_S)
             return 1
         rpc_server.drain(GRACE_S)
-        return self._close(maintenance, store)
+        return self._close(maintenance, writer, log, store)
 
-    def _close(self, maintenance: Maintenance, store: Store) -> int:
+    def _close(self, maintenance: Maintenance, writer: Writer, log: InsertLog, store: Store) -> int:
         background_is_over = maintenance.stop()
         try:
-            flushed = maintenance.flush_all()
+            flushed = writer.flush_all()
+            log.close(is_flushed=flushed)
         except DiskFailedError as error:
-            logger.critical("stopped; the last rows may be lost: %s", error)
+            logger.critical("stopped, for what is on disk is unknown: %s", error)
             return 1
         if background_is_over:
             store.close()
         if not flushed:
-            logger.critical("stopped; rows that could not be flushed are lost")
+            logger.warning("stopped; rows that could not be flushed are in the insert log")
             return 1
         logger.info("stopped; everything is on disk")
         return 0

@@ -35,7 +35,7 @@ class Maintenance:
         self._settings = settings
         self._on_disk_failure = on_disk_failure
         self._stopping = threading.Event()
-        self._flusher = self._thread("flush", self.flush_all, self._wait_for_flush)
+        self._flusher = self._thread("flush", writer.flush_all, self._wait_for_flush)
         self._merger = self._thread("merge", self.merge_all, self._stopping.wait)
         self._indexer = self._thread("index", indexing.work, indexing.wait_for_work)
 
@@ -79,17 +79,6 @@ class Maintenance:
             interval = self._settings.auto_flush_interval_s
             if interval and time.monotonic() - started >= interval:
                 return
-
-    def flush_all(self) -> bool:
-        """Flush all rows; return whether none is left in memory."""
-        done = True
-        for collection in self._store.collections():
-            try:
-                self._writer.flush(collection)
-            except RequestError as error:
-                logger.warning("cannot flush %r: %s", collection.schema.name, error.reason)
-                done = False
-        return done
 
     def merge_all(self) -> None:
         """Merge until there is nothing to merge, and remove dead files."""

@@ -25,7 +25,10 @@ def collections(catalog: Catalog, directory: DataDir, load_index: LoadIndex) -> 
     Raises StartError for a damaged segment. A damaged index is dropped, to be built anew.
     """
     listed = catalog.collections()
-    found = {row.id: Collection(row.id, row.schema, row.id_origin, row.index) for row in listed}
+    found = {
+        row.id: Collection(row.id, row.schema, row.id_origin, row.index, row.flushed)
+        for row in listed
+    }
     partitions: dict[int, tuple[Collection, Partition]] = {}
     for row in catalog.partitions():
         owner, partition = found[row.collection], Partition(row.id, row.tag)

@@ -7,11 +7,11 @@ shows in memory; reads, inserts and searches never wait for one.
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from quiver_engine import checks, index_files, opening, segments
-from quiver_engine.catalog import Catalog, SegmentRow
+from quiver_engine.catalog import Catalog, Flushed, SegmentRow
 from quiver_engine.changes import Change, segments_after
 from quiver_engine.collection import Collection, Partition
 from quiver_engine.datadir import DataDir
@@ -20,7 +20,6 @@ from quiver_engine.index_files import IndexFile
 from quiver_engine.model import (
     DEFAULT_TAG,
     MAX_COLLECTIONS_AND_PARTITIONS,
-    IdOrigin,
     IndexSpec,
     IndexState,
     Schema,
@@ -130,9 +129,7 @@ class Store:
             segment.index.loaded.discard()
             self._doomed.append(segment.index.path)
 
-    def publish(
-        self, changes: Sequence[Change], origins: Mapping[int, IdOrigin] | None = None
-    ) -> None:
+    def publish(self, changes: Sequence[Change], flush: Flushed | None = None) -> None:
         """Make changes count, on disk and for searches; those of dropped partitions vanish."""
         with self._catalog_lock:
             live = [change for change in changes if not change.partition.dropped]
@@ -147,8 +144,8 @@ class Store:
                 self._catalog.publish(
                     [SegmentRow(s.id, c.partition.id, s.rows) for c in live for s in c.added],
                     [s.id for c in live for s in c.removed],
-                    origins or {},
                     marked,
+                    flush,
                 )
             except RequestError:
                 self._doom(s for c in changes for s in c.added)

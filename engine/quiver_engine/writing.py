@@ -1,31 +1,54 @@
 """Rows on their way: into memory, from there to segment files, and from small ones to full ones."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from quiver_engine import checks, deletions, merging, segments
+from quiver_engine.catalog import Flushed
 from quiver_engine.changes import Change
 from quiver_engine.collection import Collection, Partition, Taken
+from quiver_engine.errors import RequestError
 from quiver_engine.ids import AutomaticIds
+from quiver_engine.insert_log import InsertLog
+from quiver_engine.log_records import Kind, Record
 from quiver_engine.model import MIB, IdOrigin, Ids, InsertBatch
 from quiver_engine.segments import Segment
 from quiver_engine.store import Store
 
+logger = logging.getLogger(__name__)
+
 BUFFER_BYTES = 64 * MIB
 COMPACTED_SHARE = 0.1
+_ORIGINS = {Kind.USER_IDS: IdOrigin.USER, Kind.AUTOMATIC_IDS: IdOrigin.AUTOMATIC}
+_KINDS = {origin: kind for kind, origin in _ORIGINS.items()}
 
 
 class Writer:
     """Writes rows to a store. Refusals are RequestError; DiskFailedError means: stop."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, log: InsertLog) -> None:
+        """Take up what the log holds of before; raises StartError when it cannot be read."""
         self._store = store
+        self._log = log
         self._automatic_ids = AutomaticIds()
+        collections = {collection.id: collection for collection in store.collections()}
+        for record in log.replay():
+            self._replay(collections.get(record.collection), record)
+        log.start(max((c.logged for c in collections.values()), default=0))
+
+    def _replay(self, collection: Collection | None, record: Record) -> None:
+        if collection is None or record.sequence <= collection.logged:
+            return
+        collection.logged = record.sequence
+        named = [p for p in collection.partitions.values() if record.partition in (0, p.id)]
+        for partition in named:
+            _apply(collection, partition, record)
 
     def insert(self, batch: InsertBatch) -> Ids:
-        """Buffer rows until the next flush; return their ids, int64."""
+        """Log rows and buffer them until the next flush; return their ids, int64."""
         checks.insert_request(batch)
         collection = self._store.collection(batch.collection)
         if collection.buffered_bytes >= BUFFER_BYTES:
@@ -37,23 +60,51 @@ class Writer:
             checks.insert_size(vectors)
             partition = collection.partition(batch.tag)
             ids = self._automatic_ids.take(len(vectors)) if batch.ids is None else batch.ids
-            partition.buffer.append(ids, vectors)
-            collection.id_origin = origin
+            record = Record(_KINDS[origin], collection.id, partition.id, ids, vectors)
+            self._take_in(collection, [partition], record)
+        self._log.sync_to(collection.logged)
         return ids
 
     def delete(self, name: str, tag: str, ids: Ids) -> None:
         """Delete the rows of these ids, of one partition or of all; hidden by the next flush."""
         collection = self._store.collection(name)
+        if not len(ids):
+            return
         with collection.lock:
-            named = [collection.partition(tag)] if tag else collection.partitions.values()
-            for partition in named:
-                partition.buffer.delete(ids)
+            one = collection.partition(tag) if tag else None
+            nothing = np.empty((len(ids), 0), np.float32)
+            scope = one.id if one else 0
+            record = Record(Kind.DELETE, collection.id, scope, ids, nothing)
+            self._take_in(collection, [one] if one else collection.partitions.values(), record)
+        self._log.sync_to(collection.logged)
+
+    def _take_in(
+        self, collection: Collection, partitions: Iterable[Partition], record: Record
+    ) -> None:
+        """Log a record and apply it, as one step to whoever flushes; `lock` is held."""
+        collection.logged = self._log.append(record)
+        for partition in partitions:
+            _apply(collection, partition, record)
+
+    def flush_all(self) -> bool:
+        """Flush all rows; return whether none is left. What the log holds of them goes."""
+        done = True
+        logs = self._log.rotate()
+        for collection in self._store.collections():
+            try:
+                self.flush(collection)
+            except RequestError as error:
+                logger.warning("cannot flush %r: %s", collection.schema.name, error.reason)
+                done = False
+        if done:
+            self._log.forget(logs)
+        return done
 
     def flush(self, collection: Collection) -> None:
         """Make every row inserted before this call durable and visible."""
         with collection.flush_lock:
             taken = collection.take_buffers()
-            if not taken:
+            if not taken.buffers:
                 return
             try:
                 self._write(collection, taken)
@@ -64,7 +115,7 @@ class Writer:
     def _write(self, collection: Collection, taken: Taken) -> None:
         groups = [
             (partition, group)
-            for partition, buffer in taken
+            for partition, buffer in taken.buffers
             if buffer.parts
             for group in segments.cut([buffer.joined()], collection.schema.sealed_rows)
             if not partition.dropped
@@ -75,10 +126,10 @@ class Writer:
         ]
         changes = [
             _change(partition, [s for p, s in fresh if p is partition], buffer.deleted)
-            for partition, buffer in taken
+            for partition, buffer in taken.buffers
         ]
-        origins = {collection.id: collection.id_origin} if collection.id_origin else {}
-        self._store.publish(changes, origins)
+        flushed = Flushed(collection.id, collection.id_origin, taken.logged)
+        self._store.publish(changes, flushed)
 
     def merge_some(self, collection: Collection, partition: Partition) -> bool:
         """Merge what is most worth it; return whether there was something."""
@@ -120,6 +171,14 @@ class Writer:
         written = self._store.directory.write_segments(groups)
         self._store.publish([Change(partition, written, victims)])
         return True
+
+
+def _apply(collection: Collection, partition: Partition, record: Record) -> None:
+    if record.kind is Kind.DELETE:
+        partition.buffer.delete(record.ids)
+        return
+    partition.buffer.append(record.ids, record.vectors)
+    collection.id_origin = _ORIGINS[record.kind]
 
 
 def _change(partition: Partition, added: Sequence[Segment], deleted: Sequence[Ids]) -> Change:

@@ -1,9 +1,9 @@
 """Die at every write of a store's life in turn, and check what the next start finds.
 
-Run as `crash_points.py DIRECTORY`. A child process lives through inserts, flushes, merges and a
-drop, and is killed at its k-th durable step, for every k until it lives to the end. After each
-death the store is opened again: what was acknowledged must be there, an unacknowledged flush wholly
-or not at all, and no file that does not count.
+Run as `crash_points.py DIRECTORY`. A child process lives through inserts, a delete, flushes,
+merges, an index, a compaction and a drop, and is killed at its k-th durable step, for every k until
+it lives to the end. After each death the store is opened again: what was acknowledged must be
+there, the rest wholly or not at all, and no file that does not count.
 """
 
 import os
@@ -18,8 +18,9 @@ import numpy as np
 
 from quiver_engine.catalog import Catalog
 from quiver_engine.indexing import Indexing
+from quiver_engine.insert_log import Durability, InsertLog
 from quiver_engine.maintenance import Maintenance
-from quiver_engine.model import InsertBatch, Metric, Rows, Schema
+from quiver_engine.model import IndexSpec, IndexState, IndexType, InsertBatch, Metric, Rows, Schema
 from quiver_engine.settings import Settings
 from quiver_engine.store import Store
 from quiver_engine.writing import Writer
@@ -27,6 +28,7 @@ from quiver_engine.writing import Writer
 BATCH = 30_000
 BATCHES = 5
 SCHEMA = Schema("c", dimension=2, index_file_size=1, metric=Metric.L2)
+INDEX = IndexSpec(IndexType.IVF_FLAT, '{"nlist": 4}')
 
 
 def batch(number: int, tag: str) -> InsertBatch:
@@ -35,9 +37,13 @@ def batch(number: int, tag: str) -> InsertBatch:
     return InsertBatch("c", tag, Rows(BATCH, vectors.size, vectors), ids)
 
 
+def deleted_ids() -> np.ndarray:
+    """Ids of the first batch, which is flushed by then, and of the second, which is not."""
+    return np.concatenate([np.arange(1000), np.arange(BATCH, BATCH + 1000)])
+
+
 def live(directory: Path, acknowledge: Callable[[str], object]) -> None:
-    store = Store(directory)
-    writer = Writer(store)
+    store, writer, log = opened(directory)
     indexing = Indexing(store, writer)
     merges = Maintenance(store, writer, indexing, Settings(), sys.exit)
     store.create_collection(SCHEMA)
@@ -45,15 +51,32 @@ def live(directory: Path, acknowledge: Callable[[str], object]) -> None:
     store.create_partition("c", "p")
     for number in range(BATCHES):
         writer.insert(batch(number, "_default"))
+        acknowledge("insert")
         writer.insert(batch(number + BATCHES, "p"))
-        writer.flush(store.collection("c"))
+        if number == 1:
+            writer.delete("c", "_default", deleted_ids())
+            acknowledge("delete")
+        if number == BATCHES - 1:
+            break
+        writer.flush_all()
         acknowledge("flush")
+        if number == 0:
+            store.set_index(store.collection("c"), lambda _: IndexState(INDEX, requested=True))
+            acknowledge("index")
+            indexing.work()
         merges.merge_all()
-        store.sweep()
+    writer.compact(store.collection("c"))
     store.drop_partition("c", "p")
     acknowledge("drop")
     store.sweep()
+    log.close(is_flushed=writer.flush_all())
     store.close()
+
+
+def opened(directory: Path) -> tuple[Store, Writer, InsertLog]:
+    store = Store(directory)
+    log = InsertLog(store.directory.log_path, Durability.FSYNC)
+    return store, Writer(store, log), log
 
 
 def die_at(step: int) -> None:
@@ -71,32 +94,51 @@ def die_at(step: int) -> None:
     os.fsync = dying(os.fsync)
     os.rename = dying(os.rename)
     os.unlink = dying(os.unlink)
-    for change in ("create_collection", "create_partition", "drop_partition", "publish"):
+    for change in (
+        "create_collection", "create_partition", "drop_partition", "publish", "set_index",
+        "add_index",
+    ):  # fmt: skip
         setattr(Catalog, change, dying(getattr(Catalog, change)))
 
 
 def check(directory: Path, acknowledged: list[str]) -> None:
-    store = Store(directory)
+    store, writer, log = opened(directory)
     assert store.has("c") or "create" not in acknowledged, "an acknowledged create is gone"
     if store.has("c"):
-        partitions = store.collection("c").partitions
-        flushes = whole_batches(partitions["_default"].segments, first=0)
-        assert flushes >= acknowledged.count("flush"), "an acknowledged flush is gone"
-        if "p" in partitions:
-            assert whole_batches(partitions["p"].segments, first=BATCHES) == flushes
-        assert "p" not in partitions or "drop" not in acknowledged, "a dropped partition is back"
-        files = {path.name for path in (directory / "segments").iterdir()}
-        assert files == {segment.path.name for segment in store.collection("c").segments}
+        assert writer.flush_all()
+        collection = store.collection("c")
+        inserts = whole_batches(collection.partitions["_default"], 0, acknowledged)
+        assert inserts >= acknowledged.count("insert"), "an acknowledged insert is gone"
+        if "p" in collection.partitions:
+            assert "drop" not in acknowledged, "a dropped partition is back"
+            others = whole_batches(collection.partitions["p"], BATCHES, [])
+            assert inserts - 1 <= others <= inserts
+        assert "index" not in acknowledged or collection.index.spec == INDEX
+        Indexing(store, writer).work()
+        assert collection.due == []
+        store.sweep()
+        counted = {s.path.name for s in collection.segments}
+        counted |= {s.index.path.name for s in collection.segments if s.index}
+        assert {path.name for path in (directory / "segments").iterdir()} == counted
+    log.close(is_flushed=True)
+    assert list(store.directory.log_path.iterdir()) == []
     store.close()
 
 
-def whole_batches(segments: tuple[Any, ...], first: int) -> int:
-    ids = np.sort(np.concatenate([segment.ids for segment in segments] or [np.array([], int)]))
-    np.testing.assert_array_equal(ids, np.arange(len(ids)) + first * BATCH)
-    assert len(ids) % BATCH == 0, "a flush counts in part"
-    for segment in segments:
-        np.testing.assert_array_equal(segment.vectors[:, 0], segment.ids.astype(np.float32))
-    return len(ids) // BATCH
+def whole_batches(partition: Any, first: int, acknowledged: list[str]) -> int:
+    """Return how many batches there are, from `first` on; none may be there in part."""
+    parts = [part for segment in partition.segments for part in segment.living_parts]
+    for ids, vectors in parts:
+        np.testing.assert_array_equal(vectors[:, 0], ids.astype(np.float32))
+    ids = np.sort(np.concatenate([ids for ids, _ in parts] or [np.array([], int)]))
+    has_lost = not first and len(ids) > 0 and not np.isin(deleted_ids(), ids).any()
+    gone = deleted_ids() if has_lost else []
+    assert len(gone) or "delete" not in acknowledged, "an acknowledged delete is undone"
+    batches = -(-(len(ids) + len(gone)) // BATCH)
+    expected = np.setdiff1d(np.arange(batches * BATCH), gone) + first * BATCH
+    if batches:
+        np.testing.assert_array_equal(ids, expected)
+    return batches
 
 
 def live_until(step: int, directory: Path) -> tuple[bool, list[str]]:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,10 +10,8 @@ import numpy as np
 import pytest
 
 from quiver_engine.errors import DiskFailedError, RequestError
-from quiver_engine.indexing import Indexing
-from quiver_engine.maintenance import Maintenance
+from quiver_engine.insert_log import Durability, InsertLog
 from quiver_engine.model import InsertBatch, Metric, Rows, Schema
-from quiver_engine.settings import Settings
 from quiver_engine.store import Store
 from quiver_engine.writing import BUFFER_BYTES, Writer
 
@@ -27,11 +26,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def writer(store: Store) -> Writer:
-    return Writer(store)
-
-
-def flush_all(store: Store, writer: Writer) -> bool:
-    return Maintenance(store, writer, Indexing(store, writer), Settings(), pytest.fail).flush_all()
+    return Writer(store, InsertLog(store.directory.log_path, Durability.FSYNC))
 
 
 def insert(writer: Writer, count: int = 10) -> None:
@@ -55,9 +50,9 @@ def test_a_full_disk_refuses_the_flush_and_keeps_the_rows(
         broken.setattr(os, "fsync", failing_fsync(errno.ENOSPC))
         with pytest.raises(RequestError, match="free space and try again"):
             writer.flush(store.collection("c"))
-        assert not flush_all(store, writer)
+        assert not writer.flush_all()
     assert store.collection("c").rows == 0
-    assert flush_all(store, writer)
+    assert writer.flush_all()
     assert store.collection("c").rows == 10
 
 
@@ -81,3 +76,38 @@ def test_a_failed_sync_is_never_acknowledged(
     monkeypatch.setattr(os, "fsync", failing_fsync(errno.EIO))
     with pytest.raises(DiskFailedError, match="fsync failed: Input/output error"):
         writer.flush(store.collection("c"))
+
+
+def test_a_full_disk_refuses_inserts_and_deletes_until_there_is_room(
+    store: Store, writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record that the log has room for in part only is taken back; later ones are sound."""
+    insert(writer)
+    write = os.write
+
+    def half(descriptor: int, data: memoryview) -> int:
+        if len(data) <= 8:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(descriptor, data[: len(data) // 2])
+
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", half)
+        with pytest.raises(RequestError, match="free space and try again"):
+            insert(writer)
+        with pytest.raises(RequestError, match="free space and try again"):
+            writer.delete("c", "", np.array([1, 2]))
+    insert(writer)
+    shutil.copytree(store.directory.path, tmp_path / "after a kill")
+    again = Store(tmp_path / "after a kill")
+    Writer(again, InsertLog(again.directory.log_path, Durability.FSYNC)).flush_all()
+    assert again.collection("c").rows == 20
+    again.close()
+
+
+def test_a_failing_log_is_never_acknowledged(
+    writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An insert whose record cannot be synced ends the engine instead of being answered."""
+    monkeypatch.setattr(os, "fsync", failing_fsync(errno.EIO))
+    with pytest.raises(DiskFailedError, match="fsync failed"):
+        insert(writer)

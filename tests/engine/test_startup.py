@@ -115,8 +115,8 @@ def flip_bit(path: Path, position: int) -> None:
     ("damage", "said"),
     [
         (damage_catalog, "catalog.sqlite cannot be read: file is not a database"),
-        (remove_catalog, "has segment files and no catalog"),
-        (empty_catalog, "has segment files and no catalog"),
+        (remove_catalog, "has segment files or logs and no catalog"),
+        (empty_catalog, "has segment files or logs and no catalog"),
         (take_anothers_catalog, "another program's database"),
         (remove_segment, ".seg is damaged: No such file"),
         (shorten_segment, ".seg is damaged: it has 303 bytes, 304 are expected"),
@@ -142,7 +142,7 @@ def test_a_newer_format_is_refused(data_dir: Path) -> None:
         catalog.execute("PRAGMA user_version = 99")
     catalog.close()
     line = refusal(data_dir)
-    assert "format version 99, this engine reads 3" in line
+    assert "format version 99, this engine reads 4" in line
 
 
 def test_help_is_for_those_who_never_heard_of_it() -> None:

@@ -1,0 +1,151 @@
+"""Records of the insert log, as bytes and back.
+
+A file begins with a header; a record is a mark, a checksum (CRC-32) of all that follows it, the
+fields below, ids (int64) and vectors (float32), little-endian.
+"""
+
+import logging
+import mmap
+import shutil
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+import numpy as np
+
+from quiver_engine.errors import StartError
+from quiver_engine.model import Floats, Ids
+
+logger = logging.getLogger(__name__)
+
+_MAGIC = b"QUIVRLOG"
+_VERSION = 1
+FILE_HEADER = struct.pack("<8sII", _MAGIC, _VERSION, 0)
+_MARK = b"\xf1rec"
+_START = struct.Struct("<4sI")
+_FIELDS = struct.Struct("<QQQIII")
+_BEFORE_PAYLOAD = _START.size + _FIELDS.size
+
+
+class Kind(IntEnum):
+    """What a record says."""
+
+    USER_IDS = 1
+    AUTOMATIC_IDS = 2
+    DELETE = 3
+
+
+@dataclass(frozen=True)
+class Record:
+    """Rows for a partition, or ids to delete from it (from all when `partition` is 0).
+
+    `vectors` has no columns in a deletion.
+    """
+
+    kind: Kind
+    collection: int
+    partition: int
+    ids: Ids
+    vectors: Floats
+    sequence: int = 0
+
+
+def encode(record: Record, sequence: int) -> list[memoryview]:
+    """Return the record's bytes in chunks."""
+    ids = np.ascontiguousarray(record.ids, "<i8")
+    vectors = np.ascontiguousarray(record.vectors, "<f4")
+    rows, width = len(ids), record.vectors.shape[1]
+    fields = _FIELDS.pack(sequence, record.collection, record.partition, record.kind, rows, width)
+    chunks = [memoryview(fields)]
+    chunks += [array.data.cast("B") for array in (ids, vectors) if array.nbytes]
+    checksum = 0
+    for chunk in chunks:
+        checksum = zlib.crc32(chunk, checksum)
+    return [memoryview(_START.pack(_MARK, checksum)), *chunks]
+
+
+def read(path: Path, *, is_last: bool) -> Iterator[Record]:
+    """Yield a file's records.
+
+    Bytes at the end that are no record are what a crash cut off, in the last file. Anywhere else
+    they are damage: it is named, the file is copied aside, and the records behind it are read.
+    """
+    size = path.stat().st_size
+    if size < len(FILE_HEADER):
+        # A crash before the file's first record.
+        return
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as content:
+        _check_header(path, content[: len(FILE_HEADER)])
+        yield from _records(path, content, is_last=is_last)
+
+
+def _check_header(path: Path, header: bytes) -> None:
+    magic, version, _ = struct.unpack("<8sII", header)
+    if magic != _MAGIC:
+        raise StartError(
+            f"log file {path} is damaged: its header is not a log's; restore the data directory"
+            " from a backup, or move the file away to start without its rows"
+        )
+    if version != _VERSION:
+        raise StartError(
+            f"log file {path} has format version {version}, this engine reads {_VERSION}:"
+            " start the engine's version that wrote it"
+        )
+
+
+def _records(path: Path, content: mmap.mmap, *, is_last: bool) -> Iterator[Record]:
+    place, damaged_at = len(FILE_HEADER), None
+    while place < len(content):
+        found = _decode(content, place)
+        if found is None:
+            damaged_at = place if damaged_at is None else damaged_at
+            place = content.find(_MARK, place + 1)
+            if place < 0:
+                break
+            continue
+        if damaged_at is not None:
+            _report_damage(path, damaged_at, place)
+            damaged_at = None
+        record, place = found
+        yield record
+    if damaged_at is not None and is_last:
+        logger.info("%s: a record that was never answered for is cut off at its end", path)
+    elif damaged_at is not None:
+        _report_damage(path, damaged_at, len(content))
+
+
+def _decode(content: mmap.mmap, place: int) -> tuple[Record, int] | None:
+    if place + _BEFORE_PAYLOAD > len(content):
+        return None
+    mark, checksum = _START.unpack_from(content, place)
+    sequence, collection, partition, kind, rows, width = _FIELDS.unpack_from(
+        content, place + _START.size
+    )
+    ids_at = place + _BEFORE_PAYLOAD
+    vectors_at = ids_at + 8 * rows
+    end = vectors_at + 4 * rows * width
+    if mark != _MARK or end > len(content):
+        return None
+    body = content[place + _START.size : end]
+    if zlib.crc32(body) != checksum:
+        return None
+    ids = np.frombuffer(body, "<i8", rows, _FIELDS.size)
+    vectors = np.frombuffer(body, "<f4", rows * width, _FIELDS.size + 8 * rows)
+    shaped = vectors.reshape(rows, width)
+    return Record(Kind(kind), collection, partition, ids, shaped, sequence), end
+
+
+def _report_damage(path: Path, start: int, end: int) -> None:
+    aside = path.with_name(f"{path.name}.damaged")
+    shutil.copyfile(path, aside)
+    logger.error(
+        "log file %s is damaged from byte %d to %d: the rows or deletions written there are lost,"
+        " all others are read; %s is a copy of it",
+        path,
+        start,
+        end,
+        aside,
+    )
