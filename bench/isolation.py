@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from bench.collections import (
+    COLLECTIONS,
     CRDS,
     NAMESPACE,
     OPERATOR,
@@ -90,7 +91,7 @@ async def run(bench: Bench, dead: int, probes: int) -> None:
 async def clear(bench: Bench) -> None:
     """Take the dead engine away, and all collections with it."""
     bench.plane.kubectl("delete", VECTOR_ENGINE.plural, SILENT)
-    bench.plane.kubectl("delete", VECTOR_COLLECTION.plural, "--all")
+    bench.plane.kubectl("delete", "--raw", COLLECTIONS)
     await quiet(bench.operator)
 
 
