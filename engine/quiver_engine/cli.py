@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from pathlib import Path
 from typing import get_args
 
@@ -11,6 +12,10 @@ from quiver_engine import log
 from quiver_engine.engine import Address, Engine
 from quiver_engine.errors import StartError
 from quiver_engine.insert_log import Durability
+
+_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_UNITS |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+_QUANTITY = re.compile(r"([0-9]{1,18})([kMGT]|[KMGT]i|)")
 
 
 class _AddressType(click.ParamType[Address]):
@@ -25,6 +30,20 @@ class _AddressType(click.ParamType[Address]):
         if not (host and colon and port.isdecimal() and int(port) < 65_536):
             self.fail(f"{value!r} is not HOST:PORT, for instance 127.0.0.1:19530", param, ctx)
         return Address(host.strip("[]"), int(port))
+
+
+class _QuantityType(click.ParamType[int]):
+    name = "bytes"
+
+    def convert(
+        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        if isinstance(value, int):
+            return value
+        found = _QUANTITY.fullmatch(value)
+        if not found or not int(found[1]):
+            self.fail(f"{value!r} is no amount of memory, for instance 2Gi", param, ctx)
+        return int(found[1]) * _UNITS[found[2]]
 
 
 @click.command()
@@ -57,6 +76,13 @@ class _AddressType(click.ParamType[Address]):
     " power loss, or once the operating system has it (os), so that it survives the engine's end.",
 )
 @click.option(
+    "--memory",
+    type=_QuantityType(),
+    help="How much of segments and indexes searches may hold in memory, for instance 2Gi or a"
+    " number of bytes; by default as much as there is. The least recently used ones are let go"
+    " first. Rows not flushed yet, queries and an index being built come on top.",
+)
+@click.option(
     "--log-format",
     type=click.Choice(get_args(log.Format)),
     default="text",
@@ -64,7 +90,13 @@ class _AddressType(click.ParamType[Address]):
     help="How lines on stderr look.",
 )
 def engine(
-    data_dir: Path, listen: Address, http: Address, durability: str, log_format: log.Format
+    *,
+    data_dir: Path,
+    listen: Address,
+    http: Address,
+    durability: str,
+    memory: int | None,
+    log_format: log.Format,
 ) -> None:
     """Run a vector engine: a server that keeps vectors and finds the nearest ones.
 
@@ -81,7 +113,7 @@ def engine(
     """
     log.set_up(log_format)
     try:
-        code = Engine(data_dir, listen, http, Durability(durability)).run()
+        code = Engine(data_dir, listen, http, Durability(durability), memory).run()
     except StartError as error:
         raise click.ClickException(str(error)) from error
     logging.shutdown()

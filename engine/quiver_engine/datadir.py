@@ -20,6 +20,7 @@ import faiss
 
 from quiver_engine import durable, index_files, segments
 from quiver_engine.errors import DiskFailedError, RequestError, StartError
+from quiver_engine.memory import Memory
 from quiver_engine.segments import Part, Segment
 from quiver_proto import milvus_pb2 as pb
 
@@ -31,9 +32,10 @@ _OURS = re.compile(r"\d+\.(seg|idx)(\.tmp)?")
 class DataDir:
     """A data directory held by this process alone."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, memory: Memory) -> None:
         """Make the directory if need be and lock it; raises StartError when that cannot be done."""
         self.path = path
+        self.memory = memory
         self.catalog_path = path / "catalog.sqlite"
         self._segments = path / "segments"
         self.log_path = path / "log"
@@ -106,9 +108,16 @@ class DataDir:
             self.remove([*temporaries, *finals])
             raise _write_failure(error, self._segments) from error
         return [
-            segments.load(path, number, parts[0][1].shape[1], sum(len(ids) for ids, _ in parts))
-            for path, number, parts in zip(finals, numbers, groups, strict=True)
+            self.load_segment(
+                number, dimension=parts[0][1].shape[1], rows=sum(len(ids) for ids, _ in parts)
+            )
+            for number, parts in zip(numbers, groups, strict=True)
         ]
+
+    def load_segment(self, number: int, *, dimension: int, rows: int) -> Segment:
+        """Map a segment file; raises StartError unless it is as told."""
+        path = self.segment_path(number)
+        return segments.load(path, number, dimension=dimension, rows=rows, memory=self.memory)
 
     def write_index(self, index: faiss.Index) -> tuple[int, Path]:
         """Write a durable index file, which does not count yet; return its number and path.

@@ -15,6 +15,7 @@ from quiver_engine.health import HealthServer, Readiness
 from quiver_engine.indexing import Indexing
 from quiver_engine.insert_log import Durability, InsertLog
 from quiver_engine.maintenance import Maintenance
+from quiver_engine.memory import Memory
 from quiver_engine.metrics import Metrics
 from quiver_engine.service import Service
 from quiver_engine.settings import Settings
@@ -44,10 +45,16 @@ class Engine:
     """One engine process on one data directory."""
 
     def __init__(
-        self, data_dir: Path, listen: Address, http: Address, durability: Durability
+        self,
+        data_dir: Path,
+        listen: Address,
+        http: Address,
+        durability: Durability,
+        memory: int | None,
     ) -> None:
         self._data_dir = data_dir
         self._durability = durability
+        self._memory = Memory(memory)
         self._listen = listen
         self._http = http
         self._stop = threading.Event()
@@ -60,7 +67,7 @@ class Engine:
         _allow_many_files()
         readiness, metrics = Readiness(), Metrics()
         health = HealthServer(self._http.host, self._http.port, readiness, metrics)
-        store = Store(self._data_dir)
+        store = Store(self._data_dir, self._memory)
         metrics.show(store)
         log = InsertLog(store.directory.log_path, self._durability)
         writer = Writer(store, log)

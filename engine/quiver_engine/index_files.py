@@ -17,7 +17,7 @@ import faiss
 
 from quiver_engine import durable
 from quiver_engine.errors import DamagedIndex
-from quiver_engine.memory import Resident
+from quiver_engine.memory import Memory, Resident
 from quiver_engine.model import MIB, IndexSpec
 
 # FAISS's stubs do not know all of it.
@@ -63,7 +63,13 @@ def write(path: Path, index: faiss.Index) -> None:
 
 
 def load(
-    path: Path, index_id: int, spec: IndexSpec, rows: int, on_damage: Callable[[str], None]
+    path: Path,
+    index_id: int,
+    spec: IndexSpec,
+    rows: int,
+    *,
+    memory: Memory,
+    on_damage: Callable[[str], None],
 ) -> IndexFile:
     """Map an index file and check its header and size; raises DamagedIndex.
 
@@ -83,7 +89,9 @@ def load(
             on_damage(str(error))
             raise
 
-    return IndexFile(index_id, path, spec, len(mapped), Resident(read))
+    name = f"the {spec.type.name} index of a segment of {rows} rows"
+    loaded = Resident(memory, name, len(mapped), read)
+    return IndexFile(index_id, path, spec, len(mapped), loaded)
 
 
 def _read_header(path: Path, mapped: mmap.mmap, rows: int) -> int:

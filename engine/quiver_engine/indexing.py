@@ -158,6 +158,7 @@ class Indexing:
             is_gone = collection.dropped or partition.dropped or collection.index.spec != spec
             return not (self._stopping or is_gone)
 
+        segment.raw.check()
         # The other half of the cores is for searches.
         faiss.omp_set_num_threads(max(1, (os.cpu_count() or 1) // 2))
         try:

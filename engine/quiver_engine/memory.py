@@ -1,40 +1,141 @@
-"""What is on disk and held in memory for its users: loaded on demand, shared, let go of."""
+"""What is on disk and held in memory for its users: loaded on demand, shared, let go of.
+
+With a budget, what was used least recently is let go first; what is in use stays. A user holds one
+thing at a time, so whoever waits for room is waited for by nobody.
+"""
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+from quiver_engine.errors import RequestError
+from quiver_engine.model import MIB
+from quiver_proto import milvus_pb2 as pb
 
 T = TypeVar("T")
 
 
+class Memory:
+    """Counts what is held; `budget` is in bytes, None for as much as there is."""
+
+    def __init__(self, budget: int | None = None) -> None:
+        self.budget = budget
+        self._held: OrderedDict[Resident[Any], None] = OrderedDict()
+        self._bytes = 0
+        self._changed = threading.Condition()
+
+    @property
+    def held_bytes(self) -> int:
+        return self._bytes
+
+    def check(self, resident: "Resident[Any]") -> None:
+        """Raise RequestError 24 for what would not fit if it were alone."""
+        if self.budget is not None and resident.bytes > self.budget:
+            raise RequestError(
+                pb.OUT_OF_MEMORY,
+                f"{resident.name} takes {resident.bytes / MIB:.1f} MiB, and the engine may use"
+                f" {self.budget / MIB:.1f} MiB in all: start it with a larger --memory, or make the"
+                " collection anew with a smaller index_file_size",
+            )
+
+    @contextmanager
+    def holding(self, resident: "Resident[Any]") -> Iterator[None]:
+        """Make room for it, and keep it until the end."""
+        self.check(resident)
+        with self._changed:
+            while not self._admit(resident):
+                self._changed.wait()
+            resident.users += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                resident.users -= 1
+                if not resident.users and not (resident.is_wanted and resident.is_loaded):
+                    self._drop(resident)
+                self._changed.notify_all()
+
+    def _admit(self, resident: "Resident[Any]") -> bool:
+        if resident in self._held:
+            self._held.move_to_end(resident)
+            return True
+        unused = [other for other in self._held if not other.users]
+        while unused and not self._has_room(resident):
+            self._drop(unused.pop(0))
+        if not self._has_room(resident):
+            return False
+        self._held[resident] = None
+        self._bytes += resident.bytes
+        return True
+
+    def _has_room(self, resident: "Resident[Any]") -> bool:
+        return self.budget is None or self._bytes + resident.bytes <= self.budget
+
+    def drop(self, resident: "Resident[Any]") -> None:
+        """Let go of it, now or with its last user."""
+        with self._changed:
+            if not resident.users:
+                self._drop(resident)
+                self._changed.notify_all()
+
+    def _drop(self, resident: "Resident[Any]") -> None:
+        if resident in self._held:
+            del self._held[resident]
+            self._bytes -= resident.bytes
+            resident.forget()
+
+
 class Resident(Generic[T]):
-    """Something that the first user loads and the later ones share.
+    """Something that the first user loads and the later ones share."""
 
-    Once it is discarded it goes with its last user, and a late one loads a copy of its own.
-    """
-
-    def __init__(self, load: Callable[[], T]) -> None:
+    def __init__(
+        self,
+        memory: Memory,
+        name: str,
+        size: int,
+        load: Callable[[], T],
+        on_let_go: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.name = name
+        self.bytes = size
+        self.users = 0
+        self.is_wanted = True
+        self._memory = memory
         self._load = load
+        self._on_let_go = on_let_go
         self._lock = threading.Lock()
         self._value: T | None = None
-        self._discarded = False
 
     @contextmanager
     def use(self) -> Iterator[T]:
-        with self._lock:
-            value = self._value
-            if value is None:
-                value = self._value = self._load()
-        if self._discarded:
-            self._value = None
-        yield value
+        """Load it if need be; raises RequestError 24 when it cannot fit."""
+        with self._memory.holding(self):
+            with self._lock:
+                value = self._value
+                if value is None:
+                    value = self._value = self._load()
+            yield value
+
+    @property
+    def is_loaded(self) -> bool:
+        return self._value is not None
+
+    def check(self) -> None:
+        """Raise RequestError 24 when it cannot fit."""
+        self._memory.check(self)
 
     def let_go(self) -> None:
-        """Forget it until its next user; those that use it keep theirs."""
-        self._value = None
+        """Give its memory back, unless somebody uses it right now."""
+        self._memory.drop(self)
 
     def discard(self) -> None:
-        # Without the lock: whoever loads it now must not be waited for.
-        self._discarded = True
+        """Give its memory back for good, at the latest with its last user."""
+        self.is_wanted = False
+        self._memory.drop(self)
+
+    def forget(self) -> None:
+        """Called by the memory, when there are no users."""
         self._value = None
+        self._on_let_go()

@@ -71,6 +71,7 @@ class _StoreCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Read the store afresh for every scrape."""
         yield from self._totals()
+        yield from self._memory()
         yield from self._by_collection()
 
     def _totals(self) -> Iterator[Metric]:
@@ -88,6 +89,18 @@ class _StoreCollector(Collector):
             "Partitions there are, _default not counted.",
             value=sum(len(collection.partitions) - 1 for collection in collections),
         )
+
+    def _memory(self) -> Iterator[Metric]:
+        memory = self._store.directory.memory
+        yield GaugeMetricFamily(
+            f"{_PREFIX}_memory_bytes",
+            "Bytes of segments and indexes held in memory.",
+            value=memory.held_bytes,
+        )
+        if memory.budget is not None:
+            yield GaugeMetricFamily(
+                f"{_PREFIX}_memory_budget_bytes", "What they may be at most.", value=memory.budget
+            )
 
     def _by_collection(self) -> Iterator[Metric]:
         rows, segments, waiting, disk, buffered = (

@@ -54,10 +54,11 @@ class _Opener:
         self._load_index = load_index
 
     def segment(self, entry: SegmentRow, owner: Collection) -> Segment:
-        path = self._directory.segment_path(entry.id)
-        segment = segments.load(path, entry.id, owner.schema.dimension, entry.rows)
+        segment = self._directory.load_segment(
+            entry.id, dimension=owner.schema.dimension, rows=entry.rows
+        )
         segments.verify(segment)
-        self._count(entry.id, path)
+        self._count(entry.id, segment.path)
         if entry.deletions is not None:
             stored = deletions.from_bytes(entry.deletions, entry.rows)
             segment = segments.with_deletions(segment, stored)

@@ -68,7 +68,8 @@ def _nearest(segment: Segment, asked: Asked, count: int) -> tuple[Floats, Ids]:
         except DamagedIndex:
             # It was reported where it was found; the rows themselves are sound.
             pass
-    return faiss_indexes.brute_force(segment.vectors, asked.metric, asked.queries, count, living)
+    with segment.raw.use() as vectors:
+        return faiss_indexes.brute_force(vectors, asked.metric, asked.queries, count, living)
 
 
 def _worst(metric: Metric) -> np.float32:

@@ -18,6 +18,7 @@ from quiver_engine import durable
 from quiver_engine.deletions import Deletions
 from quiver_engine.errors import DamagedIndex, StartError
 from quiver_engine.index_files import IndexFile
+from quiver_engine.memory import Memory, Resident
 from quiver_engine.model import MIB, Floats, Ids
 
 _MAGIC = b"QUIVRSEG"
@@ -33,18 +34,21 @@ Part = tuple[Ids, Floats]
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """A published file's rows: ids int64 (n,), vectors float32 (n, dimension), both mapped."""
+    """A published file's rows: ids int64 (n,), vectors float32 (n, dimension), both mapped.
+
+    Searches by brute force read them through `raw`, which counts them as memory.
+    """
 
     id: int
     path: Path
     ids: Ids
     vectors: Floats
-    mapped: mmap.mmap
+    raw: Resident[Floats]
     index: IndexFile | None = None
     deletions: Deletions | None = None
 
     def preload(self) -> None:
-        """Bring what a search reads into memory."""
+        """Bring what a search reads into memory; raises RequestError 24 when it cannot fit."""
         try:
             if self.index is not None:
                 with self.index.loaded.use():
@@ -52,11 +56,12 @@ class Segment:
         except DamagedIndex:
             # It was reported where it was found, and its place is taken by the rows themselves.
             pass
-        self.mapped.madvise(mmap.MADV_WILLNEED)
+        with self.raw.use():
+            return
 
     def let_go(self) -> None:
         """Give memory back; the next search reads the files again."""
-        self.mapped.madvise(mmap.MADV_DONTNEED)
+        self.raw.let_go()
         if self.index is not None:
             self.index.loaded.let_go()
 
@@ -128,7 +133,7 @@ def write(path: Path, parts: Sequence[Part]) -> None:
         durable.sync_file(file.fileno())
 
 
-def load(path: Path, segment_id: int, dimension: int, rows: int) -> Segment:
+def load(path: Path, segment_id: int, *, dimension: int, rows: int, memory: Memory) -> Segment:
     """Map a segment file whose header and size are as the catalog says; raises StartError."""
     try:
         with path.open("rb") as file:
@@ -142,7 +147,19 @@ def load(path: Path, segment_id: int, dimension: int, rows: int) -> Segment:
     _read_header(path, mapped[:_HEADER_BYTES], dimension, rows)
     ids = np.frombuffer(mapped, "<i8", rows, _HEADER_BYTES)
     vectors = np.frombuffer(mapped, "<f4", rows * dimension, _HEADER_BYTES + ids.nbytes)
-    return Segment(segment_id, path, ids, vectors.reshape(rows, dimension), mapped)
+    shaped = vectors.reshape(rows, dimension)
+    return Segment(segment_id, path, ids, shaped, _resident(mapped, shaped, memory))
+
+
+def _resident(mapped: mmap.mmap, vectors: Floats, memory: Memory) -> Resident[Floats]:
+    def read_ahead() -> Floats:
+        mapped.madvise(mmap.MADV_WILLNEED)
+        return vectors
+
+    def let_go() -> None:
+        mapped.madvise(mmap.MADV_DONTNEED)
+
+    return Resident(memory, f"a segment of {len(vectors)} rows", len(mapped), read_ahead, let_go)
 
 
 def verify(segment: Segment) -> None:

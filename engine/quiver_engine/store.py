@@ -17,6 +17,7 @@ from quiver_engine.collection import Collection, Partition
 from quiver_engine.datadir import DataDir
 from quiver_engine.errors import RequestError, no_collection
 from quiver_engine.index_files import IndexFile
+from quiver_engine.memory import Memory
 from quiver_engine.model import (
     DEFAULT_TAG,
     MAX_COLLECTIONS_AND_PARTITIONS,
@@ -33,9 +34,9 @@ logger = logging.getLogger(__name__)
 class Store:
     """An open data directory. Refusals are RequestError; DiskFailedError means: stop."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, memory: Memory | None = None) -> None:
         """Open a data directory, removing what a crash left; raises StartError."""
-        self.directory = DataDir(path)
+        self.directory = DataDir(path, memory or Memory())
         self._catalog = Catalog(self.directory.catalog_path)
         self.directory.sync()
         self._catalog_lock = threading.Lock()
@@ -122,6 +123,7 @@ class Store:
         """Let go of segments that do not count any more; searches under way keep theirs."""
         for segment in gone:
             self._doomed.append(segment.path)
+            segment.raw.discard()
             self._doom_index(segment)
 
     def _doom_index(self, segment: Segment) -> None:
@@ -194,7 +196,8 @@ class Store:
             logger.error("%s; it is built anew", what)
             self._damaged.append((segment_id, index_id))
 
-        return index_files.load(path, index_id, spec, rows, on_damage)
+        memory = self.directory.memory
+        return index_files.load(path, index_id, spec, rows, memory=memory, on_damage=on_damage)
 
     def drop_damaged(self) -> None:
         """Take away the index files that turned out to be damaged."""
