@@ -168,12 +168,13 @@ async def test_a_dead_leaders_lease_is_taken_when_it_has_stood_still(
 
 async def test_a_lease_that_is_renewed_is_left_alone(leases: FakeLeases) -> None:
     """A leader leads on, for longer than the lease's duration."""
-    first, second = Candidate(leases, "one"), Candidate(leases, "two")
+    calm = Terms(duration=2, renew=1.5, retry=0.02)
+    first, second = Candidate(leases, "one", calm), Candidate(leases, "two", calm)
     async with first.running():
         await first.until_leading()
         async with second.running():
             with suppress(TimeoutError):
-                await asyncio.wait_for(second.leads.wait(), 1.5)
+                await asyncio.wait_for(second.leads.wait(), 2.5)
             assert leases.holder == "one_1"
             assert not second.leads.is_set()
 
