@@ -35,7 +35,6 @@ from harness import (
 from localcluster import ControlPlane
 from quiver.adapters.milvus1.channels import Channels
 from quiver.adapters.milvus1.driver import Milvus1Client, Milvus1Engines
-from quiver.adapters.milvus1.silence import SilentAddresses
 from quiver.app import Operator
 from quiver.domain.collections import CollectionSchema
 from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
@@ -51,7 +50,6 @@ class ImpatientEngines:
 
     def __init__(self) -> None:
         self._channels = Channels()
-        self._channels.silent = SilentAddresses(pause=0.5)
 
     def at(self, address: str) -> EngineClient:
         return Milvus1Client(self._channels, address, deadline=0.5, long_deadline=0.5)
