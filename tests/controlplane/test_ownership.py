@@ -241,3 +241,19 @@ async def test_foreign_collections_are_never_touched(world: World, client: Milvu
     for name in ("docs", "theirs"):
         assert client.count(name) == 3
         assert client.partitions(name) == ["_default", "theirs"]
+
+
+async def test_a_second_engine_object_for_one_endpoint_gives_no_hold_on_its_collections(
+    world: World,
+) -> None:
+    """Two VectorEngines may list the same server: what one object has there, no other adopts."""
+    await world.create(VECTOR_ENGINE, "twin", {"external": {"endpoints": [world.address]}})
+    async with running(world.operator_api, world.engines):
+        await world.create_collection("docs")
+        await world.ready("docs")
+        twin = {"engineRef": {"name": "twin"}, "collectionName": "docs"}
+        await world.create_collection("other", **twin, **ADOPTING, deletionPolicy="Delete")
+        await world.settled("other", "NameTaken")
+        await world.delete("other")
+        await world.gone("other")
+    assert await world.engine.describe("docs") is not None

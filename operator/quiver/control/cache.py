@@ -67,6 +67,10 @@ class Cache:
         """Return those of them that want a collection of this name."""
         return self._collections(self._index.wanting(engine, collection_name))
 
+    def claimants(self, member: str, collection_name: str) -> Iterable[Manifest]:
+        """Return the VectorCollections, of whatever engine, that claim this collection there."""
+        return self._collections(self._index.claiming(member, collection_name))
+
     def load_of(self, engine: Key) -> Mapping[str, int]:
         """Return how many collections and partitions are claimed on each member, by its name."""
         return self._index.load(engine)

@@ -20,6 +20,7 @@ class EngineIndex:
     def __init__(self) -> None:
         self._referring: defaultdict[Key, set[Key]] = defaultdict(set)
         self._wanting: defaultdict[tuple[Key, str], set[Key]] = defaultdict(set)
+        self._claiming: defaultdict[tuple[str, str], set[Key]] = defaultdict(set)
         self._load: defaultdict[Key, Counter[str]] = defaultdict(Counter)
 
     def referring(self, engine: Key) -> Iterable[Key]:
@@ -29,6 +30,10 @@ class EngineIndex:
     def wanting(self, engine: Key, collection_name: str) -> Iterable[Key]:
         """Return those of them that want a collection of this name."""
         return self._wanting.get((engine, collection_name), ())
+
+    def claiming(self, member: str, collection_name: str) -> Iterable[Key]:
+        """Return the objects, of whatever engine, that claim this collection on such a member."""
+        return self._claiming.get((member, collection_name), ())
 
     def load(self, engine: Key) -> Mapping[str, int]:
         """Return how many collections and partitions are claimed on each member, by its name."""
@@ -41,6 +46,8 @@ class EngineIndex:
         key = Key.of(manifest)
         self._referring[engine].add(key)
         self._wanting[engine, wanted_name(manifest)].add(key)
+        if (claim := claim_of(manifest)) is not None:
+            self._claiming[claim.member, claim.collection_name].add(key)
         self._count(engine, manifest, 1)
 
     def discard(self, manifest: Manifest) -> None:
@@ -51,6 +58,8 @@ class EngineIndex:
         key = Key.of(manifest)
         _discard(self._referring, engine, key)
         _discard(self._wanting, (engine, wanted_name(manifest)), key)
+        if (claim := claim_of(manifest)) is not None:
+            _discard(self._claiming, (claim.member, claim.collection_name), key)
         self._count(engine, manifest, -1)
 
     def _count(self, engine: Key, manifest: Manifest, sign: int) -> None:

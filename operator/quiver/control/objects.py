@@ -30,6 +30,9 @@ class CachedObjects:
     def namesakes(self, engine: Key, collection_name: str) -> Iterable[Manifest]:
         return self._cache.namesakes(engine, collection_name)
 
+    def claimants(self, member: str, collection_name: str) -> Iterable[Manifest]:
+        return self._cache.claimants(member, collection_name)
+
     def load_of(self, engine: Key) -> Mapping[str, int]:
         return self._cache.load_of(engine)
 

@@ -22,6 +22,11 @@ class Objects(Protocol):
     def namesakes(self, engine: Key, collection_name: str) -> Iterable[Manifest]:
         """Return those of them that want a collection of this name."""
 
+    def claimants(self, member: str, collection_name: str) -> Iterable[Manifest]:
+        """Return the VectorCollections, of whatever engine, that claim this collection on a member
+        of this name.
+        """
+
     def load_of(self, engine: Key) -> Mapping[str, int]:
         """Return how many collections and partitions they claim on each member, by its name."""
 

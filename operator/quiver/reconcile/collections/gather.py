@@ -122,11 +122,19 @@ async def _holder(found: Gathered, objects: Objects) -> str | None:
     assert engine is not None
     namesakes = objects.namesakes(engine.metadata.key, collection.collection_name)
     others = [m for m in namesakes if m["metadata"]["uid"] != collection.metadata.uid]
-    claimed = [m for m in others if claim_of(m) is not None]
+    claimed = [m for m in others if claim_of(m) is not None] + _claimed_elsewhere(found, objects)
     elders = [m for m in others if _seniority(m) < collection.metadata.seniority]
     welcome = [m for m in elders if await _is_allowed(engine, Key.of(m).namespace, objects)]
     holder = min(claimed or welcome, key=_seniority, default=None)
     return None if holder is None else str(Key.of(holder))
+
+
+def _claimed_elsewhere(found: Gathered, objects: Objects) -> list[Manifest]:
+    """Return who holds our collection by way of another VectorEngine that lists our endpoint."""
+    if found.member is None or found.member.pod is not None:
+        return []
+    claimants = objects.claimants(found.member.name, found.collection.collection_name)
+    return [m for m in claimants if m["metadata"]["uid"] != found.collection.metadata.uid]
 
 
 def _seniority(manifest: Manifest) -> tuple[str, str]:
