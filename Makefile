@@ -4,10 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test lint up down bench lock proto render
+.PHONY: help setup demo test lint up down bench bench-index-file-size lock proto render
 
 help: ## Show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-21s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.ready ## Make .venv with Quiver and its tools in it (touches nothing outside this folder)
 
@@ -42,6 +42,9 @@ down: setup ## Take that Kubernetes away
 
 bench: setup ## Run the benchmarks; they print ratios
 	$(BIN)/python -m bench
+
+bench-index-file-size: setup ## Measure index_file_size anew, into the docs
+	$(BIN)/python -m bench.index_file_size
 
 lock: setup ## Resolve the requirements anew, with hashes
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml -o requirements/operator.txt

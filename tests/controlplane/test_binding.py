@@ -81,6 +81,7 @@ async def test_a_secret_of_somebody_else_is_left_alone(fake_world: World) -> Non
         stalled = await world.says("docs", "BindingConflict", "'theirs'")
         assert types(stalled) == {"Ready", "Stalled"}
         assert await world.get("theirs", SECRET) == before
+        assert await world.engine.describe("docs") is not None
         await world.delete("theirs", SECRET)
         await world.ready("docs")
         assert entries(await world.get("theirs", SECRET))["collection"] == "docs"

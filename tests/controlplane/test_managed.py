@@ -290,3 +290,32 @@ async def test_a_deleted_engine_takes_its_workload_along(managed: World, node: S
             await managed.gone(name, kind, COLLECTED_S)
         await managed.delete("docs")
         await managed.gone("docs")
+
+
+async def test_a_segment_too_large_for_the_nodes_gpus_is_not_made(
+    managed: World, node: StandinNode
+) -> None:
+    """The node's label tells what a GPU has, where the engine's spec says nothing of it."""
+    async with running(managed.operator_api, managed.engines):
+        await create_engine(managed, node, gpu={})
+        await managed.settled_engine()
+        await managed.create_collection("large", indexFileSize=65536)
+        await managed.create_collection("small", indexFileSize=1024)
+        await managed.settled("large", "SegmentTooLarge")
+        await managed.ready("small")
+        assert await on_pod(managed, "engine-0") == {"small"}
+
+
+async def test_a_collection_beyond_the_limit_waits_for_room(
+    managed: World, node: StandinNode
+) -> None:
+    """Collections and partitions count together; when some go, the waiting one is made."""
+    async with running(managed.operator_api, managed.engines, resync_period=1):
+        await create_engine(managed, node, limits={"maxCollectionsAndPartitions": 3})
+        await managed.settled_engine()
+        await managed.create_collection("first", partitions=["a", "b"])
+        await managed.ready("first")
+        await managed.create_collection("second")
+        await managed.settled("second", "QuotaExceeded")
+        await managed.delete("first")
+        await managed.ready("second")

@@ -413,11 +413,13 @@ def test_a_binding_is_published_as_a_secret() -> None:
 
 
 def test_a_secret_of_somebody_else_is_left_alone() -> None:
-    """The object is Stalled, and the message names the Secret."""
+    """The object is Stalled, the message names the Secret, and the collection is made anyway."""
     found = gathered(claimed(claim(), spec=BINDING), observed=FOUND, secrets={"vectors": secret()})
     decision = decide(found)
     assert (decision.steps, decision.verdict.reason) == ((), Reason.BINDING_CONFLICT)
     assert "'vectors'" in decision.verdict.message
+    new = gathered(collection(spec=BINDING), secrets={"vectors": secret()})
+    assert steps(new) == [RecordClaim, CreateCollection, Tell]
 
 
 def test_a_secret_that_is_not_wanted_any_more_is_deleted() -> None:

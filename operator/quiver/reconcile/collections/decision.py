@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from quiver.domain.collections import Claim, CollectionSchema, Index, Placement
+from quiver.domain.collections import Binding, Claim, CollectionSchema, Index, Placement
 from quiver.domain.conditions import Verdict
 from quiver.domain.objects import Manifest
 from quiver.ports.kubernetes import Event
@@ -72,9 +72,9 @@ Step = RecordClaim | EngineStep | ApplySecret | DeleteSecret | Tell | Release
 class Decision:
     """The steps, in order, and the verdict that holds once all of them are done.
 
-    `retry` asks to come back without waiting for a change. `claim` and `placement` go into the
-    status. `in_place`: the engine has then taken all that the spec says, whatever the verdict, but
-    for `kept_partitions`, which the spec no longer lists and which are yet to go.
+    `retry` asks to come back without waiting for a change. `claim`, `placement` and `binding` go
+    into the status. `in_place`: the engine has then taken all that the spec says, whatever the
+    verdict, but for `kept_partitions`, which the spec no longer lists and which are yet to go.
     """
 
     verdict: Verdict
@@ -84,3 +84,4 @@ class Decision:
     kept_partitions: tuple[str, ...] = ()
     claim: Claim | None = None
     placement: Placement | None = None
+    binding: Binding | None = None

@@ -4,7 +4,6 @@ from quiver.domain.conditions import State, Verdict
 from quiver.domain.fit import needed_mib
 from quiver.domain.reasons import Reason
 from quiver.ports.errors import EngineRefused
-from quiver.reconcile.collections.binding import foreign_secret
 from quiver.reconcile.collections.decision import Decision
 from quiver.reconcile.collections.gathered import Gathered
 from quiver.reconcile.collections.settling import settle
@@ -131,18 +130,6 @@ def collection_differs(g: Gathered) -> Decision | None:
     )
 
 
-def secret_is_not_ours(g: Gathered) -> Decision | None:
-    name = foreign_secret(g)
-    if name is None:
-        return None
-    return _stalled(
-        g,
-        Reason.BINDING_CONFLICT,
-        f"A Secret {name!r} that is not this object's exists, and is left alone. Remove it, or "
-        "choose another binding.secretName.",
-    )
-
-
 POLICIES = (
     object_is_suspended,
     engine_does_not_exist,
@@ -155,7 +142,6 @@ POLICIES = (
     engine_does_not_answer,
     name_exists_and_is_not_to_be_adopted,
     collection_differs,
-    secret_is_not_ours,
     settle,
 )
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import msgspec
 
 from quiver.domain.claims import claim_of
-from quiver.domain.collections import Binding, CollectionStatus, VectorCollection
+from quiver.domain.collections import CollectionStatus, VectorCollection
 from quiver.domain.conditions import conditions_for
 from quiver.domain.objects import VECTOR_COLLECTION, Key, Manifest
 from quiver.ports.clock import Clock
@@ -71,8 +71,7 @@ class CollectionReconciler:
     def _status(self, decision: Decision, collection: VectorCollection) -> CollectionStatus:
         before, generation = collection.status, collection.metadata.generation
         claim, spec = decision.claim, collection.spec
-        wanted, partitions = spec.binding, (*spec.partitions, *decision.kept_partitions)
-        binding = Binding(name=wanted.secret_name) if wanted else None
+        partitions = (*spec.partitions, *decision.kept_partitions)
         return CollectionStatus(
             observed_generation=generation,
             conditions=conditions_for(
@@ -87,5 +86,5 @@ class CollectionReconciler:
             placement=decision.placement,
             partitions=partitions if decision.in_place else before.partitions,
             index=spec.index if decision.in_place else before.index,
-            binding=binding if decision.in_place else before.binding,
+            binding=decision.binding if decision.in_place else before.binding,
         )

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from quiver.domain.claims import is_recorded
-from quiver.domain.collections import Claim, Placement
+from quiver.domain.collections import Binding, Claim, Placement
 from quiver.domain.conditions import Verdict
 from quiver.domain.reasons import Reason
 from quiver.ports.kubernetes import Event
-from quiver.reconcile.collections.binding import binding_steps
+from quiver.reconcile.collections.binding import binding_steps, foreign_secret
 from quiver.reconcile.collections.decision import (
     CreateCollection,
     CreatePartition,
@@ -31,7 +31,7 @@ def settle(g: Gathered) -> Decision:
         *_collection_steps(g),
         *_partition_steps(g),
         *_index_steps(g),
-        *binding_steps(g, placement),
+        *([] if foreign_secret(g) else binding_steps(g, placement)),
     ]
     decision = Decision(
         verdict=Verdict.ready(f"Collection {claim.collection_name!r} is on {claim.member}."),
@@ -40,8 +40,21 @@ def settle(g: Gathered) -> Decision:
         kept_partitions=tuple(_held(g)),
         claim=claim,
         placement=placement,
+        binding=_binding(g),
     )
-    return _while_building(g, decision) or _while_partitions_hold_rows(g, decision) or decision
+    return (
+        _while_secret_is_foreign(g, decision)
+        or _while_building(g, decision)
+        or _while_partitions_hold_rows(g, decision)
+        or decision
+    )
+
+
+def _binding(g: Gathered) -> Binding | None:
+    wanted = g.collection.spec.binding
+    if foreign_secret(g):
+        return g.collection.status.binding
+    return Binding(name=wanted.secret_name) if wanted else None
 
 
 def _claim(g: Gathered) -> Claim:
@@ -89,6 +102,18 @@ def _index_steps(g: Gathered) -> list[Step]:
         named = g.collection.status.index is not None
         return [SetIndex(None)] if named and found is not None and found.index is not None else []
     return [] if found is not None and found.index == wanted else [SetIndex(wanted)]
+
+
+def _while_secret_is_foreign(g: Gathered, decision: Decision) -> Decision | None:
+    """The collection is made all the same; the Secret published before, if any, stays."""
+    name = foreign_secret(g)
+    if name is None:
+        return None
+    message = (
+        f"A Secret {name!r} that is not this object's exists, and is left alone. Remove it, or "
+        "choose another binding.secretName. The collection itself is as the spec says."
+    )
+    return replace(decision, verdict=Verdict.stalled(Reason.BINDING_CONFLICT, message))
 
 
 def _while_building(g: Gathered, decision: Decision) -> Decision | None:
