@@ -1,8 +1,11 @@
 """A collection's life, from apply to delete, against a real API server and a real engine."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
+from clients.engine_process import EngineProcess
 from harness import World, eventually, ready_condition, running
 from quiver.domain.claims import CLAIM_ANNOTATION, FINALIZER, claim_of
 from quiver.domain.collections import CollectionSchema
@@ -193,3 +196,23 @@ async def test_a_namespace_goes_with_all_that_is_in_it(world: World, policy: str
             return not await world.api.has_namespace(world.namespace)
 
         await eventually(is_gone, "the namespace is gone")
+
+
+async def test_an_external_milvus_server_is_an_engine_like_any_other(
+    world: World, tmp_path: Path
+) -> None:
+    """A VectorEngine of type Milvus1 that others run gets collections over the same protocol."""
+    with EngineProcess(tmp_path / "milvus") as server:
+        endpoints = {"endpoints": [server.grpc_address]}
+        await world.create(VECTOR_ENGINE, "milvus", {"type": "Milvus1", "external": endpoints})
+        async with running(world.operator_api, world.engines):
+            await world.settled_engine("milvus")
+            await world.create_collection("docs", engineRef={"name": "milvus"}, partitions=["a"])
+            await world.ready("docs")
+            found = await world.engines.at(server.grpc_address).describe("docs")
+            assert found is not None
+            assert found.partitions == {"a"}
+            await world.delete("docs")
+            await world.gone("docs")
+            assert await world.engines.at(server.grpc_address).list_collections() == frozenset()
+    assert await world.engine.describe("docs") is None
