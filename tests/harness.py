@@ -23,7 +23,8 @@ from quiver.ports.errors import NotFound
 
 INSTALL = Path(__file__).parents[1] / "manifests" / "install.yaml"
 SYSTEM = "quiver-system"
-DEADLINE_S = 30.0
+DEADLINE_S = 90.0
+"""Generous: a StatefulSet that replaces a pod which no node took has been seen to need over 30."""
 Settled = Callable[[Manifest], bool]
 
 
