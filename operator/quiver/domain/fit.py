@@ -5,6 +5,9 @@ memory that FAISS sets aside for its own use (getDefaultTempMemForGPU, StandardG
 The chart's admission policies compute the same.
 """
 
+GPU_MEMORY_LABEL = "nvidia.com/gpu.memory"
+"""Set on nodes by NVIDIA's GPU Feature Discovery: the memory of one of their GPUs, in MiB."""
+
 BINARY_METRICS = frozenset({"HAMMING", "JACCARD", "TANIMOTO", "SUBSTRUCTURE", "SUPERSTRUCTURE"})
 _ID_BYTES = 8
 

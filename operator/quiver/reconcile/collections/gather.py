@@ -7,6 +7,7 @@ import msgspec
 from quiver.domain.claims import claim_of
 from quiver.domain.collections import VectorCollection
 from quiver.domain.engines import Pod, VectorEngine
+from quiver.domain.fit import GPU_MEMORY_LABEL
 from quiver.domain.members import Member, members_of
 from quiver.domain.objects import NAMESPACE, NODE, POD, SECRET, VECTOR_ENGINE, Key, Manifest
 from quiver.domain.placement import choose_member
@@ -14,8 +15,6 @@ from quiver.ports.engines import EngineClient, Engines
 from quiver.ports.errors import EngineError
 from quiver.ports.kubernetes import Objects
 from quiver.reconcile.collections.gathered import Gathered, Report
-
-GPU_MEMORY_LABEL = "nvidia.com/gpu.memory"
 
 
 async def gather(

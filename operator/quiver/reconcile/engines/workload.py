@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from quiver.domain.engines import EngineSpec, Gpu, VectorEngine
+from quiver.domain.fit import GPU_MEMORY_LABEL
 from quiver.domain.members import GRPC_PORT
 from quiver.domain.objects import (
     API_VERSION,
@@ -17,9 +18,6 @@ from quiver.domain.objects import (
 )
 from quiver.domain.quantities import mebibytes
 from quiver.reconcile.engines.flavor import FLAVORS, Flavor
-
-GPU_MEMORY_LABEL = "nvidia.com/gpu.memory"
-"""Set by NVIDIA's GPU Feature Discovery: the memory of one of the node's GPUs, in MiB."""
 
 HASH_ANNOTATION = f"{GROUP}/manifest-hash"
 """Tells a manifest that a field was taken out of from the one before it, which has more."""
