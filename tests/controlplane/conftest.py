@@ -1,5 +1,6 @@
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from fakes.engine import FakeEngine, FakeEngines
 from harness import AdminApi, World, connected, install
 from localcluster import ControlPlane
 from quiver.adapters.milvus1.driver import Milvus1Engines
-from quiver.domain.objects import VECTOR_ENGINE
+from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind
+from quiver.ports.errors import NotFound
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +32,20 @@ def quiver_api(control_plane: ControlPlane, operator_kubeconfig: Path) -> Contro
 async def api(quiver_api: ControlPlane) -> AsyncIterator[AdminApi]:
     async with connected(quiver_api.kubeconfig) as client:
         yield client
+
+
+@pytest.fixture(autouse=True)
+async def swept(api: AdminApi) -> None:
+    """Takes away what earlier tests have left, which a test's operator would look after too."""
+    for kind in (VECTOR_COLLECTION, VECTOR_ENGINE):
+        for manifest in (await api.list(kind)).items:
+            await _take_away(api, kind, Key.of(manifest))
+
+
+async def _take_away(api: AdminApi, kind: Kind, key: Key) -> None:
+    with suppress(NotFound):
+        await api.delete(kind, key)
+        await api.patch(kind, key, {"metadata": {"finalizers": None}})
 
 
 @pytest.fixture
@@ -90,7 +106,7 @@ def fake_engines() -> FakeEngines:
 
 @pytest.fixture
 def fake_address(namespace: str) -> str:
-    """An address of its own, since operators also see what other tests have left."""
+    """An address of its own."""
     return f"{namespace}:19530"
 
 

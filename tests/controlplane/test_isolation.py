@@ -100,7 +100,7 @@ async def test_a_dead_engine_holds_up_nobody_and_gets_one_call_at_a_time(
             await world.settled(name, "EngineUnreachable")
 
         async def all_wait() -> bool:
-            return parked(operator) >= MANY
+            return parked(operator) == MANY
 
         await eventually(all_wait, "all of them are parked")
         before = Counter(faulty.calls)
@@ -108,8 +108,7 @@ async def test_a_dead_engine_holds_up_nobody_and_gets_one_call_at_a_time(
         assert faulty.calls - before == {"Cmd": faulty.calls["Cmd"] - before["Cmd"]}
         faulty.heal()
         await asyncio.wait_for(world.ready(*names), PATIENCE_S)
-        # Objects that other tests left behind may be parked too.
-        assert parked(operator) < MANY
+        assert parked(operator) == 0
 
 
 async def probed(faulty: FaultyEngine) -> None:
