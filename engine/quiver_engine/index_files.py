@@ -1,19 +1,19 @@
 """Index files: one for a segment, written once, read into memory when a search needs it.
 
 A file is a header of 64 bytes and what FAISS writes. The header carries a checksum of itself and
-one of everything behind it. What it holds can be built again from its segment, so a damaged one
-costs time, not data.
+one of everything behind it (CRC-32C). What it holds can be built again from its segment, so a
+damaged one costs time, not data.
 """
 
 import mmap
 import struct
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import faiss
+from crc32c import crc32c
 
 from quiver_engine import durable
 from quiver_engine.errors import DamagedIndex
@@ -24,7 +24,7 @@ from quiver_engine.model import MIB, IndexSpec
 _FAISS: Any = faiss
 
 _MAGIC = b"QUIVRIDX"
-_VERSION = 1
+_VERSION = 2
 _FIELDS = struct.Struct("<8sIQQI")
 _CHECKSUM = struct.Struct("<I")
 _HEADER_BYTES = 64
@@ -49,7 +49,7 @@ def write(path: Path, index: faiss.Index) -> None:
 
         def sink(chunk: bytes) -> None:
             nonlocal checksum
-            checksum = zlib.crc32(chunk, checksum)
+            checksum = crc32c(chunk, checksum)
             file.write(chunk)
 
         writer = _FAISS.PyCallbackIOWriter(sink, MIB)
@@ -57,7 +57,7 @@ def write(path: Path, index: faiss.Index) -> None:
         payload = file.tell() - _HEADER_BYTES
         file.seek(0)
         fields = _FIELDS.pack(_MAGIC, _VERSION, index.ntotal, payload, checksum)
-        file.write((fields + _CHECKSUM.pack(zlib.crc32(fields))).ljust(_HEADER_BYTES, b"\0"))
+        file.write((fields + _CHECKSUM.pack(crc32c(fields))).ljust(_HEADER_BYTES, b"\0"))
         file.flush()
         durable.sync_file(file.fileno())
 
@@ -99,7 +99,7 @@ def _read_header(path: Path, mapped: mmap.mmap, rows: int) -> int:
         raise DamagedIndex(path, f"it has {len(mapped)} bytes only")
     magic, version, found_rows, payload, checksum = _FIELDS.unpack_from(mapped)
     (of_header,) = _CHECKSUM.unpack_from(mapped, _FIELDS.size)
-    if magic != _MAGIC or of_header != zlib.crc32(mapped[: _FIELDS.size]):
+    if magic != _MAGIC or of_header != crc32c(mapped[: _FIELDS.size]):
         raise DamagedIndex(path, "its header is not an index file's")
     if version != _VERSION:
         raise DamagedIndex(path, f"its format version is {version}, this engine reads {_VERSION}")
@@ -112,7 +112,7 @@ def _read(path: Path, mapped: mmap.mmap, checksum: int) -> faiss.Index:
     # First the checksum, then FAISS: it trusts the sizes that it reads.
     found, content = 0, memoryview(mapped)
     for start in range(_HEADER_BYTES, len(content), MIB):
-        found = zlib.crc32(content[start : start + MIB], found)
+        found = crc32c(content[start : start + MIB], found)
     if found != checksum:
         raise DamagedIndex(path, "its content does not match its checksum")
     place = _HEADER_BYTES

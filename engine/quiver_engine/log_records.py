@@ -1,6 +1,6 @@
 """Records of the insert log, as bytes and back.
 
-A file begins with a header; a record is a mark, a checksum (CRC-32) of all that follows it, the
+A file begins with a header; a record is a mark, a checksum (CRC-32C) of all that follows it, the
 fields below, ids (int64) and vectors (float32), little-endian.
 """
 
@@ -8,13 +8,13 @@ import logging
 import mmap
 import shutil
 import struct
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
 import numpy as np
+from crc32c import crc32c
 
 from quiver_engine.errors import StartError
 from quiver_engine.model import Floats, Ids
@@ -22,7 +22,7 @@ from quiver_engine.model import Floats, Ids
 logger = logging.getLogger(__name__)
 
 _MAGIC = b"QUIVRLOG"
-_VERSION = 1
+_VERSION = 2
 FILE_HEADER = struct.pack("<8sII", _MAGIC, _VERSION, 0)
 _MARK = b"\xf1rec"
 _START = struct.Struct("<4sI")
@@ -63,7 +63,7 @@ def encode(record: Record, sequence: int) -> list[memoryview]:
     chunks += [array.data.cast("B") for array in (ids, vectors) if array.nbytes]
     checksum = 0
     for chunk in chunks:
-        checksum = zlib.crc32(chunk, checksum)
+        checksum = crc32c(chunk, checksum)
     return [memoryview(_START.pack(_MARK, checksum)), *chunks]
 
 
@@ -130,7 +130,7 @@ def _decode(content: mmap.mmap, place: int) -> tuple[Record, int] | None:
     if mark != _MARK or end > len(content):
         return None
     body = content[place + _START.size : end]
-    if zlib.crc32(body) != checksum:
+    if crc32c(body) != checksum:
         return None
     ids = np.frombuffer(body, "<i8", rows, _FIELDS.size)
     vectors = np.frombuffer(body, "<f4", rows * width, _FIELDS.size + 8 * rows)

@@ -1,18 +1,18 @@
 """Raw segment files: written once, then memory-mapped and never changed.
 
 A file is a header of 64 bytes, the ids (int64), the vectors (float32, row by row), all
-little-endian. The header carries a checksum of itself and one of everything behind it.
+little-endian. The header carries a checksum of itself and one of everything behind it (CRC-32C).
 """
 
 import mmap
 import os
 import struct
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from crc32c import crc32c
 
 from quiver_engine import durable
 from quiver_engine.deletions import Deletions
@@ -22,7 +22,8 @@ from quiver_engine.memory import Memory, Resident
 from quiver_engine.model import MIB, Floats, Ids
 
 _MAGIC = b"QUIVRSEG"
-_VERSION = 1
+_VERSION = 2
+_WITHOUT_CRC32C = 1
 _FIELDS = struct.Struct("<8sIIQI")
 _CHECKSUM = struct.Struct("<I")
 _HEADER_BYTES = 64
@@ -125,7 +126,7 @@ def write(path: Path, parts: Sequence[Part]) -> None:
         file.write(bytes(_HEADER_BYTES))
         checksum = 0
         for chunk in _payload(parts):
-            checksum = zlib.crc32(chunk, checksum)
+            checksum = crc32c(chunk, checksum)
             file.write(chunk)
         file.seek(0)
         file.write(_header(parts[0][1].shape[1], rows, checksum))
@@ -168,7 +169,7 @@ def verify(segment: Segment) -> None:
         _, _, _, _, expected = _FIELDS.unpack_from(file.read(_HEADER_BYTES))
     checksum = 0
     for chunk in _payload([(segment.ids, segment.vectors)]):
-        checksum = zlib.crc32(chunk, checksum)
+        checksum = crc32c(chunk, checksum)
     if checksum != expected:
         raise _damaged(segment.path, "its content does not match its checksum")
 
@@ -188,13 +189,14 @@ def _chunks(array: Ids | Floats) -> Iterator[memoryview]:
 
 def _header(dimension: int, rows: int, checksum: int) -> bytes:
     fields = _FIELDS.pack(_MAGIC, _VERSION, dimension, rows, checksum)
-    return (fields + _CHECKSUM.pack(zlib.crc32(fields))).ljust(_HEADER_BYTES, b"\0")
+    return (fields + _CHECKSUM.pack(crc32c(fields))).ljust(_HEADER_BYTES, b"\0")
 
 
 def _read_header(path: Path, header: bytes, dimension: int, rows: int) -> None:
     magic, version, found_dimension, found_rows, _ = _FIELDS.unpack_from(header)
     (checksum,) = _CHECKSUM.unpack_from(header, _FIELDS.size)
-    if magic != _MAGIC or checksum != zlib.crc32(header[: _FIELDS.size]):
+    is_sound = version == _WITHOUT_CRC32C or checksum == crc32c(header[: _FIELDS.size])
+    if magic != _MAGIC or not is_sound:
         raise _damaged(path, "its header is not a segment's")
     if version != _VERSION:
         raise StartError(

@@ -184,11 +184,12 @@ def test_a_flipped_bit_costs_its_record_only(
         aside.unlink(missing_ok=True)
 
 
-def test_a_log_of_a_later_format_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 9])
+def test_a_log_of_another_format_is_refused(tmp_path: Path, version: int) -> None:
     """The line names both versions."""
     path = write(tmp_path, 1)
     content = bytearray(path.read_bytes())
-    content[8] = 9
+    content[8] = version
     path.write_bytes(content)
-    with pytest.raises(StartError, match="format version 9, this engine reads 1"):
+    with pytest.raises(StartError, match=f"format version {version}, this engine reads 2"):
         sequences(tmp_path)

@@ -2,12 +2,14 @@
 
 import socket
 import sqlite3
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from crc32c import crc32c
 
 from clients.engine_process import EngineProcess
 from clients.milvus1_stub import Milvus1
@@ -143,6 +145,16 @@ def test_a_newer_format_is_refused(data_dir: Path) -> None:
     catalog.close()
     line = refusal(data_dir)
     assert "format version 99, this engine reads 4" in line
+
+
+@pytest.mark.parametrize("version", [1, 9])
+def test_a_segment_of_another_format_is_refused(data_dir: Path, version: int) -> None:
+    """It is no damage: the line names both versions."""
+    header = bytearray(the_segment(data_dir).read_bytes()[:28])
+    header[8] = version
+    with the_segment(data_dir).open("r+b") as file:
+        file.write(header + struct.pack("<I", crc32c(header)))
+    assert f"format version {version}, this engine reads 2" in refusal(data_dir)
 
 
 def test_help_is_for_those_who_never_heard_of_it() -> None:
