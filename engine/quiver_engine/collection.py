@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -70,6 +71,8 @@ class Partition:
     id: int
     tag: str
     segments: tuple[Segment, ...] = ()
+    damaged: tuple[Path, ...] = ()
+    """Segment files that were found damaged: kept on disk and in the catalog, seen by nobody."""
     buffer: Buffer = field(default_factory=Buffer)
     dropped: bool = False
 
@@ -136,6 +139,11 @@ class Collection:
     @property
     def segments(self) -> list[Segment]:
         return [s for partition in list(self.partitions.values()) for s in partition.segments]
+
+    @property
+    def damaged(self) -> list[Path]:
+        """Segment files that are left out."""
+        return [path for partition in list(self.partitions.values()) for path in partition.damaged]
 
     def is_due(self, segment: Segment) -> bool:
         """Whether a segment is to get an index that it has not got yet."""

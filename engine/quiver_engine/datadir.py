@@ -115,7 +115,7 @@ class DataDir:
         ]
 
     def load_segment(self, number: int, *, dimension: int, rows: int) -> Segment:
-        """Map a segment file; raises StartError unless it is as told."""
+        """Map a segment file; raises DamagedSegment unless it is as told."""
         path = self.segment_path(number)
         return segments.load(path, number, dimension=dimension, rows=rows, memory=self.memory)
 

@@ -80,7 +80,7 @@ class Engine:
         _on_stop_signal(self._stop.set)
         rpc_server.start()
         maintenance.start()
-        readiness.ready()
+        readiness.ready(lambda: _ready_line(store))
         logger.info(
             "listening grpc=%s http=%s",
             self._listen.with_port(rpc_server.port),
@@ -89,7 +89,7 @@ class Engine:
         # A signal may be delivered to another thread, which does not wake this one.
         while not self._stop.wait(SIGNAL_POLL_S):
             pass
-        readiness.not_ready("draining: the engine was told to stop")
+        readiness.not_ready(lambda: "draining: the engine was told to stop")
         indexing.stop()
         if self._disk_failure is not None:
             logger.critical("stopping, for what is on disk is unknown: %s", self._disk_failure)
@@ -117,6 +117,14 @@ class Engine:
     def _on_disk_failure(self, failure: DiskFailedError) -> None:
         self._disk_failure = failure
         self._stop.set()
+
+
+def _ready_line(store: Store) -> str:
+    damaged = store.damaged
+    if not damaged:
+        return "ready"
+    files = "file is" if damaged == 1 else "files are"
+    return f"ready, but {damaged} segment {files} damaged and left out: the log names them"
 
 
 def _on_stop_signal(action: Callable[[], None]) -> None:

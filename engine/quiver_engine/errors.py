@@ -34,6 +34,13 @@ class BuildCancelled(Exception):
     """An index that is being built is not wanted any more."""
 
 
+class DamagedSegment(Exception):
+    """A segment file is not what was written; it is left alone, and the rest is served."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"segment file {path} is damaged: {why}")
+
+
 class DamagedIndex(Exception):
     """An index file cannot be used; its segment is searched without it and indexed anew."""
 

@@ -3,6 +3,7 @@
 import logging
 import sys
 import threading
+from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import AF_INET, AF_INET6
@@ -20,22 +21,20 @@ _CONNECTION_TIMEOUT_S = 5.0
 
 
 class Readiness:
-    """Whether calls can be served, and if not, why."""
+    """Whether calls can be served, and a line about it that is made when it is asked for."""
 
     def __init__(self) -> None:
-        self._why_not: str | None = "starting: the data directory is being opened"
+        self.not_ready(lambda: "starting: the data directory is being opened")
 
-    def ready(self) -> None:
-        self._why_not = None
+    def ready(self, line: Callable[[], str]) -> None:
+        self._now = HTTPStatus.OK, line
 
-    def not_ready(self, why: str) -> None:
-        self._why_not = why
+    def not_ready(self, why: Callable[[], str]) -> None:
+        self._now = HTTPStatus.SERVICE_UNAVAILABLE, why
 
     def answer(self) -> tuple[HTTPStatus, str]:
-        why_not = self._why_not
-        if why_not is None:
-            return HTTPStatus.OK, "ready"
-        return HTTPStatus.SERVICE_UNAVAILABLE, why_not
+        status, line = self._now
+        return status, line()
 
 
 class HealthServer:

@@ -103,11 +103,15 @@ class _StoreCollector(Collector):
             )
 
     def _by_collection(self) -> Iterator[Metric]:
-        rows, segments, waiting, disk, buffered = (
+        segments = GaugeMetricFamily(
+            f"{_PREFIX}_segments",
+            "Segment files: raw ones, indexed ones, and damaged ones, which are left out.",
+            labels=["collection", "state"],
+        )
+        rows, waiting, disk, buffered = (
             GaugeMetricFamily(f"{_PREFIX}_{name}", text, labels=["collection"])
             for name, text in (
                 ("rows", "Rows that searches see."),
-                ("segments", "Segment files."),
                 ("index_builds_waiting", "Segments that are to get an index."),
                 ("disk_bytes", "Bytes of segment files and their indexes."),
                 ("buffered_bytes", "Bytes of rows in memory that the next flush writes."),
@@ -116,7 +120,10 @@ class _StoreCollector(Collector):
         for collection in self._store.collections():
             label, held = [collection.schema.name], collection.segments
             rows.add_metric(label, collection.rows)
-            segments.add_metric(label, len(held))
+            indexed = sum(segment.index is not None for segment in held)
+            segments.add_metric([*label, "raw"], len(held) - indexed)
+            segments.add_metric([*label, "indexed"], indexed)
+            segments.add_metric([*label, "damaged"], len(collection.damaged))
             waiting.add_metric(label, len(collection.due))
             disk.add_metric(label, sum(segment.disk_bytes for segment in held))
             buffered.add_metric(label, collection.buffered_bytes)

@@ -8,7 +8,7 @@ from quiver_engine import deletions, segments
 from quiver_engine.catalog import Catalog, SegmentRow
 from quiver_engine.collection import Collection, Partition
 from quiver_engine.datadir import DataDir
-from quiver_engine.errors import DamagedIndex
+from quiver_engine.errors import DamagedIndex, DamagedSegment
 from quiver_engine.index_files import IndexFile
 from quiver_engine.model import IndexSpec
 from quiver_engine.segments import Segment
@@ -22,7 +22,8 @@ LoadIndex = Callable[[int, IndexSpec, int, int], IndexFile]
 def collections(catalog: Catalog, directory: DataDir, load_index: LoadIndex) -> list[Collection]:
     """Return all collections with verified segments; removes what a crash left behind.
 
-    Raises StartError for a damaged segment. A damaged index is dropped, to be built anew.
+    A damaged segment is left out, and its file is left alone. A damaged index is dropped, to be
+    built anew. Raises StartError for a file of another format.
     """
     listed = catalog.collections()
     found = {
@@ -37,7 +38,7 @@ def collections(catalog: Catalog, directory: DataDir, load_index: LoadIndex) -> 
     opener = _Opener(catalog, directory, load_index)
     for entry in catalog.segments():
         owner, partition = partitions[entry.partition]
-        partition.segments += (opener.segment(entry, owner),)
+        opener.open(entry, owner, partition)
     directory.keep_only(opener.files)
     directory.number_after([*opener.numbers, *(row.index.covers for row in listed)])
     return list(found.values())
@@ -53,12 +54,30 @@ class _Opener:
         self._directory = directory
         self._load_index = load_index
 
-    def segment(self, entry: SegmentRow, owner: Collection) -> Segment:
+    def open(self, entry: SegmentRow, owner: Collection, partition: Partition) -> None:
+        path = self._directory.segment_path(entry.id)
+        self._count(entry.id, path)
+        try:
+            partition.segments += (self._segment(entry, owner),)
+        except DamagedSegment as error:
+            partition.damaged += (path,)
+            logger.error(  # noqa: TRY400 - the error says it all
+                "%s; its %d rows of partition %r of %r are left out: restore the file from a backup"
+                " and start again, or drop the partition or collection and insert them again",
+                error,
+                entry.rows,
+                partition.tag,
+                owner.schema.name,
+            )
+            if entry.index is not None:
+                # A later change of the collection's index would not reach it.
+                self._catalog.remove_index(entry.index)
+
+    def _segment(self, entry: SegmentRow, owner: Collection) -> Segment:
         segment = self._directory.load_segment(
             entry.id, dimension=owner.schema.dimension, rows=entry.rows
         )
         segments.verify(segment)
-        self._count(entry.id, segment.path)
         if entry.deletions is not None:
             stored = deletions.from_bytes(entry.deletions, entry.rows)
             segment = segments.with_deletions(segment, stored)

@@ -4,6 +4,7 @@ A file is a header of 64 bytes, the ids (int64), the vectors (float32, row by ro
 little-endian. The header carries a checksum of itself and one of everything behind it (CRC-32C).
 """
 
+import errno
 import mmap
 import os
 import struct
@@ -16,7 +17,7 @@ from crc32c import crc32c
 
 from quiver_engine import durable
 from quiver_engine.deletions import Deletions
-from quiver_engine.errors import DamagedIndex, StartError
+from quiver_engine.errors import DamagedIndex, DamagedSegment, StartError
 from quiver_engine.index_files import IndexFile
 from quiver_engine.memory import Memory, Resident
 from quiver_engine.model import MIB, Floats, Ids
@@ -28,6 +29,8 @@ _FIELDS = struct.Struct("<8sIIQI")
 _CHECKSUM = struct.Struct("<I")
 _HEADER_BYTES = 64
 _CHUNK_BYTES = 8 * MIB
+# What a file that is lost, or that the disk cannot read any more, shows as.
+_LOST = (errno.ENOENT, errno.EIO, errno.EBADMSG, errno.EUCLEAN)
 
 Part = tuple[Ids, Floats]
 """Rows: ids of shape (n,), vectors of shape (n, dimension)."""
@@ -135,16 +138,19 @@ def write(path: Path, parts: Sequence[Part]) -> None:
 
 
 def load(path: Path, segment_id: int, *, dimension: int, rows: int, memory: Memory) -> Segment:
-    """Map a segment file whose header and size are as the catalog says; raises StartError."""
+    """Map a segment file whose header and size are as the catalog says.
+
+    Raises DamagedSegment, or StartError for one that this engine cannot read.
+    """
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             expected = _HEADER_BYTES + rows * (8 + 4 * dimension)
             if size != expected:
-                raise _damaged(path, f"it has {size} bytes, {expected} are expected")
+                raise DamagedSegment(path, f"it has {size} bytes, {expected} are expected")
             mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
     except OSError as error:
-        raise _damaged(path, error.strerror or str(error)) from error
+        raise _unreadable(path, error) from error
     _read_header(path, mapped[:_HEADER_BYTES], dimension, rows)
     ids = np.frombuffer(mapped, "<i8", rows, _HEADER_BYTES)
     vectors = np.frombuffer(mapped, "<f4", rows * dimension, _HEADER_BYTES + ids.nbytes)
@@ -164,14 +170,25 @@ def _resident(mapped: mmap.mmap, vectors: Floats, memory: Memory) -> Resident[Fl
 
 
 def verify(segment: Segment) -> None:
-    """Read a whole segment and hold it against its checksum; raises StartError."""
-    with segment.path.open("rb") as file:
-        _, _, _, _, expected = _FIELDS.unpack_from(file.read(_HEADER_BYTES))
-    checksum = 0
-    for chunk in _payload([(segment.ids, segment.vectors)]):
-        checksum = crc32c(chunk, checksum)
+    """Read a whole segment and hold it against its checksum; raises as load does."""
+    # Not through the map: what the disk cannot read would end the process there.
+    checksum, chunk = 0, memoryview(bytearray(_CHUNK_BYTES))
+    try:
+        with segment.path.open("rb", buffering=0) as file:
+            _, _, _, _, expected = _FIELDS.unpack_from(file.read(_HEADER_BYTES))
+            while count := file.readinto(chunk):
+                checksum = crc32c(chunk[:count], checksum)
+    except OSError as error:
+        raise _unreadable(segment.path, error) from error
     if checksum != expected:
-        raise _damaged(segment.path, "its content does not match its checksum")
+        raise DamagedSegment(segment.path, "its content does not match its checksum")
+
+
+def _unreadable(path: Path, error: OSError) -> Exception:
+    why = error.strerror or str(error)
+    if error.errno in _LOST:
+        return DamagedSegment(path, why)
+    return StartError(f"segment file {path} cannot be read: {why}; see to that and start again")
 
 
 def _payload(parts: Sequence[Part]) -> Iterator[memoryview]:
@@ -197,17 +214,12 @@ def _read_header(path: Path, header: bytes, dimension: int, rows: int) -> None:
     (checksum,) = _CHECKSUM.unpack_from(header, _FIELDS.size)
     is_sound = version == _WITHOUT_CRC32C or checksum == crc32c(header[: _FIELDS.size])
     if magic != _MAGIC or not is_sound:
-        raise _damaged(path, "its header is not a segment's")
+        raise DamagedSegment(path, "its header is not a segment's")
     if version != _VERSION:
         raise StartError(
             f"segment file {path} has format version {version}, this engine reads {_VERSION}:"
             " start the engine's version that wrote it"
         )
     if (found_dimension, found_rows) != (dimension, rows):
-        raise _damaged(path, f"its header tells of {found_rows} rows of {found_dimension} floats")
-
-
-def _damaged(path: Path, why: str) -> StartError:
-    return StartError(
-        f"segment file {path} is damaged: {why}; restore the data directory from a backup"
-    )
+        why = f"its header tells of {found_rows} rows of {found_dimension} floats"
+        raise DamagedSegment(path, why)

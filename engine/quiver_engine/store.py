@@ -58,6 +58,11 @@ class Store:
         except KeyError:
             raise no_collection(name) from None
 
+    @property
+    def damaged(self) -> int:
+        """How many segment files are left out because they are damaged."""
+        return sum(len(collection.damaged) for collection in self.collections())
+
     def create_collection(self, schema: Schema) -> None:
         with self._catalog_lock:
             if schema.name in self._collections:
@@ -118,6 +123,7 @@ class Store:
         for partition in partitions:
             partition.dropped = True
             self._doom(partition.segments)
+            self._doomed += partition.damaged
 
     def _doom(self, gone: Iterable[Segment]) -> None:
         """Let go of segments that do not count any more; searches under way keep theirs."""

@@ -38,7 +38,8 @@ def test_metrics_count_calls_by_outcome_and_tell_what_is_held(
     assert metric(engine, "quiver_engine_collections") == 1
     assert metric(engine, "quiver_engine_partitions") == 1
     assert metric(engine, 'quiver_engine_rows{collection="m"}') == 10
-    assert metric(engine, 'quiver_engine_segments{collection="m"}') == 1
+    assert metric(engine, 'quiver_engine_segments{collection="m",state="raw"}') == 1
+    assert metric(engine, 'quiver_engine_segments{collection="m",state="indexed"}') == 0
     assert metric(engine, 'quiver_engine_disk_bytes{collection="m"}') == 64 + 10 * (8 + 16)
     assert metric(engine, 'quiver_engine_buffered_bytes{collection="m"}') == 0
 
