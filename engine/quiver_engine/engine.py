@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quiver_engine import server
-from quiver_engine.errors import DiskFailedError
+from quiver_engine.errors import DiskFailedError, RequestError, StartError
 from quiver_engine.health import HealthServer, Readiness
 from quiver_engine.indexing import Indexing
 from quiver_engine.insert_log import Durability, InsertLog
 from quiver_engine.maintenance import Maintenance
 from quiver_engine.memory import Memory
 from quiver_engine.metrics import Metrics
+from quiver_engine.recovery import Recovery
 from quiver_engine.service import Service
 from quiver_engine.settings import Settings
 from quiver_engine.store import Store
@@ -67,14 +68,13 @@ class Engine:
         _allow_many_files()
         readiness, metrics = Readiness(), Metrics()
         health = HealthServer(self._http.host, self._http.port, readiness, metrics)
-        store = Store(self._data_dir, self._memory)
-        metrics.show(store)
-        log = InsertLog(store.directory.log_path, self._durability)
-        writer = Writer(store, log)
+        recovery = Recovery()
+        readiness.not_ready(lambda: str(recovery))
+        store, log, writer = self._open(recovery, metrics)
         indexing = Indexing(store, writer)
         settings = Settings()
         maintenance = Maintenance(store, writer, indexing, settings, self._on_disk_failure)
-        rpcs = Service(store, writer, indexing, settings).rpcs()
+        rpcs = Service(store, writer, indexing, settings, metrics.traffic).rpcs()
         handler = server.handler(rpcs, metrics, self._on_disk_failure)
         rpc_server = server.Server(self._listen.host, self._listen.port, handler)
         _on_stop_signal(self._stop.set)
@@ -97,6 +97,19 @@ class Engine:
             return 1
         rpc_server.drain(GRACE_S)
         return self._close(maintenance, writer, log, store)
+
+    def _open(self, recovery: Recovery, metrics: Metrics) -> tuple[Store, InsertLog, Writer]:
+        try:
+            store = Store(self._data_dir, self._memory, recovery)
+            metrics.show(store)
+            on_sync = metrics.traffic.synced
+            log = InsertLog(store.directory.log_path, self._durability, on_sync)
+            return store, log, Writer(store, log, recovery)
+        except (DiskFailedError, RequestError, OSError) as error:
+            raise StartError(
+                f"data directory {self._data_dir} cannot be opened: {error}; nothing is changed or"
+                " lost, see to the disk and start again"
+            ) from error
 
     def _close(self, maintenance: Maintenance, writer: Writer, log: InsertLog, store: Store) -> int:
         background_is_over = maintenance.stop()

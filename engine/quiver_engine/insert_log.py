@@ -8,7 +8,8 @@ is replayed and stays until its rows are flushed.
 import errno
 import os
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 from quiver_engine import durable, log_records
 from quiver_engine.errors import DiskFailedError, RequestError
 from quiver_engine.log_records import Record
+from quiver_engine.recovery import Recovery
 from quiver_proto import milvus_pb2 as pb
 
 ROTATED_BYTES = 32 << 20
@@ -38,8 +40,15 @@ class _File:
 class InsertLog:
     """Refuses with RequestError when the disk is full; DiskFailedError means: stop."""
 
-    def __init__(self, directory: Path, durability: Durability) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        durability: Durability,
+        on_sync: Callable[[float], object] = lambda _: None,
+    ) -> None:
+        """`on_sync` is told how long each fsync of records took, in seconds."""
         self._directory = directory
+        self._on_sync = on_sync
         self._durability = durability
         self._write_lock = threading.Lock()
         self._sync_lock = threading.Lock()
@@ -48,12 +57,19 @@ class InsertLog:
         self._synced = 0
         self._current: _File | None = None
 
-    def replay(self) -> Iterator[Record]:
-        """Yield what is there, oldest first; raises StartError for a format of later versions."""
-        for path in self._old:
+    def replay(self, recovery: Recovery | None = None) -> Iterator[Record]:
+        """Yield what is there, oldest first; raises StartError for a format of other versions."""
+        progress = recovery or Recovery()
+        sizes = [path.stat().st_size for path in self._old]
+        progress.expect_log(sum(sizes))
+        done = 0
+        for path, size in zip(self._old, sizes, strict=True):
             for record in log_records.read(path, is_last=path == self._old[-1]):
                 self._written = max(self._written, record.sequence)
                 yield record
+                progress.replayed(done + record.end)
+            done += size
+            progress.replayed(done)
 
     def start(self, after: int) -> None:
         """Begin a file of one's own; records are numbered above `after` and what was replayed."""
@@ -104,10 +120,12 @@ class InsertLog:
                 return
             with self._write_lock:
                 written, descriptor = self._written, self._file.descriptor
+            started = time.perf_counter()
             try:
                 durable.sync_file(descriptor)
             except OSError as error:
                 raise _failure(error) from error
+            self._on_sync(time.perf_counter() - started)
             self._synced = written
 
     def rotate(self) -> list[Path]:

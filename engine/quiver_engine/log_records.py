@@ -51,6 +51,8 @@ class Record:
     ids: Ids
     vectors: Floats
     sequence: int = 0
+    end: int = 0
+    """Where it ends in its file, in bytes."""
 
 
 def encode(record: Record, sequence: int) -> list[memoryview]:
@@ -135,7 +137,7 @@ def _decode(content: mmap.mmap, place: int) -> tuple[Record, int] | None:
     ids = np.frombuffer(body, "<i8", rows, _FIELDS.size)
     vectors = np.frombuffer(body, "<f4", rows * width, _FIELDS.size + 8 * rows)
     shaped = vectors.reshape(rows, width)
-    return Record(Kind(kind), collection, partition, ids, shaped, sequence), end
+    return Record(Kind(kind), collection, partition, ids, shaped, sequence, end), end
 
 
 def _report_damage(path: Path, start: int, end: int) -> None:

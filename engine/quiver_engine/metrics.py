@@ -16,6 +16,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from quiver_engine.store import Store
+from quiver_engine.traffic import Traffic
 
 _PREFIX = "quiver_engine"
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -46,6 +47,8 @@ class Metrics:
             "Calls being answered at this moment.",
             registry=self._registry,
         )
+
+        self.traffic = Traffic(self._registry)
 
     @contextmanager
     def in_flight(self) -> Iterator[None]:

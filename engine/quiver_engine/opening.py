@@ -11,6 +11,7 @@ from quiver_engine.datadir import DataDir
 from quiver_engine.errors import DamagedIndex, DamagedSegment
 from quiver_engine.index_files import IndexFile
 from quiver_engine.model import IndexSpec
+from quiver_engine.recovery import Recovery
 from quiver_engine.segments import Segment
 
 logger = logging.getLogger(__name__)
@@ -19,7 +20,9 @@ LoadIndex = Callable[[int, IndexSpec, int, int], IndexFile]
 """Map the index file of a number, a kind, a segment's number and its rows."""
 
 
-def collections(catalog: Catalog, directory: DataDir, load_index: LoadIndex) -> list[Collection]:
+def collections(
+    catalog: Catalog, directory: DataDir, load_index: LoadIndex, recovery: Recovery
+) -> list[Collection]:
     """Return all collections with verified segments; removes what a crash left behind.
 
     A damaged segment is left out, and its file is left alone. A damaged index is dropped, to be
@@ -35,10 +38,13 @@ def collections(catalog: Catalog, directory: DataDir, load_index: LoadIndex) -> 
         owner, partition = found[row.collection], Partition(row.id, row.tag)
         owner.partitions[row.tag] = partition
         partitions[row.id] = (owner, partition)
-    opener = _Opener(catalog, directory, load_index)
-    for entry in catalog.segments():
+    opener = _Opener(catalog, directory, load_index, recovery)
+    entries = catalog.segments()
+    recovery.expect_segments(len(entries))
+    for entry in entries:
         owner, partition = partitions[entry.partition]
         opener.open(entry, owner, partition)
+        recovery.verified()
     directory.keep_only(opener.files)
     directory.number_after([*opener.numbers, *(row.index.covers for row in listed)])
     return list(found.values())
@@ -47,12 +53,15 @@ def collections(catalog: Catalog, directory: DataDir, load_index: LoadIndex) -> 
 class _Opener:
     """Opens what the catalog lists; `files` and `numbers` are what counts."""
 
-    def __init__(self, catalog: Catalog, directory: DataDir, load_index: LoadIndex) -> None:
+    def __init__(
+        self, catalog: Catalog, directory: DataDir, load_index: LoadIndex, recovery: Recovery
+    ) -> None:
         self.files: set[Path] = set()
         self.numbers: list[int] = []
         self._catalog = catalog
         self._directory = directory
         self._load_index = load_index
+        self._recovery = recovery
 
     def open(self, entry: SegmentRow, owner: Collection, partition: Partition) -> None:
         path = self._directory.segment_path(entry.id)
@@ -77,7 +86,7 @@ class _Opener:
         segment = self._directory.load_segment(
             entry.id, dimension=owner.schema.dimension, rows=entry.rows
         )
-        segments.verify(segment)
+        segments.verify(segment, self._recovery.reading)
         if entry.deletions is not None:
             stored = deletions.from_bytes(entry.deletions, entry.rows)
             segment = segments.with_deletions(segment, stored)

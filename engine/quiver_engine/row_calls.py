@@ -12,6 +12,7 @@ from quiver_engine.rpc import Rpc, ok, rpc
 from quiver_engine.search import Asked, no_results, search
 from quiver_engine.segments import Segment
 from quiver_engine.store import Store
+from quiver_engine.traffic import Traffic
 from quiver_engine.writing import Writer
 from quiver_proto import milvus_pb2 as pb
 
@@ -19,9 +20,10 @@ from quiver_proto import milvus_pb2 as pb
 class RowCalls:
     """Each raises RequestError to refuse."""
 
-    def __init__(self, store: Store, writer: Writer) -> None:
+    def __init__(self, store: Store, writer: Writer, traffic: Traffic) -> None:
         self._store = store
         self._writer = writer
+        self._traffic = traffic
 
     def rpcs(self) -> dict[str, Rpc]:
         """Return the calls by their names in the protocol."""
@@ -97,6 +99,7 @@ class RowCalls:
 
     def insert(self, raw: bytes, _: Callable[[], bool]) -> bytes:
         ids = self._writer.insert(wire.decode_insert(raw))
+        self._traffic.inserted(len(ids), len(raw))
         return pb.VectorIds(status=ok(), vector_id_array=ids.tolist()).SerializeToString()
 
     def search(self, raw: bytes, is_awaited: Callable[[], bool]) -> bytes:
@@ -140,6 +143,7 @@ class RowCalls:
         )
         places = [place for place, vector in enumerate(found) if vector is not None]
         ids[places], distances[places] = search(segments, asked, is_awaited)
+        self._traffic.searched(len(rows), segments)
         return wire.encode_topk(ids, distances)
 
     def _search(
@@ -154,7 +158,9 @@ class RowCalls:
         segments = choose(collection)
         if not any(segment.living for segment in segments):
             return pb.TopKQueryResult(status=ok()).SerializeToString()
-        return wire.encode_topk(*search(segments, asked, is_awaited))
+        found = search(segments, asked, is_awaited)
+        self._traffic.searched(len(asked.queries), segments)
+        return wire.encode_topk(*found)
 
 
 def _asked(collection: Collection, query: Query) -> Asked:

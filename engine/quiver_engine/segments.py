@@ -8,7 +8,7 @@ import errno
 import mmap
 import os
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -169,7 +169,7 @@ def _resident(mapped: mmap.mmap, vectors: Floats, memory: Memory) -> Resident[Fl
     return Resident(memory, f"a segment of {len(vectors)} rows", len(mapped), read_ahead, let_go)
 
 
-def verify(segment: Segment) -> None:
+def verify(segment: Segment, on_chunk: Callable[[], object] = lambda: None) -> None:
     """Read a whole segment and hold it against its checksum; raises as load does."""
     # Not through the map: what the disk cannot read would end the process there.
     checksum, chunk = 0, memoryview(bytearray(_CHUNK_BYTES))
@@ -178,6 +178,7 @@ def verify(segment: Segment) -> None:
             _, _, _, _, expected = _FIELDS.unpack_from(file.read(_HEADER_BYTES))
             while count := file.readinto(chunk):
                 checksum = crc32c(chunk[:count], checksum)
+                on_chunk()
     except OSError as error:
         raise _unreadable(segment.path, error) from error
     if checksum != expected:

@@ -10,6 +10,7 @@ from quiver_engine.row_calls import RowCalls
 from quiver_engine.rpc import Rpc, ok, rpc
 from quiver_engine.settings import Settings
 from quiver_engine.store import Store
+from quiver_engine.traffic import Traffic
 from quiver_engine.writing import Writer
 from quiver_proto import milvus_pb2 as pb
 
@@ -18,12 +19,17 @@ class Service:
     """All calls this engine knows; each raises RequestError to refuse."""
 
     def __init__(
-        self, store: Store, writer: Writer, indexing: Indexing, settings: Settings
+        self,
+        store: Store,
+        writer: Writer,
+        indexing: Indexing,
+        settings: Settings,
+        traffic: Traffic,
     ) -> None:
         self._store = store
-        self._writer = writer
         self._indexing = indexing
         self._commands = Commands(store, settings)
+        self._row_calls = RowCalls(store, writer, traffic)
 
     def rpcs(self) -> dict[str, Rpc]:
         """Return every call by its name in the protocol; the others are UNIMPLEMENTED."""
@@ -44,7 +50,7 @@ class Service:
             "CreateIndex": Rpc(self.create_index, pb.Status),
             "DescribeIndex": rpc(name, self.describe_index, pb.IndexParam),
             "DropIndex": rpc(name, self.drop_index, pb.Status),
-            **RowCalls(self._store, self._writer).rpcs(),
+            **self._row_calls.rpcs(),
         }
 
     def cmd(self, request: pb.Command) -> pb.StringReply:

@@ -25,6 +25,7 @@ from quiver_engine.model import (
     IndexState,
     Schema,
 )
+from quiver_engine.recovery import Recovery
 from quiver_engine.segments import Segment
 from quiver_proto import milvus_pb2 as pb
 
@@ -34,7 +35,9 @@ logger = logging.getLogger(__name__)
 class Store:
     """An open data directory. Refusals are RequestError; DiskFailedError means: stop."""
 
-    def __init__(self, path: Path, memory: Memory | None = None) -> None:
+    def __init__(
+        self, path: Path, memory: Memory | None = None, recovery: Recovery | None = None
+    ) -> None:
         """Open a data directory, removing what a crash left; raises StartError."""
         self.directory = DataDir(path, memory or Memory())
         self._catalog = Catalog(self.directory.catalog_path)
@@ -42,7 +45,9 @@ class Store:
         self._catalog_lock = threading.Lock()
         self._doomed: list[Path] = []
         self._damaged: deque[tuple[int, int]] = deque()
-        opened = opening.collections(self._catalog, self.directory, self.load_index)
+        opened = opening.collections(
+            self._catalog, self.directory, self.load_index, recovery or Recovery()
+        )
         self._collections = {collection.schema.name: collection for collection in opened}
 
     def collections(self) -> list[Collection]:

@@ -15,6 +15,7 @@ from quiver_engine.ids import AutomaticIds
 from quiver_engine.insert_log import InsertLog
 from quiver_engine.log_records import Kind, Record
 from quiver_engine.model import MIB, IdOrigin, Ids, InsertBatch
+from quiver_engine.recovery import Recovery
 from quiver_engine.segments import Segment
 from quiver_engine.store import Store
 
@@ -29,13 +30,13 @@ _KINDS = {origin: kind for kind, origin in _ORIGINS.items()}
 class Writer:
     """Writes rows to a store. Refusals are RequestError; DiskFailedError means: stop."""
 
-    def __init__(self, store: Store, log: InsertLog) -> None:
+    def __init__(self, store: Store, log: InsertLog, recovery: Recovery | None = None) -> None:
         """Take up what the log holds of before; raises StartError when it cannot be read."""
         self._store = store
         self._log = log
         self._automatic_ids = AutomaticIds()
         collections = {collection.id: collection for collection in store.collections()}
-        for record in log.replay():
+        for record in log.replay(recovery):
             self._replay(collections.get(record.collection), record)
         log.start(max((c.logged for c in collections.values()), default=0))
 

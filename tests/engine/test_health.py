@@ -2,9 +2,12 @@
 
 import json
 import re
+from collections.abc import Callable
 
 from clients.engine_process import EngineProcess
 from clients.milvus1_stub import Milvus1
+
+Connect = Callable[[EngineProcess], Milvus1]
 
 
 def metric(engine: EngineProcess, line: str) -> float:
@@ -42,6 +45,24 @@ def test_metrics_count_calls_by_outcome_and_tell_what_is_held(
     assert metric(engine, 'quiver_engine_segments{collection="m",state="indexed"}') == 0
     assert metric(engine, 'quiver_engine_disk_bytes{collection="m"}') == 64 + 10 * (8 + 16)
     assert metric(engine, 'quiver_engine_buffered_bytes{collection="m"}') == 0
+
+
+def test_metrics_tell_what_goes_through(own_engine: EngineProcess, connect: Connect) -> None:
+    """Rows and bytes inserted and searched, and the time of each fsync that answered for them."""
+    client = connect(own_engine)
+    client.create("t", dimension=4)
+    for _ in range(3):
+        client.insert("t", [[0.0] * 4] * 10)
+    client.insert("t", [[0.0] * 3] * 10)
+    client.flush()
+    client.search("t", [[0.0] * 4] * 5)
+    assert metric(own_engine, "quiver_engine_inserted_rows_total") == 30
+    assert 30 * 16 < metric(own_engine, "quiver_engine_inserted_bytes_total") < 30 * 32
+    assert metric(own_engine, "quiver_engine_searched_queries_total") == 5
+    assert metric(own_engine, "quiver_engine_searched_rows_total") == 30
+    assert metric(own_engine, "quiver_engine_searched_bytes_total") >= 30 * (8 + 16)
+    assert metric(own_engine, "quiver_engine_fsync_duration_seconds_count") == 3
+    assert 0 < metric(own_engine, "quiver_engine_fsync_duration_seconds_sum") < 30
 
 
 def test_the_log_can_be_json(own_engine: EngineProcess) -> None:

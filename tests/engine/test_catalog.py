@@ -1,0 +1,63 @@
+"""The catalog of an older format is brought forward, and what it lists is kept."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from clients.engine_process import EngineProcess
+from clients.milvus1_stub import Milvus1, found_ids
+from quiver_engine.catalog_formats import FORMATS
+from quiver_proto import milvus_pb2 as pb
+
+Connect = Callable[[EngineProcess], Milvus1]
+OLDEST = """
+ATTACH '{now}' AS now;
+INSERT INTO collections (id, name, dimension, index_file_size, metric, id_origin)
+    SELECT id, name, dimension, index_file_size, metric, id_origin FROM now.collections;
+INSERT INTO partitions (id, tag, collection) SELECT id, tag, collection FROM now.partitions;
+INSERT INTO segments (id, rows, partition) SELECT id, rows, partition FROM now.segments;
+"""
+
+
+def bring_back(path: Path, version: int) -> None:
+    """Put a catalog of that format, with the same collections and segments, in its place."""
+    now = path.rename(path.with_name("now.sqlite"))
+    with closing(sqlite3.connect(path, isolation_level=None)) as older:
+        for statements in FORMATS[:version]:
+            older.executescript(statements)
+        older.executescript(OLDEST.format(now=now))
+        older.execute(f"PRAGMA user_version = {version}")
+
+
+@pytest.mark.parametrize("version", range(1, len(FORMATS)))
+def test_an_older_catalog_is_upgraded_and_keeps_everything(
+    own_engine: EngineProcess, connect: Connect, version: int
+) -> None:
+    """Collections, partitions and rows are there, and all that came later works on them."""
+    client = connect(own_engine)
+    client.create("c", dimension=2, index_file_size=7, metric_type=2)
+    client.create_partition("c", "p")
+    client.insert("c", [[i, 1] for i in range(5000)], range(5000))
+    client.insert("c", [[7, 7]], [7000], "p")
+    assert own_engine.stop() == 0
+    bring_back(own_engine.data_dir / "catalog.sqlite", version)
+    client = connect(own_engine.start())
+    schema = client.stub.DescribeCollection(pb.CollectionName(collection_name="c"))
+    assert (schema.dimension, schema.index_file_size, schema.metric_type) == (2, 7, 2)
+    assert client.partitions("c") == ["_default", "p"]
+    assert (client.count("c"), client.vectors("c", [7000])) == (5001, [[7, 7]])
+    assert client.describe_index("c") == (1, "{}")
+    assert client.insert("c", [[1, 1]]).status.error_code == pb.ILLEGAL_VECTOR_ID
+    assert client.create_index("c", 2, '{"nlist": 4}').error_code == pb.SUCCESS
+    client.create("new", dimension=2)
+    client.insert("c", [[9999, 1]], [9999])
+    client.delete("c", [4999])
+    own_engine.kill()
+    client = connect(own_engine.start())
+    client.flush()
+    assert (client.count("c"), client.collections()) == (5001, ["c", "new"])
+    found = found_ids(client.search("c", [[1, 0]], topk=2, params='{"nprobe": 4}'))
+    assert found.tolist() == [[9999, 4998]]
