@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test lint up down bench bench-index-file-size lock proto render
+.PHONY: help setup demo test lint up down bench-operator bench-index-file-size lock proto render
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-21s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,8 +40,9 @@ up: setup ## Leave a Kubernetes with Quiver in it standing, and say what to type
 down: setup ## Take that Kubernetes away
 	$(BIN)/localcluster down
 
-bench: setup ## Run the benchmarks; they print ratios
-	$(BIN)/python -m bench
+bench-operator: setup ## Measure the operator with 4,096 and 10,000 collections, into the docs; COLLECTIONS=N for a look
+	$(BIN)/localcluster build
+	$(BIN)/python -m bench.scale $(if $(COLLECTIONS),--collections $(COLLECTIONS) --engines $(or $(ENGINES),1))
 
 bench-index-file-size: setup ## Measure index_file_size anew, into the docs
 	$(BIN)/python -m bench.index_file_size

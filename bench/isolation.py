@@ -11,13 +11,14 @@ from pathlib import Path
 
 import click
 
-from bench.collections import (
+from bench.cluster import (
     COLLECTIONS,
     CRDS,
     NAMESPACE,
     OPERATOR,
     collection,
     each,
+    external_engine,
     is_ready,
     quiet,
     until,
@@ -28,7 +29,7 @@ from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.adapters.kubernetes.connection import Connection, load_configuration
 from quiver.control.metrics import Metrics
 from quiver.domain.conditions import ready_reason
-from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Manifest
+from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key
 
 SILENT = "silent"
 
@@ -48,14 +49,14 @@ async def measure(plane: ControlPlane, directory: Path, dead: int, probes: int) 
     plane.kubectl("wait", "--for=condition=Established", "crd", "--all")
     engine = Engine(directory)
     kubeconfig = plane.kubeconfig_for(OPERATOR, ["system:masters"])
-    operator = Operator(kubeconfig, directory / "operator.log")
+    operator = Operator.quiver(kubeconfig, directory / "operator.log", "--resync-period", "600")
     try:
         configuration = await load_configuration({"KUBECONFIG": str(plane.kubeconfig)})
         async with (
             KubernetesClient(Connection(configuration, Metrics())) as api,
             never_answering() as address,
         ):
-            await api.create(VECTOR_ENGINE, external("bench", engine.address))
+            await api.create(VECTOR_ENGINE, external_engine([engine.address]))
             await run(Bench(plane, api, operator, address), dead, probes)
     finally:
         operator.stop()
@@ -74,9 +75,9 @@ async def run(bench: Bench, dead: int, probes: int) -> None:
     api = bench.api
     await timed(api, "warm-up", probes)
     before = await timed(api, "before", probes)
-    await api.create(VECTOR_ENGINE, external(SILENT, bench.silent))
+    await api.create(VECTOR_ENGINE, external_engine([bench.silent], SILENT))
     names = [f"dead-{number}" for number in range(dead)]
-    await each(names, lambda name: api.create(VECTOR_COLLECTION, of_silent(name)))
+    await each(names, lambda name: api.create(VECTOR_COLLECTION, collection(name, engine=SILENT)))
     onset = await timed(api, "onset", probes)
     await until(lambda: all_told(api, dead))
     await quiet(bench.operator)
@@ -134,21 +135,6 @@ async def never_answering() -> AsyncIterator[str]:
         server.close()
         for writer in taken:
             writer.close()
-
-
-def of_silent(name: str) -> Manifest:
-    manifest = collection(name)
-    manifest["spec"]["engineRef"] = {"name": SILENT}
-    return manifest
-
-
-def external(name: str, address: str) -> Manifest:
-    return {
-        "apiVersion": VECTOR_ENGINE.api_version,
-        "kind": VECTOR_ENGINE.kind,
-        "metadata": {"name": name, "namespace": NAMESPACE},
-        "spec": {"type": "Quiver", "external": {"endpoints": [address]}},
-    }
 
 
 if __name__ == "__main__":

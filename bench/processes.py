@@ -1,35 +1,51 @@
-"""The engine and the operator as processes, and what they use."""
+"""Engines and operators as processes, and what they use."""
 
+import asyncio
 import os
 import re
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
 _LISTENING = re.compile(r"listening grpc=(\S+)")
+_SERVING = re.compile(r"probes and metrics at (http://\S+)")
 START_S = 30
 
 
 class Engine:
     """An engine process on free ports."""
 
-    def __init__(self, directory: Path) -> None:
-        self._log = directory / "engine.log"
-        options = ["--data-dir", str(directory / "engine"), "--listen", "127.0.0.1:0"]
-        self._process = _start(["engine", *options, "--http", "127.0.0.1:0"], self._log, {})
-        self.address = _wait_for(_LISTENING, self._log)
+    def __init__(self, directory: Path, name: str = "engine") -> None:
+        self._log = directory / f"{name}.log"
+        options = ["--data-dir", str(directory / name), "--listen", "127.0.0.1:0"]
+        self._process = _start(["quiver", "engine", *options, "--http", "127.0.0.1:0"], self._log)
+        self.address = _wait_for(_LISTENING, self._log)[1]
 
     def stop(self) -> None:
         _stop(self._process)
 
 
 class Operator:
-    """An operator process; `cpu_s` and `peak_rss_mib` are read from the kernel."""
+    """An operator process; what it uses is read from the kernel."""
 
-    def __init__(self, kubeconfig: Path, log: Path) -> None:
-        options = ["--http", "127.0.0.1:0", "--resync-period", "600"]
-        self._process = _start(["operator", *options], log, {"KUBECONFIG": str(kubeconfig)})
+    def __init__(
+        self, module: Sequence[str], options: Sequence[str], kubeconfig: Path, log: Path
+    ) -> None:
+        """`module` is what `python -m` runs, with its command."""
+        self.started_at = time.monotonic()
+        self._log = log
+        environment = {"KUBECONFIG": str(kubeconfig)}
+        self._process = _start([*module, *options], log, environment)
+
+    @classmethod
+    def quiver(cls, kubeconfig: Path, log: Path, *options: str) -> "Operator":
+        options = ("--http", "127.0.0.1:0", *options)
+        return cls(["quiver", "operator"], options, kubeconfig, log)
 
     @property
     def cpu_s(self) -> float:
@@ -37,21 +53,48 @@ class Operator:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     @property
+    def rss_mib(self) -> float:
+        return self._mib("VmRSS")
+
+    @property
     def peak_rss_mib(self) -> float:
+        return self._mib("VmHWM")
+
+    def _mib(self, field: str) -> float:
         status = Path(f"/proc/{self._process.pid}/status").read_text()
-        found = re.search(r"VmHWM:\s+(\d+) kB", status)
+        found = re.search(rf"{field}:\s+(\d+) kB", status)
         assert found is not None
         return int(found[1]) / 1024
+
+    async def samples(self) -> dict[str, float]:
+        """Return all metrics that Quiver's operator serves, by name and labels as in the text."""
+        served = await asyncio.to_thread(_wait_for, _SERVING, self._log)
+        async with aiohttp.ClientSession() as session, session.get(f"{served[1]}/metrics") as got:
+            return samples_in(await got.text())
 
     def stop(self) -> None:
         _stop(self._process)
 
 
-def _start(arguments: list[str], log: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "quiver", *arguments]
+def samples_in(text: str) -> dict[str, float]:
+    """Return the values of a Prometheus text, by `name{label="value",…}` with sorted labels."""
+    return {
+        sample.name
+        + "{"
+        + ",".join(f'{k}="{v}"' for k, v in sorted(sample.labels.items()))
+        + "}": sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def _start(
+    module: Sequence[str], log: Path, environment: dict[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", *module]
     with log.open("wb") as output:
         return subprocess.Popen(
-            command, stdout=output, stderr=output, env={**os.environ, **environment}
+            command, stdout=output, stderr=output, env={**os.environ, **(environment or {})}
         )
 
 
@@ -60,10 +103,10 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     process.wait(30)
 
 
-def _wait_for(pattern: re.Pattern[str], log: Path) -> str:
+def _wait_for(pattern: re.Pattern[str], log: Path) -> re.Match[str]:
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
         if found := pattern.search(log.read_text()):
-            return found[1]
+            return found
         time.sleep(0.02)
     raise RuntimeError(f"no line like {pattern.pattern!r} in:\n{log.read_text()}")

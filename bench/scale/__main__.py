@@ -1,0 +1,68 @@
+"""`python -m bench.scale`: thousands of collections at once, beside the least that it takes and
+beside a plain kopf operator, in one run.
+
+Compare the ratios: machines differ, and are noisy.
+"""
+
+import asyncio
+import tempfile
+import time
+from pathlib import Path
+
+import click
+
+from bench.scale.bench import Say
+from bench.scale.figures import Run
+from bench.scale.phases import measure
+from bench.scale.plot import plot
+from bench.scale.report import table, write_json
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "bench" / "results" / "operator.json"
+PAGE, PLOT = ROOT / "docs" / "scale.md", ROOT / "docs" / "scale.svg"
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+PICTURE = f"![Ready by when]({PLOT.name})"
+FULL = ((4096, 1), (10000, 4))
+
+
+@click.command(help=__doc__)
+@click.option(
+    "--collections",
+    type=click.IntRange(min=1),
+    help="One smaller run, which leaves the docs as they are.  [default: 4,096 on one engine, then"
+    " 10,000 on four]",
+)
+@click.option(
+    "--engines", type=click.IntRange(min=1), default=1, help="Engines of the smaller run."
+)
+@click.option("--idle", default=120.0, show_default=True, help="Seconds of doing nothing.")
+def main(collections: int | None, engines: int, idle: float) -> None:
+    sizes = FULL if collections is None else ((collections, engines),)
+    runs = [Run(collections=count, engines=members) for count, members in sizes]
+    for run in runs:
+        click.echo(f"{run.collections} collections, {run.engines} engines")
+        with tempfile.TemporaryDirectory(prefix="quiver-bench-") as folder:
+            asyncio.run(measure(Path(folder), run, idle, teller()))
+    click.echo(table(runs))
+    if collections is None:
+        keep(runs)
+
+
+def keep(runs: list[Run]) -> None:
+    write_json(RESULTS, runs)
+    PLOT.write_text(plot(runs))
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    PAGE.write_text(f"{before}{BEGIN}\n{PICTURE}\n\n{table(runs)}\n{END}{rest.partition(END)[2]}")
+
+
+def teller() -> Say:
+    begun = time.monotonic()
+
+    def say(text: str) -> None:
+        click.echo(f"{time.monotonic() - begun:6.0f} s  {text}")
+
+    return say
+
+
+if __name__ == "__main__":
+    main()
