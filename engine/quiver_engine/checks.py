@@ -19,7 +19,6 @@ from quiver_engine.model import (
     IdOrigin,
     InsertBatch,
     Metric,
-    Query,
     Rows,
     Schema,
 )
@@ -28,6 +27,7 @@ from quiver_proto import milvus_pb2 as pb
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BINARY_METRICS = range(4, 8)
 _BYTES_PER_RESULT = 12
+_BYTES_PER_ID = 8
 
 
 def schema(request: pb.CollectionSchema) -> Schema:
@@ -175,12 +175,22 @@ def wanted_ids(ids: Sequence[int]) -> None:
         )
 
 
-def result_size(query: Query) -> None:
-    """Raise RequestError 10 when a Search asks for more results than an answer can carry."""
-    size = query.rows.count * query.topk * _BYTES_PER_RESULT
-    if size >= MAX_RESULT_BYTES:
+def answered_ids(segment: str, count: int) -> None:
+    """Raise RequestError 5 when a segment has more ids than one answer may hold."""
+    if count * _BYTES_PER_ID > MAX_RESULT_BYTES:
+        raise RequestError(
+            pb.ILLEGAL_ARGUMENT,
+            f"segment {segment!r} has {count} ids, one answer holds at most"
+            f" {MAX_RESULT_BYTES // _BYTES_PER_ID}: give the collection a smaller index_file_size",
+        )
+
+
+def result_size(queries: int, topk: int) -> None:
+    """Raise RequestError 10 when a search asks for more results than one answer may hold."""
+    size = queries * topk * _BYTES_PER_RESULT
+    if size > MAX_RESULT_BYTES:
         raise RequestError(
             pb.ILLEGAL_TOPK,
-            f"{query.rows.count} queries x topk {query.topk} make {size} bytes of results,"
-            f" fewer than {MAX_RESULT_BYTES} are allowed: ask with fewer queries or a smaller topk",
+            f"{queries} queries x topk {topk} make {size} bytes of results, at most"
+            f" {MAX_RESULT_BYTES} are allowed: ask with fewer queries or a smaller topk",
         )

@@ -20,6 +20,9 @@ from quiver_engine.model import (
 )
 from quiver_engine.segments import Part, Segment
 
+# Each part costs a look by itself, and there may be one for each insert.
+_PARTS_PER_DELETE = 64
+
 
 @dataclass
 class Buffer:
@@ -27,19 +30,23 @@ class Buffer:
 
     parts: list[Part] = field(default_factory=list)
     deleted: list[Ids] = field(default_factory=list)
-
-    @property
-    def bytes(self) -> int:
-        deleted = sum(ids.nbytes for ids in self.deleted)
-        return deleted + sum(ids.nbytes + vectors.nbytes for ids, vectors in self.parts)
+    bytes: int = 0
 
     def append(self, ids: Ids, vectors: Floats) -> None:
         self.parts.append((ids, vectors))
+        self.bytes += ids.nbytes + vectors.nbytes
 
     def delete(self, ids: Ids) -> None:
         """Delete the rows here that have these ids, and note the ids for earlier ones."""
+        if len(self.parts) > _PARTS_PER_DELETE:
+            self.parts = [self.joined()]
         self.parts = _without(self.parts, ids)
         self.deleted.append(ids)
+        self._count()
+
+    def _count(self) -> None:
+        self.bytes = sum(ids.nbytes for ids in self.deleted)
+        self.bytes += sum(ids.nbytes + vectors.nbytes for ids, vectors in self.parts)
 
     def joined(self) -> Part:
         """Return all rows as one part."""
@@ -53,6 +60,7 @@ class Buffer:
             earlier.parts = _without(earlier.parts, ids)
         self.parts = earlier.parts + self.parts
         self.deleted = earlier.deleted + self.deleted
+        self._count()
 
 
 def _without(parts: list[Part], deleted: Ids) -> list[Part]:

@@ -55,12 +55,13 @@ class CallerLeft(Exception):
 def no_collection(name: str) -> RequestError:
     return RequestError(
         pb.COLLECTION_NOT_EXISTS,
-        f"collection {name!r} does not exist; ShowCollections lists those that do",
+        f"collection {name[:300]!r} does not exist; ShowCollections lists those that do",
     )
 
 
 def no_partition(collection: str, tag: str) -> RequestError:
     return RequestError(
         pb.UNEXPECTED_ERROR,
-        f"collection {collection!r} has no partition {tag!r}; ShowPartitions lists those it has",
+        f"collection {collection!r} has no partition {tag[:300]!r};"
+        " ShowPartitions lists those it has",
     )

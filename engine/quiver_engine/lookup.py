@@ -1,6 +1,6 @@
 """What a collection holds: its rows by id, its segments by name, an overview of it all."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,10 @@ def vectors(name: str, segments: Sequence[Segment], ids: Sequence[int]) -> list[
     for segment in sorted(segments, key=lambda segment: segment.id):
         hit = np.isin(segment.ids, wanted)
         places = np.flatnonzero(hit & ~segment.deletions.rows if segment.deletions else hit)
-        found |= zip(segment.ids[places].tolist(), segment.vectors[places], strict=True)
+        # The first of each id from behind; there may be very many rows of one.
+        known, from_behind = np.unique(segment.ids[places[::-1]], return_index=True)
+        last = places[::-1][from_behind]
+        found |= zip(known.tolist(), segment.vectors[last], strict=True)
     return [found.get(id_) for id_ in ids]
 
 
@@ -43,14 +46,21 @@ def ids(segment: Segment) -> Ids:
 
 def segment(collection: Collection, name: str) -> Segment:
     """Return a segment by its name in ShowCollectionInfo; raises RequestError 1."""
-    for candidate in collection.segments:
-        if str(candidate.id) == name:
-            return candidate
-    raise RequestError(
-        pb.UNEXPECTED_ERROR,
-        f"collection {collection.schema.name!r} has no segment {name[:100]!r};"
-        " ShowCollectionInfo lists those it has, and merging replaces them",
-    )
+    return named_segments(collection, [name])[0]
+
+
+def named_segments(collection: Collection, names: Iterable[str]) -> list[Segment]:
+    """Return segments by their names in ShowCollectionInfo, each once; raises RequestError 1."""
+    known = {str(segment.id): segment for segment in collection.segments}
+    wanted = dict.fromkeys(names)
+    for name in wanted:
+        if name not in known:
+            raise RequestError(
+                pb.UNEXPECTED_ERROR,
+                f"collection {collection.schema.name!r} has no segment {name[:100]!r};"
+                " ShowCollectionInfo lists those it has, and merging replaces them",
+            )
+    return [known[name] for name in wanted]
 
 
 def info(collection: Collection) -> dict[str, Any]:

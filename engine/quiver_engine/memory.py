@@ -5,16 +5,25 @@ thing at a time, so whoever waits for room is waited for by nobody.
 """
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
-from quiver_engine.errors import RequestError
+from quiver_engine.errors import CallerLeft, RequestError
 from quiver_engine.model import MIB
 from quiver_proto import milvus_pb2 as pb
 
 T = TypeVar("T")
+
+LOOK_S = 0.2
+WAIT_S = 60.0
+"""Longest wait for room, in seconds."""
+
+
+def _always() -> bool:
+    return True
 
 
 class Memory:
@@ -41,12 +50,16 @@ class Memory:
             )
 
     @contextmanager
-    def holding(self, resident: "Resident[Any]") -> Iterator[None]:
-        """Make room for it, and keep it until the end."""
+    def holding(
+        self, resident: "Resident[Any]", is_awaited: Callable[[], bool] = _always
+    ) -> Iterator[None]:
+        """Make room for it, and keep it until the end.
+
+        Raises CallerLeft when nobody waits for it any more, RequestError 24 when no room is found.
+        """
         self.check(resident)
         with self._changed:
-            while not self._admit(resident):
-                self._changed.wait()
+            self._wait_for_room(resident, is_awaited)
             resident.users += 1
         try:
             yield
@@ -56,6 +69,19 @@ class Memory:
                 if not resident.users and not (resident.is_wanted and resident.is_loaded):
                     self._drop(resident)
                 self._changed.notify_all()
+
+    def _wait_for_room(self, resident: "Resident[Any]", is_awaited: Callable[[], bool]) -> None:
+        until = time.monotonic() + WAIT_S
+        while not self._admit(resident):
+            if not is_awaited():
+                raise CallerLeft
+            if time.monotonic() > until:
+                raise RequestError(
+                    pb.OUT_OF_MEMORY,
+                    f"{resident.name} found no room in memory for {WAIT_S:.0f} s, for other calls"
+                    " use all of it: try again, or start the engine with a larger --memory",
+                )
+            self._changed.wait(LOOK_S)
 
     def _admit(self, resident: "Resident[Any]") -> bool:
         if resident in self._held:
@@ -109,9 +135,12 @@ class Resident(Generic[T]):
         self._value: T | None = None
 
     @contextmanager
-    def use(self) -> Iterator[T]:
-        """Load it if need be; raises RequestError 24 when it cannot fit."""
-        with self._memory.holding(self):
+    def use(self, is_awaited: Callable[[], bool] = _always) -> Iterator[T]:
+        """Load it if need be.
+
+        Raises RequestError 24 when it cannot fit, CallerLeft when nobody waits for it any more.
+        """
+        with self._memory.holding(self, is_awaited):
             with self._lock:
                 value = self._value
                 if value is None:

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Sequence
 import re2
 
 from quiver_engine.errors import RequestError
-from quiver_engine.model import TAG_BYTES
+from quiver_engine.model import MAX_PATTERNS_PER_SEARCH, MAX_TAGS_PER_SEARCH, TAG_BYTES
 from quiver_proto import milvus_pb2 as pb
 
+_PLAIN = re2.compile(r"[0-9A-Za-z_-]{1,255}")
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
 _OPTIONS.max_mem = 1 << 20
@@ -19,8 +20,18 @@ _OPTIONS.max_mem = 1 << 20
 
 def matching(patterns: Iterable[str], tags: Sequence[str]) -> list[str]:
     """Return the tags that one of the patterns matches as a whole; raises RequestError 1."""
-    compiled = [_compile(pattern) for pattern in patterns]
-    return [tag for tag in tags if any(pattern.fullmatch(tag) for pattern in compiled)]
+    wanted = dict.fromkeys(patterns)
+    plain = {pattern for pattern in wanted if _PLAIN.fullmatch(pattern)}
+    if len(wanted) > MAX_TAGS_PER_SEARCH or len(wanted) - len(plain) > MAX_PATTERNS_PER_SEARCH:
+        raise RequestError(
+            pb.UNEXPECTED_ERROR,
+            f"{len(wanted)} partition tags, at most {MAX_TAGS_PER_SEARCH} are allowed, of which"
+            f" {MAX_PATTERNS_PER_SEARCH} regular expressions: combine them with |",
+        )
+    compiled = [_compile(pattern) for pattern in wanted if pattern not in plain]
+    return [
+        tag for tag in tags if tag in plain or any(pattern.fullmatch(tag) for pattern in compiled)
+    ]
 
 
 def _compile(pattern: str) -> re2._Regexp:

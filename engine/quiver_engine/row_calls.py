@@ -8,7 +8,7 @@ from quiver_engine import checks, index_checks, lookup, patterns, wire
 from quiver_engine.collection import Collection
 from quiver_engine.errors import RequestError
 from quiver_engine.model import Query, Rows
-from quiver_engine.rpc import Rpc, ok, rpc
+from quiver_engine.rpc import IsAwaited, Rpc, awaited_rpc, ok, rpc
 from quiver_engine.search import Asked, no_results, search
 from quiver_engine.segments import Segment
 from quiver_engine.store import Store
@@ -32,26 +32,26 @@ class RowCalls:
             "Compact": rpc(pb.CollectionName, self.compact, pb.Status),
             "DeleteByID": rpc(pb.DeleteByIDParam, self.delete, pb.Status),
             "Flush": rpc(pb.FlushParam, self.flush, pb.Status),
-            "GetVectorIDs": rpc(pb.GetVectorIDsParam, self.get_ids, pb.VectorIds),
+            "GetVectorIDs": Rpc(self.get_ids, pb.VectorIds),
             "GetVectorsByID": rpc(pb.VectorsIdentity, self.get_vectors, pb.VectorsData),
             "Insert": Rpc(self.insert, pb.VectorIds),
-            "PreloadCollection": rpc(preload, self.preload, pb.Status),
+            "PreloadCollection": awaited_rpc(preload, self.preload, pb.Status),
             "ReleaseCollection": rpc(preload, self.release, pb.Status),
-            "ReloadSegments": rpc(pb.ReLoadSegmentsParam, self.reload, pb.Status),
+            "ReloadSegments": awaited_rpc(pb.ReLoadSegmentsParam, self.reload, pb.Status),
             "Search": Rpc(self.search, pb.TopKQueryResult),
             "SearchByID": Rpc(self.search_by_id, pb.TopKQueryResult),
             "SearchInFiles": Rpc(self.search_in_files, pb.TopKQueryResult),
         }
 
     def flush(self, request: pb.FlushParam) -> pb.Status:
-        names = request.collection_name_array
+        names = dict.fromkeys(request.collection_name_array)
         wanted = [self._store.collection(name) for name in names] or self._store.collections()
         for collection in wanted:
             self._writer.flush(collection)
         return ok()
 
     def delete(self, request: pb.DeleteByIDParam) -> pb.Status:
-        ids = np.array(request.id_array, np.int64)
+        ids = wire.to_array(request.id_array)
         self._writer.delete(request.collection_name, request.partition_tag, ids)
         return ok()
 
@@ -59,9 +59,9 @@ class RowCalls:
         self._writer.compact(self._store.collection(request.collection_name))
         return ok()
 
-    def preload(self, request: pb.PreloadCollectionParam) -> pb.Status:
+    def preload(self, request: pb.PreloadCollectionParam, is_awaited: IsAwaited) -> pb.Status:
         for segment in self._named(request):
-            segment.preload()
+            segment.preload(is_awaited)
         return ok()
 
     def release(self, request: pb.PreloadCollectionParam) -> pb.Status:
@@ -73,11 +73,11 @@ class RowCalls:
         collection = self._store.collection(request.collection_name)
         return _named_segments(collection, tuple(request.partition_tag_array))
 
-    def reload(self, request: pb.ReLoadSegmentsParam) -> pb.Status:
+    def reload(self, request: pb.ReLoadSegmentsParam, is_awaited: IsAwaited) -> pb.Status:
         collection = self._store.collection(request.collection_name)
-        for segment in [lookup.segment(collection, name) for name in request.segment_id_array]:
+        for segment in lookup.named_segments(collection, request.segment_id_array):
             segment.let_go()
-            segment.preload()
+            segment.preload(is_awaited)
         return ok()
 
     def get_vectors(self, request: pb.VectorsIdentity) -> pb.VectorsData:
@@ -92,38 +92,39 @@ class RowCalls:
         ]
         return pb.VectorsData(status=ok(), vectors_data=records)
 
-    def get_ids(self, request: pb.GetVectorIDsParam) -> pb.VectorIds:
+    def get_ids(self, raw: bytes, _: IsAwaited) -> bytes:
+        request = wire.parse(pb.GetVectorIDsParam, raw)
         collection = self._store.collection(request.collection_name)
         segment = lookup.segment(collection, request.segment_name)
-        return pb.VectorIds(status=ok(), vector_id_array=lookup.ids(segment).tolist())
+        checks.answered_ids(request.segment_name, segment.living)
+        return wire.encode_ids(lookup.ids(segment))
 
-    def insert(self, raw: bytes, _: Callable[[], bool]) -> bytes:
+    def insert(self, raw: bytes, _: IsAwaited) -> bytes:
         ids = self._writer.insert(wire.decode_insert(raw))
         self._traffic.inserted(len(ids), len(raw))
-        return pb.VectorIds(status=ok(), vector_id_array=ids.tolist()).SerializeToString()
+        return wire.encode_ids(ids)
 
-    def search(self, raw: bytes, is_awaited: Callable[[], bool]) -> bytes:
+    def search(self, raw: bytes, is_awaited: IsAwaited) -> bytes:
         query = wire.decode_search(raw)
         return self._search(query, lambda c: _named_segments(c, query.tags), is_awaited)
 
-    def search_in_files(self, raw: bytes, is_awaited: Callable[[], bool]) -> bytes:
+    def search_in_files(self, raw: bytes, is_awaited: IsAwaited) -> bytes:
         request = wire.parse(pb.SearchInFilesParam, raw)
         query = wire.decode_search(request.search_param.SerializeToString())
-        names = list(request.file_id_array)
+        names = request.file_id_array
         if not names:
             raise RequestError(
                 pb.ILLEGAL_ARGUMENT,
                 "file_id_array is empty: give names of segments; ShowCollectionInfo lists them",
             )
-        return self._search(
-            query, lambda c: [lookup.segment(c, name) for name in dict.fromkeys(names)], is_awaited
-        )
+        return self._search(query, lambda c: lookup.named_segments(c, names), is_awaited)
 
-    def search_by_id(self, raw: bytes, is_awaited: Callable[[], bool]) -> bytes:
+    def search_by_id(self, raw: bytes, is_awaited: IsAwaited) -> bytes:
         request = wire.parse(pb.SearchByIDParam, raw)
         checks.topk(request.topk)
         collection = self._store.collection(request.collection_name)
         checks.wanted_ids(request.id_array)
+        checks.result_size(len(request.id_array), request.topk)
         segments = _named_segments(collection, tuple(request.partition_tag_array))
         found = lookup.vectors(collection.schema.name, segments, list(request.id_array))
         known = [vector for vector in found if vector is not None]
@@ -150,7 +151,7 @@ class RowCalls:
         self,
         query: Query,
         choose: Callable[[Collection], list[Segment]],
-        is_awaited: Callable[[], bool],
+        is_awaited: IsAwaited,
     ) -> bytes:
         checks.topk(query.topk)
         collection = self._store.collection(query.collection)
@@ -167,7 +168,7 @@ def _asked(collection: Collection, query: Query) -> Asked:
     spec = collection.index.spec
     params = index_checks.search_params(query.params, spec, query.topk)
     vectors = checks.vectors(query.rows, collection.schema.dimension)
-    checks.result_size(query)
+    checks.result_size(query.rows.count, query.topk)
     return Asked(vectors, query.topk, collection.schema.metric, spec, params)
 
 

@@ -24,6 +24,22 @@ def ok() -> pb.Status:
     return pb.Status(error_code=pb.SUCCESS, reason="OK")
 
 
+IsAwaited = Callable[[], bool]
+"""Whether the caller still waits for the answer."""
+
+
+def awaited_rpc(
+    request_type: type[wire.M], answer: Callable[[wire.M, IsAwaited], Message], reply: type[Message]
+) -> Rpc:
+    """Return a call that may take long and asks meanwhile whether anybody waits for it."""
+    return Rpc(
+        lambda raw, is_awaited: answer(
+            wire.parse(request_type, raw), is_awaited
+        ).SerializeToString(),
+        reply,
+    )
+
+
 def rpc(
     request_type: type[wire.M], answer: Callable[[wire.M], Message], reply: type[Message]
 ) -> Rpc:

@@ -1,7 +1,7 @@
 """Search over segments, by index where there is one and else by brute force, merged with numpy."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from quiver_engine.model import Floats, Ids, IndexSpec, Metric
 from quiver_engine.segments import Segment
 
 _NO_ID = -1
+# Merging takes several times the room of what is merged.
+_RESULTS_AT_ONCE = 1 << 22
 
 Found = tuple[Ids, Floats]
 """Ids and distances, both of shape (queries, results), best first."""
@@ -33,19 +35,31 @@ def search(segments: Sequence[Segment], asked: Asked, is_awaited: Callable[[], b
     Distances are FAISS's: squared L2, or the inner product. Where fewer rows exist, ids are padded
     with -1 and distances with the metric's worst value. Raises CallerLeft when nobody waits.
     """
+    ids, distances = no_results(len(asked.queries), asked.topk, asked.metric)
+    at_once = max(1, _RESULTS_AT_ONCE // asked.topk)
+    for start in range(0, len(asked.queries), at_once):
+        some = replace(asked, queries=asked.queries[start : start + at_once])
+        found = _search(segments, some, is_awaited)
+        end, width = start + len(some.queries), found[0].shape[1]
+        ids[start:end, :width], distances[start:end, :width] = found
+    return ids, distances
+
+
+def _search(segments: Sequence[Segment], asked: Asked, is_awaited: Callable[[], bool]) -> Found:
     found = _nothing(asked)
     for segment in segments:
         if not is_awaited():
             raise CallerLeft
-        found = _best(found, _in_segment(segment, asked), asked.topk, asked.metric)
-    return _padded(found, asked.topk, asked.metric)
+        inside = _in_segment(segment, asked, is_awaited)
+        found = _best(found, inside, asked.topk, asked.metric)
+    return found
 
 
-def _in_segment(segment: Segment, asked: Asked) -> Found:
+def _in_segment(segment: Segment, asked: Asked, is_awaited: Callable[[], bool]) -> Found:
     count = min(asked.topk, segment.living)
     if not count:
         return _nothing(asked)
-    distances, rows = _nearest(segment, asked, count)
+    distances, rows = _nearest(segment, asked, count, is_awaited)
     is_row = rows >= 0
     ids = np.where(is_row, segment.ids[rows], _NO_ID)
     return ids, np.where(is_row, distances, _worst(asked.metric))
@@ -56,19 +70,21 @@ def _nothing(asked: Asked) -> Found:
     return np.empty(shape, np.int64), np.empty(shape, np.float32)
 
 
-def _nearest(segment: Segment, asked: Asked, count: int) -> tuple[Floats, Ids]:
+def _nearest(
+    segment: Segment, asked: Asked, count: int, is_awaited: Callable[[], bool]
+) -> tuple[Floats, Ids]:
     """Return distances and row numbers in the segment."""
     living = segment.deletions.living_bits if segment.deletions else None
     if segment.index is not None and segment.index.spec == asked.spec:
         try:
-            with segment.index.loaded.use() as index:
+            with segment.index.loaded.use(is_awaited) as index:
                 return faiss_indexes.search(
                     index, asked.spec, asked.params, asked.queries, count, living
                 )
         except DamagedIndex:
             # It was reported where it was found; the rows themselves are sound.
             pass
-    with segment.raw.use() as vectors:
+    with segment.raw.use(is_awaited) as vectors:
         return faiss_indexes.brute_force(vectors, asked.metric, asked.queries, count, living)
 
 
@@ -83,13 +99,6 @@ def _best(one: Found, other: Found, topk: int, metric: Metric) -> Found:
     ascending = distances if metric is Metric.L2 else -distances
     order = np.argsort(ascending, axis=1, kind="stable")[:, :topk]
     return np.take_along_axis(ids, order, axis=1), np.take_along_axis(distances, order, axis=1)
-
-
-def _padded(found: Found, topk: int, metric: Metric) -> Found:
-    ids, distances = no_results(len(found[0]), topk, metric)
-    width = found[0].shape[1]
-    ids[:, :width], distances[:, :width] = found
-    return ids, distances
 
 
 def no_results(queries: int, topk: int, metric: Metric) -> Found:

@@ -51,16 +51,16 @@ class Segment:
     index: IndexFile | None = None
     deletions: Deletions | None = None
 
-    def preload(self) -> None:
+    def preload(self, is_awaited: Callable[[], bool]) -> None:
         """Bring what a search reads into memory; raises RequestError 24 when it cannot fit."""
         try:
             if self.index is not None:
-                with self.index.loaded.use():
+                with self.index.loaded.use(is_awaited):
                     return
         except DamagedIndex:
             # It was reported where it was found, and its place is taken by the rows themselves.
             pass
-        with self.raw.use():
+        with self.raw.use(is_awaited):
             return
 
     def let_go(self) -> None:

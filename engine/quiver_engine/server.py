@@ -97,7 +97,7 @@ class _Answering:
         self, name: str, rpc: Rpc, raw: bytes, is_awaited: Callable[[], bool]
     ) -> tuple[int, bytes]:
         try:
-            return pb.SUCCESS, rpc.answer(raw, is_awaited)
+            return pb.SUCCESS, _run(rpc, raw, is_awaited)
         except RequestError as error:
             status = pb.Status(error_code=error.code, reason=error.reason)
         except CallerLeft:
@@ -114,6 +114,13 @@ class _Answering:
             reason = "a fault of the engine, not of the request; the engine's log tells more"
             status = pb.Status(error_code=pb.UNEXPECTED_ERROR, reason=reason)
         return status.error_code, _refusal(rpc.reply, status)
+
+
+def _run(rpc: Rpc, raw: bytes, is_awaited: Callable[[], bool]) -> bytes:
+    # It may have waited for a thread for longer than its caller did.
+    if not is_awaited():
+        raise CallerLeft
+    return rpc.answer(raw, is_awaited)
 
 
 def _refusal(reply: type[Message], status: pb.Status) -> bytes:

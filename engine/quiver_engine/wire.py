@@ -3,17 +3,27 @@
 Rows of one dimension have a constant stride on the wire: the same header bytes, then the packed
 floats. Such a block is read as one strided array and cut out; what is left of the message, a few
 dozen bytes, goes through the protobuf parser. Anything else in the rows (mixed widths, unpacked
-floats, binary rows, rows apart from each other) sends the whole message through the parser.
+floats, binary rows, rows apart from each other) sends the whole message through the parser, which
+makes many bytes of few: what it is given is limited.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import numpy as np
 from google.protobuf.message import DecodeError, Message
 
 from quiver_engine.errors import RequestError
-from quiver_engine.model import DEFAULT_TAG, Floats, Ids, InsertBatch, Query, Rows
+from quiver_engine.model import (
+    DEFAULT_TAG,
+    MAX_PARSED_BYTES,
+    MIB,
+    Floats,
+    Ids,
+    InsertBatch,
+    Query,
+    Rows,
+)
 from quiver_proto import milvus_pb2 as pb
 
 M = TypeVar("M", bound=Message)
@@ -24,10 +34,22 @@ _INSERT_ROWS_KEY = 2 << 3 | _DELIMITED
 _SEARCH_ROWS_KEY = 3 << 3 | _DELIMITED
 _DISTANCES_KEY = 4 << 3 | _DELIMITED
 _MAX_FIELDS_BEFORE_ROWS = 10_000
+_MAX_ID_BYTES = 10
+_IDS_AT_ONCE = 1 << 16
 
 
-def parse(message_type: type[M], raw: bytes) -> M:
-    """Parse a protobuf message; raises RequestError 5 when the bytes are none of its type."""
+def parse(message_type: type[M], raw: bytes, rows: int = 0) -> M:
+    """Parse a protobuf message that came with that many plain rows.
+
+    Raises RequestError 5 when the bytes are none of its type, or too many.
+    """
+    if len(raw) > MAX_PARSED_BYTES + _MAX_ID_BYTES * rows:
+        raise RequestError(
+            pb.ILLEGAL_ARGUMENT,
+            f"the request has {len(raw)} bytes beside plain rows, {MAX_PARSED_BYTES // MIB} MiB"
+            " are allowed: split it; rows are plain when all are packed, of one length, and follow"
+            " each other",
+        )
     try:
         return message_type.FromString(raw)
     except (DecodeError, UnicodeDecodeError) as error:
@@ -42,15 +64,14 @@ def parse(message_type: type[M], raw: bytes) -> M:
 def decode_insert(raw: bytes) -> InsertBatch:
     """Read a serialized InsertParam; raises RequestError 5 when it is none."""
     block, rest = _cut_rows(raw, _INSERT_ROWS_KEY)
-    message = parse(pb.InsertParam, rest)
+    message = parse(pb.InsertParam, rest, 0 if block is None else len(block))
     if block is not None and message.row_record_array:
         block, message = None, parse(pb.InsertParam, raw)
-    ids = np.array(message.row_id_array, dtype=np.int64) if message.row_id_array else None
     return InsertBatch(
         collection=message.collection_name,
         tag=message.partition_tag or DEFAULT_TAG,
         rows=_rows(block, message.row_record_array),
-        ids=ids,
+        ids=to_array(message.row_id_array) if message.row_id_array else None,
     )
 
 
@@ -69,6 +90,11 @@ def decode_search(raw: bytes) -> Query:
     )
 
 
+def to_array(ids: Sequence[int]) -> Ids:
+    """Return a message's ids as int64, without all of them as Python's numbers at once."""
+    return np.fromiter(ids, np.int64, len(ids))
+
+
 def params_text(pairs: Iterable[pb.KeyValuePair]) -> str | None:
     """Return what stands under the key `params`, a JSON text as a rule."""
     return next((pair.value for pair in pairs if pair.key == "params"), None)
@@ -76,14 +102,31 @@ def params_text(pairs: Iterable[pb.KeyValuePair]) -> str | None:
 
 def encode_topk(ids: Ids, distances: Floats) -> bytes:
     """Serialize a TopKQueryResult of ids and distances, both of shape (queries, topk)."""
-    message = pb.TopKQueryResult(
-        status=pb.Status(reason="OK"), row_num=len(ids), ids=ids.ravel().tolist()
-    )
+    head = pb.TopKQueryResult(status=pb.Status(reason="OK"), row_num=len(ids))
+    parts = [head.SerializeToString()]
+    # A message's parts may stand one behind the other, and a list's as well.
+    parts += [
+        pb.TopKQueryResult(ids=some.tolist()).SerializeToString() for some in _shares(ids.ravel())
+    ]
     packed = distances.astype("<f4", copy=False).tobytes()
-    if not packed:
-        return message.SerializeToString()
-    key = bytes([_DISTANCES_KEY]) + _encode_varint(len(packed))
-    return b"".join([message.SerializeToString(), key, packed])
+    if packed:
+        parts += [bytes([_DISTANCES_KEY]) + _encode_varint(len(packed)), packed]
+    return b"".join(parts)
+
+
+def encode_ids(ids: Ids) -> bytes:
+    """Serialize VectorIds of ids, shape (n,)."""
+    parts = [pb.VectorIds(status=pb.Status(reason="OK")).SerializeToString()]
+    parts += [
+        pb.VectorIds(vector_id_array=some.tolist()).SerializeToString() for some in _shares(ids)
+    ]
+    return b"".join(parts)
+
+
+def _shares(ids: Ids) -> Iterator[Ids]:
+    # Python's numbers take four times the room.
+    for start in range(0, len(ids), _IDS_AT_ONCE):
+        yield ids[start : start + _IDS_AT_ONCE]
 
 
 def _rows(block: Floats | None, records: Sequence[pb.RowRecord]) -> Rows:
@@ -94,9 +137,18 @@ def _rows(block: Floats | None, records: Sequence[pb.RowRecord]) -> Rows:
     return Rows(
         count=len(widths),
         floats=sum(widths),
-        vectors=np.array([r.float_data for r in records], dtype=np.float32) if same else None,
+        vectors=_stacked(records, widths[0]) if same else None,
         binary=any(record.binary_data for record in records),
     )
+
+
+def _stacked(records: Sequence[pb.RowRecord], width: int) -> Floats:
+    rows = np.empty((len(records), width), np.float32)
+    if width:
+        # Row by row: numpy would make Python's numbers of all of them first.
+        for row, record in zip(rows, records, strict=True):
+            row[:] = record.float_data
+    return rows
 
 
 def _cut_rows(raw: bytes, key: int) -> tuple[Floats | None, bytes]:

@@ -52,8 +52,7 @@ class Writer:
         """Log rows and buffer them until the next flush; return their ids, int64."""
         checks.insert_request(batch)
         collection = self._store.collection(batch.collection)
-        if collection.buffered_bytes >= BUFFER_BYTES:
-            self.flush(collection)
+        self._make_room(collection)
         origin = IdOrigin.AUTOMATIC if batch.ids is None else IdOrigin.USER
         with collection.lock:
             checks.id_origin(batch.collection, collection.id_origin, origin)
@@ -66,11 +65,17 @@ class Writer:
         self._log.sync_to(collection.logged)
         return ids
 
+    def _make_room(self, collection: Collection) -> None:
+        if collection.buffered_bytes >= BUFFER_BYTES:
+            self.flush(collection)
+
     def delete(self, name: str, tag: str, ids: Ids) -> None:
         """Delete the rows of these ids, of one partition or of all; hidden by the next flush."""
         collection = self._store.collection(name)
         if not len(ids):
             return
+        ids = np.unique(ids)
+        self._make_room(collection)
         with collection.lock:
             one = collection.partition(tag) if tag else None
             nothing = np.empty((len(ids), 0), np.float32)

@@ -102,7 +102,7 @@ def test_plain_rows_never_reach_the_parser(monkeypatch: pytest.MonkeyPatch) -> N
     sizes = []
     parse = wire.parse
     monkeypatch.setattr(
-        wire, "parse", lambda kind, raw: (sizes.append(len(raw)), parse(kind, raw))[1]
+        wire, "parse", lambda kind, raw, rows=0: (sizes.append(len(raw)), parse(kind, raw, rows))[1]
     )
     records = [pb.RowRecord(float_data=[0.0] * 128)] * 10_000
     raw = pb.InsertParam(collection_name="c", row_record_array=records).SerializeToString()
