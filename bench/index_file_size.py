@@ -16,8 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from quiver_engine.collection import Collection
+from quiver_engine.devices import Cpu
 from quiver_engine.indexing import Indexing
 from quiver_engine.insert_log import Durability, InsertLog
+from quiver_engine.memory import Memory
 from quiver_engine.model import (
     Floats,
     IndexSpec,
@@ -46,6 +48,7 @@ BATCH = 100
 TOPK = 10
 INDEX = IndexSpec(IndexType.IVF_SQ8, '{"nlist": 1024}')
 SEARCH = {"nprobe": 16}
+CPU = Cpu(Memory())
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ def measure(
 
 def find(collection: Collection, queries: Floats) -> npt.NDArray[np.int64]:
     asked = Asked(queries, TOPK, Metric.L2, INDEX, SEARCH)
-    return search(collection.segments, asked, lambda: True)[0]
+    return search(collection.segments, asked, CPU.nearest, lambda: True)[0]
 
 
 def cpu_ms(collection: Collection, batches: list[Floats]) -> float:

@@ -1,14 +1,16 @@
 """`quiver engine`."""
 
+import functools
 import logging
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import click
 
-from quiver_engine import log
+from quiver_engine import hardware, log
 from quiver_engine.engine import Address, Engine
 from quiver_engine.errors import StartError
 from quiver_engine.insert_log import Durability
@@ -46,6 +48,39 @@ class _QuantityType(click.ParamType[int]):
         return int(found[1]) * _UNITS[found[2]]
 
 
+def _hardware(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that become the command's argument `wanted`."""
+
+    @click.option(
+        "--memory",
+        type=_QuantityType(),
+        help="How much of segments and indexes searches may hold in memory, for instance 2Gi or a"
+        " number of bytes; by default as much as there is. The least recently used ones are let go"
+        " first. Rows not flushed yet, queries and an index being built come on top.",
+    )
+    @click.option(
+        "--device",
+        type=click.Choice(get_args(hardware.Kind)),
+        default="auto",
+        show_default=True,
+        help="What computes searches and builds: auto takes the GPUs that FAISS can use and else"
+        " the CPU; cpu leaves GPUs alone; gpu does not start without one.",
+    )
+    @click.option(
+        "--gpu-memory",
+        type=_QuantityType(),
+        help="How much of segments and indexes each GPU may hold, for instance 14Gi; by default"
+        " nine tenths of what is free at the start. The least recently used ones are let go first.",
+    )
+    @functools.wraps(command)
+    def with_hardware(
+        *, device: hardware.Kind, memory: int | None, gpu_memory: int | None, **others: Any
+    ) -> None:
+        command(wanted=hardware.Wanted(device, memory, gpu_memory), **others)
+
+    return with_hardware
+
+
 @click.command()
 @click.option(
     "--data-dir",
@@ -75,13 +110,7 @@ class _QuantityType(click.ParamType[int]):
     help="When an insert or a delete is answered: once it is on disk (fsync), so that it survives"
     " power loss, or once the operating system has it (os), so that it survives the engine's end.",
 )
-@click.option(
-    "--memory",
-    type=_QuantityType(),
-    help="How much of segments and indexes searches may hold in memory, for instance 2Gi or a"
-    " number of bytes; by default as much as there is. The least recently used ones are let go"
-    " first. Rows not flushed yet, queries and an index being built come on top.",
-)
+@_hardware
 @click.option(
     "--log-format",
     type=click.Choice(get_args(log.Format)),
@@ -95,7 +124,7 @@ def engine(
     listen: Address,
     http: Address,
     durability: str,
-    memory: int | None,
+    wanted: hardware.Wanted,
     log_format: log.Format,
 ) -> None:
     """Run a vector engine: a server that keeps vectors and finds the nearest ones.
@@ -113,7 +142,7 @@ def engine(
     """
     log.set_up(log_format)
     try:
-        code = Engine(data_dir, listen, http, Durability(durability), memory).run()
+        code = Engine(data_dir, listen, http, Durability(durability), wanted).run()
     except StartError as error:
         raise click.ClickException(str(error)) from error
     logging.shutdown()

@@ -33,9 +33,9 @@ class Commands:
             "version": lambda: PROTOCOL_VERSION,
             "build_commit_id": lambda: PROTOCOL_VERSION,
             "status": lambda: "OK",
-            "mode": lambda: "CPU",
+            "mode": lambda: "GPU" if self._store.device.gpus() else "CPU",
             "tasktable": self._tasks,
-            "get_system_info": _system_info,
+            "get_system_info": self._system_info,
             "get_config": lambda: self._settings.get(rest.strip()),
             "set_config": lambda: self._set(rest.split()),
         }
@@ -57,9 +57,11 @@ class Commands:
         ]
         return json.dumps(tasks)
 
-
-def _system_info() -> str:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    total = os.sysconf("SC_PHYS_PAGES") * resource.getpagesize()
-    used = pages * resource.getpagesize()
-    return json.dumps({"memory_total": str(total), "memory_used": str(used)})
+    def _system_info(self) -> str:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        total = os.sysconf("SC_PHYS_PAGES") * resource.getpagesize()
+        info = {"memory_total": total, "memory_used": pages * resource.getpagesize()}
+        for gpu in self._store.device.gpus():
+            info[f"gpu{gpu.number}_memory_total"] = gpu.total
+            info[f"gpu{gpu.number}_memory_used"] = gpu.used
+        return json.dumps({name: str(value) for name, value in info.items()})

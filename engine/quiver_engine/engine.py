@@ -9,13 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from quiver_engine import server
+from quiver_engine import hardware, server
 from quiver_engine.errors import DiskFailedError, RequestError, StartError
 from quiver_engine.health import HealthServer, Readiness
 from quiver_engine.indexing import Indexing
 from quiver_engine.insert_log import Durability, InsertLog
 from quiver_engine.maintenance import Maintenance
-from quiver_engine.memory import Memory
 from quiver_engine.metrics import Metrics
 from quiver_engine.recovery import Recovery
 from quiver_engine.service import Service
@@ -51,11 +50,11 @@ class Engine:
         listen: Address,
         http: Address,
         durability: Durability,
-        memory: int | None,
+        wanted: hardware.Wanted,
     ) -> None:
         self._data_dir = data_dir
         self._durability = durability
-        self._memory = Memory(memory)
+        self._wanted = wanted
         self._listen = listen
         self._http = http
         self._stop = threading.Event()
@@ -81,6 +80,7 @@ class Engine:
         rpc_server.start()
         maintenance.start()
         readiness.ready(lambda: _ready_line(store))
+        logger.info("computing on %s", store.device.name)
         logger.info(
             "listening grpc=%s http=%s",
             self._listen.with_port(rpc_server.port),
@@ -100,7 +100,7 @@ class Engine:
 
     def _open(self, recovery: Recovery, metrics: Metrics) -> tuple[Store, InsertLog, Writer]:
         try:
-            store = Store(self._data_dir, self._memory, recovery)
+            store = Store(self._data_dir, hardware.choose(self._wanted), recovery)
             metrics.show(store)
             on_sync = metrics.traffic.synced
             log = InsertLog(store.directory.log_path, self._durability, on_sync)

@@ -1,7 +1,7 @@
 """Indexes of FAISS: built over a segment's rows, searched with a search's parameters."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import faiss
 import numpy as np
@@ -21,8 +21,28 @@ _ROWS_AT_ONCE = 4096
 _SAMPLE_SEED = 1
 
 
+class Trainer(Protocol):
+    """Computes what takes most of a build; raises RuntimeError as FAISS does."""
+
+    def train(self, index: Any, rows: Floats) -> None: ...
+
+    def add(self, index: Any, rows: Floats) -> None: ...
+
+
+class CpuTrainer:
+    def train(self, index: Any, rows: Floats) -> None:
+        index.train(rows)
+
+    def add(self, index: Any, rows: Floats) -> None:
+        index.add(rows)
+
+
 def build(
-    spec: IndexSpec, metric: Metric, vectors: Floats, is_wanted: Callable[[], bool]
+    spec: IndexSpec,
+    metric: Metric,
+    vectors: Floats,
+    is_wanted: Callable[[], bool],
+    trainer: Trainer,
 ) -> faiss.Index:
     """Return an index over all rows; their numbers in it are their places in `vectors`.
 
@@ -34,13 +54,13 @@ def build(
         if spec.type is IndexType.HNSW:
             index.hnsw.efConstruction = spec.values["efConstruction"]
         if not index.is_trained:
-            index.train(_training_rows(vectors, index.nlist))
+            trainer.train(index, _training_rows(vectors, index.nlist))
         for start in range(0, rows, _ROWS_AT_ONCE):
             if not is_wanted():
                 raise BuildCancelled
-            index.add(vectors[start : start + _ROWS_AT_ONCE])
+            trainer.add(index, vectors[start : start + _ROWS_AT_ONCE])
     except RuntimeError as error:
-        raise BuildError(f"FAISS cannot build it: {_essence(error)}") from error
+        raise BuildError(f"FAISS cannot build it: {essence(error)}") from error
     built: faiss.Index = index
     return built
 
@@ -49,17 +69,22 @@ def _recipe(spec: IndexSpec, rows: int) -> str:
     values = spec.values
     if spec.type is IndexType.HNSW:
         return f"HNSW{values['M']},Flat"
-    # Fewer rows than this for a list make poor centroids.
-    lists = f"IVF{min(values['nlist'], max(1, rows // _ROWS_PER_CENTROID))}"
+    lists = f"IVF{list_count(spec, rows)}"
     match spec.type:
         case IndexType.IVF_FLAT:
             return f"{lists},Flat"
-        case IndexType.IVF_SQ8:
+        case IndexType.IVF_SQ8 | IndexType.IVF_SQ8H:
             return f"{lists},SQ8"
         case IndexType.IVF_PQ:
             # np: no polysemous codes, which take most of the training and which no search uses.
             return f"{lists},PQ{values['m']}x{values.get('nbits', 8)}np"
     raise AssertionError(f"nothing builds {spec.type.name}")
+
+
+def list_count(spec: IndexSpec, rows: int) -> int:
+    """Return how many lists an IVF index over so many rows has."""
+    # Fewer rows than this for a list make poor centroids.
+    return min(spec.values["nlist"], max(1, rows // _ROWS_PER_CENTROID))
 
 
 def _training_rows(vectors: Floats, lists: int) -> Floats:
@@ -77,7 +102,8 @@ def _training_rows(vectors: Floats, lists: int) -> Floats:
     return sample
 
 
-def _essence(error: RuntimeError) -> str:
+def essence(error: RuntimeError) -> str:
+    """Return what an error of FAISS says, without where in FAISS."""
     return str(error).rpartition("Error: ")[2] or str(error)
 
 

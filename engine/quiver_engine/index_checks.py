@@ -20,6 +20,7 @@ _BUILD: dict[IndexType, dict[str, _Range]] = {
     IndexType.FLAT: {},
     IndexType.IVF_FLAT: {"nlist": _NLIST},
     IndexType.IVF_SQ8: {"nlist": _NLIST},
+    IndexType.IVF_SQ8H: {"nlist": _NLIST},
     IndexType.IVF_PQ: {
         "nlist": _NLIST,
         "m": _Range(1, 2**31 - 1),
@@ -29,16 +30,18 @@ _BUILD: dict[IndexType, dict[str, _Range]] = {
 }
 _MAX_EF = 32_768
 _MAX_NBITS_OF_FAISS = 8
-_NOT_OFFERED = {
+_ON_GPU_ONLY = {
     IndexType.IVF_SQ8H: "it needs a GPU, and this engine searches on the CPU: take IVF_SQ8 (3)",
+}
+_NOT_OFFERED = {
     IndexType.RNSG: "this engine does not offer it: take HNSW (11)",
     IndexType.ANNOY: "this engine does not offer it: take HNSW (11)",
 }
 
 
-def index(number: int, text: str | None, schema: Schema) -> IndexSpec:
+def index(number: int, text: str | None, schema: Schema, *, has_gpu: bool) -> IndexSpec:
     """Return the index of this index_type and `params`; raises RequestError 8, 5, 7 or 21."""
-    type_ = _type(number)
+    type_ = _type(number, _NOT_OFFERED if has_gpu else _NOT_OFFERED | _ON_GPU_ONLY)
     if text is None and _BUILD[type_]:
         raise _refused(f"extra_params have no key 'params': give {_wanted(_BUILD[type_])} as JSON")
     spec = IndexSpec(type_, text or "{}")
@@ -49,18 +52,19 @@ def index(number: int, text: str | None, schema: Schema) -> IndexSpec:
     return spec
 
 
-def _type(number: int) -> IndexType:
+def _type(number: int, not_offered: Mapping[IndexType, str]) -> IndexType:
     try:
         type_ = IndexType(number)
     except ValueError as error:
-        raise _no_such_index(f"index_type {number} is unknown") from error
-    if type_ in _NOT_OFFERED:
-        raise _no_such_index(f"index_type {number} ({type_.name}): {_NOT_OFFERED[type_]}")
+        raise _no_such_index(f"index_type {number} is unknown", not_offered) from error
+    if type_ in not_offered:
+        what = f"index_type {number} ({type_.name}): {not_offered[type_]}"
+        raise _no_such_index(what, not_offered)
     return type_
 
 
-def _no_such_index(what: str) -> RequestError:
-    offered = ", ".join(f"{type_.value} ({type_.name})" for type_ in _BUILD)
+def _no_such_index(what: str, not_offered: Mapping[IndexType, str]) -> RequestError:
+    offered = ", ".join(f"{t.value} ({t.name})" for t in _BUILD if t not in not_offered)
     return RequestError(pb.ILLEGAL_INDEX_TYPE, f"{what}; there are {offered}")
 
 

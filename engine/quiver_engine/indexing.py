@@ -158,11 +158,17 @@ class Indexing:
             is_gone = collection.dropped or partition.dropped or collection.index.spec != spec
             return not (self._stopping or is_gone)
 
-        segment.raw.check()
+        self._store.device.check(segment, spec)
         # The other half of the cores is for searches.
         faiss.omp_set_num_threads(max(1, (os.cpu_count() or 1) // 2))
         try:
-            index = faiss_indexes.build(spec, collection.schema.metric, segment.vectors, is_wanted)
+            index = faiss_indexes.build(
+                spec,
+                collection.schema.metric,
+                segment.vectors,
+                is_wanted,
+                self._store.device.trainer,
+            )
         except BuildCancelled:
             return
         number, _ = self._store.directory.write_index(index)

@@ -14,6 +14,7 @@ from quiver_proto import milvus_pb2 as pb
 _INDEX_NAMES = {
     IndexType.IVF_FLAT: "IVFFLAT",
     IndexType.IVF_SQ8: "IVFSQ8",
+    IndexType.IVF_SQ8H: "IVFSQ8H",
     IndexType.IVF_PQ: "PQ",
     IndexType.HNSW: "HNSW",
 }

@@ -27,10 +27,14 @@ def _always() -> bool:
 
 
 class Memory:
-    """Counts what is held; `budget` is in bytes, None for as much as there is."""
+    """Counts what is held; `budget` is in bytes, None for as much as there is.
 
-    def __init__(self, budget: int | None = None) -> None:
+    `option` is what sets the budget.
+    """
+
+    def __init__(self, budget: int | None = None, option: str = "--memory") -> None:
         self.budget = budget
+        self._option = option
         self._held: OrderedDict[Resident[Any], None] = OrderedDict()
         self._bytes = 0
         self._changed = threading.Condition()
@@ -39,14 +43,14 @@ class Memory:
     def held_bytes(self) -> int:
         return self._bytes
 
-    def check(self, resident: "Resident[Any]") -> None:
-        """Raise RequestError 24 for what would not fit if it were alone."""
-        if self.budget is not None and resident.bytes > self.budget:
+    def check(self, name: str, size: int) -> None:
+        """Raise RequestError 24 for what would not fit if it were alone; `size` is in bytes."""
+        if self.budget is not None and size > self.budget:
             raise RequestError(
                 pb.OUT_OF_MEMORY,
-                f"{resident.name} takes {resident.bytes / MIB:.1f} MiB, and the engine may use"
-                f" {self.budget / MIB:.1f} MiB in all: start it with a larger --memory, or make the"
-                " collection anew with a smaller index_file_size",
+                f"{name} takes {size / MIB:.1f} MiB, and the engine may use"
+                f" {self.budget / MIB:.1f} MiB in all: start it with a larger {self._option},"
+                " or make the collection anew with a smaller index_file_size",
             )
 
     @contextmanager
@@ -57,7 +61,7 @@ class Memory:
 
         Raises CallerLeft when nobody waits for it any more, RequestError 24 when no room is found.
         """
-        self.check(resident)
+        self.check(resident.name, resident.bytes)
         with self._changed:
             self._wait_for_room(resident, is_awaited)
             resident.users += 1
@@ -79,7 +83,7 @@ class Memory:
                 raise RequestError(
                     pb.OUT_OF_MEMORY,
                     f"{resident.name} found no room in memory for {WAIT_S:.0f} s, for other calls"
-                    " use all of it: try again, or start the engine with a larger --memory",
+                    f" use all of it: try again, or start the engine with a larger {self._option}",
                 )
             self._changed.wait(LOOK_S)
 
@@ -133,6 +137,8 @@ class Resident(Generic[T]):
         self._on_let_go = on_let_go
         self._lock = threading.Lock()
         self._value: T | None = None
+        self._copying = threading.Lock()
+        self._copy: Resident[Any] | None = None
 
     @contextmanager
     def use(self, is_awaited: Callable[[], bool] = _always) -> Iterator[T]:
@@ -153,16 +159,29 @@ class Resident(Generic[T]):
 
     def check(self) -> None:
         """Raise RequestError 24 when it cannot fit."""
-        self._memory.check(self)
+        self._memory.check(self.name, self.bytes)
+
+    def copy(self, make: "Callable[[], Resident[Any]]") -> "Resident[Any]":
+        """Return the same held in another memory; made once, and let go of with this."""
+        with self._copying:
+            if self._copy is None:
+                self._copy = make()
+                self._copy.is_wanted = self.is_wanted
+            return self._copy
 
     def let_go(self) -> None:
         """Give its memory back, unless somebody uses it right now."""
         self._memory.drop(self)
+        if self._copy is not None:
+            self._copy.let_go()
 
     def discard(self) -> None:
         """Give its memory back for good, at the latest with its last user."""
-        self.is_wanted = False
+        with self._copying:
+            self.is_wanted = False
         self._memory.drop(self)
+        if self._copy is not None:
+            self._copy.discard()
 
     def forget(self) -> None:
         """Called by the memory, when there are no users."""

@@ -75,6 +75,7 @@ class _StoreCollector(Collector):
         """Read the store afresh for every scrape."""
         yield from self._totals()
         yield from self._memory()
+        yield from self._gpu_memory()
         yield from self._by_collection()
 
     def _totals(self) -> Iterator[Metric]:
@@ -104,6 +105,24 @@ class _StoreCollector(Collector):
             yield GaugeMetricFamily(
                 f"{_PREFIX}_memory_budget_bytes", "What they may be at most.", value=memory.budget
             )
+
+    def _gpu_memory(self) -> Iterator[Metric]:
+        held, budget, used, total = (
+            GaugeMetricFamily(f"{_PREFIX}_gpu_{name}_bytes", text, labels=["gpu"])
+            for name, text in (
+                ("memory", "Bytes of segments and indexes held on a GPU."),
+                ("memory_budget", "What they may be at most."),
+                ("device_used", "Bytes of a GPU that are taken, by whatever process."),
+                ("device_total", "Bytes that a GPU has."),
+            )
+        )
+        for gpu in self._store.device.gpus():
+            label = [str(gpu.number)]
+            held.add_metric(label, gpu.memory.held_bytes)
+            budget.add_metric(label, gpu.memory.budget or 0)
+            used.add_metric(label, gpu.used)
+            total.add_metric(label, gpu.total)
+        yield from (held, budget, used, total)
 
     def _by_collection(self) -> Iterator[Metric]:
         segments = GaugeMetricFamily(

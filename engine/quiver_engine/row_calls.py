@@ -60,8 +60,9 @@ class RowCalls:
         return ok()
 
     def preload(self, request: pb.PreloadCollectionParam, is_awaited: IsAwaited) -> pb.Status:
+        metric = self._store.collection(request.collection_name).schema.metric
         for segment in self._named(request):
-            segment.preload(is_awaited)
+            self._store.device.preload(segment, metric, is_awaited)
         return ok()
 
     def release(self, request: pb.PreloadCollectionParam) -> pb.Status:
@@ -77,7 +78,7 @@ class RowCalls:
         collection = self._store.collection(request.collection_name)
         for segment in lookup.named_segments(collection, request.segment_id_array):
             segment.let_go()
-            segment.preload(is_awaited)
+            self._store.device.preload(segment, collection.schema.metric, is_awaited)
         return ok()
 
     def get_vectors(self, request: pb.VectorsIdentity) -> pb.VectorsData:
@@ -143,7 +144,9 @@ class RowCalls:
             ),
         )
         places = [place for place, vector in enumerate(found) if vector is not None]
-        ids[places], distances[places] = search(segments, asked, is_awaited)
+        ids[places], distances[places] = search(
+            segments, asked, self._store.device.nearest, is_awaited
+        )
         self._traffic.searched(len(rows), segments)
         return wire.encode_topk(ids, distances)
 
@@ -159,7 +162,7 @@ class RowCalls:
         segments = choose(collection)
         if not any(segment.living for segment in segments):
             return pb.TopKQueryResult(status=ok()).SerializeToString()
-        found = search(segments, asked, is_awaited)
+        found = search(segments, asked, self._store.device.nearest, is_awaited)
         self._traffic.searched(len(asked.queries), segments)
         return wire.encode_topk(*found)
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from quiver_engine import faiss_indexes
-from quiver_engine.errors import CallerLeft, DamagedIndex
+from quiver_engine.errors import CallerLeft
 from quiver_engine.model import Floats, Ids, IndexSpec, Metric
 from quiver_engine.segments import Segment
 
@@ -29,7 +28,16 @@ class Asked:
     params: Mapping[str, int]
 
 
-def search(segments: Sequence[Segment], asked: Asked, is_awaited: Callable[[], bool]) -> Found:
+Nearest = Callable[[Segment, Asked, int, Callable[[], bool]], tuple[Floats, Ids]]
+"""Search one segment: return distances and row numbers, both (queries, count), -1 for no row.
+
+The last argument tells whether somebody waits for it.
+"""
+
+
+def search(
+    segments: Sequence[Segment], asked: Asked, nearest: Nearest, is_awaited: Callable[[], bool]
+) -> Found:
     """Return the topk nearest rows of each query, shape (queries, topk), best first.
 
     Distances are FAISS's: squared L2, or the inner product. Where fewer rows exist, ids are padded
@@ -39,27 +47,31 @@ def search(segments: Sequence[Segment], asked: Asked, is_awaited: Callable[[], b
     at_once = max(1, _RESULTS_AT_ONCE // asked.topk)
     for start in range(0, len(asked.queries), at_once):
         some = replace(asked, queries=asked.queries[start : start + at_once])
-        found = _search(segments, some, is_awaited)
+        found = _search(segments, some, nearest, is_awaited)
         end, width = start + len(some.queries), found[0].shape[1]
         ids[start:end, :width], distances[start:end, :width] = found
     return ids, distances
 
 
-def _search(segments: Sequence[Segment], asked: Asked, is_awaited: Callable[[], bool]) -> Found:
+def _search(
+    segments: Sequence[Segment], asked: Asked, nearest: Nearest, is_awaited: Callable[[], bool]
+) -> Found:
     found = _nothing(asked)
     for segment in segments:
         if not is_awaited():
             raise CallerLeft
-        inside = _in_segment(segment, asked, is_awaited)
+        inside = _in_segment(segment, asked, nearest, is_awaited)
         found = _best(found, inside, asked.topk, asked.metric)
     return found
 
 
-def _in_segment(segment: Segment, asked: Asked, is_awaited: Callable[[], bool]) -> Found:
+def _in_segment(
+    segment: Segment, asked: Asked, nearest: Nearest, is_awaited: Callable[[], bool]
+) -> Found:
     count = min(asked.topk, segment.living)
     if not count:
         return _nothing(asked)
-    distances, rows = _nearest(segment, asked, count, is_awaited)
+    distances, rows = nearest(segment, asked, count, is_awaited)
     is_row = rows >= 0
     ids = np.where(is_row, segment.ids[rows], _NO_ID)
     return ids, np.where(is_row, distances, _worst(asked.metric))
@@ -68,24 +80,6 @@ def _in_segment(segment: Segment, asked: Asked, is_awaited: Callable[[], bool]) 
 def _nothing(asked: Asked) -> Found:
     shape = (len(asked.queries), 0)
     return np.empty(shape, np.int64), np.empty(shape, np.float32)
-
-
-def _nearest(
-    segment: Segment, asked: Asked, count: int, is_awaited: Callable[[], bool]
-) -> tuple[Floats, Ids]:
-    """Return distances and row numbers in the segment."""
-    living = segment.deletions.living_bits if segment.deletions else None
-    if segment.index is not None and segment.index.spec == asked.spec:
-        try:
-            with segment.index.loaded.use(is_awaited) as index:
-                return faiss_indexes.search(
-                    index, asked.spec, asked.params, asked.queries, count, living
-                )
-        except DamagedIndex:
-            # It was reported where it was found; the rows themselves are sound.
-            pass
-    with segment.raw.use(is_awaited) as vectors:
-        return faiss_indexes.brute_force(vectors, asked.metric, asked.queries, count, living)
 
 
 def _worst(metric: Metric) -> np.float32:

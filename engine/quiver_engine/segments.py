@@ -17,7 +17,7 @@ from crc32c import crc32c
 
 from quiver_engine import durable
 from quiver_engine.deletions import Deletions
-from quiver_engine.errors import DamagedIndex, DamagedSegment, StartError
+from quiver_engine.errors import DamagedSegment, StartError
 from quiver_engine.index_files import IndexFile
 from quiver_engine.memory import Memory, Resident
 from quiver_engine.model import MIB, Floats, Ids
@@ -50,18 +50,6 @@ class Segment:
     raw: Resident[Floats]
     index: IndexFile | None = None
     deletions: Deletions | None = None
-
-    def preload(self, is_awaited: Callable[[], bool]) -> None:
-        """Bring what a search reads into memory; raises RequestError 24 when it cannot fit."""
-        try:
-            if self.index is not None:
-                with self.index.loaded.use(is_awaited):
-                    return
-        except DamagedIndex:
-            # It was reported where it was found, and its place is taken by the rows themselves.
-            pass
-        with self.raw.use(is_awaited):
-            return
 
     def let_go(self) -> None:
         """Give memory back; the next search reads the files again."""

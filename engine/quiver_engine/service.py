@@ -109,7 +109,9 @@ class Service:
         request = wire.parse(pb.IndexParam, raw)
         collection = self._store.collection(request.collection_name)
         text = wire.params_text(request.extra_params)
-        spec = index_checks.index(request.index_type, text, collection.schema)
+        spec = index_checks.index(
+            request.index_type, text, collection.schema, has_gpu=bool(self._store.device.gpus())
+        )
         self._indexing.create(collection, spec, is_awaited)
         return ok().SerializeToString()
 

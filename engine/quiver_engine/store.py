@@ -15,6 +15,7 @@ from quiver_engine.catalog import Catalog, Flushed, SegmentRow
 from quiver_engine.changes import Change, segments_after
 from quiver_engine.collection import Collection, Partition
 from quiver_engine.datadir import DataDir
+from quiver_engine.devices import Cpu, Device
 from quiver_engine.errors import RequestError, no_collection
 from quiver_engine.index_files import IndexFile
 from quiver_engine.memory import Memory
@@ -36,10 +37,11 @@ class Store:
     """An open data directory. Refusals are RequestError; DiskFailedError means: stop."""
 
     def __init__(
-        self, path: Path, memory: Memory | None = None, recovery: Recovery | None = None
+        self, path: Path, device: Device | None = None, recovery: Recovery | None = None
     ) -> None:
         """Open a data directory, removing what a crash left; raises StartError."""
-        self.directory = DataDir(path, memory or Memory())
+        self.device = device or Cpu(Memory())
+        self.directory = DataDir(path, self.device.memory)
         self._catalog = Catalog(self.directory.catalog_path)
         self.directory.sync()
         self._catalog_lock = threading.Lock()

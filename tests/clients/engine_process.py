@@ -7,6 +7,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,18 +18,27 @@ _LISTENING = re.compile(r"listening grpc=(\S+) http=([^\s\"]+)")
 
 
 class EngineProcess:
-    """`python -m quiver_engine` on a data directory; its addresses are known once it started."""
+    """`python -m quiver_engine` on a data directory; its addresses are known once it started.
 
-    def __init__(self, data_dir: Path, host: str = "127.0.0.1") -> None:
+    `program` is what Python is given in place of `-m quiver_engine`.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        host: str = "127.0.0.1",
+        program: Sequence[str] = ("-m", "quiver_engine"),
+    ) -> None:
         self.data_dir = data_dir
         self.grpc_address = f"{host}:0"
         self.http_address = f"{host}:0"
         self.log = data_dir.with_name(f"{data_dir.name}.log")
+        self.program = program
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *options: str) -> Self:
         """Start and wait until it serves; a second start takes the same ports again."""
-        command = [sys.executable, "-m", "quiver_engine", "--data-dir", str(self.data_dir)]
+        command = [sys.executable, *self.program, "--data-dir", str(self.data_dir)]
         command += ["--listen", self.grpc_address, "--http", self.http_address, *options]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(command, stderr=log, stdin=subprocess.DEVNULL)

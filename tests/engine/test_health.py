@@ -71,5 +71,6 @@ def test_the_log_can_be_json(own_engine: EngineProcess) -> None:
     own_engine.start("--log-format", "json")
     own_engine.stop()
     lines = [json.loads(line) for line in own_engine.log.read_text().splitlines()]
-    assert [line["level"] for line in lines] == ["info", "info"]
-    assert lines[0]["message"].startswith("listening grpc=")
+    assert [line["level"] for line in lines] == ["info"] * 3
+    assert lines[0]["message"] == "computing on the CPU"
+    assert lines[1]["message"].startswith("listening grpc=")

@@ -1,0 +1,90 @@
+"""Where segments are searched and indexes built: on the CPU, or on GPUs (gpus.py)."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from quiver_engine import faiss_indexes
+from quiver_engine.errors import DamagedIndex
+from quiver_engine.faiss_indexes import CpuTrainer, Trainer
+from quiver_engine.memory import Memory
+from quiver_engine.model import Floats, Ids, IndexSpec, Metric
+from quiver_engine.rpc import IsAwaited
+from quiver_engine.search import Asked
+from quiver_engine.segments import Segment
+
+
+class GpuMemory(NamedTuple):
+    """A GPU's number, what the engine holds there, and the bytes of all processes there."""
+
+    number: int
+    memory: Memory
+    used: int
+    total: int
+
+
+class Device(Protocol):
+    """Chosen once at the start. `memory` is the host's, `trainer` computes for builds."""
+
+    name: str
+    memory: Memory
+    trainer: Trainer
+
+    def gpus(self) -> Sequence[GpuMemory]:
+        """Return the GPUs that are used, none on a CPU."""
+
+    def nearest(
+        self, segment: Segment, asked: Asked, count: int, is_awaited: IsAwaited
+    ) -> tuple[Floats, Ids]:
+        """Return distances and row numbers in the segment, both (queries, count), best first.
+
+        A row number is -1 where there is none. Raises RequestError 24 for what cannot fit,
+        CallerLeft when nobody waits for it any more.
+        """
+
+    def preload(self, segment: Segment, metric: Metric, is_awaited: IsAwaited) -> None:
+        """Bring what a search reads into memory; raises RequestError 24 when it cannot fit."""
+
+    def check(self, segment: Segment, spec: IndexSpec) -> None:
+        """Raise RequestError 24 when an index of the segment could not be built or searched."""
+
+
+class Cpu:
+    """FAISS on all cores."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.name = "the CPU"
+        self.memory = memory
+        self.trainer: Trainer = CpuTrainer()
+
+    def gpus(self) -> Sequence[GpuMemory]:
+        return ()
+
+    def nearest(
+        self, segment: Segment, asked: Asked, count: int, is_awaited: IsAwaited
+    ) -> tuple[Floats, Ids]:
+        living = segment.deletions.living_bits if segment.deletions else None
+        if segment.index is not None and segment.index.spec == asked.spec:
+            try:
+                with segment.index.loaded.use(is_awaited) as index:
+                    return faiss_indexes.search(
+                        index, asked.spec, asked.params, asked.queries, count, living
+                    )
+            except DamagedIndex:
+                # It was reported where it was found; the rows themselves are sound.
+                pass
+        with segment.raw.use(is_awaited) as vectors:
+            return faiss_indexes.brute_force(vectors, asked.metric, asked.queries, count, living)
+
+    def preload(self, segment: Segment, _: Metric, is_awaited: IsAwaited) -> None:
+        try:
+            if segment.index is not None:
+                with segment.index.loaded.use(is_awaited):
+                    return
+        except DamagedIndex:
+            # It was reported where it was found, and its place is taken by the rows themselves.
+            pass
+        with segment.raw.use(is_awaited):
+            return
+
+    def check(self, segment: Segment, _: IndexSpec) -> None:
+        segment.raw.check()
