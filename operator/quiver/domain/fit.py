@@ -1,4 +1,4 @@
-"""Whether a segment fits the memory of one GPU.
+"""What fits: a segment the memory of one GPU, searches the memory of a pod.
 
 A search on a GPU holds a whole segment there: its raw vectors, an id of 8 bytes for each, and the
 memory that FAISS sets aside for its own use (getDefaultTempMemForGPU, StandardGpuResources.cpp).
@@ -10,6 +10,7 @@ GPU_MEMORY_LABEL = "nvidia.com/gpu.memory"
 
 BINARY_METRICS = frozenset({"HAMMING", "JACCARD", "TANIMOTO", "SUBSTRUCTURE", "SUPERSTRUCTURE"})
 _ID_BYTES = 8
+_NOT_FOR_SEARCHES_MIB = 2048
 
 
 def needed_mib(index_file_size: int, dimension: int, metric_type: str, gpu_mib: int) -> int:
@@ -17,6 +18,15 @@ def needed_mib(index_file_size: int, dimension: int, metric_type: str, gpu_mib: 
     row_bytes = dimension // 8 if metric_type in BINARY_METRICS else 4 * dimension
     ids = -(-index_file_size * _ID_BYTES // row_bytes)
     return index_file_size + ids + _faiss_mib(gpu_mib)
+
+
+def search_memory_mib(limit_mib: int) -> int:
+    """Return what searches may hold in a pod of so many MiB.
+
+    The rest is for the process, rows not flushed yet, calls, and the index of a segment of 1024 MB
+    being built: 2 GiB, or half of what there is if that is less.
+    """
+    return limit_mib - min(_NOT_FOR_SEARCHES_MIB, -(-limit_mib // 2))
 
 
 def _faiss_mib(gpu_mib: int) -> int:

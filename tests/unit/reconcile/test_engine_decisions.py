@@ -203,6 +203,26 @@ def test_a_cpu_engine_asks_for_no_gpu() -> None:
     assert "affinity" not in spec
 
 
+@pytest.mark.parametrize(
+    ("limits", "option"),
+    [
+        ({"memory": "8Gi"}, ["--memory=6144Mi"]),
+        ({"memory": "3Gi"}, ["--memory=1536Mi"]),
+        ({"memory": 1_000_000_000}, ["--memory=476Mi"]),
+        ({"memory": "0", "cpu": "2"}, []),
+        ({}, []),
+    ],
+)
+def test_searches_are_told_how_much_of_the_pods_memory_is_theirs(
+    limits: Manifest, option: list[str]
+) -> None:
+    """All but 2 GiB of the limit, or half of it; without a limit there is no bound."""
+    (container,) = pod_spec({"resources": {"limits": limits}})["containers"]
+    assert [text for text in container["args"] if text.startswith("--memory")] == option
+    milvus = {"type": "Milvus1", "image": "m", "resources": {"limits": limits}}
+    assert "args" not in pod_spec(milvus)["containers"][0]
+
+
 def test_an_engine_pod_is_confined() -> None:
     """Non-root, read-only, no privileges, no API token."""
     spec = pod_spec({})

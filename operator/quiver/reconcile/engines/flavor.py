@@ -23,9 +23,13 @@ _NON_ROOT: Json = {
 
 
 class Flavor(NamedTuple):
-    """A container's shape: how it is started, probed and confined, and where its data lies."""
+    """A container's shape: how it is started, probed and confined, and where its data lies.
+
+    `memory_option` is the option that bounds what the engine's searches hold, if it has one.
+    """
 
     args: tuple[str, ...]
+    memory_option: str | None
     http_port: int
     liveness_path: str
     readiness_path: str
@@ -43,6 +47,7 @@ FLAVORS: dict[EngineType, Flavor] = {
             "--http=0.0.0.0:9091",
             "--log-format=json",
         ),
+        memory_option="--memory",
         http_port=9091,
         liveness_path="/healthz",
         readiness_path="/readyz",
@@ -54,6 +59,7 @@ FLAVORS: dict[EngineType, Flavor] = {
     # logs beside the program: they cannot be confined as ours is.
     "Milvus1": Flavor(
         args=(),
+        memory_option=None,
         http_port=19121,
         liveness_path="/system/status",
         readiness_path="/system/status",

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from quiver.domain.engines import EngineSpec, Gpu, VectorEngine
-from quiver.domain.fit import GPU_MEMORY_LABEL
+from quiver.domain.fit import GPU_MEMORY_LABEL, search_memory_mib
 from quiver.domain.members import GRPC_PORT
 from quiver.domain.objects import (
     API_VERSION,
@@ -16,7 +16,7 @@ from quiver.domain.objects import (
     MANAGED_BY_LABEL,
     Manifest,
 )
-from quiver.domain.quantities import mebibytes
+from quiver.domain.quantities import mebibytes, parse_quantity
 from quiver.reconcile.engines.flavor import FLAVORS, Flavor
 
 HASH_ANNOTATION = f"{GROUP}/manifest-hash"
@@ -133,9 +133,17 @@ def _container(spec: EngineSpec, flavor: Flavor, image: str) -> Manifest:
         ],
         "resources": _resources(spec),
     }
-    if flavor.args:
-        container["args"] = list(flavor.args)
+    args = [*flavor.args, *_memory_args(spec, flavor)]
+    if args:
+        container["args"] = args
     return container
+
+
+def _memory_args(spec: EngineSpec, flavor: Flavor) -> list[str]:
+    limit = spec.resources.get("limits", {}).get("memory", 0)
+    # The limit may be given in bytes as well, and 0 stands for none.
+    budget = search_memory_mib(int(parse_quantity(limit) / 2**20))
+    return [f"{flavor.memory_option}={budget}Mi"] if flavor.memory_option and budget else []
 
 
 def _probe(path: str, **timing: int) -> Manifest:
