@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from clients.strace import needs_strace
 from quiver_proto import milvus_pb2 as pb
 
 CHANGING = {
@@ -48,3 +49,11 @@ def test_a_kill_at_any_durable_step_loses_nothing_acknowledged(in_memory: Path) 
     deaths = re.fullmatch(r"died (\d+) times\n", output_of("crash_points.py", in_memory / "data"))
     assert deaths
     assert int(deaths[1]) > 200
+
+
+@needs_strace
+def test_a_power_loss_at_any_system_call_loses_nothing_acknowledged(in_memory: Path) -> None:
+    """Whatever of the unsynced data and names is gone by then, it opens as before or after."""
+    states = re.fullmatch(r"(\d+) states\n", output_of("power_loss.py", in_memory))
+    assert states
+    assert int(states[1]) > 1000
