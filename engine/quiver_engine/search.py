@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from quiver_engine import reranking
 from quiver_engine.errors import CallerLeft
 from quiver_engine.model import Floats, Ids, IndexSpec, Metric
 from quiver_engine.segments import Segment
@@ -40,11 +41,11 @@ def search(
 ) -> Found:
     """Return the topk nearest rows of each query, shape (queries, topk), best first.
 
-    Distances are FAISS's: squared L2, or the inner product. Where fewer rows exist, ids are padded
+    Distances are squared L2, or the inner product. Where fewer rows exist, ids are padded
     with -1 and distances with the metric's worst value. Raises CallerLeft when nobody waits.
     """
     ids, distances = no_results(len(asked.queries), asked.topk, asked.metric)
-    at_once = max(1, _RESULTS_AT_ONCE // asked.topk)
+    at_once = max(1, _RESULTS_AT_ONCE // reranking.candidates(asked.spec.type, asked.topk))
     for start in range(0, len(asked.queries), at_once):
         some = replace(asked, queries=asked.queries[start : start + at_once])
         found = _search(segments, some, nearest, is_awaited)
@@ -71,7 +72,11 @@ def _in_segment(
     count = min(asked.topk, segment.living)
     if not count:
         return _nothing(asked)
-    distances, rows = nearest(segment, asked, count, is_awaited)
+    is_coded = reranking.reranks(asked.spec.type) and segment.index is not None
+    taken = min(reranking.candidates(asked.spec.type, count), segment.living) if is_coded else count
+    distances, rows = nearest(segment, asked, taken, is_awaited)
+    if is_coded:
+        distances, rows = reranking.best(segment.vectors, asked.metric, asked.queries, rows, count)
     is_row = rows >= 0
     ids = np.where(is_row, segment.ids[rows], _NO_ID)
     return ids, np.where(is_row, distances, _worst(asked.metric))
