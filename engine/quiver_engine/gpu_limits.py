@@ -18,6 +18,8 @@ _PQ_CODES = {1, 2, 3, 4, 8, 12, 16, 20, 24, 28, 32, 40, 48}
 _PQ_WIDTHS = {1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 28, 32}
 _ROWS_PER_GROUP = 32
 _ID_BYTES = 8
+# Codes and ids of a list are allocated apart, each in whole pieces of 512 bytes.
+_LIST_BYTES = 1024
 
 
 def has_metric(metric: Metric) -> bool:
@@ -49,4 +51,4 @@ def index_bytes(spec: IndexSpec, rows: int, dimension: int) -> int:
     codes = {IndexType.IVF_FLAT: dimension * 4, IndexType.IVF_PQ: spec.values.get("m", 0)}
     row = codes.get(spec.type, dimension) + _ID_BYTES
     centroids = rows_bytes(lists, dimension)
-    return (rows + lists * (_ROWS_PER_GROUP - 1)) * row + centroids
+    return (rows + lists * (_ROWS_PER_GROUP - 1)) * row + lists * _LIST_BYTES + centroids
