@@ -313,6 +313,13 @@ def test_without_a_gpu_one_that_is_demanded_stops_the_start() -> None:
         hardware.choose(hardware.Wanted(device="cpu", gpu_memory=1))
 
 
+def test_a_budget_that_no_gpu_has_stops_the_start(own_engine: EngineProcess) -> None:
+    """The refusal has both numbers and what to do."""
+    own_engine.stop()
+    with pytest.raises(RuntimeError, match=r"is 1024 MiB, and GPU 0 has 64 MiB: give less"):
+        own_engine.start("--gpu-memory", "1Gi")
+
+
 def test_a_gpu_that_faiss_cannot_use_is_warned_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
