@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import faiss
 import numpy as np
 
+from quiver_engine import graphs
 from quiver_engine.deletions import Bits
 from quiver_engine.errors import BuildCancelled, BuildError
 from quiver_engine.model import Floats, Ids, IndexSpec, IndexType, Metric
@@ -50,9 +51,7 @@ def build(
     """
     rows, dimension = vectors.shape
     try:
-        index: Any = faiss.index_factory(dimension, _recipe(spec, rows), METRICS[metric])
-        if spec.type is IndexType.HNSW:
-            index.hnsw.efConstruction = spec.values["efConstruction"]
+        index = _empty(spec, METRICS[metric], rows, dimension)
         if not index.is_trained:
             trainer.train(index, _training_rows(vectors, index.nlist))
         for start in range(0, rows, _ROWS_AT_ONCE):
@@ -65,10 +64,14 @@ def build(
     return built
 
 
+def _empty(spec: IndexSpec, metric: int, rows: int, dimension: int) -> Any:
+    if spec.type in graphs.GRAPHS:
+        return graphs.empty(spec, dimension, metric)
+    return faiss.index_factory(dimension, _recipe(spec, rows), metric)
+
+
 def _recipe(spec: IndexSpec, rows: int) -> str:
     values = spec.values
-    if spec.type is IndexType.HNSW:
-        return f"HNSW{values['M']},Flat"
     lists = f"IVF{list_count(spec, rows)}"
     match spec.type:
         case IndexType.IVF_FLAT:
@@ -120,10 +123,9 @@ def search(
     Only rows whose bit in `living` is set are found; without one, all are.
     """
     only = None if living is None else _FAISS.IDSelectorBitmap(living)
-    if spec.type is IndexType.HNSW:
-        how = _FAISS.SearchParametersHNSW(efSearch=params["ef"], sel=only)
-    else:
-        how = _FAISS.SearchParametersIVF(nprobe=min(params["nprobe"], index.nlist), sel=only)
+    if spec.type in graphs.GRAPHS:
+        return graphs.search(index, graphs.breadth(spec, params, count), queries, count, only)
+    how = _FAISS.SearchParametersIVF(nprobe=min(params["nprobe"], index.nlist), sel=only)
     distances, rows = index.search(queries, count, params=how)
     return distances, rows
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from quiver_engine.errors import RequestError
+from quiver_engine.graphs import MAX_EF
 from quiver_engine.model import MAX_PARAMS_BYTES, IndexSpec, IndexType, Schema
 from quiver_proto import milvus_pb2 as pb
 
@@ -16,6 +17,7 @@ class _Range(NamedTuple):
 
 
 _NLIST = _Range(1, 65_536)
+_SEARCH_LENGTH = _Range(10, 300)
 _BUILD: dict[IndexType, dict[str, _Range]] = {
     IndexType.FLAT: {},
     IndexType.IVF_FLAT: {"nlist": _NLIST},
@@ -26,22 +28,24 @@ _BUILD: dict[IndexType, dict[str, _Range]] = {
         "m": _Range(1, 2**31 - 1),
         "nbits": _Range(1, 16, is_optional=True),
     },
+    IndexType.RNSG: {
+        "search_length": _SEARCH_LENGTH,
+        "out_degree": _Range(5, 300),
+        "candidate_pool_size": _Range(50, 1000),
+        "knng": _Range(5, 300),
+    },
     IndexType.HNSW: {"M": _Range(4, 64), "efConstruction": _Range(8, 512)},
+    IndexType.ANNOY: {"n_trees": _Range(1, 1024)},
 }
-_MAX_EF = 32_768
 _MAX_NBITS_OF_FAISS = 8
 _ON_GPU_ONLY = {
     IndexType.IVF_SQ8H: "it needs a GPU, and this engine searches on the CPU: take IVF_SQ8 (3)",
-}
-_NOT_OFFERED = {
-    IndexType.RNSG: "this engine does not offer it: take HNSW (11)",
-    IndexType.ANNOY: "this engine does not offer it: take HNSW (11)",
 }
 
 
 def index(number: int, text: str | None, schema: Schema, *, has_gpu: bool) -> IndexSpec:
     """Return the index of this index_type and `params`; raises RequestError 8, 5, 7 or 21."""
-    type_ = _type(number, _NOT_OFFERED if has_gpu else _NOT_OFFERED | _ON_GPU_ONLY)
+    type_ = _type(number, {} if has_gpu else _ON_GPU_ONLY)
     if text is None and _BUILD[type_]:
         raise _refused(f"extra_params have no key 'params': give {_wanted(_BUILD[type_])} as JSON")
     spec = IndexSpec(type_, text or "{}")
@@ -88,7 +92,11 @@ def search_params(text: str | None, spec: IndexSpec, topk: int) -> Mapping[str, 
         case IndexType.FLAT:
             wanted = {}
         case IndexType.HNSW:
-            wanted = {"ef": _Range(topk, _MAX_EF)}
+            wanted = {"ef": _Range(topk, MAX_EF)}
+        case IndexType.RNSG:
+            wanted = {"search_length": _SEARCH_LENGTH}
+        case IndexType.ANNOY:
+            wanted = {"search_k": _Range(-(2**63), 2**63 - 1)}
         case _:
             wanted = {"nprobe": _NLIST}
     _in_ranges(values, wanted)

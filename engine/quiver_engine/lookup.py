@@ -16,7 +16,9 @@ _INDEX_NAMES = {
     IndexType.IVF_SQ8: "IVFSQ8",
     IndexType.IVF_SQ8H: "IVFSQ8H",
     IndexType.IVF_PQ: "PQ",
+    IndexType.RNSG: "NSG",
     IndexType.HNSW: "HNSW",
+    IndexType.ANNOY: "ANNOY",
 }
 _NO_INDEX = "IDMAP"
 

@@ -25,7 +25,17 @@ KINDS = {
     "IVF_SQ8": (3, {"nlist": 64}, {"nprobe": 8}, "IVFSQ8", "IVF64,SQ8"),
     "IVF_PQ": (6, {"nlist": 64, "m": 8, "nbits": 6}, {"nprobe": 8}, "PQ", "IVF64,PQ8x6np"),
     "HNSW": (11, {"M": 16, "efConstruction": 100}, {"ef": 64}, "HNSW", "HNSW16,Flat"),
+    "RNSG": (
+        4,
+        {"search_length": 45, "out_degree": 32, "candidate_pool_size": 100, "knng": 50},
+        {"search_length": 50},
+        "NSG",
+        "HNSW16,Flat",
+    ),
+    "ANNOY": (12, {"n_trees": 8}, {"search_k": -1}, "ANNOY", "HNSW8,Flat"),
 }
+EF = {"HNSW": (100, 64), "RNSG": (100, 50), "ANNOY": (100, 80)}
+"""Of the graph that stands for each: efConstruction and ef."""
 SLOW = (11, json.dumps({"M": 64, "efConstruction": 512}))
 
 
@@ -79,9 +89,8 @@ def test_an_index_finds_no_less_than_one_of_faiss_over_all_rows(
     result = client.search(name, queries, TOPK, params=json.dumps(search))
     faiss.omp_set_num_threads(1)  # several threads wait for each other where cores are few
     whole = faiss.index_factory(DIMENSION, recipe, faiss_metric)
-    if kind == "HNSW":
-        whole.hnsw.efConstruction = build["efConstruction"]
-        whole.hnsw.efSearch = search["ef"]
+    if kind in EF:
+        whole.hnsw.efConstruction, whole.hnsw.efSearch = EF[kind]
     else:
         whole.nprobe = search["nprobe"]
     whole.train(rows)
@@ -94,6 +103,13 @@ def test_an_index_finds_no_less_than_one_of_faiss_over_all_rows(
 
 
 PQ = {"nlist": 1, "m": 2}
+RNSG = {"search_length": 45, "out_degree": 50, "candidate_pool_size": 300, "knng": 100}
+RNSG_RANGES = {
+    "search_length": (10, 300),
+    "out_degree": (5, 300),
+    "candidate_pool_size": (50, 1000),
+    "knng": (5, 300),
+}
 
 
 @pytest.mark.parametrize(
@@ -131,6 +147,23 @@ PQ = {"nlist": 1, "m": 2}
         ("checked", 11, '{"M": 4, "efConstruction": 7}', pb.ILLEGAL_ARGUMENT),
         ("checked", 11, '{"M": 4, "efConstruction": 513}', pb.ILLEGAL_ARGUMENT),
         ("checked", 11, '{"M": 4}', pb.ILLEGAL_ARGUMENT),
+        ("checked", 4, None, pb.ILLEGAL_ARGUMENT),
+        ("checked", 4, json.dumps(RNSG), pb.SUCCESS),
+        *[
+            ("checked", 4, json.dumps(RNSG | {name: value}), code)
+            for name, (least, most) in RNSG_RANGES.items()
+            for value, code in [
+                (least - 1, pb.ILLEGAL_ARGUMENT),
+                (least, pb.SUCCESS),
+                (most, pb.SUCCESS),
+                (most + 1, pb.ILLEGAL_ARGUMENT),
+            ]
+        ],
+        ("checked", 12, None, pb.ILLEGAL_ARGUMENT),
+        ("checked", 12, '{"n_trees": 0}', pb.ILLEGAL_ARGUMENT),
+        ("checked", 12, '{"n_trees": 1}', pb.SUCCESS),
+        ("checked", 12, '{"n_trees": 1024}', pb.SUCCESS),
+        ("checked", 12, '{"n_trees": 1025}', pb.ILLEGAL_ARGUMENT),
     ],
 )
 def test_create_index_checks_existence_type_and_parameters_in_that_order(
@@ -170,6 +203,17 @@ def kinds_set(client: Milvus1) -> None:
         ("HNSW", 10, '{"ef": 10}', pb.SUCCESS),
         ("HNSW", 10, '{"ef": 32768}', pb.SUCCESS),
         ("HNSW", 10, '{"ef": 32769}', pb.ILLEGAL_ARGUMENT),
+        ("RNSG", 1, None, pb.ILLEGAL_ARGUMENT),
+        ("RNSG", 1, '{"search_length": 9}', pb.ILLEGAL_ARGUMENT),
+        ("RNSG", 1, '{"search_length": 10}', pb.SUCCESS),
+        ("RNSG", 400, '{"search_length": 300}', pb.SUCCESS),
+        ("RNSG", 1, '{"search_length": 301}', pb.ILLEGAL_ARGUMENT),
+        ("ANNOY", 1, "{}", pb.ILLEGAL_ARGUMENT),
+        ("ANNOY", 1, '{"search_k": "1"}', pb.ILLEGAL_ARGUMENT),
+        ("ANNOY", 1, '{"search_k": -1}', pb.SUCCESS),
+        ("ANNOY", 1, '{"search_k": 1}', pb.SUCCESS),
+        ("ANNOY", 1, '{"search_k": 9223372036854775807}', pb.SUCCESS),
+        ("ANNOY", 1, '{"search_k": 9223372036854775808}', pb.ILLEGAL_ARGUMENT),
     ],
 )
 def test_search_parameters_are_those_of_the_collections_index(
