@@ -36,9 +36,12 @@ class EngineProcess:
         self.program = program
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *options: str) -> Self:
-        """Start and wait until it serves; a second start takes the same ports again."""
-        command = [sys.executable, *self.program, "--data-dir", str(self.data_dir)]
+    def start(self, *options: str, under: Sequence[str] = ()) -> Self:
+        """Start and wait until it serves; a second start takes the same ports again.
+
+        `under` goes before the command.
+        """
+        command = [*under, sys.executable, *self.program, "--data-dir", str(self.data_dir)]
         command += ["--listen", self.grpc_address, "--http", self.http_address, *options]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(command, stderr=log, stdin=subprocess.DEVNULL)

@@ -3,6 +3,9 @@
 import functools
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -17,3 +20,32 @@ def why_not() -> str:
 
 
 needs_strace = pytest.mark.skipif(bool(why_not()), reason=why_not() or "strace works")
+
+
+@contextmanager
+def injected(pid: int, path: Path, call: str, fault: str) -> Iterator[None]:
+    """Let each `call` of the process on that file or directory meet the fault, until the end.
+
+    `fault` is as strace's inject= has it, for instance `error=EIO`. The file need not be there yet.
+    """
+    command = ["strace", "-f", "-p", str(pid), "-o", "/dev/null", *_what(path, call, fault)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as strace:
+        assert strace.stderr is not None
+        said = ""
+        while "attached" not in said:
+            said = strace.stderr.readline()
+            if not said or "Operation not permitted" in said:
+                strace.kill()
+                pytest.skip(f"strace may not attach to a process: {said}")
+        yield
+        strace.terminate()
+
+
+def start_with(path: Path, call: str, fault: str) -> list[str]:
+    """Return what to put before a command for it to meet the fault from its start on."""
+    # With -D the program keeps its process, and its signals.
+    return ["strace", "-D", "-q", "-f", "-o", "/dev/null", *_what(path, call, fault)]
+
+
+def _what(path: Path, call: str, fault: str) -> list[str]:
+    return ["-P", str(path), "-e", f"trace={call}", "-e", f"inject={call}:{fault}"]
