@@ -30,6 +30,7 @@ from quiver.control.api import Api
 from quiver.control.breakers import Breakers
 from quiver.control.cache import Cache
 from quiver.control.controller import Controller, Hooks, Pace
+from quiver.control.echoes import Echoes
 from quiver.control.election import Election, Terms
 from quiver.control.index import engine_of
 from quiver.control.lanes import Lanes
@@ -75,8 +76,8 @@ class Settings:
     engine_image: str = f"localhost/quiver-engine:{__version__}"
     resync_period: float = 60.0
     verify_period: float = 600.0
-    workers: int = 8
-    workers_per_engine: int = 4
+    workers: int = 32
+    workers_per_engine: int = 16
     leader_elect: bool = False
     http: tuple[str, int] | None = None
 
@@ -87,7 +88,9 @@ class ClusterApi(Api, Protocol):
     @property
     def server(self) -> str: ...
 
-    def watch_session(self, on_list: Callable[[], None]) -> aiohttp.ClientSession: ...
+    def watch_session(
+        self, on_list: Callable[[], None], screen: Callable[[str, bytes], bool]
+    ) -> aiohttp.ClientSession: ...
 
 
 class Operator:
@@ -153,7 +156,7 @@ class Operator:
             await self._lister.fill(self.readiness)
 
     def _watch_session(self, on_list: Callable[[], None]) -> tuple[str, aiohttp.ClientSession]:
-        return self._api.server, self._api.watch_session(on_list)
+        return self._api.server, self._api.watch_session(on_list, Echoes(self.cache))
 
     def _engine_of(self, collection: Key) -> Key:
         """Return whose turn it is when it is the collection's."""
@@ -205,13 +208,13 @@ async def real_operator(
     """
     metrics, clock = Metrics(), SystemClock()
     leadership = Leadership(on_loss)
-    require = leadership.require if settings.leader_elect else lambda: None
+    require = leadership.require if settings.leader_elect else None
     connection = Connection(await load_configuration(), metrics, require)
     engines = Milvus1Engines()
     try:
         async with AsyncExitStack() as stack:
             client = await stack.enter_async_context(KubernetesClient(connection))
-            guarded = GuardedEngines(engines, require)
+            guarded = GuardedEngines(engines, require) if require else engines
             operator = Operator(client, guarded, clock, settings, metrics)
             if not settings.leader_elect:
                 yield operator.run

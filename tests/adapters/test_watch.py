@@ -10,6 +10,7 @@ import aiohttp
 
 from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.control.cache import Cache
+from quiver.control.echoes import Echoes
 from quiver.control.metrics import Metrics
 from quiver.domain.objects import SERVICE, VECTOR_COLLECTION, Key, Manifest
 from quiver.handlers import UNUSED_FINALIZER, watch
@@ -42,7 +43,7 @@ async def watching(api: KubernetesClient) -> AsyncIterator[Watched]:
     watched = Watched()
 
     def session(on_list: Callable[[], None]) -> tuple[str, aiohttp.ClientSession]:
-        return api.server, api.watch_session(on_list)
+        return api.server, api.watch_session(on_list, Echoes(watched.cache))
 
     task = asyncio.create_task(watch(watched.cache, session, watched.count_list))
     try:

@@ -102,7 +102,7 @@ def test_default_arguments(chart: Any) -> None:
         "--http=0.0.0.0:8080",
         "--engine-image=localhost/quiver-engine:0.1.0",
         "--resync-period=60",
-        "--workers=8",
+        "--workers=32",
         "--log-format=json",
         "--leader-elect",
     ]
@@ -114,7 +114,7 @@ def test_operator_takes_the_arguments(chart: Any) -> None:
     command = importlib.import_module("quiver.command").operator
     assert command.name == subcommand
     settings = command.make_context(subcommand, arguments).params
-    assert (settings["http"][1], settings["workers"]) == (8080, 8)
+    assert (settings["http"][1], settings["workers"]) == (8080, 32)
     assert (settings["resync_period"], settings["log_format"]) == (60, "json")
     assert settings["leader_elect"] is True
 

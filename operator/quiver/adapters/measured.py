@@ -83,5 +83,4 @@ class MeasuredClient:
             code = "ABANDONED"
             raise
         finally:
-            self._metrics.engine_calls.labels(call, code).inc()
-            self._metrics.engine_seconds.labels(call).observe(time.perf_counter() - started)
+            self._metrics.count_engine_call(call, code, time.perf_counter() - started)

@@ -131,6 +131,18 @@ class Cache:
                 for apply in self._held.pop((kind, key)):
                     apply()
 
+    def is_being_written(self, kind: Kind, key: Key) -> bool:
+        return (kind, key) in self._held
+
+    def knows(self, kind: Kind, key: Key, uid: str, version: int) -> bool:
+        """Tell whether the object is held in this version or a newer one."""
+        found = self.get(kind, key)
+        return found is not None and uid_of(found) == uid and version_of(found) >= version
+
+    def is_gone(self, uid: str) -> bool:
+        """Tell whether the object was taken out, as far back as that is remembered."""
+        return uid in self._gone
+
     def _collections(self, keys: Iterable[Key]) -> Iterable[Manifest]:
         objects = self._objects.get(VECTOR_COLLECTION, {})
         return tuple(objects[key.namespace][key.name] for key in keys)

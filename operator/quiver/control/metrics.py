@@ -46,9 +46,20 @@ class Metrics:
         self._define_controllers()
         self._define_queues()
         self._define_calls()
+        self._engine_calls: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
 
     def queue(self, name: str) -> QueueMetrics:
         return QueueMetrics(self, name)
+
+    def count_engine_call(self, call: str, code: str, seconds: float) -> None:
+        # Looking a label up costs more than counting.
+        key = call, code
+        found = self._engine_calls.get(key)
+        if found is None:
+            found = self.engine_calls.labels(call, code), self.engine_seconds.labels(call)
+            self._engine_calls[key] = found
+        found[0].inc()
+        found[1].observe(seconds)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)

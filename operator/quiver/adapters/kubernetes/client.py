@@ -8,10 +8,10 @@ from urllib.parse import quote, urlencode
 
 import aiohttp
 import msgspec
-from kubernetes.aio.client.rest import RESTClientObject
 
 from quiver.adapters.kubernetes.connection import USER_AGENT, Connection
 from quiver.adapters.kubernetes.errors import error_for
+from quiver.adapters.kubernetes.screening import Screen
 from quiver.control.api import Listing
 from quiver.domain.objects import Key, Kind, Manifest
 from quiver.ports.errors import ApiRefused, ApiUnavailable
@@ -19,6 +19,8 @@ from quiver.ports.errors import ApiRefused, ApiUnavailable
 FIELD_MANAGER = "quiver"
 DEADLINE_S = 10.0
 PAGE = 500
+_ENCODER = msgspec.json.Encoder()
+_NO_TIMEOUT = aiohttp.ClientTimeout(total=None)  # the call itself has one
 _GONE = "the list took so long that the API server has forgotten its beginning"
 
 
@@ -34,7 +36,7 @@ class KubernetesClient:
         """`deadline` is in seconds, for each request."""
         self._connection = connection
         self._deadline = deadline
-        self._rest = RESTClientObject(connection.configuration)
+        self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -48,14 +50,15 @@ class KubernetesClient:
         await self.close()
 
     async def close(self) -> None:
-        await self._rest.close()
+        if self._session is not None:
+            await self._session.close()
 
     @property
     def server(self) -> str:
         return self._connection.server
 
-    def watch_session(self, on_list: Callable[[], None]) -> aiohttp.ClientSession:
-        return self._connection.watch_session(on_list)
+    def watch_session(self, on_list: Callable[[], None], screen: Screen) -> aiohttp.ClientSession:
+        return self._connection.watch_session(on_list, screen)
 
     async def list(self, kind: Kind, selector: str = "") -> Listing:
         items: list[Manifest] = []
@@ -102,7 +105,7 @@ class KubernetesClient:
     ) -> Manifest:
         try:
             async with asyncio.timeout(self._deadline):
-                status, reason, content = await self._send(method, path, body, content_type)
+                status, reason, content = await self._counted(method, path, body, content_type)
         except TimeoutError as error:
             raise ApiUnavailable(
                 f"the API server did not answer within {self._deadline:g} s"
@@ -118,6 +121,16 @@ class KubernetesClient:
         except msgspec.DecodeError as error:
             raise ApiRefused(f"{path} answered with something else than JSON") from error
 
+    async def _counted(
+        self, method: str, path: str, body: Manifest | None, content_type: str
+    ) -> tuple[int, str, bytes]:
+        status = None
+        try:
+            status, reason, content = await self._send(method, path, body, content_type)
+        finally:
+            self._connection.count(method, status)
+        return status, reason, content
+
     async def _send(
         self, method: str, path: str, body: Manifest | None, content_type: str
     ) -> tuple[int, str, bytes]:
@@ -127,14 +140,17 @@ class KubernetesClient:
             "User-Agent": USER_AGENT,
             **await self._connection.authorization(),
         }
-        answer = await self._rest.request(
+        if self._session is None or self._session.closed:
+            self._session = self._connection.session()
+        async with self._session.request(
             method,
             self._connection.server + path,
             headers=headers,
-            body=body,
-            _request_timeout=aiohttp.ClientTimeout(total=self._deadline),
-        )
-        return answer.status, answer.reason, await answer.read()
+            data=None if body is None else _ENCODER.encode(body),
+            server_hostname=self._connection.configuration.tls_server_name,
+            timeout=_NO_TIMEOUT,
+        ) as answer:
+            return answer.status, answer.reason or "", await answer.read()
 
 
 def _path(kind: Kind, key: Key | None = None, *, namespace: str = "") -> str:

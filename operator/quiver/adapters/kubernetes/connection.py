@@ -5,12 +5,16 @@ import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+from prometheus_client import Counter
 
 from quiver import __version__
+from quiver.adapters.kubernetes.screening import Screen, screened_by
 from quiver.adapters.kubernetes.tracing import check_writes, count_requests, on_lists
 from quiver.control.metrics import Metrics
 
@@ -54,17 +58,27 @@ class Connection:
         self,
         configuration: Configuration,
         metrics: Metrics,
-        require: Callable[[], None] = lambda: None,
+        require: Callable[[], None] | None = None,
     ) -> None:
         """`require` is called right before each write goes out, and raises to forbid it."""
         self.configuration = configuration
-        self._traces = [count_requests(metrics.api_requests), check_writes(require)]
-        configuration.trace_configs = self._traces
+        self._requests = metrics.api_requests
+        self._checks = [check_writes(require)] if require else []
+        self._counters: dict[tuple[str, str], Counter] = {}
 
     @property
     def server(self) -> str:
         host: str = self.configuration.host
         return host
+
+    def count(self, method: str, code: int | None) -> None:
+        """Count a request that was answered with an HTTP status, or not at all (None)."""
+        labels = ("<error>" if code is None else str(code), method)
+        counter = self._counters.get(labels)
+        if counter is None:
+            host = urlsplit(self.server).netloc
+            counter = self._counters[labels] = self._requests.labels(labels[0], host, method)
+        counter.inc()
 
     async def authorization(self) -> dict[str, str]:
         """Return the header that logs in, if a header does.
@@ -80,9 +94,11 @@ class Connection:
         value = settings.get("BearerToken", {}).get("value")
         return {"Authorization": value} if value else {}
 
-    def watch_session(self, on_list: Callable[[], None]) -> aiohttp.ClientSession:
+    def watch_session(
+        self, on_list: Callable[[], None], screen: Screen | None = None
+    ) -> aiohttp.ClientSession:
         """Open a session for kopf; `on_list` is called when it lists objects, as it does when a
-        watch begins anew.
+        watch begins anew. Lines of watches that `screen` deals with do not reach kopf.
         """
 
         async def log_in(
@@ -91,15 +107,25 @@ class Connection:
             request.headers.update(await self.authorization())
             return await handler(request)
 
-        connector = aiohttp.TCPConnector(limit=WATCH_CONNECTIONS, ssl=self._tls())
-        return aiohttp.ClientSession(
-            connector=connector,
+        return self._session(
+            WATCH_CONNECTIONS,
             headers={"User-Agent": USER_AGENT},
-            middlewares=[log_in],
-            proxy=self.configuration.proxy,
+            middlewares=[log_in] if screen is None else [screened_by(screen), log_in],
             read_bufsize=WATCH_BUFFER,
-            trace_configs=[*self._traces, on_lists(on_list)],
-            trust_env=True,
+            trace_configs=[count_requests(self._requests), on_lists(on_list), *self._checks],
+        )
+
+    def session(self) -> aiohttp.ClientSession:
+        """Open a session for calls of our own, which log in and are counted by themselves."""
+        return self._session(CONNECTIONS, trace_configs=self._checks)
+
+    def _session(self, connections: int, **options: Any) -> aiohttp.ClientSession:
+        # Not aiohttp's trust_env: it reads environment and ~/.netrc in threads, at each request.
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=connections, ssl=self._tls()),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            proxy=self.configuration.proxy or proxy_for(self.server),
+            **options,
         )
 
     def _tls(self) -> ssl.SSLContext:
@@ -115,3 +141,11 @@ class Connection:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
+
+
+def proxy_for(server: str) -> str | None:
+    """Return the proxy that the environment names for the server, as kubectl would use it."""
+    parts = urlsplit(server)
+    if parts.hostname is None or proxy_bypass(parts.hostname):
+        return None
+    return getproxies().get(parts.scheme)

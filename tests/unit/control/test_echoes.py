@@ -1,0 +1,83 @@
+"""Events that tell the cache nothing new do not reach kopf."""
+
+import json
+
+import pytest
+
+from builders import NAMESPACE, collection
+from quiver.control.cache import Cache
+from quiver.control.echoes import PATH, Echoes
+from quiver.domain.objects import VECTOR_COLLECTION, Key, Manifest
+
+KEY = Key(NAMESPACE, "test01")
+
+
+@pytest.fixture
+def cache() -> Cache:
+    return Cache()
+
+
+def at(version: int, **metadata: str) -> Manifest:
+    return collection(resourceVersion=str(version), **metadata)
+
+
+def line(type_: str, manifest: Manifest) -> bytes:
+    return json.dumps({"type": type_, "object": manifest}).encode()
+
+
+def spared(cache: Cache, type_: str, manifest: Manifest, path: str = PATH) -> bool:
+    return Echoes(cache)(path, line(type_, manifest))
+
+
+def version_in(cache: Cache) -> str | None:
+    found = cache.get(VECTOR_COLLECTION, KEY)
+    return None if found is None else found["metadata"]["resourceVersion"]
+
+
+def test_what_the_cache_knows_is_spared(cache: Cache) -> None:
+    """A version that is known, from the answer to a write or a list, is no news; a newer one is."""
+    cache.put(VECTOR_COLLECTION, at(5), ours=True)
+    assert spared(cache, "MODIFIED", at(5))
+    assert spared(cache, "ADDED", at(4))
+    assert not spared(cache, "MODIFIED", at(6))
+    assert not spared(cache, "MODIFIED", at(5, uid="another"))
+
+
+def test_the_end_of_an_object_is_news_once(cache: Cache) -> None:
+    """A deletion is passed on unless it is known already, whatever version it comes with."""
+    cache.put(VECTOR_COLLECTION, at(5))
+    assert not spared(cache, "DELETED", at(6))
+    assert not spared(cache, "DELETED", at(5))
+    cache.remove(VECTOR_COLLECTION, KEY, "uid-of-test01", ours=True)
+    assert spared(cache, "DELETED", at(6))
+
+
+def test_what_comes_before_the_answer_to_a_write_waits_for_it(cache: Cache) -> None:
+    """The echo that overtakes the answer is no change; what somebody else wrote then is one."""
+    changes = []
+    cache.put(VECTOR_COLLECTION, at(5))
+    cache.subscribe(changes.append)
+    with cache.writing(VECTOR_COLLECTION, KEY):
+        assert spared(cache, "MODIFIED", at(6))
+        assert spared(cache, "MODIFIED", at(7))
+        assert version_in(cache) == "5"
+        cache.put(VECTOR_COLLECTION, at(6), ours=True)
+    assert version_in(cache) == "7"
+    assert [change.ours for change in changes] == [True, False]
+
+
+def test_an_end_that_comes_before_the_answer_to_a_write_is_kept(cache: Cache) -> None:
+    """Somebody else's deletion is not lost because a write was under way."""
+    cache.put(VECTOR_COLLECTION, at(5))
+    with cache.writing(VECTOR_COLLECTION, KEY):
+        assert spared(cache, "DELETED", at(7))
+    assert version_in(cache) is None
+
+
+def test_what_is_not_of_a_collection_is_kopfs(cache: Cache) -> None:
+    """Bookmarks, errors and other kinds pass."""
+    cache.put(VECTOR_COLLECTION, at(5))
+    bookmark = {"kind": "VectorCollection", "metadata": {"resourceVersion": "9"}}
+    assert not spared(cache, "BOOKMARK", bookmark)
+    assert not spared(cache, "ERROR", {"kind": "Status", "code": 410})
+    assert not spared(cache, "MODIFIED", at(5), "/api/v1/pods")
