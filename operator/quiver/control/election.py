@@ -132,7 +132,7 @@ class Election:
                 async with asyncio.timeout(self._leadership.remaining):
                     await self._renew()
             except (ApiError, TimeoutError) as error:
-                log.warning("the lease %s was not renewed: %s", self._key, error or "no answer")
+                log.warning("the lease %s was not renewed: %s", self._key, str(error) or "no answer")
 
     async def _renew(self) -> None:
         asked = now()
@@ -162,7 +162,7 @@ class Election:
                     self._version = lease["metadata"]["resourceVersion"]
                     await self._api.patch(LEASE, self._key, self._patch(holderIdentity=None))
         except (ApiError, TimeoutError) as error:
-            log.warning("the lease %s was not released: %s", self._key, error or "no answer")
+            log.warning("the lease %s was not released: %s", self._key, str(error) or "no answer")
 
     def _claim(self, lease: Manifest) -> Manifest:
         self._version = lease["metadata"]["resourceVersion"]

@@ -229,6 +229,23 @@ async def test_a_renewal_whose_answer_is_lost_ends_nobody(leases: FakeLeases) ->
         assert leader.losses == []
 
 
+async def test_a_renewal_that_hangs_is_told_in_words(
+    leases: FakeLeases, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says that no answer came, when none comes until the lease is over."""
+
+    async def hang(*_: Any) -> Manifest:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    leader = Candidate(leases, "one")
+    async with leader.running():
+        await leader.until_leading()
+        monkeypatch.setattr(leases, "patch", hang)
+        await until(lambda: "was not renewed" in caplog.text)
+    assert "was not renewed: no answer" in caplog.text
+
+
 async def test_a_lease_that_somebody_deletes_is_made_anew(leases: FakeLeases) -> None:
     """The leader leads on, as nobody else was elected."""
     leader = Candidate(leases, "one", PATIENT)
