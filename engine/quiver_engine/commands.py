@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from quiver_engine.errors import RequestError
+from quiver_engine.in_flight import InFlight
 from quiver_engine.settings import Settings
 from quiver_engine.store import Store
 from quiver_proto import milvus_pb2 as pb
@@ -16,15 +17,17 @@ from quiver_proto import milvus_pb2 as pb
 PROTOCOL_VERSION = f"1.1.1+quiver.{version('quiver')}"
 
 _KNOWN = (
-    "version, status, mode, build_commit_id, tasktable, get_system_info, get_config, set_config"
+    "version, status, mode, build_commit_id, tasktable, requests, get_system_info, get_config,"
+    " set_config"
 )
 
 
 class Commands:
     """Answers a command's text with a text; raises RequestError 1 for a bad configuration node."""
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+    def __init__(self, store: Store, settings: Settings, in_flight: InFlight) -> None:
         self._store = store
+        self._in_flight = in_flight
         self._settings = settings
 
     def run(self, text: str) -> str:
@@ -35,6 +38,7 @@ class Commands:
             "status": lambda: "OK",
             "mode": lambda: "GPU" if self._store.device.gpus() else "CPU",
             "tasktable": self._tasks,
+            "requests": lambda: json.dumps({"requests": self._in_flight.names()}),
             "get_system_info": self._system_info,
             "get_config": lambda: self._settings.get(rest.strip()),
             "set_config": lambda: self._set(rest.split()),

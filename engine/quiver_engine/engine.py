@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from quiver_engine import hardware, server
+from quiver_engine import allocator, hardware, server
 from quiver_engine.errors import DiskFailedError, RequestError, StartError
 from quiver_engine.health import HealthServer, Readiness
 from quiver_engine.indexing import Indexing
@@ -65,6 +65,7 @@ class Engine:
         # Until calls are served there is nothing to drain.
         _on_stop_signal(lambda: sys.exit(0))
         _allow_many_files()
+        allocator.return_large_blocks()
         readiness, metrics = Readiness(), Metrics()
         health = HealthServer(self._http.host, self._http.port, readiness, metrics)
         recovery = Recovery()
@@ -73,7 +74,7 @@ class Engine:
         indexing = Indexing(store, writer)
         settings = Settings()
         maintenance = Maintenance(store, writer, indexing, settings, self._on_disk_failure)
-        rpcs = Service(store, writer, indexing, settings, metrics.traffic).rpcs()
+        rpcs = Service(store, writer, indexing, settings, metrics).rpcs()
         handler = server.handler(rpcs, metrics, self._on_disk_failure)
         rpc_server = server.Server(self._listen.host, self._listen.port, handler)
         _on_stop_signal(self._stop.set)

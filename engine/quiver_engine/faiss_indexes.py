@@ -20,6 +20,7 @@ _ROWS_PER_CENTROID = 39
 _TRAINING_ROWS_PER_CENTROID = 256
 _ROWS_AT_ONCE = 4096
 _SAMPLE_SEED = 1
+_MAX_SQUARED_NORM = 1e34
 
 
 class Trainer(Protocol):
@@ -97,11 +98,13 @@ def _training_rows(vectors: Floats, lists: int) -> Floats:
         sample = vectors[np.sort(places)]
     else:
         sample = vectors
-    # One NaN among them and FAISS would refuse them all.
-    finite = np.isfinite(sample).all(axis=1)
-    sample = sample if finite.all() else sample[finite]
+    # One NaN among them and FAISS would refuse them all; one distance that overflows in one of its
+    # own threads ends the process.
+    with np.errstate(over="ignore", invalid="ignore"):
+        sound = np.einsum("ij,ij->i", sample, sample) < _MAX_SQUARED_NORM
+    sample = sample if sound.all() else sample[sound]
     if not len(sample):
-        raise BuildError("no row consists of finite numbers, and centroids need some")
+        raise BuildError("no row consists of finite numbers below 1e17, and centroids need some")
     return sample
 
 

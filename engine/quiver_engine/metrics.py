@@ -15,6 +15,7 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from quiver_engine.in_flight import InFlight
 from quiver_engine.store import Store
 from quiver_engine.traffic import Traffic
 
@@ -50,9 +51,11 @@ class Metrics:
 
         self.traffic = Traffic(self._registry)
 
+        self.in_flight = InFlight()
+
     @contextmanager
-    def in_flight(self) -> Iterator[None]:
-        with self._in_flight.track_inprogress():
+    def answering(self, rpc: str) -> Iterator[None]:
+        with self._in_flight.track_inprogress(), self.in_flight.call(rpc):
             yield
 
     def observe(self, rpc: str, code: int, seconds: float) -> None:

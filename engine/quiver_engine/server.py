@@ -86,7 +86,7 @@ class _Answering:
     def behaviour(self, name: str, rpc: Rpc) -> Callable[[bytes, grpc.ServicerContext], bytes]:
         def answer(raw: bytes, context: grpc.ServicerContext) -> bytes:
             started = time.perf_counter()
-            with self._metrics.in_flight():
+            with self._metrics.answering(name):
                 code, reply = self._answer(name, rpc, raw, context.is_active)
             self._metrics.observe(name, code, time.perf_counter() - started)
             return reply

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from quiver_engine import checks, index_checks, lookup, wire
 from quiver_engine.commands import Commands
 from quiver_engine.indexing import Indexing
+from quiver_engine.metrics import Metrics
 from quiver_engine.row_calls import RowCalls
 from quiver_engine.rpc import Rpc, ok, rpc
 from quiver_engine.settings import Settings
 from quiver_engine.store import Store
-from quiver_engine.traffic import Traffic
 from quiver_engine.writing import Writer
 from quiver_proto import milvus_pb2 as pb
 
@@ -24,12 +24,12 @@ class Service:
         writer: Writer,
         indexing: Indexing,
         settings: Settings,
-        traffic: Traffic,
+        metrics: Metrics,
     ) -> None:
         self._store = store
         self._indexing = indexing
-        self._commands = Commands(store, settings)
-        self._row_calls = RowCalls(store, writer, traffic)
+        self._commands = Commands(store, settings, metrics.in_flight)
+        self._row_calls = RowCalls(store, writer, metrics.traffic)
 
     def rpcs(self) -> dict[str, Rpc]:
         """Return every call by its name in the protocol; the others are UNIMPLEMENTED."""

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from quiver_engine import checks, index_files, opening, segments
+from quiver_engine import allocator, checks, index_files, opening, segments
 from quiver_engine.catalog import Catalog, Flushed, SegmentRow
 from quiver_engine.changes import Change, segments_after
 from quiver_engine.collection import Collection, Partition
@@ -230,6 +230,8 @@ class Store:
         with self._catalog_lock:
             doomed, self._doomed = self._doomed, []
         self.directory.remove(doomed)
+        if doomed:
+            allocator.return_free_memory()
 
     def close(self) -> None:
         self._catalog.close()

@@ -291,6 +291,34 @@ def test_rows_that_are_no_numbers_do_not_keep_an_index_from_being_built(client: 
     assert client.count("nothing") == 5000
 
 
+@pytest.mark.parametrize("metric", [1, 2])
+@pytest.mark.parametrize(
+    ("index_type", "params"),
+    [
+        (2, '{"nlist": 8, "nprobe": 8}'),
+        (3, '{"nlist": 8, "nprobe": 8}'),
+        (6, '{"nlist": 8, "m": 2, "nprobe": 8}'),
+        (11, '{"M": 8, "efConstruction": 16, "ef": 64}'),
+    ],
+)
+def test_huge_numbers_do_not_bring_the_engine_down(
+    client: Milvus1, metric: int, index_type: int, params: str
+) -> None:
+    """Rows whose distances overflow are left out of the training; the others are found."""
+    name = f"huge_{metric}_{index_type}"
+    rows = clustered(5000, 8)
+    rows[10:15] = 3e38
+    rows[15:20] = -3e38, 3e38, 0, 0, 1e30, 1e25, 1e20, 1e19
+    rows[20:220] = np.random.default_rng(1).integers(0, 2**32, (200, 8), np.uint32).view("f4")
+    client.create(name, dimension=8, metric_type=metric)
+    client.insert(name, rows, range(len(rows)))
+    assert client.create_index(name, index_type, params).error_code == pb.SUCCESS
+    result = client.search(name, rows[:300], topk=3, params=params)
+    assert result.status.error_code == pb.SUCCESS
+    if (metric, index_type) == (1, 2):
+        np.testing.assert_array_equal(found_ids(result)[:10, 0], range(10))
+
+
 def test_a_build_blocks_nobody(own_engine: EngineProcess, connect: Connect) -> None:
     """While an index is built, everything else is answered, and DescribeIndex tells of it."""
     client, rows = connect(own_engine), clustered(30_000, 128)
@@ -309,6 +337,8 @@ def test_a_build_blocks_nobody(own_engine: EngineProcess, connect: Connect) -> N
     assert client.count("slow") == len(rows) + 1
     assert client.drop("other").error_code == pb.SUCCESS
     assert index_names(client, "slow") == ["IDMAP", "IDMAP"]
+    (call,) = json.loads(client.command("requests").string_reply)["requests"]
+    assert call.startswith("CreateIndex-")
     assert build.is_alive()
     assert client.drop("slow").error_code == pb.SUCCESS
     build.join(30)

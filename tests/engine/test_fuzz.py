@@ -1,0 +1,154 @@
+"""Hostile and broken messages, all calls in random order, against an engine that holds rows.
+
+`make fuzz` runs it longer: `FUZZ_SECONDS=600 make fuzz`; a seed it prints is taken again with
+`FUZZ_SEED=`.
+"""
+
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+from google.protobuf.message_factory import GetMessageClass
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from clients.engine_process import EngineProcess
+from clients.hostile_messages import METHODS, calls, messages, twisted
+from clients.milvus1_stub import Milvus1, found_ids
+from quiver_engine import wire
+from quiver_engine.errors import RequestError
+from quiver_engine.model import MIB, Rows
+from quiver_proto import milvus_pb2 as pb
+
+SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
+ANSWER_S = 30.0
+ROOM = 700 * MIB
+EXAMPLES = 200 if SECONDS else 40
+ROWS = np.random.default_rng(7).normal(size=(5000, 4)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def held(engine: EngineProcess, client: Milvus1) -> Milvus1:
+    """Collections that the calls are about, and `oracle`, which none of them names."""
+    fill(client, "oracle")
+    check(engine, client)
+    return client
+
+
+def fill(client: Milvus1, name: str) -> None:
+    client.create(name, dimension=4)
+    client.create_partition(name, "p")
+    client.insert(name, ROWS, range(5000))
+    client.insert(name, ROWS[:9], range(9), "p")
+    client.flush(name)
+
+
+def refill(client: Milvus1) -> None:
+    """Bring back what calls have dropped."""
+    gone = {"floats", "indexed"} - set(client.collections())
+    for name in gone:
+        fill(client, name)
+    if "indexed" in gone:
+        client.create_index("indexed", 2, '{"nlist": 8}')
+
+
+def status_of(rpc: str, answer: bytes) -> pb.Status:
+    reply = GetMessageClass(METHODS[rpc].output_type).FromString(answer)
+    return reply if isinstance(reply, pb.Status) else reply.status
+
+
+def send(client: Milvus1, rpc: str, raw: bytes) -> None:
+    call = client.channel.unary_unary(f"/milvus.grpc.MilvusService/{rpc}")
+    try:
+        reason = status_of(rpc, call(raw, timeout=ANSWER_S)).reason
+    except grpc.RpcError as error:
+        pytest.fail(f"{rpc} answered {error} to {raw!r}")
+    assert "a fault of the engine" not in reason, (rpc, raw)
+
+
+def check(engine: EngineProcess, client: Milvus1) -> None:
+    """Hold the engine against what must be true of it whatever it was sent."""
+    found = found_ids(client.search("oracle", ROWS[::100], tags=["_default"]))
+    np.testing.assert_array_equal(found.ravel(), range(0, 5000, 100))
+    assert client.count("oracle") == 5009
+    log = engine.log.read_text()
+    assert "Traceback" not in log, log[-5000:]
+    status = Path(f"/proc/{engine.pid}/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
+    assert int(line.split()[1]) * 1024 < ROOM
+
+
+FEW = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def seeds() -> Iterator[int]:
+    """Return one seed, or random ones for as long as FUZZ_SECONDS says."""
+    yield int(os.environ.get("FUZZ_SEED", "1"))
+    until = time.monotonic() + SECONDS
+    while time.monotonic() < until:
+        yield secrets.randbits(32)
+
+
+def test_no_message_brings_the_engine_down(engine: EngineProcess, held: Milvus1) -> None:
+    """Every call answers in time with a code, nothing is a fault of the engine, others' rows stay.
+
+    Memory stays bounded.
+    """
+    for number in seeds():
+        print(f"FUZZ_SEED={number}")  # noqa: T201 - to run it again
+
+        @seed(number)
+        @FEW
+        @given(st.lists(calls(), min_size=6, max_size=6))
+        def fuzz(some: list[tuple[str, bytes]]) -> None:
+            refill(held)
+            for rpc, raw in some:
+                send(held, rpc, raw)
+
+        fuzz()
+        check(engine, held)
+
+
+def outcome(raw: bytes) -> tuple[object, ...] | None:
+    try:
+        batch = wire.decode_insert(raw)
+    except RequestError:
+        return None
+    ids = None if batch.ids is None else batch.ids.tolist()
+    return batch.collection, batch.tag, ids, *described(batch.rows)
+
+
+def described(rows: Rows) -> tuple[object, ...]:
+    # The parser's way through Python's floats keeps that a number is none, not how it is written.
+    content = None if rows.vectors is None else np.nan_to_num(rows.vectors, nan=1e9).tobytes()
+    return rows.count, rows.floats, rows.binary, content
+
+
+def slow(raw: bytes, monkeypatch: pytest.MonkeyPatch) -> tuple[object, ...] | None:
+    with monkeypatch.context() as patched:
+        patched.setattr(wire, "_cut_rows", lambda raw, _: (None, raw))
+        return outcome(raw)
+
+
+@seed(1)
+@settings(FEW, max_examples=150)
+@given(
+    messages(pb.InsertParam.DESCRIPTOR)
+    .map(lambda message: message.SerializeToString())
+    .flatmap(lambda raw: st.just(raw) | twisted(raw))
+)
+def test_rows_are_read_as_the_parser_reads_them(raw: bytes) -> None:
+    """Any Insert, valid or not, is the same whether its rows are cut out or parsed."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        assert outcome(raw) == slow(raw, monkeypatch)
