@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test fuzz lint up down bench-operator bench-index-file-size lock proto render
+.PHONY: help setup demo test fuzz storm lint up down bench-operator bench-index-file-size lock proto render
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-21s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ down: setup ## Take that Kubernetes away
 bench-operator: setup ## Measure the operator with 4,096 and 10,000 collections, into the docs; COLLECTIONS=N for a look
 	$(BIN)/localcluster build
 	$(BIN)/python -m bench.scale $(if $(COLLECTIONS),--collections $(COLLECTIONS) --engines $(or $(ENGINES),1))
+
+storm: setup ## Break everything around Quiver while users edit; SEED=, MINUTES=, COLLECTIONS=
+	$(BIN)/python -m storm $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(COLLECTIONS),--collections $(COLLECTIONS))
 
 bench-index-file-size: setup ## Measure index_file_size anew, into the docs
 	$(BIN)/python -m bench.index_file_size

@@ -164,6 +164,14 @@ class ControlPlane:
         self.stop_apiserver()
         self.start_apiserver()
 
+    def pid_of(self, name: str) -> int | None:
+        """The process id of `etcd`, `kube-apiserver` and so on; None while it does not run."""
+        return self._running.pid_of(name)
+
+    def start_process(self, name: str) -> None:
+        """Have a process started that was killed or has ended; returns at once."""
+        self._running.start(name)
+
     @property
     def _running(self) -> Session:
         if self._session is None:

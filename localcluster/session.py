@@ -52,6 +52,16 @@ class Session:
         self._read_events()
         return str(self._states.get(name, {}).get("event", ""))
 
+    def pid_of(self, name: str) -> int | None:
+        """The process id of a process of the supervisor's; None while it does not run."""
+        if self.state(name) != "started":
+            return None
+        return int(self._states[name]["pid"])
+
+    def start(self, name: str) -> None:
+        """Have a process started that has ended; returns at once."""
+        self._send(f"start {name}")
+
     def command(self, verb: str, name: str, *, until: str, timeout: float) -> None:
         """Send a command and wait until the process's state is `until`."""
         self._send(f"{verb} {name}")
