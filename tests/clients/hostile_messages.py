@@ -138,11 +138,15 @@ _FITTING: dict[str, st.SearchStrategy[Any]] = {
     "dimension": st.sampled_from([4, 8]),
     "index_file_size": st.sampled_from([1, 1024]),
     "metric_type": st.sampled_from([1, 2]),
-    "index_type": st.sampled_from([1, 2, 3, 6, 11]),
+    "index_type": st.sampled_from([1, 2, 3, 4, 6, 11, 12]),
     "tag": st.sampled_from(["p", "q"]),
     "extra_params": st.sampled_from(
         [
-            '{"nlist": 8, "nprobe": 4, "m": 2, "M": 8, "efConstruction": 40, "ef": 2000}',
+            (
+                '{"nlist": 8, "nprobe": 4, "m": 2, "M": 8, "efConstruction": 40, "ef": 2000,'
+                ' "search_length": 20, "out_degree": 20, "candidate_pool_size": 60, "knng": 20,'
+                ' "n_trees": 4, "search_k": -1}'
+            ),
             '{"nlist": 65536, "nprobe": 65536, "m": 4, "M": 4, "efConstruction": 9, "ef": 32768}',
         ]
     ).map(lambda text: [pb.KeyValuePair(key="params", value=text)]),

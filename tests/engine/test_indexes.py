@@ -299,6 +299,11 @@ def test_rows_that_are_no_numbers_do_not_keep_an_index_from_being_built(client: 
         (3, '{"nlist": 8, "nprobe": 8}'),
         (6, '{"nlist": 8, "m": 2, "nprobe": 8}'),
         (11, '{"M": 8, "efConstruction": 16, "ef": 64}'),
+        (
+            4,
+            '{"search_length": 20, "out_degree": 20, "candidate_pool_size": 60, "knng": 20}',
+        ),
+        (12, '{"n_trees": 4, "search_k": -1}'),
     ],
 )
 def test_huge_numbers_do_not_bring_the_engine_down(
