@@ -13,16 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from prometheus_client import CollectorRegistry
 
 from quiver_engine import collection, indexing, insert_log, model
 from quiver_engine.indexing import Indexing
 from quiver_engine.insert_log import Durability, InsertLog
 from quiver_engine.maintenance import Maintenance
+from quiver_engine.metrics import Metrics
 from quiver_engine.service import Service
 from quiver_engine.settings import Settings
 from quiver_engine.store import Store
-from quiver_engine.traffic import Traffic
 from quiver_engine.writing import Writer
 from quiver_proto import milvus_pb2 as pb
 
@@ -184,8 +183,8 @@ class Opened:
 def live(directory: Path, acknowledge: Callable[[], object]) -> None:
     """Live the whole life, telling after each change that it was answered."""
     opened = Opened.at(directory)
-    settings, traffic = Settings(), Traffic(CollectorRegistry())
-    service = Service(opened.store, opened.writer, opened.indexing, settings, traffic)
+    settings = Settings()
+    service = Service(opened.store, opened.writer, opened.indexing, settings, Metrics())
     rpcs = service.rpcs()
     background = Maintenance(opened.store, opened.writer, opened.indexing, settings, _fail)
 
