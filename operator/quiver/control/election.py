@@ -132,7 +132,8 @@ class Election:
                 async with asyncio.timeout(self._leadership.remaining):
                     await self._renew()
             except (ApiError, TimeoutError) as error:
-                log.warning("the lease %s was not renewed: %s", self._key, str(error) or "no answer")
+                why = str(error) or "no answer"
+                log.warning("the lease %s was not renewed: %s", self._key, why)
 
     async def _renew(self) -> None:
         asked = now()
