@@ -32,7 +32,7 @@ from quiver.control.cache import Cache
 from quiver.control.controller import Controller, Hooks, Pace
 from quiver.control.echoes import Echoes
 from quiver.control.election import Election, Terms
-from quiver.control.index import engine_of
+from quiver.control.index import engine_of, is_settled
 from quiver.control.lanes import Lanes
 from quiver.control.leadership import Leadership
 from quiver.control.listing import Lister
@@ -111,7 +111,7 @@ class Operator:
         self._settings = settings
         self._lister = Lister(api, self.cache)
         self._breakers = Breakers(MeasuredEngines(engines, self.metrics), self.metrics)
-        lanes = Lanes(self._engine_of, settings.workers_per_engine)
+        lanes = Lanes(self._engine_of, settings.workers_per_engine, self._group_of)
         self._collections = WorkQueue(self.metrics.queue("vectorcollection"), lanes=lanes)
         self._engines = WorkQueue(self.metrics.queue("vectorengine"))
         self.cache.subscribe(Wakeups(self.cache, self._collections.add, self._engines.add))
@@ -162,6 +162,13 @@ class Operator:
         """Return whose turn it is when it is the collection's."""
         manifest = self.cache.get(VECTOR_COLLECTION, collection)
         return (engine_of(manifest) if manifest else None) or collection
+
+    def _group_of(self, collection: Key) -> tuple[str, bool]:
+        """Return with whom the collection waits in line: no tenant waits behind all that another
+        one has, and nothing new behind all that is only looked at again.
+        """
+        manifest = self.cache.get(VECTOR_COLLECTION, collection)
+        return collection.namespace, manifest is not None and is_settled(manifest)
 
     def _parking(self, controller: str, queue: WorkQueue) -> Parking:
         size = self.metrics.parked.labels(controller)

@@ -41,7 +41,7 @@ class Cache:
         self._objects: dict[Kind, dict[str, dict[str, Manifest]]] = {}
         self._index = EngineIndex()
         self._gone: dict[str, None] = {}
-        self._held: dict[tuple[Kind, Key], list[Callable[[], None]]] = {}
+        self._held: dict[tuple[Kind, Key], list[Callable[[], object]]] = {}
         self._listeners: list[Listener] = []
 
     def subscribe(self, listener: Listener) -> None:
@@ -75,23 +75,26 @@ class Cache:
         """Return how many collections and partitions are claimed on each member, by its name."""
         return self._index.load(engine)
 
-    def put(self, kind: Kind, manifest: Manifest, *, ours: bool = False) -> None:
-        """Take the manifest in, unless the object is known to be newer or gone."""
+    def put(self, kind: Kind, manifest: Manifest, *, ours: bool = False) -> Manifest | None:
+        """Take the manifest in, and return what is kept of it; None where the object is known to be
+        newer or gone, or where it has to wait.
+        """
         key = Key.of(manifest)
         held = self._held.get((kind, key))
         if held is not None and not ours:
             held.append(partial(self.put, kind, manifest))
-            return
+            return None
         if uid_of(manifest) in self._gone:
-            return
+            return None
         old = self.get(kind, key)
         if old is not None and version_of(manifest) <= version_of(old):
-            return
+            return None
         if old is not None and uid_of(old) != uid_of(manifest):
             self._bury(uid_of(old))
         new = slim(kind, manifest)
         self._store(kind, key, old, new)
         self._tell(Change(kind, key, old, new, ours))
+        return new
 
     def remove(self, kind: Kind, key: Key, uid: str, *, ours: bool = False) -> None:
         """Take the object of this uid out, for good; another one of its name stays."""

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from quiver.domain.claims import claim_of
 from quiver.domain.collections import default_collection_name
+from quiver.domain.conditions import ready_status
 from quiver.domain.objects import Key, Manifest
 
 Group = TypeVar("Group")
@@ -86,6 +87,16 @@ def wanted_name(collection: Manifest) -> str:
     """Return the name that the VectorCollection's collection has, or is to have, on its engine."""
     name: str | None = collection["spec"].get("collectionName")
     return name or default_collection_name(collection["metadata"]["name"])
+
+
+def is_settled(collection: Manifest) -> bool:
+    """Tell whether the VectorCollection is Ready as its present spec says, and is to stay."""
+    metadata, status = collection["metadata"], collection.get("status", {})
+    return (
+        ready_status(collection) == "True"
+        and status.get("observedGeneration") == metadata.get("generation")
+        and "deletionTimestamp" not in metadata
+    )
 
 
 def _discard(sets: defaultdict[Group, set[Key]], group: Group, key: Key) -> None:

@@ -71,13 +71,14 @@ class CachedObjects:
             raise
 
     async def _write(self, kind: Kind, key: Key, call: Awaitable[Manifest]) -> Manifest:
+        kept = None
         with self._cache.writing(kind, key):
             answer = await call
             if _is_finished(answer):
                 self._cache.remove(kind, key, uid_of(answer), ours=True)
             else:
-                self._cache.put(kind, answer, ours=True)
-        return slim(kind, answer)
+                kept = self._cache.put(kind, answer, ours=True)
+        return slim(kind, answer) if kept is None else kept
 
 
 def _is_finished(manifest: Manifest) -> bool:

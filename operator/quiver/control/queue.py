@@ -19,7 +19,8 @@ class WorkQueue:
 
     A key is in one worker's hands at a time. Adds of a waiting key fold into one; an add while the
     key is being worked on means once more afterwards. Retries are counted in memory only, so a
-    restart starts afresh. Lanes, where given, tell whose turn it is.
+    restart starts afresh. Lanes, where given, tell whose turn it is; a key that is added while it
+    waits may change its group.
     """
 
     def __init__(
@@ -47,7 +48,11 @@ class WorkQueue:
 
     def add(self, key: Key) -> None:
         """Have the key worked on, as soon as a worker is free."""
-        if self._shut_down or key in self._dirty:
+        if self._shut_down:
+            return
+        if key in self._dirty:
+            if key not in self._processing:
+                self._lanes.regroup(key)
             return
         self._dirty.add(key)
         self._added_at[key] = self._now()

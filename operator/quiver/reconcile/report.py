@@ -1,6 +1,7 @@
 """How a verdict gets into an object's status: at most one write, and none when nothing changed."""
 
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -16,10 +17,9 @@ def status_patch(status: Struct, before: Struct) -> Manifest:
     """Return the merge patch that makes a whole status of `before`: what is not set any more is
     taken out, within objects too.
     """
-    fields = msgspec.structs.fields(status)
     return {
-        f.encode_name: _merging(_plain(getattr(status, f.name)), _plain(getattr(before, f.name)))
-        for f in fields
+        encoded: _merging(_plain(getattr(status, name)), _plain(getattr(before, name)))
+        for name, encoded in _fields(type(status))
     }
 
 
@@ -41,6 +41,11 @@ async def report_invalid_spec(
         status = {"observedGeneration": generation, "conditions": _plain(conditions)}
         await objects.patch_status(kind, manifest, status)
     return Result.DONE
+
+
+@cache
+def _fields(status: type[Struct]) -> tuple[tuple[str, str], ...]:
+    return tuple((field.name, field.encode_name) for field in msgspec.structs.fields(status))
 
 
 def _merging(wanted: Any, present: Any) -> Any:

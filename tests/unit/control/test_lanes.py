@@ -68,7 +68,45 @@ def test_nothing_is_kept_of_lanes_that_are_empty() -> None:
         waiting.give_back(waiting.take())
     assert (len(waiting), waiting.has_next) == (0, False)
     assert [waiting._waiting, waiting._turns, waiting._out, waiting._busy] == [{}, {}, {}, {}]
-    assert waiting._held_up == set()
+    assert (waiting._held_up, waiting._places) == (set(), {})
+
+
+def test_groups_of_a_lane_take_turns() -> None:
+    """A tenant's one collection does not wait behind the thousand of another tenant."""
+    waiting = Lanes(lambda _key: "engine", 2000, lambda key: key.namespace)
+    for number in range(1000):
+        waiting.put(key("crowd", number))
+    assert waiting.take() == key("crowd", 0)
+    waiting.put(key("single", 0))
+    taken = [waiting.take() for _ in range(3)]
+    assert taken == [key("crowd", 1), key("single", 0), key("crowd", 2)]
+    assert len(waiting) == 997
+
+
+def test_a_waiting_key_can_change_its_group() -> None:
+    """What was to be looked at again some time, and is then changed, waits with what is new."""
+    urgent = set[Key]()
+    waiting = Lanes(lambda _key: "engine", 2000, urgent.__contains__)
+    for number in range(1000):
+        waiting.put(key("a", number))
+    urgent.add(key("a", 999))
+    waiting.regroup(key("a", 999))
+    assert [waiting.take() for _ in range(3)] == [key("a", 0), key("a", 999), key("a", 1)]
+    assert len(waiting) == 997
+
+
+async def test_an_add_takes_a_waiting_key_to_its_present_group() -> None:
+    """An add of a waiting key folds into the one before, and its group is asked for anew."""
+    urgent = set[Key]()
+    inner = Lanes(lambda _key: "engine", 2000, urgent.__contains__)
+    queue = WorkQueue(Metrics().queue("things"), lanes=inner)
+    for number in range(10):
+        queue.add(key("a", number))
+    urgent.add(key("a", 9))
+    queue.add(key("a", 9))
+    assert [await queue.get() for _ in range(2)] == [key("a", 0), key("a", 9)]
+    queue.add(key("a", 9))
+    assert len(queue) == 8
 
 
 async def test_a_worker_waits_though_a_full_lane_has_keys() -> None:

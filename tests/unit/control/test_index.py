@@ -1,0 +1,20 @@
+"""Which collections have nothing new about them."""
+
+from builders import collection
+from quiver.control.index import is_settled
+from quiver.domain.objects import Manifest
+
+
+def standing(status: str, observed: int, **metadata: object) -> Manifest:
+    manifest = collection(generation=2, **metadata)
+    condition = {"type": "Ready", "status": status}
+    return {**manifest, "status": {"observedGeneration": observed, "conditions": [condition]}}
+
+
+def test_settled_is_what_is_ready_as_it_is_now_and_is_to_stay() -> None:
+    """A new object, a changed one, one that is not Ready and one that is to go are not settled."""
+    assert is_settled(standing("True", 2))
+    assert not is_settled(standing("True", 1))
+    assert not is_settled(standing("False", 2))
+    assert not is_settled(standing("True", 2, deletionTimestamp="2026-01-01T00:00:00Z"))
+    assert not is_settled(collection())
