@@ -15,10 +15,10 @@ from bench.scale.bench import Say
 from bench.scale.figures import Run
 from bench.scale.phases import measure
 from bench.scale.plot import plot
-from bench.scale.report import table, write_json
+from bench.scale.report import read_json, table, write_json
 
 ROOT = Path(__file__).parents[2]
-RESULTS = ROOT / "bench" / "results" / "operator.json"
+RESULTS = ROOT / "bench" / "results"
 PAGE, PLOT = ROOT / "docs" / "scale.md", ROOT / "docs" / "scale.svg"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 PICTURE = f"![Ready by when]({PLOT.name})"
@@ -36,23 +36,33 @@ FULL = ((4096, 1), (10000, 4))
     "--engines", type=click.IntRange(min=1), default=1, help="Engines of the smaller run."
 )
 @click.option("--idle", default=120.0, show_default=True, help="Seconds of doing nothing.")
-def main(collections: int | None, engines: int, idle: float) -> None:
+@click.option("--again", is_flag=True, help="Write the docs anew from the results that are there.")
+def main(collections: int | None, engines: int, idle: float, again: bool) -> None:
     sizes = FULL if collections is None else ((collections, engines),)
     runs = [Run(collections=count, engines=members) for count, members in sizes]
+    if again:
+        keep([read_json(path_of(run)) for run in runs])
+        return
     for run in runs:
         click.echo(f"{run.collections} collections, {run.engines} engines")
         with tempfile.TemporaryDirectory(prefix="quiver-bench-") as folder:
             asyncio.run(measure(Path(folder), run, idle, teller()))
-    click.echo(table(runs))
+        click.echo(table([run]))
+        if collections is None:
+            write_json(path_of(run), run)
     if collections is None:
         keep(runs)
 
 
+def path_of(run: Run) -> Path:
+    return RESULTS / f"operator-{run.collections}.json"
+
+
 def keep(runs: list[Run]) -> None:
-    write_json(RESULTS, runs)
     PLOT.write_text(plot(runs))
     before, _, rest = PAGE.read_text().partition(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}\n{PICTURE}\n\n{table(runs)}\n{END}{rest.partition(END)[2]}")
+    after = rest.partition(END)[2]
+    PAGE.write_text(f"{before}{BEGIN}\n{PICTURE}\n\n{table(runs)}\n{END}{after}")
 
 
 def teller() -> Say:

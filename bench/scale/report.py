@@ -87,8 +87,12 @@ def table(runs: Iterable[Run]) -> str:
     return "\n".join(lines)
 
 
-def write_json(path: Path, runs: Iterable[Run]) -> None:
-    encoded = msgspec.json.encode([rounded(asdict(run)) for run in runs])
+def read_json(path: Path) -> Run:
+    return msgspec.json.decode(path.read_bytes(), type=Run)
+
+
+def write_json(path: Path, run: Run) -> None:
+    encoded = msgspec.json.encode(rounded(asdict(run)))
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(msgspec.json.format(encoded, indent=1) + b"\n")
 
