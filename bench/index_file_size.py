@@ -105,7 +105,7 @@ def measure(
     collection = store.collection("c")
     for part in np.split(np.arange(ROWS), 8):
         vectors = rows[part]
-        writer.insert(InsertBatch("c", "_default", Rows(len(part), vectors.size, vectors), part))
+        writer.insert(InsertBatch("c", "_default", Rows.of(vectors), part))
     store.set_index(collection, lambda _: IndexState(INDEX, requested=True))
     started = time.process_time()
     indexing.work()

@@ -40,5 +40,7 @@ CREATE TABLE last_ids (kind TEXT PRIMARY KEY, id INTEGER NOT NULL) STRICT;
 INSERT INTO last_ids SELECT 'collection', coalesce(max(id), 0) FROM collections;
 INSERT INTO last_ids SELECT 'partition', coalesce(max(id), 0) FROM partitions;
 """
-FORMATS = (_FIRST_FORMAT, _INDEXES, _DELETIONS, _INSERT_LOG)
+# The tables stay as they are; an engine of before has no metric but L2 and IP.
+_BINARY_METRICS = ""
+FORMATS = (_FIRST_FORMAT, _INDEXES, _DELETIONS, _INSERT_LOG, _BINARY_METRICS)
 """What each format version adds to the one before; an older catalog is brought forward."""

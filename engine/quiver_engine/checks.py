@@ -15,17 +15,17 @@ from quiver_engine.model import (
     MIB,
     NAME_BYTES,
     TAG_BYTES,
-    Floats,
     IdOrigin,
     InsertBatch,
     Metric,
     Rows,
     Schema,
+    Vectors,
 )
 from quiver_proto import milvus_pb2 as pb
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_BINARY_METRICS = range(4, 8)
+_BINARY_METRICS = {metric for metric in Metric if metric.is_binary}
 _BYTES_PER_RESULT = 12
 _BYTES_PER_ID = 8
 
@@ -79,7 +79,8 @@ def _metric(number: int) -> Metric:
     except ValueError as error:
         raise RequestError(
             pb.ILLEGAL_METRIC_TYPE,
-            f"metric_type {number} is not supported: this engine supports 1 (L2) and 2 (IP)",
+            f"metric_type {number} is unknown; there are"
+            f" {', '.join(f'{metric.value} ({metric.name})' for metric in Metric)}",
         ) from error
 
 
@@ -126,22 +127,31 @@ def id_origin(name: str, settled: IdOrigin | None, given: IdOrigin) -> None:
     raise RequestError(pb.ILLEGAL_VECTOR_ID, f"collection {name!r} {cure}")
 
 
-def vectors(rows: Rows, dimension: int) -> Floats:
-    """Return rows as float32 (count, dimension); raises RequestError 11 or 7."""
+def vectors(rows: Rows, schema: Schema) -> Vectors:
+    """Return rows in the collection's layout, (count, width); raises RequestError 11 or 7."""
     _some_rows(rows)
-    if rows.binary:
-        raise RequestError(
-            pb.ILLEGAL_ROWRECORD, "binary rows for a collection of floats: fill float_data"
-        )
-    if rows.floats % rows.count:
+    width = schema.layout.width
+    if schema.metric.is_binary:
+        wrong, strangers, values, own = rows.floats, "float_data", rows.bytes, "binary_data"
+        wanted = f"each row {width} bytes of binary_data, {schema.dimension} bits"
+    else:
+        wrong, strangers, values, own = rows.bytes, "binary_data", rows.floats, "float_data"
+        wanted = f"each row {width} floats of float_data"
+    if wrong:
         raise RequestError(
             pb.ILLEGAL_ROWRECORD,
-            f"{rows.count} rows hold {rows.floats} floats: give each row {dimension} floats",
+            f"rows of {strangers} do not suit the collection's metric {schema.metric.name}:"
+            f" give {wanted}",
         )
-    if rows.vectors is None or rows.vectors.shape[1] != dimension:
+    if values % rows.count:
+        raise RequestError(
+            pb.ILLEGAL_ROWRECORD,
+            f"{rows.count} rows hold {values} values of {own}: give {wanted}",
+        )
+    if rows.vectors is None or rows.vectors.shape[1] != width:
         raise RequestError(
             pb.ILLEGAL_DIMENSION,
-            f"a row's length is not the collection's: give each row {dimension} floats",
+            f"a row's length is not the collection's: give {wanted}",
         )
     return rows.vectors
 
@@ -151,7 +161,7 @@ def _some_rows(rows: Rows) -> None:
         raise RequestError(pb.ILLEGAL_ROWRECORD, "no rows: give at least one vector")
 
 
-def insert_size(found: Floats) -> None:
+def insert_size(found: Vectors) -> None:
     """Raise RequestError 11 when one Insert brings more than fits."""
     if found.nbytes > MAX_INSERT_BYTES:
         raise RequestError(

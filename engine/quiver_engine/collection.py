@@ -11,12 +11,12 @@ from quiver_engine.errors import no_partition
 from quiver_engine.model import (
     DEFAULT_TAG,
     MIN_INDEXED_ROWS,
-    Floats,
     IdOrigin,
     Ids,
     IndexState,
     IndexType,
     Schema,
+    Vectors,
 )
 from quiver_engine.segments import Part, Segment
 
@@ -32,7 +32,7 @@ class Buffer:
     deleted: list[Ids] = field(default_factory=list)
     bytes: int = 0
 
-    def append(self, ids: Ids, vectors: Floats) -> None:
+    def append(self, ids: Ids, vectors: Vectors) -> None:
         self.parts.append((ids, vectors))
         self.bytes += ids.nbytes + vectors.nbytes
 

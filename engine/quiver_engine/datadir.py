@@ -21,6 +21,7 @@ import faiss
 from quiver_engine import durable, index_files, segments
 from quiver_engine.errors import DiskFailedError, RequestError, StartError
 from quiver_engine.memory import Memory
+from quiver_engine.model import RowLayout
 from quiver_engine.segments import Part, Segment
 from quiver_proto import milvus_pb2 as pb
 
@@ -109,17 +110,17 @@ class DataDir:
             raise _write_failure(error, self._segments) from error
         return [
             self.load_segment(
-                number, dimension=parts[0][1].shape[1], rows=sum(len(ids) for ids, _ in parts)
+                number, layout=segments.layout_of(parts), rows=sum(len(ids) for ids, _ in parts)
             )
             for number, parts in zip(numbers, groups, strict=True)
         ]
 
-    def load_segment(self, number: int, *, dimension: int, rows: int) -> Segment:
+    def load_segment(self, number: int, *, layout: RowLayout, rows: int) -> Segment:
         """Map a segment file; raises DamagedSegment unless it is as told."""
         path = self.segment_path(number)
-        return segments.load(path, number, dimension=dimension, rows=rows, memory=self.memory)
+        return segments.load(path, number, layout=layout, rows=rows, memory=self.memory)
 
-    def write_index(self, index: faiss.Index) -> tuple[int, Path]:
+    def write_index(self, index: faiss.Index | faiss.IndexBinary) -> tuple[int, Path]:
         """Write a durable index file, which does not count yet; return its number and path.
 
         Raises RequestError when the disk is full, DiskFailedError when it fails.

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from quiver_engine.model import Ids
+from quiver_engine.model import Bits, Ids
 
 Mask = npt.NDArray[np.bool_]
-Bits = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,13 +1,13 @@
 """Where segments are searched and indexes built: on the CPU, or on GPUs (gpus.py)."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from quiver_engine import faiss_indexes
+from quiver_engine import binary_indexes, faiss_indexes
 from quiver_engine.errors import DamagedIndex
 from quiver_engine.faiss_indexes import CpuTrainer, Trainer
 from quiver_engine.memory import Memory
-from quiver_engine.model import Floats, Ids, IndexSpec, Metric
+from quiver_engine.model import Bits, Floats, Ids, IndexSpec, Metric
 from quiver_engine.rpc import IsAwaited
 from quiver_engine.search import Asked
 from quiver_engine.segments import Segment
@@ -66,14 +66,12 @@ class Cpu:
         if segment.index is not None and segment.index.spec == asked.spec:
             try:
                 with segment.index.loaded.use(is_awaited) as index:
-                    return faiss_indexes.search(
-                        index, asked.spec, asked.params, asked.queries, count, living
-                    )
+                    return _by_index(index, asked, count, living)
             except DamagedIndex:
                 # It was reported where it was found; the rows themselves are sound.
                 pass
         with segment.raw.use(is_awaited) as vectors:
-            return faiss_indexes.brute_force(vectors, asked.metric, asked.queries, count, living)
+            return _by_brute_force(vectors, asked, count, living)
 
     def preload(self, segment: Segment, _: Metric, is_awaited: IsAwaited) -> None:
         try:
@@ -88,3 +86,21 @@ class Cpu:
 
     def check(self, segment: Segment, _: IndexSpec) -> None:
         segment.raw.check()
+
+
+def _by_index(index: Any, asked: Asked, count: int, living: Bits | None) -> tuple[Floats, Ids]:
+    # Whether rows and queries are floats or bits goes by the metric.
+    queries: Any = asked.queries
+    params = asked.params
+    if asked.metric.is_binary:
+        return binary_indexes.search(index, asked.metric, params, queries, count, living)
+    return faiss_indexes.search(index, asked.spec, params, queries, count, living)
+
+
+def _by_brute_force(
+    vectors: Any, asked: Asked, count: int, living: Bits | None
+) -> tuple[Floats, Ids]:
+    queries: Any = asked.queries
+    if asked.metric.is_binary:
+        return binary_indexes.brute_force(vectors, asked.metric, queries, count, living)
+    return faiss_indexes.brute_force(vectors, asked.metric, queries, count, living)

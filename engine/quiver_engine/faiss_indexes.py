@@ -7,16 +7,15 @@ import faiss
 import numpy as np
 
 from quiver_engine import graphs
-from quiver_engine.deletions import Bits
 from quiver_engine.errors import BuildCancelled, BuildError
-from quiver_engine.model import Floats, Ids, IndexSpec, IndexType, Metric
+from quiver_engine.model import Bits, Floats, Ids, IndexSpec, IndexType, Metric
 
 # FAISS's stubs do not know all of it.
 _FAISS: Any = faiss
 
 METRICS = {Metric.L2: faiss.METRIC_L2, Metric.IP: faiss.METRIC_INNER_PRODUCT}
 
-_ROWS_PER_CENTROID = 39
+ROWS_PER_CENTROID = 39
 _TRAINING_ROWS_PER_CENTROID = 256
 _ROWS_AT_ONCE = 4096
 _SAMPLE_SEED = 1
@@ -88,7 +87,7 @@ def _recipe(spec: IndexSpec, rows: int) -> str:
 def list_count(spec: IndexSpec, rows: int) -> int:
     """Return how many lists an IVF index over so many rows has."""
     # Fewer rows than this for a list make poor centroids.
-    return min(spec.values["nlist"], max(1, rows // _ROWS_PER_CENTROID))
+    return min(spec.values["nlist"], max(1, rows // ROWS_PER_CENTROID))
 
 
 def _training_rows(vectors: Floats, lists: int) -> Floats:

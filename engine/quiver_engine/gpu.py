@@ -18,7 +18,7 @@ from quiver_engine.errors import RequestError
 from quiver_engine.faiss_indexes import METRICS
 from quiver_engine.index_files import IndexFile
 from quiver_engine.memory import Memory, Resident
-from quiver_engine.model import MIB, Floats, Ids, Metric
+from quiver_engine.model import MIB, Floats, Ids, Metric, Vectors
 from quiver_proto import milvus_pb2 as pb
 
 # FAISS's stubs do not know all of it.
@@ -53,7 +53,7 @@ class OnGpu:
         with self._lock:
             self._index = None
 
-    def search(self, queries: Floats, count: int, nprobe: int) -> tuple[Floats, Ids]:
+    def search(self, queries: Vectors, count: int, nprobe: int) -> tuple[Floats, Ids]:
         """Return distances and row numbers, both (queries, count), best first; -1 where none.
 
         `nprobe` is 0 for what has no lists.
@@ -88,7 +88,7 @@ class Gpu:
         self.memory = Memory(budget or default, "--gpu-memory")
         self.name = f"GPU {number}, up to {(budget or default) / MIB:.0f} MiB of segments"
 
-    def rows(self, raw: Resident[Floats], shape: tuple[int, int], metric: Metric) -> OnThisGpu:
+    def rows(self, raw: Resident[Any], shape: tuple[int, int], metric: Metric) -> OnThisGpu:
         """Return a segment's rows, of shape (rows, dimension); the first use copies them here."""
 
         def copied(vectors: Floats) -> Any:

@@ -13,7 +13,7 @@ from quiver_engine.errors import DamagedIndex
 from quiver_engine.faiss_indexes import Trainer, list_count
 from quiver_engine.gpu import Gpu, GpuTrainer, OnThisGpu
 from quiver_engine.index_files import IndexFile
-from quiver_engine.model import Floats, Ids, IndexSpec, Metric
+from quiver_engine.model import Floats, Ids, IndexSpec, Metric, Vectors
 from quiver_engine.rpc import IsAwaited
 from quiver_engine.search import Asked
 from quiver_engine.segments import Segment, with_index
@@ -47,7 +47,7 @@ class Gpus:
     def _nearest(
         self, segment: Segment, asked: Asked, count: int, is_awaited: IsAwaited
     ) -> tuple[Floats, Ids]:
-        def on_cpu(queries: Floats) -> tuple[Floats, Ids]:
+        def on_cpu(queries: Vectors) -> tuple[Floats, Ids]:
             some = replace(asked, queries=queries)
             return self._cpu.nearest(segment, some, count, is_awaited)
 
@@ -71,7 +71,7 @@ class Gpus:
         if index is None or index.spec != asked.spec:
             has_metric = gpu_limits.has_metric(asked.metric)
             return self._rows(segment, asked.metric) if has_metric else None, 0
-        if not gpu_limits.has_index(index.spec, segment.vectors.shape[1]):
+        if not _has_index(segment, index.spec):
             return None, 0
         nprobe = min(asked.params["nprobe"], list_count(index.spec, segment.rows))
         return self._index(segment, index), nprobe
@@ -88,11 +88,11 @@ class Gpus:
         return self._gpus[segment.id % len(self._gpus)]
 
     def preload(self, segment: Segment, metric: Metric, is_awaited: IsAwaited) -> None:
-        index, dimension = segment.index, segment.vectors.shape[1]
+        index = segment.index
         if index is None and gpu_limits.has_metric(metric):
             with self._rows(segment, metric).use(is_awaited):
                 return
-        if index is None or not gpu_limits.has_index(index.spec, dimension):
+        if index is None or not _has_index(segment, index.spec):
             self._cpu.preload(segment, metric, is_awaited)
             return
         try:
@@ -105,10 +105,14 @@ class Gpus:
     def check(self, segment: Segment, spec: IndexSpec) -> None:
         self._cpu.check(segment, spec)
         rows, dimension = segment.vectors.shape
-        if gpu_limits.has_index(spec, dimension):
+        if _has_index(segment, spec):
             gpu = self._gpu_of(segment)
             name = f"the {spec.type.name} index of a segment of {rows} rows on GPU {gpu.number}"
             gpu.memory.check(name, gpu_limits.index_bytes(spec, rows, dimension))
+
+
+def _has_index(segment: Segment, spec: IndexSpec) -> bool:
+    return not segment.is_binary and gpu_limits.has_index(spec, segment.vectors.shape[1])
 
 
 def _living(

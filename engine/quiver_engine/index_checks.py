@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from quiver_engine.errors import RequestError
 from quiver_engine.graphs import MAX_EF
-from quiver_engine.model import MAX_PARAMS_BYTES, IndexSpec, IndexType, Schema
+from quiver_engine.model import MAX_PARAMS_BYTES, IndexSpec, IndexType, Metric, Schema
 from quiver_proto import milvus_pb2 as pb
 
 
@@ -51,6 +51,8 @@ def index(number: int, text: str | None, schema: Schema, *, has_gpu: bool) -> In
     spec = IndexSpec(type_, text or "{}")
     values = _json_object(spec.params)
     _in_ranges(values, _BUILD[type_])
+    if schema.metric.is_binary:
+        _of_bits(type_, schema.metric)
     if type_ is IndexType.IVF_PQ:
         _product_quantizer(values, schema.dimension)
     return spec
@@ -70,6 +72,18 @@ def _type(number: int, not_offered: Mapping[IndexType, str]) -> IndexType:
 def _no_such_index(what: str, not_offered: Mapping[IndexType, str]) -> RequestError:
     offered = ", ".join(f"{t.value} ({t.name})" for t in _BUILD if t not in not_offered)
     return RequestError(pb.ILLEGAL_INDEX_TYPE, f"{what}; there are {offered}")
+
+
+def _of_bits(type_: IndexType, metric: Metric) -> None:
+    """Raise RequestError 8 for an index that cannot help with vectors of bits."""
+    is_match = metric in (Metric.SUBSTRUCTURE, Metric.SUPERSTRUCTURE)
+    offered = (IndexType.FLAT,) if is_match else (IndexType.FLAT, IndexType.IVF_FLAT)
+    if type_ not in offered:
+        raise RequestError(
+            pb.ILLEGAL_INDEX_TYPE,
+            f"{type_.name} does not index vectors of bits for the metric {metric.name}: take"
+            f" {' or '.join(f'{other.name} ({other.value})' for other in offered)}",
+        )
 
 
 def _product_quantizer(values: Mapping[str, int], dimension: int) -> None:

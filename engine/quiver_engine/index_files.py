@@ -24,6 +24,7 @@ from quiver_engine.model import MIB, IndexSpec
 _FAISS: Any = faiss
 
 _MAGIC = b"QUIVRIDX"
+_MAGIC_OF_BITS = b"QUIVRBIX"
 _VERSION = 2
 _FIELDS = struct.Struct("<8sIQQI")
 _CHECKSUM = struct.Struct("<I")
@@ -38,10 +39,10 @@ class IndexFile:
     path: Path
     spec: IndexSpec
     disk_bytes: int
-    loaded: Resident[faiss.Index] = field(repr=False)
+    loaded: Resident[faiss.Index | faiss.IndexBinary] = field(repr=False)
 
 
-def write(path: Path, index: faiss.Index) -> None:
+def write(path: Path, index: faiss.Index | faiss.IndexBinary) -> None:
     """Write and sync an index file; no second copy of the index is made on the way."""
     checksum = 0
     with path.open("wb") as file:
@@ -53,10 +54,15 @@ def write(path: Path, index: faiss.Index) -> None:
             file.write(chunk)
 
         writer = _FAISS.PyCallbackIOWriter(sink, MIB)
-        faiss.write_index(index, writer)
+        if isinstance(index, faiss.IndexBinary):
+            magic = _MAGIC_OF_BITS
+            _FAISS.write_index_binary(index, writer)
+        else:
+            magic = _MAGIC
+            faiss.write_index(index, writer)
         payload = file.tell() - _HEADER_BYTES
         file.seek(0)
-        fields = _FIELDS.pack(_MAGIC, _VERSION, index.ntotal, payload, checksum)
+        fields = _FIELDS.pack(magic, _VERSION, index.ntotal, payload, checksum)
         file.write((fields + _CHECKSUM.pack(crc32c(fields))).ljust(_HEADER_BYTES, b"\0"))
         file.flush()
         durable.sync_file(file.fileno())
@@ -82,7 +88,7 @@ def load(
         raise DamagedIndex(path, str(error)) from error
     checksum = _read_header(path, mapped, rows)
 
-    def read() -> faiss.Index:
+    def read() -> faiss.Index | faiss.IndexBinary:
         try:
             return _read(path, mapped, checksum)
         except DamagedIndex as error:
@@ -99,7 +105,7 @@ def _read_header(path: Path, mapped: mmap.mmap, rows: int) -> int:
         raise DamagedIndex(path, f"it has {len(mapped)} bytes only")
     magic, version, found_rows, payload, checksum = _FIELDS.unpack_from(mapped)
     (of_header,) = _CHECKSUM.unpack_from(mapped, _FIELDS.size)
-    if magic != _MAGIC or of_header != crc32c(mapped[: _FIELDS.size]):
+    if magic not in (_MAGIC, _MAGIC_OF_BITS) or of_header != crc32c(mapped[: _FIELDS.size]):
         raise DamagedIndex(path, "its header is not an index file's")
     if version != _VERSION:
         raise DamagedIndex(path, f"its format version is {version}, this engine reads {_VERSION}")
@@ -108,7 +114,7 @@ def _read_header(path: Path, mapped: mmap.mmap, rows: int) -> int:
     return int(checksum)
 
 
-def _read(path: Path, mapped: mmap.mmap, checksum: int) -> faiss.Index:
+def _read(path: Path, mapped: mmap.mmap, checksum: int) -> faiss.Index | faiss.IndexBinary:
     # First the checksum, then FAISS: it trusts the sizes that it reads.
     found, content = 0, memoryview(mapped)
     for start in range(_HEADER_BYTES, len(content), MIB):
@@ -123,4 +129,8 @@ def _read(path: Path, mapped: mmap.mmap, checksum: int) -> faiss.Index:
         place += len(chunk)
         return chunk
 
-    return faiss.read_index(_FAISS.PyCallbackIOReader(source, MIB))
+    reader = _FAISS.PyCallbackIOReader(source, MIB)
+    if mapped[: len(_MAGIC)] == _MAGIC_OF_BITS:
+        of_bits: faiss.IndexBinary = _FAISS.read_index_binary(reader)
+        return of_bits
+    return faiss.read_index(reader)

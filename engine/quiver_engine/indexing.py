@@ -10,10 +10,11 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, cast
 
 import faiss
 
-from quiver_engine import faiss_indexes
+from quiver_engine import binary_indexes, faiss_indexes
 from quiver_engine.collection import Collection, IndexFailure, Partition
 from quiver_engine.errors import (
     BuildCancelled,
@@ -22,6 +23,7 @@ from quiver_engine.errors import (
     RequestError,
     no_collection,
 )
+from quiver_engine.faiss_indexes import Trainer
 from quiver_engine.model import IndexSpec, IndexState
 from quiver_engine.segments import Segment
 from quiver_engine.store import Store
@@ -162,13 +164,7 @@ class Indexing:
         # The other half of the cores is for searches.
         faiss.omp_set_num_threads(max(1, (os.cpu_count() or 1) // 2))
         try:
-            index = faiss_indexes.build(
-                spec,
-                collection.schema.metric,
-                segment.vectors,
-                is_wanted,
-                self._store.device.trainer,
-            )
+            index = _build(spec, collection, segment, is_wanted, self._store.device.trainer)
         except BuildCancelled:
             return
         number, _ = self._store.directory.write_index(index)
@@ -181,3 +177,17 @@ class Indexing:
             spec.type.name,
             time.monotonic() - started,
         )
+
+
+def _build(
+    spec: IndexSpec,
+    collection: Collection,
+    segment: Segment,
+    is_wanted: Callable[[], bool],
+    trainer: Trainer,
+) -> faiss.Index | faiss.IndexBinary:
+    # Whether rows are floats or bits goes by the metric.
+    metric, vectors = collection.schema.metric, cast("Any", segment.vectors)
+    if metric.is_binary:
+        return binary_indexes.build(spec, vectors, is_wanted)
+    return faiss_indexes.build(spec, metric, vectors, is_wanted, trainer)

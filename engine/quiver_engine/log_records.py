@@ -1,7 +1,7 @@
 """Records of the insert log, as bytes and back.
 
 A file begins with a header; a record is a mark, a checksum (CRC-32C) of all that follows it, the
-fields below, ids (int64) and vectors (float32), little-endian.
+fields below, ids (int64) and vectors (float32, or bits in bytes), little-endian.
 """
 
 import logging
@@ -17,7 +17,7 @@ import numpy as np
 from crc32c import crc32c
 
 from quiver_engine.errors import StartError
-from quiver_engine.model import Floats, Ids
+from quiver_engine.model import Ids, Vectors
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +27,8 @@ FILE_HEADER = struct.pack("<8sII", _MAGIC, _VERSION, 0)
 _MARK = b"\xf1rec"
 _START = struct.Struct("<4sI")
 _FIELDS = struct.Struct("<QQQIII")
+_HAS_BITS = 1 << 8
+"""Set in the kind where vectors are bits."""
 _BEFORE_PAYLOAD = _START.size + _FIELDS.size
 
 
@@ -49,7 +51,7 @@ class Record:
     collection: int
     partition: int
     ids: Ids
-    vectors: Floats
+    vectors: Vectors
     sequence: int = 0
     end: int = 0
     """Where it ends in its file, in bytes."""
@@ -58,9 +60,11 @@ class Record:
 def encode(record: Record, sequence: int) -> list[memoryview]:
     """Return the record's bytes in chunks."""
     ids = np.ascontiguousarray(record.ids, "<i8")
-    vectors = np.ascontiguousarray(record.vectors, "<f4")
+    is_binary = record.vectors.dtype == np.uint8
+    vectors = np.ascontiguousarray(record.vectors, "u1" if is_binary else "<f4")
+    kind = record.kind | (_HAS_BITS if is_binary else 0)
     rows, width = len(ids), record.vectors.shape[1]
-    fields = _FIELDS.pack(sequence, record.collection, record.partition, record.kind, rows, width)
+    fields = _FIELDS.pack(sequence, record.collection, record.partition, kind, rows, width)
     chunks = [memoryview(fields)]
     chunks += [array.data.cast("B") for array in (ids, vectors) if array.nbytes]
     checksum = 0
@@ -128,16 +132,17 @@ def _decode(content: mmap.mmap, place: int) -> tuple[Record, int] | None:
     )
     ids_at = place + _BEFORE_PAYLOAD
     vectors_at = ids_at + 8 * rows
-    end = vectors_at + 4 * rows * width
+    dtype: np.dtype[np.float32 | np.uint8] = np.dtype("u1" if kind & _HAS_BITS else "<f4")
+    end = vectors_at + dtype.itemsize * rows * width
     if mark != _MARK or end > len(content):
         return None
     body = content[place + _START.size : end]
     if crc32c(body) != checksum:
         return None
     ids = np.frombuffer(body, "<i8", rows, _FIELDS.size)
-    vectors = np.frombuffer(body, "<f4", rows * width, _FIELDS.size + 8 * rows)
+    vectors = np.frombuffer(body, dtype, rows * width, _FIELDS.size + 8 * rows)
     shaped = vectors.reshape(rows, width)
-    return Record(Kind(kind), collection, partition, ids, shaped, sequence, end), end
+    return Record(Kind(kind & ~_HAS_BITS), collection, partition, ids, shaped, sequence, end), end
 
 
 def _report_damage(path: Path, start: int, end: int) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from quiver_engine.collection import Collection, Partition
 from quiver_engine.errors import RequestError
-from quiver_engine.model import Floats, Ids, IndexType
+from quiver_engine.model import Ids, IndexType, Vectors
 from quiver_engine.segments import Segment
 from quiver_proto import milvus_pb2 as pb
 
@@ -21,9 +21,10 @@ _INDEX_NAMES = {
     IndexType.ANNOY: "ANNOY",
 }
 _NO_INDEX = "IDMAP"
+_OF_BITS = "BIN_"
 
 
-def vectors(name: str, segments: Sequence[Segment], ids: Sequence[int]) -> list[Floats | None]:
+def vectors(name: str, segments: Sequence[Segment], ids: Sequence[int]) -> list[Vectors | None]:
     """Return the vector of each id, None where there is none.
 
     Of rows with one id the one written last counts. Raises RequestError 1 when there are no rows.
@@ -31,7 +32,7 @@ def vectors(name: str, segments: Sequence[Segment], ids: Sequence[int]) -> list[
     if not any(segment.living for segment in segments):
         raise RequestError(pb.UNEXPECTED_ERROR, f"there are no rows in {name!r} to get")
     wanted = np.unique(np.array(ids, np.int64))
-    found: dict[int, Floats] = {}
+    found: dict[int, Vectors] = {}
     for segment in sorted(segments, key=lambda segment: segment.id):
         hit = np.isin(segment.ids, wanted)
         places = np.flatnonzero(hit & ~segment.deletions.rows if segment.deletions else hit)
@@ -83,9 +84,10 @@ def _partition_info(partition: Partition) -> dict[str, Any]:
 
 def _segment_info(segment: Segment) -> dict[str, Any]:
     index = segment.index
+    name = _INDEX_NAMES[index.spec.type] if index else _NO_INDEX
     return {
         "name": str(segment.id),
         "row_count": segment.living,
-        "index_name": _INDEX_NAMES[index.spec.type] if index else _NO_INDEX,
+        "index_name": _OF_BITS + name if segment.is_binary else name,
         "data_size": index.disk_bytes if index else segment.file_bytes,
     }

@@ -3,11 +3,16 @@
 import json
 from dataclasses import dataclass
 from enum import Enum, IntEnum
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
+Bits = npt.NDArray[np.uint8]
+"""Eight bits in a byte."""
+Vectors = npt.NDArray[np.float32 | np.uint8]
+"""Rows of floats, or of bits."""
 Ids = npt.NDArray[np.int64]
 
 MIB = 1 << 20
@@ -35,6 +40,16 @@ class Metric(IntEnum):
 
     L2 = 1
     IP = 2
+    HAMMING = 3
+    JACCARD = 4
+    TANIMOTO = 5
+    SUBSTRUCTURE = 6
+    SUPERSTRUCTURE = 7
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether it compares vectors of bits."""
+        return self not in (Metric.L2, Metric.IP)
 
 
 class IndexType(IntEnum):
@@ -48,6 +63,22 @@ class IndexType(IntEnum):
     IVF_PQ = 6
     HNSW = 11
     ANNOY = 12
+
+
+class RowLayout(NamedTuple):
+    """How a row's vector lies in memory and in files: `width` values of `dtype`, little-endian."""
+
+    dtype: np.dtype[np.float32 | np.uint8]
+    width: int
+
+    @property
+    def bytes(self) -> int:
+        return self.width * self.dtype.itemsize
+
+    @property
+    def dimension(self) -> int:
+        """How many floats or bits it has."""
+        return self.width * 8 if self.dtype == np.uint8 else self.width
 
 
 @dataclass(frozen=True)
@@ -94,27 +125,35 @@ class Schema:
     metric: Metric
 
     @property
-    def row_bytes(self) -> int:
-        return self.dimension * 4
+    def layout(self) -> RowLayout:
+        if self.metric.is_binary:
+            return RowLayout(np.dtype("u1"), self.dimension // 8)
+        return RowLayout(np.dtype("<f4"), self.dimension)
 
     @property
     def sealed_rows(self) -> int:
         """Rows at which a segment reaches index_file_size and is never merged again."""
-        return -(-self.index_file_size * MIB // self.row_bytes)
+        return -(-self.index_file_size * MIB // self.layout.bytes)
 
 
 @dataclass(frozen=True)
 class Rows:
     """Row records as they arrived, not yet held against a collection.
 
-    `vectors` is float32 of shape (count, width) when every row is a float row of one width, else
-    None; `floats` counts the floats of all rows.
+    `vectors` is float32 or, for rows of bits, uint8, of shape (count, width), when all rows are of
+    one kind and width, else None. `floats` and `bytes` count those of all rows.
     """
 
     count: int
     floats: int
-    vectors: Floats | None
-    binary: bool = False
+    bytes: int
+    vectors: Vectors | None
+
+    @classmethod
+    def of(cls, vectors: Vectors) -> "Rows":
+        is_binary = vectors.dtype == np.uint8
+        floats, size = (0, vectors.size) if is_binary else (vectors.size, 0)
+        return cls(len(vectors), floats, size, vectors)
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ class _Opener:
 
     def _segment(self, entry: SegmentRow, owner: Collection) -> Segment:
         segment = self._directory.load_segment(
-            entry.id, dimension=owner.schema.dimension, rows=entry.rows
+            entry.id, layout=owner.schema.layout, rows=entry.rows
         )
         segments.verify(segment, self._recovery.reading)
         if entry.deletions is not None:

@@ -9,7 +9,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-from quiver_engine.model import Floats, Ids, IndexType, Metric
+from quiver_engine.model import Floats, Ids, IndexType, Metric, Vectors
 
 # FAISS's stubs do not know all of it.
 _FAISS: Any = faiss
@@ -32,12 +32,12 @@ def candidates(type_: IndexType, count: int) -> int:
 
 
 def best(
-    vectors: Floats, metric: Metric, queries: Floats, rows: Ids, count: int
+    vectors: Vectors, metric: Metric, queries: Vectors, rows: Ids, count: int
 ) -> tuple[Floats, Ids]:
     """Return exact distances and row numbers, both (queries, count), best first.
 
     `rows` has each query's candidates, shape (queries, candidates), -1 where none; so has the
-    result. `vectors` are read at these places only.
+    result. `vectors`, floats as no such index is over bits, are read at these places only.
     """
     distances = np.empty(rows.shape, np.float32)
     by_place = {Metric.L2: "fvec_L2sqr_by_idx", Metric.IP: "fvec_inner_products_by_idx"}

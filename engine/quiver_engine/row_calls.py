@@ -7,7 +7,7 @@ import numpy as np
 from quiver_engine import checks, index_checks, lookup, patterns, wire
 from quiver_engine.collection import Collection
 from quiver_engine.errors import RequestError
-from quiver_engine.model import Query, Rows
+from quiver_engine.model import Query, Rows, Vectors
 from quiver_engine.rpc import IsAwaited, Rpc, awaited_rpc, ok, rpc
 from quiver_engine.search import Asked, no_results, search
 from quiver_engine.segments import Segment
@@ -87,11 +87,7 @@ class RowCalls:
         tag = request.partition_tag
         segments = collection.partition(tag).segments if tag else collection.segments
         found = lookup.vectors(collection.schema.name, segments, list(request.id_array))
-        records = [
-            pb.RowRecord() if vector is None else pb.RowRecord(float_data=vector.tolist())
-            for vector in found
-        ]
-        return pb.VectorsData(status=ok(), vectors_data=records)
+        return pb.VectorsData(status=ok(), vectors_data=[_record(vector) for vector in found])
 
     def get_ids(self, raw: bytes, _: IsAwaited) -> bytes:
         request = wire.parse(pb.GetVectorIDsParam, raw)
@@ -138,7 +134,7 @@ class RowCalls:
             Query(
                 collection=request.collection_name,
                 tags=(),
-                rows=Rows(len(rows), rows.size, rows),
+                rows=Rows.of(rows),
                 topk=request.topk,
                 params=wire.params_text(request.extra_params),
             ),
@@ -170,9 +166,17 @@ class RowCalls:
 def _asked(collection: Collection, query: Query) -> Asked:
     spec = collection.index.spec
     params = index_checks.search_params(query.params, spec, query.topk)
-    vectors = checks.vectors(query.rows, collection.schema.dimension)
+    vectors = checks.vectors(query.rows, collection.schema)
     checks.result_size(query.rows.count, query.topk)
     return Asked(vectors, query.topk, collection.schema.metric, spec, params)
+
+
+def _record(vector: Vectors | None) -> pb.RowRecord:
+    if vector is None:
+        return pb.RowRecord()
+    if vector.dtype == np.uint8:
+        return pb.RowRecord(binary_data=vector.tobytes())
+    return pb.RowRecord(float_data=vector.tolist())
 
 
 def _named_segments(collection: Collection, tags: tuple[str, ...]) -> list[Segment]:

@@ -7,12 +7,14 @@ import numpy as np
 
 from quiver_engine import reranking
 from quiver_engine.errors import CallerLeft
-from quiver_engine.model import Floats, Ids, IndexSpec, Metric
+from quiver_engine.model import Floats, Ids, IndexSpec, Metric, Vectors
 from quiver_engine.segments import Segment
 
 _NO_ID = -1
 # Merging takes several times the room of what is merged.
 _RESULTS_AT_ONCE = 1 << 22
+_NO_DISTANCE = np.float32(np.nan)
+"""What sorts behind every distance, infinite ones too."""
 
 Found = tuple[Ids, Floats]
 """Ids and distances, both of shape (queries, results), best first."""
@@ -22,7 +24,7 @@ Found = tuple[Ids, Floats]
 class Asked:
     """What a search looks for; `params` suit `spec`, and an index of another kind is left out."""
 
-    queries: Floats
+    queries: Vectors
     topk: int
     metric: Metric
     spec: IndexSpec
@@ -41,7 +43,7 @@ def search(
 ) -> Found:
     """Return the topk nearest rows of each query, shape (queries, topk), best first.
 
-    Distances are squared L2, or the inner product. Where fewer rows exist, ids are padded
+    Distances are squared for L2, for IP the inner product. Where fewer rows exist, ids are padded
     with -1 and distances with the metric's worst value. Raises CallerLeft when nobody waits.
     """
     ids, distances = no_results(len(asked.queries), asked.topk, asked.metric)
@@ -50,7 +52,8 @@ def search(
         some = replace(asked, queries=asked.queries[start : start + at_once])
         found = _search(segments, some, nearest, is_awaited)
         end, width = start + len(some.queries), found[0].shape[1]
-        ids[start:end, :width], distances[start:end, :width] = found
+        ids[start:end, :width] = found[0]
+        np.copyto(distances[start:end, :width], found[1], where=~np.isnan(found[1]))
     return ids, distances
 
 
@@ -79,7 +82,7 @@ def _in_segment(
         distances, rows = reranking.best(segment.vectors, asked.metric, asked.queries, rows, count)
     is_row = rows >= 0
     ids = np.where(is_row, segment.ids[rows], _NO_ID)
-    return ids, np.where(is_row, distances, _worst(asked.metric))
+    return ids, np.where(is_row, distances, _NO_DISTANCE)
 
 
 def _nothing(asked: Asked) -> Found:
@@ -89,13 +92,13 @@ def _nothing(asked: Asked) -> Found:
 
 def _worst(metric: Metric) -> np.float32:
     largest = np.finfo(np.float32).max
-    return largest if metric is Metric.L2 else np.float32(-largest)
+    return np.float32(-largest) if metric is Metric.IP else largest
 
 
 def _best(one: Found, other: Found, topk: int, metric: Metric) -> Found:
     ids = np.concatenate([one[0], other[0]], axis=1)
     distances = np.concatenate([one[1], other[1]], axis=1)
-    ascending = distances if metric is Metric.L2 else -distances
+    ascending = -distances if metric is Metric.IP else distances
     order = np.argsort(ascending, axis=1, kind="stable")[:, :topk]
     return np.take_along_axis(ids, order, axis=1), np.take_along_axis(distances, order, axis=1)
 

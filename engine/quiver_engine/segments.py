@@ -1,7 +1,8 @@
 """Raw segment files: written once, then memory-mapped and never changed.
 
-A file is a header of 64 bytes, the ids (int64), the vectors (float32, row by row), all
-little-endian. The header carries a checksum of itself and one of everything behind it (CRC-32C).
+A file is a header of 64 bytes, the ids (int64), the vectors (row by row, float32 or eight bits a
+byte, as the catalog says), all little-endian. The header carries a checksum of itself and one of
+everything behind it (CRC-32C).
 """
 
 import errno
@@ -20,7 +21,7 @@ from quiver_engine.deletions import Deletions
 from quiver_engine.errors import DamagedSegment, StartError
 from quiver_engine.index_files import IndexFile
 from quiver_engine.memory import Memory, Resident
-from quiver_engine.model import MIB, Floats, Ids
+from quiver_engine.model import MIB, Ids, RowLayout, Vectors
 
 _MAGIC = b"QUIVRSEG"
 _VERSION = 2
@@ -32,13 +33,13 @@ _CHUNK_BYTES = 8 * MIB
 # What a file that is lost, or that the disk cannot read any more, shows as.
 _LOST = (errno.ENOENT, errno.EIO, errno.EBADMSG, errno.EUCLEAN)
 
-Part = tuple[Ids, Floats]
-"""Rows: ids of shape (n,), vectors of shape (n, dimension)."""
+Part = tuple[Ids, Vectors]
+"""Rows: ids of shape (n,), vectors of shape (n, width)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """A published file's rows: ids int64 (n,), vectors float32 (n, dimension), both mapped.
+    """A published file's rows: ids int64 (n,), vectors (n, width), both mapped.
 
     Searches by brute force read them through `raw`, which counts them as memory.
     """
@@ -46,8 +47,8 @@ class Segment:
     id: int
     path: Path
     ids: Ids
-    vectors: Floats
-    raw: Resident[Floats]
+    vectors: Vectors
+    raw: Resident[Vectors]
     index: IndexFile | None = None
     deletions: Deletions | None = None
 
@@ -75,6 +76,10 @@ class Segment:
     @property
     def rows(self) -> int:
         return len(self.ids)
+
+    @property
+    def is_binary(self) -> bool:
+        return self.vectors.dtype == np.uint8
 
     @property
     def file_bytes(self) -> int:
@@ -120,12 +125,17 @@ def write(path: Path, parts: Sequence[Part]) -> None:
             checksum = crc32c(chunk, checksum)
             file.write(chunk)
         file.seek(0)
-        file.write(_header(parts[0][1].shape[1], rows, checksum))
+        file.write(_header(layout_of(parts).dimension, rows, checksum))
         file.flush()
         durable.sync_file(file.fileno())
 
 
-def load(path: Path, segment_id: int, *, dimension: int, rows: int, memory: Memory) -> Segment:
+def layout_of(parts: Sequence[Part]) -> RowLayout:
+    vectors = parts[0][1]
+    return RowLayout(vectors.dtype, vectors.shape[1])
+
+
+def load(path: Path, segment_id: int, *, layout: RowLayout, rows: int, memory: Memory) -> Segment:
     """Map a segment file whose header and size are as the catalog says.
 
     Raises DamagedSegment, or StartError for one that this engine cannot read.
@@ -133,21 +143,21 @@ def load(path: Path, segment_id: int, *, dimension: int, rows: int, memory: Memo
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            expected = _HEADER_BYTES + rows * (8 + 4 * dimension)
+            expected = _HEADER_BYTES + rows * (8 + layout.bytes)
             if size != expected:
                 raise DamagedSegment(path, f"it has {size} bytes, {expected} are expected")
             mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
     except OSError as error:
         raise _unreadable(path, error) from error
-    _read_header(path, mapped[:_HEADER_BYTES], dimension, rows)
+    _read_header(path, mapped[:_HEADER_BYTES], layout.dimension, rows)
     ids = np.frombuffer(mapped, "<i8", rows, _HEADER_BYTES)
-    vectors = np.frombuffer(mapped, "<f4", rows * dimension, _HEADER_BYTES + ids.nbytes)
-    shaped = vectors.reshape(rows, dimension)
+    vectors = np.frombuffer(mapped, layout.dtype, rows * layout.width, _HEADER_BYTES + ids.nbytes)
+    shaped = vectors.reshape(rows, layout.width)
     return Segment(segment_id, path, ids, shaped, _resident(mapped, shaped, memory))
 
 
-def _resident(mapped: mmap.mmap, vectors: Floats, memory: Memory) -> Resident[Floats]:
-    def read_ahead() -> Floats:
+def _resident(mapped: mmap.mmap, vectors: Vectors, memory: Memory) -> Resident[Vectors]:
+    def read_ahead() -> Vectors:
         mapped.madvise(mmap.MADV_WILLNEED)
         return vectors
 
@@ -187,7 +197,7 @@ def _payload(parts: Sequence[Part]) -> Iterator[memoryview]:
         yield from _chunks(vectors)
 
 
-def _chunks(array: Ids | Floats) -> Iterator[memoryview]:
+def _chunks(array: Ids | Vectors) -> Iterator[memoryview]:
     step = max(1, _CHUNK_BYTES // (array.nbytes // len(array)))
     for start in range(0, len(array), step):
         yield np.ascontiguousarray(array[start : start + step]).data.cast("B")
@@ -210,5 +220,5 @@ def _read_header(path: Path, header: bytes, dimension: int, rows: int) -> None:
             " start the engine's version that wrote it"
         )
     if (found_dimension, found_rows) != (dimension, rows):
-        why = f"its header tells of {found_rows} rows of {found_dimension} floats"
+        why = f"its header tells of {found_rows} rows of dimension {found_dimension}"
         raise DamagedSegment(path, why)

@@ -1,10 +1,10 @@
 """Bytes of the two hot calls to arrays and back, without an object per row or float.
 
 Rows of one dimension have a constant stride on the wire: the same header bytes, then the packed
-floats. Such a block is read as one strided array and cut out; what is left of the message, a few
-dozen bytes, goes through the protobuf parser. Anything else in the rows (mixed widths, unpacked
-floats, binary rows, rows apart from each other) sends the whole message through the parser, which
-makes many bytes of few: what it is given is limited.
+floats, or the bits. Such a block is read as one strided array and cut out; what is left of the
+message, a few dozen bytes, goes through the protobuf parser. Anything else in the rows (mixed
+widths or kinds, unpacked floats, rows apart from each other) sends the whole message through the
+parser, which makes many bytes of few: what it is given is limited.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,13 +23,18 @@ from quiver_engine.model import (
     InsertBatch,
     Query,
     Rows,
+    Vectors,
 )
 from quiver_proto import milvus_pb2 as pb
 
 M = TypeVar("M", bound=Message)
 
 _DELIMITED = 2
-_FLOAT_DATA_KEY = 1 << 3 | _DELIMITED
+_VALUES: dict[int, np.dtype[np.float32 | np.uint8]] = {
+    1 << 3 | _DELIMITED: np.dtype("<f4"),
+    2 << 3 | _DELIMITED: np.dtype("u1"),
+}
+"""Keys of float_data and binary_data, and what lies behind them."""
 _INSERT_ROWS_KEY = 2 << 3 | _DELIMITED
 _SEARCH_ROWS_KEY = 3 << 3 | _DELIMITED
 _DISTANCES_KEY = 4 << 3 | _DELIMITED
@@ -129,17 +134,18 @@ def _shares(ids: Ids) -> Iterator[Ids]:
         yield ids[start : start + _IDS_AT_ONCE]
 
 
-def _rows(block: Floats | None, records: Sequence[pb.RowRecord]) -> Rows:
+def _rows(block: Vectors | None, records: Sequence[pb.RowRecord]) -> Rows:
     if block is not None:
-        return Rows(count=len(block), floats=block.size, vectors=block)
-    widths = [len(record.float_data) for record in records]
-    same = len(set(widths)) == 1
-    return Rows(
-        count=len(widths),
-        floats=sum(widths),
-        vectors=_stacked(records, widths[0]) if same else None,
-        binary=any(record.binary_data for record in records),
-    )
+        return Rows.of(block)
+    floats = [len(record.float_data) for record in records]
+    bits = [len(record.binary_data) for record in records]
+    vectors: Vectors | None = None
+    if len(set(floats)) == 1 and not any(bits):
+        vectors = _stacked(records, floats[0])
+    elif len(set(bits)) == 1 and not any(floats):
+        joined = b"".join(record.binary_data for record in records)
+        vectors = np.frombuffer(joined, np.uint8).reshape(len(records), -1)
+    return Rows(count=len(records), floats=sum(floats), bytes=sum(bits), vectors=vectors)
 
 
 def _stacked(records: Sequence[pb.RowRecord], width: int) -> Floats:
@@ -151,18 +157,18 @@ def _stacked(records: Sequence[pb.RowRecord], width: int) -> Floats:
     return rows
 
 
-def _cut_rows(raw: bytes, key: int) -> tuple[Floats | None, bytes]:
-    """Return the block of equal float rows, shape (rows, width), and the message without it."""
+def _cut_rows(raw: bytes, key: int) -> tuple[Vectors | None, bytes]:
+    """Return the block of equal rows, shape (rows, width), and the message without it."""
     try:
         start = _find(raw, key)
-        header, stride = _row_layout(raw, start)
+        header, stride, dtype = _row_layout(raw, start)
     except (IndexError, ValueError):
         return None, raw
     grid = np.frombuffer(raw, np.uint8, offset=start)
     grid = grid[: len(grid) // stride * stride].reshape(-1, stride)
     strangers = np.flatnonzero((grid[:, :header] != grid[0, :header]).any(axis=1))
     count = int(strangers[0]) if len(strangers) else len(grid)
-    block = np.ascontiguousarray(grid[:count, header:]).view("<f4")
+    block = np.ascontiguousarray(grid[:count, header:]).view(dtype)
     return block, raw[:start] + raw[start + count * stride :]
 
 
@@ -191,15 +197,19 @@ def _after_field(raw: bytes, position: int, wire_type: int) -> int:
     raise ValueError(f"wire type {wire_type}")
 
 
-def _row_layout(raw: bytes, start: int) -> tuple[int, int]:
-    """Return bytes of a row's header and of the whole row; raises ValueError unless plain."""
+def _row_layout(raw: bytes, start: int) -> tuple[int, int, np.dtype[np.float32 | np.uint8]]:
+    """Return bytes of a row's header and of the whole row, and what the values are.
+
+    Raises ValueError unless it is plain.
+    """
     row_length, inner = _read_varint(raw, start + 1)
-    floats_length, floats = _read_varint(raw, inner + 1)
-    plain = raw[inner] == _FLOAT_DATA_KEY and floats + floats_length == inner + row_length
-    end = floats + floats_length
-    if not plain or floats_length % 4 or not floats_length or end > len(raw):
-        raise ValueError("not a plain row of packed floats")
-    return floats - start, end - start
+    length, values = _read_varint(raw, inner + 1)
+    dtype = _VALUES.get(raw[inner])
+    end = values + length
+    plain = dtype is not None and length and end == inner + row_length and end <= len(raw)
+    if dtype is None or not plain or length % dtype.itemsize:
+        raise ValueError("not a plain row of packed values")
+    return values - start, end - start, dtype
 
 
 def _read_varint(raw: bytes, position: int) -> tuple[int, int]:

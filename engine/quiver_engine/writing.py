@@ -56,7 +56,7 @@ class Writer:
         origin = IdOrigin.AUTOMATIC if batch.ids is None else IdOrigin.USER
         with collection.lock:
             checks.id_origin(batch.collection, collection.id_origin, origin)
-            vectors = checks.vectors(batch.rows, collection.schema.dimension)
+            vectors = checks.vectors(batch.rows, collection.schema)
             checks.insert_size(vectors)
             partition = collection.partition(batch.tag)
             ids = self._automatic_ids.take(len(vectors)) if batch.ids is None else batch.ids

@@ -105,11 +105,15 @@ class Milvus1:
 
     def vectors(self, name: str, ids: Sequence[int], tag: str = "") -> list[list[float]]:
         """Return the vector of each id, an empty one where there is none."""
+        return [list(record.float_data) for record in self.rows(name, ids, tag)]
+
+    def rows(self, name: str, ids: Sequence[int], tag: str = "") -> list[pb.RowRecord]:
+        """Return the row of each id, an empty one where there is none."""
         reply = self.stub.GetVectorsByID(
             pb.VectorsIdentity(collection_name=name, id_array=ids, partition_tag=tag)
         )
         assert reply.status.error_code == pb.SUCCESS, reply.status.reason
-        return [list(record.float_data) for record in reply.vectors_data]
+        return list(reply.vectors_data)
 
     def search(
         self,
@@ -139,6 +143,9 @@ def extra_params(params: str | None) -> list[pb.KeyValuePair]:
 
 
 def records(vectors: Any) -> list[pb.RowRecord]:
+    """Return rows of floats, or of bits where they are an array of bytes."""
+    if getattr(vectors, "dtype", None) == np.uint8:
+        return [pb.RowRecord(binary_data=row.tobytes()) for row in vectors]
     return [pb.RowRecord(float_data=vector) for vector in vectors]
 
 

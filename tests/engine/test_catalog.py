@@ -13,6 +13,7 @@ from quiver_engine.catalog_formats import FORMATS
 from quiver_proto import milvus_pb2 as pb
 
 Connect = Callable[[EngineProcess], Milvus1]
+WITH_LAST_IDS = 4
 OLDEST = """
 ATTACH '{now}' AS now;
 INSERT INTO collections (id, name, dimension, index_file_size, metric, id_origin)
@@ -29,6 +30,8 @@ def bring_back(path: Path, version: int) -> None:
         for statements in FORMATS[:version]:
             older.executescript(statements)
         older.executescript(OLDEST.format(now=now))
+        if version >= WITH_LAST_IDS:
+            older.execute("INSERT OR REPLACE INTO last_ids SELECT * FROM now.last_ids")
         older.execute(f"PRAGMA user_version = {version}")
 
 

@@ -30,8 +30,6 @@ from quiver_proto import milvus_pb2 as pb
         ({"index_file_size": 131073}, pb.ILLEGAL_ARGUMENT),
         ({"name": "largest", "index_file_size": 131072}, pb.SUCCESS),
         ({"metric_type": 0}, pb.ILLEGAL_METRIC_TYPE),
-        ({"metric_type": 3, "dimension": 8}, pb.ILLEGAL_METRIC_TYPE),
-        ({"metric_type": 7, "dimension": 8}, pb.ILLEGAL_METRIC_TYPE),
         ({"metric_type": 8}, pb.ILLEGAL_METRIC_TYPE),
         ({"name": "1", "dimension": 0}, pb.ILLEGAL_COLLECTION_NAME),
         ({"dimension": 0, "index_file_size": 0}, pb.ILLEGAL_DIMENSION),
@@ -55,7 +53,7 @@ def test_refusals_say_what_is_wrong_and_what_is_allowed(client: Milvus1) -> None
     """A reason names the value refused and the values allowed."""
     assert "40000" in client.create("x", dimension=40000).reason
     assert "1 to 32768" in client.create("x", dimension=40000).reason
-    assert "L2" in client.create("x", dimension=8, metric_type=5).reason
+    assert "7 (SUPERSTRUCTURE)" in client.create("x", dimension=8, metric_type=9).reason
 
 
 def test_a_collection_describes_itself_as_created(client: Milvus1) -> None:

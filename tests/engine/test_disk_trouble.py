@@ -31,7 +31,7 @@ def writer(store: Store) -> Writer:
 
 def insert(writer: Writer, count: int = 10) -> None:
     vectors = np.zeros((count, 4), np.float32)
-    writer.insert(InsertBatch("c", "_default", Rows(count, vectors.size, vectors), None))
+    writer.insert(InsertBatch("c", "_default", Rows.of(vectors), None))
 
 
 def failing_fsync(number: int) -> object:

@@ -132,7 +132,7 @@ def outcome(raw: bytes) -> tuple[object, ...] | None:
 def described(rows: Rows) -> tuple[object, ...]:
     # The parser's way through Python's floats keeps that a number is none, not how it is written.
     content = None if rows.vectors is None else np.nan_to_num(rows.vectors, nan=1e9).tobytes()
-    return rows.count, rows.floats, rows.binary, content
+    return rows.count, rows.floats, rows.bytes, content
 
 
 def slow(raw: bytes, monkeypatch: pytest.MonkeyPatch) -> tuple[object, ...] | None:

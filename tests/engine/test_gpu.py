@@ -107,6 +107,22 @@ def test_searches_run_on_the_gpu(
     assert hits / wanted.size > (0.5 if index_type == 6 else 0.95)
 
 
+def test_vectors_of_bits_stay_on_the_cpu(engine: EngineProcess, client: Milvus1) -> None:
+    """FAISS has no index of bits on a GPU: rows, index and preload are the CPU's."""
+    bits = np.packbits(ROWS > 0, axis=1)
+    client.create("bits", dimension=32, metric_type=3)
+    client.insert("bits", bits, range(len(bits)))
+    client.flush("bits")
+    before = engine.log.read_text().count(" searched ")
+    preload = pb.PreloadCollectionParam(collection_name="bits")
+    for index_type in (1, 2):
+        client.create_index("bits", index_type, '{"nlist": 8}')
+        assert client.stub.PreloadCollection(preload) == pb.Status(reason="OK")
+        result = client.search("bits", bits[:10], topk=1, params=ALL_LISTS)
+        assert not found_distances(result).any()
+    assert engine.log.read_text().count(" searched ") == before
+
+
 def test_commands_and_metrics_tell_of_the_gpus(engine: EngineProcess, client: Milvus1) -> None:
     """The mode is GPU; each GPU's memory shows beside what the engine holds there, and its end."""
     fill(client, "told")

@@ -57,6 +57,45 @@ assert status.code == 4, status
 """
 
 
+BITS = """
+import random
+from milvus import IndexType, Milvus, MetricType
+client = Milvus(host=HOST, port=PORT)
+random.seed(1)
+rows = [bytes(random.getrandbits(8) & random.getrandbits(8) for _ in range(4)) for _ in range(500)]
+def common(a, b):
+    return bin(int.from_bytes(a, "big") & int.from_bytes(b, "big")).count("1")
+def either(a, b):
+    return bin(int.from_bytes(a, "big") | int.from_bytes(b, "big")).count("1")
+DISTANCES = {
+    MetricType.HAMMING: lambda a, b: either(a, b) - common(a, b),
+    MetricType.JACCARD: lambda a, b: 1 - common(a, b) / either(a, b),
+    MetricType.SUBSTRUCTURE: lambda a, b: 0 if common(a, b) == common(a, a) else 9,
+    MetricType.SUPERSTRUCTURE: lambda a, b: 0 if common(a, b) == common(b, b) else 9,
+}
+for metric, distance in DISTANCES.items():
+    name = metric.name
+    assert client.create_collection({'collection_name': name, 'dimension': 32,
+                                     'index_file_size': 10, 'metric_type': metric}).OK()
+    status, ids = client.insert(name, rows)
+    assert status.OK(), status
+    assert client.flush([name]).OK()
+    status, found = client.search(name, 3, rows[:20])
+    assert status.OK(), status
+    for query, hits in zip(rows[:20], found):
+        exact = sorted(distance(query, row) for row in rows)[:3]
+        told = [hit.distance for hit in hits if hit.id != -1]
+        assert all(abs(d - e) < 1e-6 for d, e in zip(told, exact)), (metric, told, exact)
+        assert len(told) == sum(e < 9 for e in exact) if "STRUCTURE" in name else len(told) == 3
+    status, back = client.get_entity_by_id(name, ids[:2])
+    assert status.OK() and [bytes(row) for row in back] == rows[:2], (status, back)
+status = client.create_index('HAMMING', IndexType.IVF_FLAT, {'nlist': 4})
+assert status.OK(), status
+assert client.get_index_info('HAMMING')[1].index_type == IndexType.IVF_FLAT
+assert client.create_index('JACCARD', IndexType.HNSW, {'M': 8, 'efConstruction': 8}).code == 8
+"""
+
+
 def run(script: str, engine: EngineProcess) -> None:
     host, port = engine.grpc_address.split(":")
     whole = f"HOST, PORT = {host!r}, {port!r}\n{script}"
@@ -74,3 +113,8 @@ def test_the_snippet_that_users_start_with(own_engine: EngineProcess) -> None:
 def test_vectors_and_partitions(own_engine: EngineProcess) -> None:
     """Ten thousand rows are inserted, counted and found as a plain computation finds them."""
     run(VECTORS, own_engine)
+
+
+def test_vectors_of_bits(own_engine: EngineProcess) -> None:
+    """Rows given as bytes are found by every kind of binary metric and come back as bytes."""
+    run(BITS, own_engine)

@@ -18,7 +18,7 @@ from quiver_engine.writing import Writer
 
 def insert(writer: Writer, count: int) -> None:
     vectors = np.zeros((count, 4), np.float32)
-    writer.insert(InsertBatch("c", "_default", Rows(count, vectors.size, vectors), None))
+    writer.insert(InsertBatch("c", "_default", Rows.of(vectors), None))
 
 
 def readyz(port: int) -> tuple[int, str]:

@@ -124,7 +124,7 @@ def test_a_newer_format_is_refused(data_dir: Path) -> None:
         catalog.execute("PRAGMA user_version = 99")
     catalog.close()
     line = refusal(data_dir)
-    assert "format version 99, this engine reads 4" in line
+    assert "format version 99, this engine reads 5" in line
 
 
 @pytest.mark.parametrize("version", [1, 9])

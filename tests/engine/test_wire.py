@@ -1,5 +1,7 @@
 """The fast reading of rows: equal to the protobuf parser's on whatever a client may send."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,8 +11,14 @@ from quiver_engine.model import Rows
 from quiver_proto import milvus_pb2 as pb
 
 
-def parsed(records: list[pb.RowRecord]) -> list[list[float]]:
-    return [list(record.float_data) for record in records]
+def parsed(records: list[pb.RowRecord]) -> list[list[float]] | None:
+    """Return the rows' values; None where they differ in kind or width."""
+    floats = [list(record.float_data) for record in records]
+    bits = [list(record.binary_data) for record in records]
+    for values, others in ((floats, bits), (bits, floats)):
+        if len({len(row) for row in values}) == 1 and not any(others):
+            return values
+    return None
 
 
 def read(rows: Rows) -> list[list[float]] | None:
@@ -21,9 +29,13 @@ def random_insert(random: np.random.Generator) -> pb.InsertParam:
     """Return an Insert that is plain more often than not, and odd in one of many ways otherwise."""
     count, width = int(random.integers(0, 40)), int(random.integers(0, 70))
     vectors = random.normal(size=(count, width)).astype(np.float32)
+    if random.random() < 0.4:
+        rows = [pb.RowRecord(binary_data=vector.tobytes()) for vector in vectors]
+    else:
+        rows = [pb.RowRecord(float_data=vector) for vector in vectors]
     request = pb.InsertParam(
         collection_name="é" * int(random.integers(0, 100)),
-        row_record_array=[pb.RowRecord(float_data=vector) for vector in vectors],
+        row_record_array=rows,
         partition_tag=str(random.integers(0, 3) or ""),
         extra_params=[pb.KeyValuePair(key="params", value="{}")] * int(random.integers(0, 2)),
     )
@@ -48,11 +60,11 @@ def test_inserts_read_as_the_parser_reads_them(seed: int) -> None:
             raw += later.SerializeToString()
             request.MergeFrom(later)
         batch = wire.decode_insert(raw)
-        rows = parsed(list(request.row_record_array))
-        assert batch.rows.count == len(rows)
-        assert batch.rows.floats == sum(map(len, rows))
-        assert read(batch.rows) == (rows if len({len(row) for row in rows}) == 1 else None)
-        assert batch.rows.binary == any(r.binary_data for r in request.row_record_array)
+        records = list(request.row_record_array)
+        assert batch.rows.count == len(records)
+        assert batch.rows.floats == sum(len(record.float_data) for record in records)
+        assert batch.rows.bytes == sum(len(record.binary_data) for record in records)
+        assert read(batch.rows) == parsed(records)
         assert (batch.ids is None) == (not request.row_id_array)
         assert batch.ids is None or batch.ids.tolist() == list(request.row_id_array)
         assert batch.collection == request.collection_name
@@ -69,15 +81,15 @@ def test_damaged_requests_are_refused_or_read_as_the_parser_reads_them(seed: int
             raw[int(random.integers(len(raw)))] ^= 1 << int(random.integers(8))
         raw = bytes(raw[: int(random.integers(len(raw) + 1))])
         try:
-            expected = parsed(list(pb.InsertParam.FromString(raw).row_record_array))
+            records = list(pb.InsertParam.FromString(raw).row_record_array)
         except Exception:  # noqa: BLE001 - whatever the parser's refusal is
             with pytest.raises(RequestError, match="not a valid milvus"):
                 wire.decode_insert(raw)
             continue
         rows = wire.decode_insert(raw).rows
-        assert rows.count == len(expected)
+        assert rows.count == len(records)
         if rows.vectors is not None:
-            np.testing.assert_array_equal(rows.vectors, np.array(expected, dtype=np.float32))
+            np.testing.assert_array_equal(rows.vectors, np.array(parsed(records)))
 
 
 def test_searches_read_as_the_parser_reads_them() -> None:
@@ -97,14 +109,17 @@ def test_searches_read_as_the_parser_reads_them() -> None:
     assert (read(query.rows), query.params) == ([[1, 2], [3, 4]], '{"nprobe": 1}')
 
 
-def test_plain_rows_never_reach_the_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("row", [{"float_data": [0.0] * 128}, {"binary_data": bytes(64)}])
+def test_plain_rows_never_reach_the_parser(
+    monkeypatch: pytest.MonkeyPatch, row: dict[str, Any]
+) -> None:
     """Ten thousand equal rows are cut out before the rest of the message is parsed."""
     sizes = []
     parse = wire.parse
     monkeypatch.setattr(
         wire, "parse", lambda kind, raw, rows=0: (sizes.append(len(raw)), parse(kind, raw, rows))[1]
     )
-    records = [pb.RowRecord(float_data=[0.0] * 128)] * 10_000
+    records = [pb.RowRecord(**row)] * 10_000
     raw = pb.InsertParam(collection_name="c", row_record_array=records).SerializeToString()
     assert wire.decode_insert(raw).rows.count == 10_000
     assert sizes == [len(b"\x0a\x01c")]
