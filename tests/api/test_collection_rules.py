@@ -12,7 +12,9 @@ PARAMS = "spec.index.params"
 NAMESPACE = "spec.engineRef.namespace"
 BINDING = "spec.binding.secretName"
 NUMBERS = ("L2", "IP")
-BITS = ("HAMMING", "JACCARD", "TANIMOTO", "SUBSTRUCTURE", "SUPERSTRUCTURE")
+MATCHES = ("SUBSTRUCTURE", "SUPERSTRUCTURE")
+SHARES = ("HAMMING", "JACCARD", "TANIMOTO")
+BITS = (*SHARES, *MATCHES)
 
 
 def index(kind: str, **params: Any) -> Any:
@@ -86,7 +88,7 @@ ACCEPTED = {
     "an engine in another namespace": {"engineRef": {"namespace": "0-shared"}},
     "an engine in a namespace of 63 characters": {"engineRef": {"namespace": "n" * 63}},
     **dict(accepted_indexes()),
-    **{f"IVF_FLAT over {metric}": {"metricType": metric, **IVF_FLAT} for metric in BITS},
+    **{f"IVF_FLAT over {metric}": {"metricType": metric, **IVF_FLAT} for metric in SHARES},
     "a collection name of one letter": {"collectionName": "a"},
     "a collection name that starts with an underscore": {"collectionName": "_9"},
     "a collection name of 255 characters": {"collectionName": "A" * 255},
@@ -152,6 +154,10 @@ REFUSED = {
             "must be IVF_FLAT",
         )
         for spec in INDEXES[1:]
+    },
+    **{
+        f"an index over {metric}": ({**IVF_FLAT, "metricType": metric}, "spec.index", "absent")
+        for metric in MATCHES
     },
     "an empty name": ({"collectionName": ""}, "spec.collectionName", "at least 1"),
     "a name with a dash": ({"collectionName": "a-b"}, "spec.collectionName", "should match"),

@@ -82,6 +82,28 @@ async def test_a_collection_that_cannot_be_is_refused_with_its_code(
     assert impossible.name not in await client.list_collections()
 
 
+@pytest.mark.parametrize("metric", ["HAMMING", "JACCARD", "TANIMOTO"])
+async def test_bits_take_ivf_flat_and_no_other_index(
+    client: EngineClient, schema: CollectionSchema, metric: str
+) -> None:
+    """A collection of bits comes back as it was created, and another index is refused."""
+    bits = msgspec.structs.replace(schema, metric_type=metric)
+    await client.create(bits)
+    assert await client.describe(bits.name) == ObservedCollection(schema=bits)
+    await client.set_index(bits.name, IVF_FLAT)
+    assert await refusal_of(client.set_index(bits.name, HNSW)) == "ILLEGAL_INDEX_TYPE"
+
+
+@pytest.mark.parametrize("metric", ["SUBSTRUCTURE", "SUPERSTRUCTURE"])
+async def test_metrics_that_match_or_not_take_no_index(
+    client: EngineClient, schema: CollectionSchema, metric: str
+) -> None:
+    """Their collections are searched without one."""
+    bits = msgspec.structs.replace(schema, metric_type=metric)
+    await client.create(bits)
+    assert await refusal_of(client.set_index(bits.name, IVF_FLAT)) == "ILLEGAL_INDEX_TYPE"
+
+
 async def test_what_does_not_exist_is_none(client: EngineClient) -> None:
     """A collection that is not there is an answer, not an error."""
     assert await client.describe("missing") is None

@@ -20,7 +20,8 @@ from quiver.ports.errors import EngineRefused, EngineUnreachable
 DEFAULT = "_default"
 SMALLEST_INDEXED = 4096
 """Rows; smaller segments stay without an index."""
-BINARY = frozenset({"HAMMING", "JACCARD", "TANIMOTO", "SUBSTRUCTURE", "SUPERSTRUCTURE"})
+MATCHES = frozenset({"SUBSTRUCTURE", "SUPERSTRUCTURE"})
+BINARY = MATCHES | {"HAMMING", "JACCARD", "TANIMOTO"}
 METRICS = BINARY | {"L2", "IP"}
 RANGES = {
     "IVF_FLAT": {"nlist": (1, 65536)},
@@ -140,7 +141,9 @@ class FakeEngine:
     def _check_index(self, index: Index, schema: CollectionSchema) -> None:
         if index.type == "IVF_SQ8H" and not self._gpu:
             raise EngineRefused("ILLEGAL_INDEX_TYPE", "IVF_SQ8H needs a GPU; this engine has none")
-        if schema.metric_type in BINARY and index.type != "IVF_FLAT":
+        if schema.metric_type in MATCHES or (
+            schema.metric_type in BINARY and index.type != "IVF_FLAT"
+        ):
             raise EngineRefused("ILLEGAL_INDEX_TYPE", f"{index.type} does not index bits")
         for name, (low, high) in RANGES[index.type].items():
             if not low <= index.params.get(name, low - 1) <= high:
