@@ -3,8 +3,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SEEDS ?= 10000
 
-.PHONY: help setup demo test fuzz storm lint up down bench-operator bench-index-file-size lock proto render
+.PHONY: help setup demo test simulate fuzz storm lint up down bench-operator bench-index-file-size lock proto render
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-21s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +25,9 @@ demo: setup ## Run the whole story on a Kubernetes of its own, then take it away
 test: setup ## Run every test
 	$(BIN)/localcluster build
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+simulate: setup ## Run the operator through more storms than `make test` does: SEEDS=100000
+	PYTHONPATH=tests $(BIN)/python -m simulation --seeds $(SEEDS)
 
 fuzz: setup ## Send the engine hostile messages for FUZZ_SECONDS (60); FUZZ_SEED repeats a round
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} $(BIN)/python -m pytest tests/engine/test_fuzz.py -s -p no:cacheprovider --timeout 0

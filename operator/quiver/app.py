@@ -46,7 +46,7 @@ from quiver.control.resync import Queues, Resync
 from quiver.control.verify import Verification
 from quiver.control.wakeups import Wakeups
 from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
-from quiver.handlers import watch
+from quiver.handlers import Watch, watch
 from quiver.ports.clock import Clock
 from quiver.ports.engines import Engines
 from quiver.reconcile.collections.reconciler import CollectionReconciler
@@ -103,12 +103,15 @@ class Operator:
         clock: Clock,
         settings: Settings,
         metrics: Metrics | None = None,
+        watch: Watch = watch,
     ) -> None:
+        """`watch` is what keeps the cache up to date: kopf, unless there is no server to watch."""
         self.metrics = metrics or Metrics()
         self.readiness = Readiness()
         self.cache = Cache()
         self._api = api
         self._settings = settings
+        self._watch_cluster = watch
         self._lister = Lister(api, self.cache)
         self._breakers = Breakers(MeasuredEngines(engines, self.metrics), self.metrics)
         lanes = Lanes(self._engine_of, settings.workers_per_engine, self._group_of)
@@ -148,7 +151,7 @@ class Operator:
     async def _watch(self) -> None:
         while True:
             try:
-                await watch(self.cache, self._watch_session, self._resync.nudge)
+                await self._watch_cluster(self.cache, self._watch_session, self._resync.nudge)
             except Exception as error:  # noqa: BLE001 - kopf's own end must not be the operator's
                 log.warning("the watch ended, beginning anew: %s", error)
             await asyncio.sleep(WATCH_AGAIN_S)

@@ -8,7 +8,7 @@ nobody uses.
 import asyncio
 import logging
 import signal
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain, repeat
 from typing import Any
@@ -39,6 +39,7 @@ Session = Callable[[OnList], tuple[str, aiohttp.ClientSession]]
 """Opens a session that is logged in to the API server, and returns it with the server's URL. It
 calls back after each list of objects.
 """
+Watch = Callable[[Cache, Session, OnList], Coroutine[Any, Any, None]]
 
 
 async def watch(cache: Cache, session: Session, on_list: OnList) -> None:

@@ -4,7 +4,7 @@ they are back.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -25,13 +25,15 @@ UNWANTED_S = 300.0
 
 Answer = TypeVar("Answer")
 Recovered = Callable[[str], None]
-_unanswered: ContextVar[set[str] | None] = ContextVar("unanswered", default=None)
+_unanswered: ContextVar[dict[str, None] | None] = ContextVar("unanswered", default=None)
 
 
 @contextmanager
-def unanswered() -> Iterator[set[str]]:
-    """Collect the addresses that do not answer meanwhile, here and in tasks started here."""
-    addresses: set[str] = set()
+def unanswered() -> Iterator[Collection[str]]:
+    """Collect the addresses that do not answer meanwhile, here and in tasks started here, in their
+    order.
+    """
+    addresses: dict[str, None] = {}
     token = _unanswered.set(addresses)
     try:
         yield addresses
@@ -146,7 +148,7 @@ class Breakers:
 def _note(address: str) -> None:
     addresses = _unanswered.get()
     if addresses is not None:
-        addresses.add(address)
+        addresses[address] = None
 
 
 class _Client:

@@ -15,7 +15,7 @@ from typing import Any
 from prometheus_client import Gauge
 
 from quiver.control.api import Api
-from quiver.control.leadership import Leadership, now
+from quiver.control.leadership import Leadership
 from quiver.control.readiness import Readiness
 from quiver.domain.objects import Key, Kind, Manifest
 from quiver.ports.clock import Clock
@@ -102,7 +102,7 @@ class Election:
 
     async def _stand(self) -> str | None:
         """Take the lease if it is free: None then, else who has it."""
-        asked = now()
+        asked = self._leadership.now()
         try:
             lease = await self._api.get(LEASE, self._key)
         except NotFound:
@@ -120,9 +120,9 @@ class Election:
         if not spec.get("holderIdentity"):
             return True
         if spec != self._seen:
-            self._seen, self._seen_at = spec, now()
+            self._seen, self._seen_at = spec, self._leadership.now()
         duration: int = spec.get("leaseDurationSeconds", self._terms.duration)
-        return now() - self._seen_at >= duration
+        return self._leadership.now() - self._seen_at >= duration
 
     async def _keep(self) -> None:
         while True:
@@ -136,7 +136,7 @@ class Election:
                 log.warning("the lease %s was not renewed: %s", self._key, why)
 
     async def _renew(self) -> None:
-        asked = now()
+        asked = self._leadership.now()
         try:
             lease = await self._api.patch(LEASE, self._key, self._patch(renewTime=self._moment()))
         except NotFound:

@@ -10,6 +10,8 @@ from quiver.domain.conditions import ready_status
 from quiver.domain.objects import Key, Manifest
 
 Group = TypeVar("Group")
+Keys = dict[Key, None]
+"""A set that keeps its order: whoever is woken by it is woken in the same order every time."""
 
 
 class EngineIndex:
@@ -19,9 +21,9 @@ class EngineIndex:
     """
 
     def __init__(self) -> None:
-        self._referring: defaultdict[Key, set[Key]] = defaultdict(set)
-        self._wanting: defaultdict[tuple[Key, str], set[Key]] = defaultdict(set)
-        self._claiming: defaultdict[tuple[str, str], set[Key]] = defaultdict(set)
+        self._referring: defaultdict[Key, Keys] = defaultdict(dict)
+        self._wanting: defaultdict[tuple[Key, str], Keys] = defaultdict(dict)
+        self._claiming: defaultdict[tuple[str, str], Keys] = defaultdict(dict)
         self._load: defaultdict[Key, Counter[str]] = defaultdict(Counter)
 
     def referring(self, engine: Key) -> Iterable[Key]:
@@ -45,10 +47,10 @@ class EngineIndex:
         if engine is None:
             return
         key = Key.of(manifest)
-        self._referring[engine].add(key)
-        self._wanting[engine, wanted_name(manifest)].add(key)
+        self._referring[engine][key] = None
+        self._wanting[engine, wanted_name(manifest)][key] = None
         if (claim := claim_of(manifest)) is not None:
-            self._claiming[claim.member, claim.collection_name].add(key)
+            self._claiming[claim.member, claim.collection_name][key] = None
         self._count(engine, manifest, 1)
 
     def discard(self, manifest: Manifest) -> None:
@@ -99,7 +101,7 @@ def is_settled(collection: Manifest) -> bool:
     )
 
 
-def _discard(sets: defaultdict[Group, set[Key]], group: Group, key: Key) -> None:
-    sets[group].discard(key)
-    if not sets[group]:
-        del sets[group]
+def _discard(groups: defaultdict[Group, Keys], group: Group, key: Key) -> None:
+    groups[group].pop(key, None)
+    if not groups[group]:
+        del groups[group]

@@ -31,13 +31,13 @@ class Leadership:
     ) -> None:
         """`on_loss` is told why, the moment the loss is found out; it may end the process."""
         self._on_loss = on_loss
-        self._now = now
+        self.now = now
         self._until = -math.inf
 
     @property
     def remaining(self) -> float:
         """Seconds for which the lease is certain to be ours; not above 0 when it is not."""
-        return self._until - self._now()
+        return self._until - self.now()
 
     def begin(self, until: float) -> None:
         self._until = until

@@ -435,3 +435,18 @@ def test_new_partitions_beyond_the_limit_are_not_made() -> None:
     manifest = claimed(claim(), spec={"partitions": ["a"]})
     decision = decide(gathered(manifest, observed=FOUND, load={"engine-0": 4097}))
     assert (decision.steps, decision.verdict.reason) == ((), Reason.QUOTA_EXCEEDED)
+
+
+def test_what_is_gone_comes_back_no_larger_than_its_member_takes() -> None:
+    """Partitions that were added meanwhile count against the limit; what there was before comes
+    back in any case.
+    """
+    manifest = claimed(claim(), spec={"partitions": ["a"]}, status={"partitions": []})
+    decision = decide(gathered(manifest, load={"engine-0": 4097}))
+    assert (decision.steps, decision.verdict.reason) == ((), Reason.QUOTA_EXCEEDED)
+    had = claimed(claim(), spec={"partitions": ["a"]}, status={"partitions": ["a"]})
+    assert steps(gathered(had, load={"engine-0": 4097})) == [
+        CreateCollection,
+        Tell,
+        CreatePartition,
+    ]

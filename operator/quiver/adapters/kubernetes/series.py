@@ -1,6 +1,6 @@
 """Which events are the same again, by the rules of client-go's broadcaster and aggregator."""
 
-import time
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -34,9 +34,9 @@ class _Told:
 class Repeats:
     """Remembers the latest events, a bounded number of them."""
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        """`now` returns seconds."""
-        self._now = now
+    def __init__(self, now: Callable[[], float] | None = None) -> None:
+        """`now` returns seconds that never run backwards; the running loop's time unless given."""
+        self._now = now or (lambda: asyncio.get_running_loop().time())
         self._told: dict[Subject, _Told] = {}
 
     def __len__(self) -> int:

@@ -15,11 +15,17 @@ from quiver.ports.engines import EngineClient, Engines
 from quiver.ports.errors import EngineError
 from quiver.ports.kubernetes import Objects
 from quiver.reconcile.collections.gathered import Gathered, Report
+from quiver.reconcile.collections.reservations import Reservations
 
 
 async def gather(
-    manifest: Manifest, collection: VectorCollection, objects: Objects, engines: Engines
+    manifest: Manifest,
+    collection: VectorCollection,
+    objects: Objects,
+    engines: Engines,
+    reservations: Reservations,
 ) -> Gathered:
+    """Ask the cache, and the member; set aside room on the member for a new collection."""
     claim = claim_of(manifest)
     found = Gathered(manifest=manifest, collection=collection, claim=claim)
     engine = objects.get(VECTOR_ENGINE, collection.engine_key)
@@ -28,11 +34,12 @@ async def gather(
     parsed = msgspec.convert(engine, VectorEngine)
     allowed = await _is_allowed(parsed, collection.metadata.namespace, objects)
     found = replace(found, engine=parsed, allowed=allowed)
-    return await _with_member(found, objects, engines) if allowed or claim else found
+    if not allowed and claim is None:
+        return found
+    return await _with_member(_placed(found, objects, reservations), objects, engines)
 
 
 async def _with_member(found: Gathered, objects: Objects, engines: Engines) -> Gathered:
-    found = _placed(found, objects)
     if found.claim is None:
         holder, gpu_mib = await _holder(found, objects), await _gpu_mib(found, objects)
         found = replace(found, holder=holder, gpu_mib=gpu_mib)
@@ -42,13 +49,18 @@ async def _with_member(found: Gathered, objects: Objects, engines: Engines) -> G
     return replace(found, secrets=await _secrets(found.collection, objects))
 
 
-def _placed(found: Gathered, objects: Objects) -> Gathered:
+def _placed(found: Gathered, objects: Objects, reservations: Reservations) -> Gathered:
     engine = found.engine
     assert engine is not None
+    key = engine.metadata.key
     pods = (msgspec.convert(p, Pod) for p in objects.list(POD, engine.metadata.namespace))
     members = members_of(engine, pods)
-    found = replace(found, members=members, load=objects.load_of(engine.metadata.key))
-    return replace(found, member=_member(found))
+    load = reservations.added_to(objects.load_of(key), key)
+    found = replace(found, members=members, load=load)
+    member = _member(found)
+    if member is not None and found.claim is None:
+        reservations.reserve(found.collection.metadata.key, key, member.name, found.size)
+    return replace(found, member=member)
 
 
 def _member(found: Gathered) -> Member | None:

@@ -177,10 +177,14 @@ def _differences(g: Gathered) -> str:
 
 
 def _grows_beyond_the_limit(g: Gathered) -> bool:
-    """Tell whether new partitions of a placed collection would be more than its member takes."""
-    if g.claim is None or g.observed is None:
+    """Tell whether new partitions of a placed collection would be more than its member takes.
+
+    What it had before is not new: a collection that is gone may come back as it was.
+    """
+    if g.claim is None:
         return False
-    new = len(set(g.collection.spec.partitions) - g.observed.partitions)
+    had = g.observed.partitions if g.observed else frozenset(g.collection.status.partitions)
+    new = len(set(g.collection.spec.partitions) - had)
     return new > 0 and g.load.get(g.claim.member, 0) > g.limit
 
 

@@ -14,8 +14,9 @@ from quiver.ports.errors import EngineError
 from quiver.ports.kubernetes import EventRecorder, Objects
 from quiver.reconcile.collections.act import Actor
 from quiver.reconcile.collections.decide import decide, decide_after_failure
-from quiver.reconcile.collections.decision import Decision
+from quiver.reconcile.collections.decision import Decision, RecordClaim
 from quiver.reconcile.collections.gather import gather
+from quiver.reconcile.collections.reservations import Reservations
 from quiver.reconcile.report import report_invalid_spec, status_patch
 from quiver.reconcile.result import Result
 
@@ -30,6 +31,7 @@ class CollectionReconciler:
         self._engines = engines
         self._events = events
         self._clock = clock
+        self._reservations = Reservations()
 
     async def reconcile(self, key: Key) -> Result:
         manifest = self._objects.get(VECTOR_COLLECTION, key)
@@ -40,7 +42,10 @@ class CollectionReconciler:
         except msgspec.ValidationError as error:
             now = self._clock.now()
             return await report_invalid_spec(VECTOR_COLLECTION, manifest, error, self._objects, now)
-        decision, manifest = await self._bring_about(manifest, collection)
+        try:
+            decision, manifest = await self._bring_about(manifest, collection)
+        finally:
+            self._reservations.release(key)
         if manifest is not None:
             await self._report(decision, manifest, collection)
         return Result.RETRY if decision.retry else Result.DONE
@@ -48,12 +53,16 @@ class CollectionReconciler:
     async def _bring_about(
         self, manifest: Manifest, collection: VectorCollection
     ) -> tuple[Decision, Manifest | None]:
-        gathered = await gather(manifest, collection, self._objects, self._engines)
+        gathered = await gather(
+            manifest, collection, self._objects, self._engines, self._reservations
+        )
         decision = decide(gathered)
         actor = Actor(gathered, self._objects, self._engines, self._events)
         try:
             for step in decision.steps:
                 await actor.do(step)
+                if isinstance(step, RecordClaim):
+                    self._reservations.release(collection.metadata.key)
         except EngineError as error:
             held = claim_of(actor.manifest or manifest)
             decision = replace(decide_after_failure(gathered, error), claim=held)

@@ -1,0 +1,63 @@
+"""What the CRDs have the API server fill in and refuse, as far as simulations need it.
+
+`tests/conformance` holds it against the CRDs themselves.
+"""
+
+from typing import Any
+
+from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Kind, Manifest
+from quiver.ports.errors import ApiRefused
+
+PENDING: Manifest = {
+    "conditions": [
+        {
+            "type": "Ready",
+            "status": "Unknown",
+            "reason": "Pending",
+            "message": "Waiting for the Quiver operator.",
+            "lastTransitionTime": "1970-01-01T00:00:00Z",
+        }
+    ]
+}
+DEFAULTS: dict[Kind, Manifest] = {
+    VECTOR_COLLECTION: {
+        "indexFileSize": 1024,
+        "metricType": "L2",
+        "adoptionPolicy": "Never",
+        "suspend": False,
+    },
+    VECTOR_ENGINE: {"type": "Quiver", "replicas": 1},
+}
+FIXED: dict[Kind, tuple[str, ...]] = {
+    VECTOR_COLLECTION: (
+        "engineRef",
+        "collectionName",
+        "dimension",
+        "indexFileSize",
+        "metricType",
+    ),
+    VECTOR_ENGINE: ("type", "storage"),
+}
+HAS_STATUS = frozenset({*DEFAULTS})
+
+
+def defaulted(kind: Kind, manifest: Manifest) -> Manifest:
+    """Return the object as it is stored: with what the CRD fills in."""
+    if kind not in DEFAULTS:
+        return manifest
+    return {
+        **manifest,
+        "spec": {**DEFAULTS[kind], **manifest["spec"]},
+        "status": manifest.get("status") or PENDING,
+    }
+
+
+def check_transition(kind: Kind, old: Manifest, new: Manifest) -> None:
+    """Raises ApiRefused: a field that is fixed would change."""
+    before: Any = old.get("spec", {})
+    after: Any = new.get("spec", {})
+    for field in FIXED.get(kind, ()):
+        if before.get(field) != after.get(field):
+            raise ApiRefused(f"spec.{field} is fixed")
+    if kind == VECTOR_ENGINE and ("external" in before) != ("external" in after):
+        raise ApiRefused("spec.external cannot be added or taken away")

@@ -1,0 +1,121 @@
+"""The API client of one process: what `KubernetesClient` is over a real connection."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+import aiohttp
+
+from quiver.adapters.kubernetes.events import EVENT
+from quiver.control.api import Listing
+from quiver.control.election import LEASE
+from quiver.domain.objects import Key, Kind, Manifest
+from quiver.ports.errors import ApiError, ApiUnavailable
+from simulation.api_server import ApiServer
+from simulation.trace import Trace
+from simulation.weather import Lost, Overloaded, Weather, exchange
+
+Answer = TypeVar("Answer")
+
+DEADLINE_S = 10.0
+
+
+class ModelClient:
+    """Implements `quiver.app.ClusterApi` over the model.
+
+    `shown` has the version of each object that this process has been shown by an answer.
+    """
+
+    server = "model"
+
+    def __init__(
+        self,
+        server: ApiServer,
+        weather: Weather,
+        trace: Trace,
+        actor: str,
+        require: Callable[[], None] = lambda: None,
+        deadline: float = DEADLINE_S,
+    ) -> None:
+        """`require` is called right before a write goes out, and raises to forbid it."""
+        self._server = server
+        self._weather = weather
+        self._trace = trace
+        self._actor = actor
+        self._require = require
+        self._deadline = deadline
+
+    def watch_session(self, _on_list: Callable[[], None]) -> aiohttp.ClientSession:
+        raise AssertionError("the model is not watched by kopf")
+
+    async def list(self, kind: Kind, selector: str = "") -> Listing:
+        return await self._call("", lambda: self._server.list(kind, selector))
+
+    async def get(self, kind: Kind, key: Key) -> Manifest:
+        return await self._call("", lambda: self._server.get(kind, key))
+
+    async def patch(
+        self, kind: Kind, key: Key, patch: Manifest, *, subresource: str = ""
+    ) -> Manifest:
+        self._require()
+        told = f"patch {kind.kind} {key} {told_of(patch, subresource)}" if kind != LEASE else ""
+        return await self._call(
+            told, lambda: self._server.patch(self._actor, kind, key, patch, subresource)
+        )
+
+    async def apply(self, kind: Kind, manifest: Manifest) -> Manifest:
+        self._require()
+        told = f"apply {kind.kind} {Key.of(manifest)}"
+        return await self._call(told, lambda: self._server.apply(self._actor, kind, manifest))
+
+    async def delete(self, kind: Kind, key: Key, uid: str) -> None:
+        self._require()
+        await self._call(
+            f"delete {kind.kind} {key}", lambda: self._server.delete(self._actor, kind, key, uid)
+        )
+
+    async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
+        self._require()
+        if kind == EVENT:
+            manifest = self._server.with_foretold_name(manifest)
+            told = f"event {manifest['reason']} of {manifest['regarding']['name']}"
+        else:
+            told = f"create {kind.kind} {Key.of(manifest)}"
+        return await self._call(told, lambda: self._server.create(self._actor, kind, manifest))
+
+    async def _call(self, told: str, effect: Callable[[], Answer]) -> Answer:
+        """`told` is for the trace; reads are left out of it."""
+        if self._weather.over:
+            await asyncio.Event().wait()
+        loop = asyncio.get_running_loop()
+        fate = self._weather.fate(loop.time(), api=True)
+
+        def traced() -> Answer:
+            outcome = "" if fate.mishap == "none" else "done, the answer gets lost"
+            try:
+                return effect()
+            except ApiError as error:
+                outcome = f"{type(error).__name__}: {error}"
+                raise
+            finally:
+                if told:
+                    self._trace.add(loop.time(), self._actor, told, outcome)
+
+        try:
+            return await exchange(traced, fate, deadline=self._deadline)
+        except Lost as error:
+            raise ApiUnavailable(f"the API server cannot be reached: {error}") from error
+        except Overloaded as error:
+            raise ApiUnavailable(str(error)) from error
+
+
+def told_of(patch: Manifest, subresource: str) -> str:
+    """Return what a patch writes, in a few words."""
+    if subresource:
+        conditions = patch[subresource].get("conditions") or [{}]
+        return f"status {conditions[0].get('reason', '')}"
+    metadata = patch.get("metadata", {})
+    fields = [f for f in metadata if f not in ("uid", "resourceVersion")]
+    fields += [f for f in patch if f != "metadata"]
+    finalizers = metadata.get("finalizers", ())
+    return f"{', '.join(fields)}" + (" (finalizers: none)" if finalizers is None else "")

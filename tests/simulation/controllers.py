@@ -1,0 +1,145 @@
+"""Kubernetes' own controllers, as far as they bear on the operator: StatefulSets and their pods,
+garbage, namespaces. They run in the world, not in a process that could be stopped.
+"""
+
+import asyncio
+from collections.abc import Callable
+from random import Random
+
+from quiver.domain.members import GRPC_PORT
+from quiver.domain.objects import NAMESPACE, POD, STATEFUL_SET, Key, Kind, Manifest
+from quiver.ports.errors import ApiError
+from simulation.api_server import ApiServer, Write
+from simulation.engines import Fleet, Home
+from simulation.weather import WORLD
+
+ACTOR = "kubernetes"
+
+
+class Controllers:
+    """Follows the API server's writes and does, a little later, what Kubernetes does."""
+
+    def __init__(self, server: ApiServer, fleet: Fleet, rng: Random) -> None:
+        self._server = server
+        self._fleet = fleet
+        self._rng = rng
+        self._addresses = 0
+        server.observers.append(self._seen)
+
+    def _seen(self, write: Write) -> None:
+        if write.old is write.new:
+            return
+        if write.kind == STATEFUL_SET:
+            self._later(lambda: self._sync(write.key), 0.05, 1.0)
+        if write.kind == POD and write.new is None and write.old is not None:
+            self._fleet.stop(f"{write.old.get('status', {}).get('podIP')}:{GRPC_PORT}")
+            owner = write.old["metadata"]["labels"]["app.kubernetes.io/instance"]
+            self._later(lambda: self._sync(Key(write.key.namespace, owner)), 0.05, 3.0)
+        if write.new is None or "ownerReferences" in write.new["metadata"]:
+            self._later(self._collect_garbage, 0.05, 2.0)
+        if write.kind == NAMESPACE and write.new is not None:
+            self._later(lambda: self._empty(write.key.name), 0.05, 1.0)
+
+    def _later(self, do: Callable[[], None], least: float, most: float) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(self._rng.uniform(least, most), do, context=WORLD)
+
+    def _sync(self, key: Key) -> None:
+        found = self._server.find(STATEFUL_SET, key)
+        if found is None:
+            return
+        wanted = {f"{key.name}-{n}": None for n in range(found["spec"]["replicas"])}
+        own = [p for p in self._server.all(POD) if _is_owned_by(p, found)]
+        for pod in own:
+            if pod["metadata"]["name"] not in wanted:
+                self._server.delete(ACTOR, POD, Key.of(pod))
+        for name in wanted:
+            if self._server.find(POD, Key(key.namespace, name)) is None:
+                self._make_pod(found, name)
+        self._roll_out(found)
+
+    def _roll_out(self, stateful_set: Manifest) -> None:
+        """Say that all pods are of the present template, replacing them if they are not."""
+        key, revision = Key.of(stateful_set), _revision(stateful_set)
+        status = stateful_set.get("status", {})
+        if status.get("currentRevision") not in (None, revision):
+            for pod in [p for p in self._server.all(POD) if _is_owned_by(p, stateful_set)]:
+                self._server.delete(ACTOR, POD, Key.of(pod))
+        wanted = {
+            "observedGeneration": stateful_set["metadata"]["generation"],
+            "currentRevision": revision,
+            "updateRevision": revision,
+        }
+        if status != wanted:
+            self._server.patch(ACTOR, STATEFUL_SET, key, {"status": wanted}, "status")
+
+    def _make_pod(self, stateful_set: Manifest, name: str) -> None:
+        namespace = stateful_set["metadata"]["namespace"]
+        owner = {"uid": stateful_set["metadata"]["uid"], "kind": "StatefulSet"}
+        storage = "volumeClaimTemplates" in stateful_set["spec"]
+        pod = {
+            "metadata": {
+                "name": name,
+                "namespace": namespace,
+                "labels": stateful_set["spec"]["template"]["metadata"]["labels"],
+                "ownerReferences": [owner],
+            },
+            "spec": {},
+        }
+        try:
+            made = self._server.create(ACTOR, POD, pod)
+        except ApiError:
+            return  # the namespace is going
+        self._later(lambda: self._start(made, storage=storage), 0.5, 8.0)
+
+    def _start(self, pod: Manifest, *, storage: bool) -> None:
+        found = self._server.find(POD, Key.of(pod))
+        if found is None or found["metadata"]["uid"] != pod["metadata"]["uid"]:
+            return
+        self._addresses += 1
+        address = f"10.0.{self._addresses // 250}.{self._addresses % 250 + 1}"
+        home = Home(*Key.of(pod))
+        engine = self._fleet.volumes.get(home) if storage else None
+        server = self._fleet.start(f"{address}:{GRPC_PORT}", home, engine)
+        if storage:
+            self._fleet.volumes[home] = server.engine
+        self._say_ready(pod, address, ready=True)
+
+    def _say_ready(self, pod: Manifest, address: str, *, ready: bool) -> None:
+        condition = {"type": "Ready", "status": "True" if ready else "False"}
+        status = {"podIP": address, "conditions": [condition]}
+        self._server.patch(ACTOR, POD, Key.of(pod), {"status": status}, "status")
+
+    def _collect_garbage(self) -> None:
+        alive = {m["metadata"]["uid"] for _, _, m in self._server.everything()}
+        for kind, key, manifest in self._server.everything():
+            owners = manifest["metadata"].get("ownerReferences", [])
+            if owners and all(owner["uid"] not in alive for owner in owners):
+                self._delete(kind, key)
+
+    def _empty(self, name: str) -> None:
+        """Delete what is in a namespace that is going, and then the namespace."""
+        found = self._server.find(NAMESPACE, Key("", name))
+        if found is None or "deletionTimestamp" not in found["metadata"]:
+            return
+        inside = [(k, key) for k, key, _ in self._server.everything() if key.namespace == name]
+        for kind, key in inside:
+            self._delete(kind, key)
+        if inside:
+            self._later(lambda: self._empty(name), 0.5, 3.0)
+        else:
+            self._server.patch(ACTOR, NAMESPACE, Key("", name), {"metadata": {"finalizers": None}})
+
+    def _delete(self, kind: Kind, key: Key) -> None:
+        found = self._server.find(kind, key)
+        if found is not None and "deletionTimestamp" not in found["metadata"]:
+            self._server.delete(ACTOR, kind, key)
+
+
+def _is_owned_by(pod: Manifest, owner: Manifest) -> bool:
+    owners = pod["metadata"].get("ownerReferences", [])
+    return any(o["uid"] == owner["metadata"]["uid"] for o in owners)
+
+
+def _revision(stateful_set: Manifest) -> str:
+    return str(stateful_set["metadata"]["annotations"].get("quiver.dev/manifest-hash"))

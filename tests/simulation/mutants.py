@@ -1,0 +1,227 @@
+"""Bugs, planted into the operator one at a time, to see that the simulation finds them.
+
+Each is a mistake that somebody could make. `python -m simulation --mutants` says how soon it is
+found.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import msgspec
+
+from quiver.control.cache import Cache
+from quiver.control.leadership import Leadership
+from quiver.control.objects import CachedObjects
+from quiver.control.queue import WorkQueue
+from quiver.domain.claims import CLAIM_ANNOTATION
+from quiver.domain.collections import Claim
+from quiver.domain.objects import VECTOR_COLLECTION, Key, Kind, Manifest
+from quiver.ports.errors import EngineUnreachable
+from quiver.reconcile.collections import deletion, living
+from quiver.reconcile.collections.act import Actor
+from quiver.reconcile.collections.decide import decide
+from quiver.reconcile.collections.decision import (
+    CreateCollection,
+    Decision,
+    DropCollection,
+    RecordClaim,
+    Release,
+    Step,
+)
+from quiver.reconcile.collections.gathered import Gathered
+from quiver.reconcile.collections.reconciler import CollectionReconciler
+from quiver.reconcile.collections.reservations import Reservations
+
+RECONCILER = "quiver.reconcile.collections.reconciler"
+
+
+class Mutant(NamedTuple):
+    """`plant` puts the bug in, and takes it out again on leaving."""
+
+    name: str
+    plant: Callable[[], Any]
+
+
+def _moved(step: type, behind: type) -> Any:
+    """Have steps of one type done after those of another."""
+
+    def mutated(gathered: Gathered) -> Decision:
+        decision = decide(gathered)
+        if not any(isinstance(each, behind) for each in decision.steps):
+            return decision
+        late = [each for each in decision.steps if isinstance(each, step)]
+        steps = list[Step]()
+        for each in decision.steps:
+            steps += [] if isinstance(each, step) else [each]
+            steps += late if isinstance(each, behind) else []
+        return replace(decision, steps=tuple(steps))
+
+    return patch(f"{RECONCILER}.decide", mutated)
+
+
+def _claim_after_create() -> Any:
+    return _moved(RecordClaim, CreateCollection)
+
+
+def _finalizer_before_drop() -> Any:
+    return _moved(DropCollection, Release)
+
+
+def _stale_cache_trusted() -> Any:
+    async def trust(_actor: Actor) -> None:
+        pass
+
+    return patch.object(Actor, "_ensure_present", trust)
+
+
+def _no_precondition() -> Any:
+    async def update(
+        objects: CachedObjects, kind: Kind, manifest: Manifest, body: Manifest, subresource: str
+    ) -> Manifest:
+        key = Key.of(manifest)
+        call = objects._api.patch(kind, key, body, subresource=subresource)
+        return await objects._write(kind, key, call)
+
+    return patch.object(CachedObjects, "_update", update)
+
+
+def _retry_forgets() -> Any:
+    return patch.object(WorkQueue, "retry", WorkQueue.failed)
+
+
+@contextmanager
+def _two_workers_on_a_key() -> Iterator[None]:
+    get, done = WorkQueue.get, WorkQueue.done
+
+    async def give_out(queue: WorkQueue) -> Key:
+        key = await get(queue)
+        done(queue, key)
+        return key
+
+    def keep(_queue: WorkQueue, _key: Key, *, held_up: bool = False) -> None:
+        pass
+
+    with patch.object(WorkQueue, "get", give_out), patch.object(WorkQueue, "done", keep):
+        yield
+
+
+def _without(policies: tuple[Any, ...], name: str) -> tuple[Any, ...]:
+    return tuple(policy for policy in policies if policy.__name__ != name)
+
+
+def _another_collection_dropped() -> Any:
+    return patch.object(deletion, "POLICIES", _without(deletion.POLICIES, "collection_is_another"))
+
+
+def _foreign_collection_taken() -> Any:
+    kept = _without(living.POLICIES, "name_exists_and_is_not_to_be_adopted")
+    return patch.object(living, "POLICIES", kept)
+
+
+def _created_anew_because_of_an_edit() -> Any:
+    def anew(g: Gathered) -> Decision | None:
+        decision = living.collection_differs(g)
+        if decision is None or g.claim is None:
+            return decision
+        schema = g.collection.schema
+        steps = (DropCollection(g.collection_name), CreateCollection(schema))
+        return replace(decision, steps=steps)
+
+    policies = [anew if p is living.collection_differs else p for p in living.POLICIES]
+    return patch.object(living, "POLICIES", tuple(policies))
+
+
+def _status_written_every_time() -> Any:
+    async def report(
+        reconciler: CollectionReconciler, decision: Decision, manifest: Manifest, collection: Any
+    ) -> None:
+        status = msgspec.to_builtins(reconciler._status(decision, collection))
+        await reconciler._objects.patch_status(VECTOR_COLLECTION, manifest, status)
+
+    return patch.object(CollectionReconciler, "_report", report)
+
+
+@contextmanager
+def _claim_of_another_uid_accepted() -> Iterator[None]:
+    def claim_of(manifest: Manifest) -> Claim | None:
+        text = manifest["metadata"].get("annotations", {}).get(CLAIM_ANNOTATION)
+        found = manifest.get("status", {}).get("claim")
+        if text is not None:
+            return msgspec.json.decode(text, type=Claim)
+        return None if found is None else msgspec.convert(found, Claim)
+
+    users = ("control.index", "control.resync", "reconcile.collections.gather")
+    with ExitStack() as stack:
+        for module in (*users, "reconcile.collections.reconciler", "reconcile.engines.gather"):
+            stack.enter_context(patch(f"quiver.{module}.claim_of", claim_of))
+        yield
+
+
+def _vanished_objects_stay() -> Any:
+    def replace_(cache: Cache, kind: Kind, manifests: Any, _version: str) -> None:
+        for manifest in manifests:
+            cache.put(kind, manifest)
+
+    return patch.object(Cache, "replace", replace_)
+
+
+@contextmanager
+def _limits_not_counted() -> Iterator[None]:
+    kept = _without(living.POLICIES, "no_member_has_room")
+    choose = "quiver.reconcile.collections.gather.choose_member"
+
+    def least_loaded(members: Any, load: Any, _size: int, _limit: int) -> Any:
+        ready = [m for m in members if m.ready and not m.leaving]
+        return min(ready, key=lambda m: (load.get(m.name, 0), m.name), default=None)
+
+    with patch.object(living, "POLICIES", kept), patch(choose, least_loaded):
+        yield
+
+
+def _last_place_given_twice() -> Any:
+    return patch.object(Reservations, "reserve", lambda *_: None)
+
+
+def _lost_answer_taken_for_done() -> Any:
+    do = Actor._do_on_engine
+
+    async def hope(actor: Actor, step: Any) -> None:
+        with suppress(EngineUnreachable):
+            await do(actor, step)
+
+    return patch.object(Actor, "_do_on_engine", hope)
+
+
+def _lease_not_looked_at() -> Any:
+    return patch.object(Leadership, "require", lambda _leadership: None)
+
+
+def _deletion_given_up() -> Any:
+    def give_up(g: Gathered, error: Exception) -> Decision:
+        return deletion._left(g, "Warning", str(error))
+
+    return patch.object(deletion, "failed", give_up)
+
+
+MUTANTS = (
+    Mutant("the claim is written after the collection is created", _claim_after_create),
+    Mutant("the finalizer goes before the drop", _finalizer_before_drop),
+    Mutant("a stale cache is trusted when an engine is changed", _stale_cache_trusted),
+    Mutant("a write has no precondition", _no_precondition),
+    Mutant("what failed is not tried again", _retry_forgets),
+    Mutant("two workers have one key", _two_workers_on_a_key),
+    Mutant("another collection under the name is dropped", _another_collection_dropped),
+    Mutant("somebody else's collection is taken", _foreign_collection_taken),
+    Mutant("an edit drops and creates anew", _created_anew_because_of_an_edit),
+    Mutant("each reconcile writes the status", _status_written_every_time),
+    Mutant("a claim of another uid is accepted", _claim_of_another_uid_accepted),
+    Mutant("what vanished while the watch was broken stays", _vanished_objects_stay),
+    Mutant("limits are not counted", _limits_not_counted),
+    Mutant("the last place is given to two at once", _last_place_given_twice),
+    Mutant("a call without an answer is taken for done", _lost_answer_taken_for_done),
+    Mutant("the lease is not looked at before a write", _lease_not_looked_at),
+    Mutant("a deletion is given up", _deletion_given_up),
+)

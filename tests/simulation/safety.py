@@ -1,0 +1,248 @@
+"""What must never happen, whatever goes wrong: looked at with every call and every effect."""
+
+from collections.abc import Callable, Iterator
+
+from quiver.control.election import LEASE
+from quiver.domain.claims import FINALIZER, claim_of
+from quiver.domain.objects import (
+    SECRET,
+    VECTOR_COLLECTION,
+    VECTOR_ENGINE,
+    Key,
+    Manifest,
+)
+from simulation.api_server import ApiServer, Write
+from simulation.engines import Change, Fleet, Home
+from simulation.history import History, engine_key, held, policy_of, schema_of
+from simulation.permissions import MAY, described
+
+AT_ONCE_S = 1.5
+"""How old what the operator was told may be when it acts on it at once: an answer's way back."""
+WITHIN_S = 130.0
+"""How long a reconcile may take, all its steps together."""
+LAG_S = 60.0
+"""How far a watch may lag behind, until a list catches up."""
+
+Versions = Iterator[tuple[Manifest, Manifest | None]]
+
+
+class Safety:
+    """Holds each thing that an operator does against what it may know. `broken` lists, in
+    sentences, what was violated.
+    """
+
+    def __init__(self, server: ApiServer, fleet: Fleet, now: Callable[[], float]) -> None:
+        self.broken: list[str] = []
+        self.elected: Key | None = None
+        """The Lease that says who may act, where operators take turns."""
+        self._server = server
+        self._fleet = fleet
+        self._now = now
+        self._history = History(VECTOR_COLLECTION, VECTOR_ENGINE)
+        self._dropped: dict[tuple[Home, str], str] = {}
+        self._made_at: dict[tuple[Home, str], float] = {}
+        self._filled_at: dict[tuple[Home, str], float] = {}
+        server.observers.append(self._wrote)
+        fleet.asking.append(self._asked)
+        fleet.changed.append(self._changed)
+
+    def filled(self, home: Home, name: str) -> None:
+        """Take note that a client has inserted vectors."""
+        self._filled_at[home, name] = self._now()
+
+    def says(self, actor: str, sentence: str) -> None:
+        self.broken.append(f"{sentence} ({actor})")
+
+    # What operators write to the API server.
+
+    def _wrote(self, write: Write) -> None:
+        self._history.note(write)
+        if not _is_operator(write.actor) or write.kind == LEASE:
+            return
+        self._check_leads(write.actor)
+        if write.old is write.new and write.verb != "delete":
+            self._check_news(write)
+        if write.kind in (VECTOR_COLLECTION, VECTOR_ENGINE):
+            self._check_spec(write)
+        if write.kind == VECTOR_COLLECTION and write.old is not None:
+            self._check_release(write, write.old)
+            self._check_owners(write)
+            self._check_adoption(write, write.old)
+        if write.kind == SECRET:
+            self._check_secret(write)
+
+    def _check_leads(self, actor: str) -> None:
+        if self.elected is None:
+            return
+        lease = self._server.find(LEASE, self.elected) or {"spec": {}}
+        holder = lease["spec"].get("holderIdentity")
+        if holder != actor:
+            self.says(actor, f"something is changed by an operator while {holder} leads")
+
+    def _check_news(self, write: Write) -> None:
+        """A patch is bound to the version that it was made from; what is applied may be made from
+        an older one.
+        """
+        assert write.old is not None
+        since = self._server.changed_at(write.kind, write.key)
+        if write.verb != "apply" or self._now() - since > WITHIN_S:
+            told = f"{write.verb} {write.kind.kind} {write.key}"
+            self.says(write.actor, f"a write changes nothing: {told}")
+
+    def _check_spec(self, write: Write) -> None:
+        if write.old and write.new and write.old["spec"] != write.new["spec"]:
+            self.says(write.actor, f"the spec of {write.kind.kind} {write.key} is written to")
+
+    def _check_owners(self, write: Write) -> None:
+        mine = held(write.new) if write.new else None
+        if mine is None or write.old is None or held(write.old) == mine:
+            return
+        for other in self._server.all(VECTOR_COLLECTION):
+            if Key.of(other) != write.key and held(other) == mine:
+                told = f"collection {mine[1]!r} at {mine[0].name}"
+                self.says(write.actor, f"{told} has two owners: {write.key}, {Key.of(other)}")
+
+    def _check_adoption(self, write: Write, old: Manifest) -> None:
+        """What stood there before the claim is taken only where the spec says so."""
+        mine = held(write.new) if write.new else None
+        if mine is None or held(old) == mine:
+            return
+        since = self._now() - self._made_at.get(mine, 0.0)
+        if mine[1] not in self._fleet.data_of(mine[0]) or since < WITHIN_S:
+            return
+        if old["spec"]["adoptionPolicy"] == "Never":
+            self.says(write.actor, f"{write.key} takes {mine[1]!r}, which it may not adopt")
+
+    def _check_release(self, write: Write, old: Manifest) -> None:
+        """The finalizer goes last: after the drop, where there is something to drop."""
+        after = write.new["metadata"].get("finalizers", ()) if write.new else ()
+        mine = held(old)
+        if FINALIZER not in old["metadata"].get("finalizers", ()) or FINALIZER in after:
+            return
+        if "deletionTimestamp" not in old["metadata"]:
+            self.says(write.actor, f"the finalizer of {write.key} goes, though it is to stay")
+        if mine is None or old["spec"].get("suspend") or not self._engine_stands(old):
+            return
+        engine = self._server.find(VECTOR_ENGINE, engine_key(old))
+        if policy_of(old, engine) == "Retain":
+            return
+        present = self._fleet.data_of(mine[0]).get(mine[1])
+        made_at = self._made_at.get(mine, 0.0)
+        if present is None or described(present.schema) != schema_of(old):
+            return
+        if self._now() - made_at > WITHIN_S or self._dropped.get(mine) != _uid(old):
+            self.says(write.actor, f"{write.key} is let go before its collection is dropped")
+
+    def _engine_stands(self, manifest: Manifest) -> bool:
+        """Tell whether nobody could have seen the engine, or the claimed endpoint, as gone."""
+        claim, moment = claim_of(manifest), self._now() - LAG_S
+        assert claim is not None
+        for engine in self._history.since(VECTOR_ENGINE, engine_key(manifest), moment):
+            if engine is None:
+                return False
+            external = engine["spec"].get("external")
+            if external is not None and claim.member not in external["endpoints"]:
+                return False
+        return True
+
+    def _check_secret(self, write: Write) -> None:
+        if write.old is None:
+            return
+        owners = write.old["metadata"].get("ownerReferences", ())
+        uids = {_uid(m) for m in self._server.all(VECTOR_COLLECTION)}
+        fresh = self._now() - self._server.changed_at(SECRET, write.key) < WITHIN_S
+        if not fresh and not any(owner["uid"] in uids for owner in owners):
+            self.says(write.actor, f"Secret {write.key} is somebody else's, and is written to")
+
+    # What operators ask engines to do.
+
+    def _asked(self, change: Change) -> None:
+        if not _is_operator(change.actor):
+            return
+        self._check_leads(change.actor)
+        window = AT_ONCE_S if change.call in ("create", "drop") else WITHIN_S
+        may = MAY[change.call]
+        owners = [
+            manifest
+            for manifest, engine in self._claimants(change, window)
+            if may(manifest, engine, change.detail)
+        ]
+        what = f"{change.call} of {change.name!r} at {change.home.name}"
+        if not owners:
+            self.says(change.actor, f"{what} is asked for, which no object's claim and spec allow")
+            return
+        owner = next(filter(self._is_there, owners), owners[0])
+        if change.call in ("create", "create_partition"):
+            self._check_limit(change, owner)
+        if change.call == "create" and self._dropped.get((change.home, change.name)) == _uid(owner):
+            self.says(change.actor, f"{what}: it was dropped, and is created anew, for one object")
+        if change.call == "drop":
+            self._check_drop(change, owner)
+
+    def _is_there(self, manifest: Manifest) -> bool:
+        found = self._server.find(VECTOR_COLLECTION, Key.of(manifest))
+        return found is not None and _uid(found) == _uid(manifest)
+
+    def _claimants(self, change: Change, window: float) -> Versions:
+        """Yield the versions, with their engines, of objects that claim what is to be changed."""
+        moment = self._now() - window
+        for key in self._history.keys(VECTOR_COLLECTION):
+            for manifest in self._history.since(VECTOR_COLLECTION, key, moment):
+                if manifest is not None and held(manifest) == (change.home, change.name):
+                    yield manifest, self._server.find(VECTOR_ENGINE, engine_key(manifest))
+
+    def _check_limit(self, change: Change, owner: Manifest) -> None:
+        """Count what the specs of the engine's objects have on the member already. What an object
+        had before may come back.
+        """
+        had = owner["status"].get("partitions", ())
+        if change.detail in had or (change.call == "create" and "origin" in owner["status"]):
+            return
+        key, moment = engine_key(owner), self._now() - LAG_S
+        engines = [e for e in self._history.since(VECTOR_ENGINE, key, moment) if e is not None]
+        limits = [
+            e["spec"].get("limits", {}).get("maxCollectionsAndPartitions", 4096) for e in engines
+        ]
+        found = self._fleet.data_of(change.home)
+        count = 0
+        for manifest in self._server.all(VECTOR_COLLECTION):
+            mine = held(manifest)
+            if mine is None or mine[0] != change.home or engine_key(manifest) != key:
+                continue
+            present = found.get(mine[1])
+            if present is not None and described(present.schema) == schema_of(manifest):
+                listed = manifest["spec"].get("partitions", ())
+                count += 1 + sum(tag in present.rows for tag in listed)
+        if limits and count + 1 > max(limits):
+            told = f"{count} collections and partitions and asks for more, of {max(limits)}"
+            self.says(change.actor, f"{change.home.name} has {told}")
+
+    def _check_drop(self, change: Change, owner: Manifest) -> None:
+        self._dropped[change.home, change.name] = _uid(owner)
+        present = self._fleet.data_of(change.home).get(change.name)
+        if present is None:
+            return
+        what = f"{change.name!r} at {change.home.name}"
+        made_at = self._made_at.get((change.home, change.name), 0.0)
+        if described(present.schema) != schema_of(owner) and self._now() - made_at > AT_ONCE_S + 5:
+            self.says(change.actor, f"{what} is dropped, though it is another collection")
+        engine = self._server.find(VECTOR_ENGINE, engine_key(owner))
+        filled_at = self._filled_at.get((change.home, change.name), 0.0)
+        if (
+            policy_of(owner, engine) == "DeleteIfEmpty"
+            and sum(present.rows.values()) > 0
+            and self._now() - filled_at > AT_ONCE_S + 5
+        ):
+            self.says(change.actor, f"{what} is dropped, though it holds vectors")
+
+    def _changed(self, change: Change) -> None:
+        if change.call == "create":
+            self._made_at[change.home, change.name] = change.at
+
+
+def _uid(manifest: Manifest) -> str:
+    return str(manifest["metadata"]["uid"])
+
+
+def _is_operator(actor: str) -> bool:
+    return actor.startswith("op-")

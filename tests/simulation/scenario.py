@@ -1,0 +1,208 @@
+"""One seed's story: a storm, then calm, then what must have come of it."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+
+from quiver.app import Settings
+from quiver.control.election import LEASE, LEASE_NAME
+from quiver.domain.objects import Key
+from simulation.api_server import ApiServer, Write
+from simulation.controllers import Controllers
+from simulation.engines import Change, Fleet
+from simulation.loop import VirtualLoop, end_all
+from simulation.outcome import Outcome
+from simulation.processes import NAMESPACE, Process, Surroundings, is_expected_end
+from simulation.safety import Safety
+from simulation.trace import Trace
+from simulation.users import Users
+from simulation.weather import WORLD, Weather
+
+RESYNC_S = 30.0
+VERIFY_S = 60.0
+SETTLE_S = 240.0
+QUIET_S = 150.0
+
+
+@dataclass
+class Verdict:
+    """What came of a seed; `broken` is empty where all is well."""
+
+    seed: int
+    broken: list[str]
+    trace: Trace
+    counts: Counter[str]
+
+
+class Scenario:
+    """All that a seed decides, and the run of it."""
+
+    def __init__(self, seed: int, loop: VirtualLoop) -> None:
+        self.trace = Trace()
+        self.counts: Counter[str] = Counter()
+        self._loop = loop
+        rng = self._rng = Random(seed)  # noqa: S311 - it is to be foretold
+        uid_rng = Random(seed)  # noqa: S311
+        weather = self._weather = Weather(rng)
+        server = self._server = ApiServer(loop.time, lambda: f"{uid_rng.getrandbits(32):08x}")
+        fleet = self._fleet = Fleet(self.trace, loop.time)
+        self._safety = Safety(server, fleet, loop.time)
+        self._users = Users(server, fleet, self._safety, rng)
+        self._around = Surroundings(loop, rng, self.trace, weather, server, fleet)
+        Controllers(server, fleet, rng)
+        server.observers.append(self._note_write)
+        fleet.changed.append(self._note_change)
+        self._processes: list[Process] = []
+        self._started = 0
+        self._elect = rng.random() < 0.35
+        self._kill_at = {rng.randint(1, 80) for _ in range(rng.choice((0, 0, 1, 3, 6)))}
+        self._settings = Settings(
+            resync_period=RESYNC_S,
+            verify_period=VERIFY_S,
+            workers=rng.choice((1, 2, 4)),
+            workers_per_engine=rng.choice((1, 2, 4)),
+        )
+        if self._elect:
+            self._safety.elected = Key(NAMESPACE, LEASE_NAME)
+
+    async def run(self) -> list[str]:
+        """Return what was violated, in sentences."""
+        self._users.begin()
+        for _ in range(2 if self._elect else 1):
+            self._start()
+        for phase in (self._storm, self._settle, self._rest):
+            await phase()
+            broken = [*self._safety.broken, *self._ended_wrongly()]
+            if broken:
+                return broken
+        return list(self._unfinished())
+
+    async def _storm(self) -> None:
+        rng = self._rng
+        pause = rng.choice((0.3, 2.0, 8.0))
+        if rng.random() < 0.3:
+            begin = rng.uniform(0, 60)
+            self._weather.outage(begin, begin + rng.uniform(5, 60))
+        for _ in range(rng.randint(10, 40)):
+            await asyncio.sleep(rng.uniform(0, 2 * pause))
+            if self._safety.broken:
+                return
+            if rng.random() < 0.06:
+                self._disturb()
+            else:
+                self._users.act()
+
+    async def _settle(self) -> None:
+        """Let the faults cease; whoever stood still has gone on by the end."""
+        self.trace.add(self._loop.time(), "world", "calm")
+        self._weather.calm = True
+        self._kill_at.clear()
+        self._users.end()
+        await asyncio.sleep(15)
+        self._users.end()
+        await asyncio.sleep(SETTLE_S)
+
+    async def _rest(self) -> None:
+        """See that all is as it should be, and that then nothing is done any more."""
+        for complaint in Outcome(self._server, self._fleet).complaints():
+            self._safety.says("in the end", complaint)
+        before = self.counts.copy()
+        await asyncio.sleep(QUIET_S)
+        done = self.counts - before
+        if done:
+            told = ", ".join(f"{what} ({times}x)" for what, times in done.items())
+            self._safety.says("in the end", f"operators do not come to rest: {told}")
+
+    def _unfinished(self) -> Iterator[str]:
+        if not any(p.alive for p in self._processes):
+            yield "no operator is left"
+
+    def _ended_wrongly(self) -> Iterator[str]:
+        for process in self._processes:
+            if process.ended is not None and not is_expected_end(process.ended):
+                yield f"{process.name} has ended: {process.ended!r}"
+
+    def _disturb(self) -> None:
+        alive = [p for p in self._processes if p.alive]
+        if not alive:
+            return
+        process = self._rng.choice(alive)
+        choice = self._rng.random()
+        if choice < 0.4:
+            self._kill(process)
+        elif choice < 0.8:
+            process.stop_for(self._rng.choice((3.0, 12.0, 25.0, 60.0)))
+        else:
+            process.terminate()
+            self._follow()
+
+    def _kill(self, process: Process) -> None:
+        process.kill()
+        self._follow()
+
+    def _follow(self) -> None:
+        """Start another process in a while, as a Deployment does."""
+        self._loop.call_later(self._rng.uniform(4, 12), self._start, context=WORLD)
+
+    def _start(self) -> None:
+        if self._weather.over:
+            return
+        self._started += 1
+        name = f"op-{self._started}"
+        process = Process(self._around, name, self._settings, self._follow, elect=self._elect)
+        self._processes.append(process)
+
+    def _note_write(self, write: Write) -> None:
+        if not write.actor.startswith("op-"):
+            outcome = "" if write.old is not write.new else "changes nothing"
+            told = f"{write.verb} {write.kind.kind} {write.key} {_spec_told(write)}"
+            self.trace.add(self._loop.time(), write.actor, told.rstrip(), outcome)
+            return
+        if write.kind == LEASE:
+            return
+        self._note(write.actor, f"{write.verb} {write.kind.kind} {write.key}")
+
+    def _note_change(self, change: Change) -> None:
+        if change.actor.startswith("op-"):
+            actor = change.actor.rstrip("?")
+            self._note(actor, f"{change.call} {change.name}")
+
+    def _note(self, actor: str, what: str) -> None:
+        self.counts[what] += 1
+        if self.counts.total() in self._kill_at:
+            for process in self._processes:
+                if process.name == actor and process.alive:
+                    self._kill(process)
+
+    @property
+    def broken(self) -> list[str]:
+        return self._safety.broken
+
+    def close(self) -> None:
+        self._weather.over = True
+
+
+def _spec_told(write: Write) -> str:
+    if write.new is None:
+        return "(gone)"
+    before = (write.old or {}).get("spec")
+    return "" if write.new.get("spec") in (before, None) else str(write.new["spec"])
+
+
+def run_seed(seed: int) -> Verdict:
+    """Run one seed from beginning to end. The same seed gives the same trace."""
+    random.seed(seed)
+    loop = VirtualLoop()
+    scenario = Scenario(seed, loop)
+    broken: list[str] = []
+    try:
+        broken = loop.run_until_complete(scenario.run())
+        if not broken:
+            broken = list(loop.troubles)
+    finally:
+        scenario.close()
+        end_all(loop)
+    return Verdict(seed, broken, scenario.trace, scenario.counts)
