@@ -45,7 +45,11 @@ class ModelClient:
         self._require = require
         self._deadline = deadline
 
-    def watch_session(self, _on_list: Callable[[], None]) -> aiohttp.ClientSession:
+    def watch_session(
+        self,
+        on_list: Callable[[], None],  # noqa: ARG002 - the protocol's name for it
+        screen: Callable[[str, bytes], bool],  # noqa: ARG002
+    ) -> aiohttp.ClientSession:
         raise AssertionError("the model is not watched by kopf")
 
     async def list(self, kind: Kind, selector: str = "") -> Listing:
