@@ -130,25 +130,28 @@ KINDS: tuple[tuple[float, Callable[[Random], Fault]], ...] = (
     (6, lambda random: cut_one_way(*_link(random))),
     (4, lambda random: cut(*_link(random))),
 )
-LONGEST_S = 25.0
+LONGEST_S = 60.0
+SHARE = 0.2
+"""Of the storm's length, which a fault takes at most."""
 SHORTEST_S = 2.0
 LONGEST_GAP_S = 6.0
 
 
-def faults(random: Random) -> Iterator[Fault]:
+def faults(random: Random, storm_s: float) -> Iterator[Fault]:
     """Yield faults for ever: first one of each kind, in a random order, then by weight."""
+    longest = min(LONGEST_S, SHARE * storm_s)
     weights = [weight for weight, _ in KINDS]
     kinds = [make for _, make in KINDS]
     random.shuffle(kinds)
-    yield from (_timed(make(random), random) for make in kinds)
+    yield from (_timed(make(random), random, longest) for make in kinds)
     while True:
         _, make = random.choices(KINDS, weights)[0]
-        yield _timed(make(random), random)
+        yield _timed(make(random), random, longest)
 
 
-def _timed(fault: Fault, random: Random) -> Fault:
+def _timed(fault: Fault, random: Random, longest: float) -> Fault:
     # Most are short; the long ones outlast leases, deadlines and gRPC's patience.
-    seconds = SHORTEST_S + (LONGEST_S - SHORTEST_S) * random.random() ** 2
+    seconds = SHORTEST_S + (longest - SHORTEST_S) * random.random() ** 2
     return Fault(
         fault.kind,
         fault.what,

@@ -22,7 +22,7 @@ class Weather:
     async def blow(self, seconds: float) -> None:
         """Have faults begin and end for so long; on leaving, end all."""
         over = time.monotonic() + seconds
-        coming = faults(self.world.random)
+        coming = faults(self.world.random, seconds)
         following, due = next(coming), time.monotonic()
         try:
             while time.monotonic() < over:

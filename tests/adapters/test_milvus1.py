@@ -1,7 +1,12 @@
 """The engine port against a real engine."""
 
 import asyncio
+import os
+import socket
 import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -119,6 +124,32 @@ async def test_a_restarted_engine_is_found_again(
                 await asyncio.sleep(0.05)
             else:
                 return
+
+
+async def test_a_request_arrives_soon_or_never(
+    member: EngineClient, engine_process: EngineProcess
+) -> None:
+    """A drop that was given up on while the network was cut must not hit what has the name later:
+    the kernel stops sending it well before the call's deadline.
+    """
+    await member.version()
+    timeouts = [
+        connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+        for connection in connections_to(engine_process.grpc_address)
+    ]
+    assert timeouts
+    assert all(0 < timeout <= 4000 for timeout in timeouts)
+
+
+def connections_to(address: str) -> Iterator[socket.socket]:
+    """Yield the test's own TCP connections to HOST:PORT."""
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(OSError), socket.socket(fileno=os.dup(int(entry.name))) as found:
+            if found.family not in (socket.AF_INET, socket.AF_INET6):
+                continue
+            host, port = found.getpeername()[:2]
+            if f"{host.removeprefix('::ffff:')}:{port}" == address:
+                yield found
 
 
 async def test_idle_connections_are_closed(engine_process: EngineProcess) -> None:

@@ -20,6 +20,14 @@ RECEIVE_LIMIT = 16 * 2**20
 should.
 """
 
+LATE_S = 4.0
+"""By then a request has arrived, or never will: when the other end is silent for so long, the
+kernel drops the connection with all that was not brought over. Otherwise TCP goes on sending for
+minutes after a call was given up, and a late DropCollection hits whatever has the name by then. It
+is below the deadlines of calls, and below the time from a leader's last write to the next one's
+first.
+"""
+
 OPTIONS = (
     ("grpc.max_receive_message_length", RECEIVE_LIMIT),
     # Pods are dialled by IP; a proxy from the environment cannot reach them.
@@ -30,6 +38,10 @@ OPTIONS = (
     # Also how long one attempt to connect may take; without it an address that swallows packets
     # costs 20 s.
     ("grpc.min_reconnect_backoff_ms", 2000),
+    # gRPC sets TCP_USER_TIMEOUT only where it pings; once an hour is next to never, and no server
+    # takes offence.
+    ("grpc.keepalive_time_ms", 3_600_000),
+    ("grpc.keepalive_timeout_ms", int(LATE_S * 1000)),
     # A channel made anew must not inherit the back-off of the one before it.
     ("grpc.use_local_subchannel_pool", 1),
 )
