@@ -13,7 +13,7 @@ import click
 
 from bench.scale.bench import Say
 from bench.scale.figures import Run
-from bench.scale.phases import measure
+from bench.scale.phases import Scope, measure
 from bench.scale.plot import plot
 from bench.scale.report import read_json, table, write_json
 
@@ -36,8 +36,11 @@ FULL = ((4096, 1), (10000, 4))
     "--engines", type=click.IntRange(min=1), default=1, help="Engines of the smaller run."
 )
 @click.option("--idle", default=120.0, show_default=True, help="Seconds of doing nothing.")
+@click.option(
+    "--plain-kopf/--no-plain-kopf", default=True, help="Whether to measure a plain kopf operator."
+)
 @click.option("--again", is_flag=True, help="Write the docs anew from the results that are there.")
-def main(collections: int | None, engines: int, idle: float, again: bool) -> None:
+def main(collections: int | None, engines: int, idle: float, plain_kopf: bool, again: bool) -> None:
     sizes = FULL if collections is None else ((collections, engines),)
     runs = [Run(collections=count, engines=members) for count, members in sizes]
     if again:
@@ -46,7 +49,7 @@ def main(collections: int | None, engines: int, idle: float, again: bool) -> Non
     for run in runs:
         click.echo(f"{run.collections} collections, {run.engines} engines")
         with tempfile.TemporaryDirectory(prefix="quiver-bench-") as folder:
-            asyncio.run(measure(Path(folder), run, idle, teller()))
+            asyncio.run(measure(Path(folder), run, Scope(idle, plain_kopf), teller()))
         click.echo(table([run]))
         if collections is None:
             write_json(path_of(run), run)

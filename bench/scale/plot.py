@@ -29,7 +29,8 @@ def panel(run: Run) -> Iterator[str]:
         "Quiver": run.quiver.curve,
         "plain kopf": run.kopf.curve,
     }
-    longest = max(curve[-1][0] for curve in curves.values() if curve)
+    curves = {name: curve for name, curve in curves.items() if curve}
+    longest = max(curve[-1][0] for curve in curves.values())
     base, right = HEIGHT - BOTTOM, WIDTH - RIGHT
     yield f'<path d="M{LEFT} {TOP}V{base}H{right}" fill="none" stroke="#888"/>'
     title = f"{run.collections:,} collections on {run.engines} engine{'s'[: run.engines > 1]}"

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 
 import aiohttp
 import msgspec
@@ -11,6 +12,7 @@ import msgspec
 from quiver.adapters.kubernetes.connection import Connection
 
 ALL = "/apis/quiver.dev/v1alpha1/vectorcollections"
+RETRY_S = 0.1
 
 
 class _Condition(msgspec.Struct, frozen=True):
@@ -101,5 +103,8 @@ async def _watch(session: aiohttp.ClientSession, server: str, watcher: Watcher) 
     while True:
         url = f"{server}{ALL}?watch=1&resourceVersion={watcher.version}"
         async with session.get(url, timeout=timeout) as answer:
+            if answer.status != HTTPStatus.OK:
+                await asyncio.sleep(RETRY_S)  # a kind that is new is not served for a moment
+                continue
             async for line in answer.content:
                 watcher.note(line)
