@@ -1,7 +1,7 @@
 """Search among vectors of bits: over all rows, or over the lists of a FAISS index.
 
-Both work out the metric's own distances themselves: FAISS's indexes of bits know HAMMING only, and
-their searches know no deletions.
+FAISS's index of bits searches by HAMMING only and knows no deletions; whatever else is asked is
+worked out here from its lists.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -70,8 +70,13 @@ def search(
     The lists of the `nprobe` centroids of least HAMMING distance are searched. Only rows whose bit
     in `living` is set are found; without one, all are.
     """
+    nprobe = min(params["nprobe"], index.nlist)
+    if metric is Metric.HAMMING and living is None:
+        how = _FAISS.SearchParametersIVF(nprobe=nprobe)
+        distances, numbers = index.search(queries, count, params=how)
+        return np.where(numbers < 0, np.inf, distances).astype(np.float32), numbers
     best = _Best(metric, queries, count)
-    _, visits = index.quantizer.search(queries, min(params["nprobe"], index.nlist))
+    _, visits = index.quantizer.search(queries, nprobe)
     is_living = None if living is None else _is_living(living)
     for number in np.unique(visits):
         asking = np.flatnonzero((visits == number).any(axis=1))
