@@ -63,12 +63,17 @@ class Catalog:
     def __init__(self, path: Path) -> None:
         """Open or create the catalog; raises StartError when it cannot be used."""
         self._path = path
+        self._settled = -1
         try:
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._prepare()
-        except sqlite3.Error as error:
+            self._check()
+            self.empty_journal()
+        except (sqlite3.Error, ValueError) as error:
+            # A ValueError is text that is no text any more, or a number that stands for nothing.
+            why = " ".join(str(error).split())
             raise StartError(
-                f"catalog {path} cannot be read: {error}; restore the data directory from a backup"
+                f"catalog {path} cannot be read: {why}; restore the data directory from a backup"
             ) from error
 
     def _prepare(self) -> None:
@@ -85,12 +90,21 @@ class Catalog:
                 f" {len(FORMATS)}: start the engine's version that wrote it"
             )
         self._configure()
-        if (verdict := self._value("PRAGMA quick_check(1)")) != "ok":
+        if (verdict := self._value("PRAGMA integrity_check(1)")) != "ok":
             raise sqlite3.DatabaseError(str(verdict))
         for number in range(int(str(version)), len(FORMATS)):
             self._db.executescript(
                 f"BEGIN; {FORMATS[number]} PRAGMA user_version = {number + 1}; COMMIT;"
             )
+
+    def _check(self) -> None:
+        """Read everything once, so that nothing unreadable shows later."""
+        if self._db.execute("PRAGMA foreign_key_check").fetchone():
+            raise sqlite3.DatabaseError("a row belongs to one that is not there")
+        for row in self.collections():
+            row.index.spec.values  # noqa: B018 - read for its error
+        self.partitions()
+        self.segments()
 
     def _configure(self) -> None:
         self._db.execute("PRAGMA journal_mode = WAL")
@@ -229,6 +243,23 @@ class Catalog:
                 self._db.execute("ROLLBACK")
             raise _failure(error) from error
 
+    def empty_journal(self) -> None:
+        """Bring what was committed from the journal into the database, and cut the journal off.
+
+        SQLite takes a damaged byte of the journal for its end: what stands only there is lost with
+        a single flipped bit, so nothing is removed before this on the strength of a commit.
+        """
+        if self._db.total_changes == self._settled:
+            return
+        try:
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            # The commit stands; without room it stays in the journal for now.
+            if not _is_full(error):
+                raise _failure(error) from error
+            return
+        self._settled = self._db.total_changes
+
 
 def _new_id(execute: Callable[..., sqlite3.Cursor], kind: str) -> int:
     sql = "UPDATE last_ids SET id = id + 1 WHERE kind = ? RETURNING id"
@@ -236,7 +267,11 @@ def _new_id(execute: Callable[..., sqlite3.Cursor], kind: str) -> int:
     return int(id_)
 
 
+def _is_full(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+
+
 def _failure(error: sqlite3.Error) -> Exception:
-    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+    if _is_full(error):
         return RequestError(pb.UNEXPECTED_ERROR, "the disk is full: free space and try again")
     return DiskFailedError(f"the catalog could not be written: {error}")

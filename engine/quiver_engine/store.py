@@ -225,9 +225,15 @@ class Store:
                         self._doom_index(segment)
                         partition.replace(segments.with_index(segment, None))
 
+    def settle(self) -> None:
+        """Bring the catalog to where files may be removed that its commits do not need any more."""
+        with self._catalog_lock:
+            self._catalog.empty_journal()
+
     def sweep(self) -> None:
         """Remove the files of what was dropped or merged away."""
         with self._catalog_lock:
+            self._catalog.empty_journal()
             doomed, self._doomed = self._doomed, []
         self.directory.remove(doomed)
         if doomed:

@@ -102,7 +102,8 @@ class Writer:
             except RequestError as error:
                 logger.warning("cannot flush %r: %s", collection.schema.name, error.reason)
                 done = False
-        if done:
+        if done and logs:
+            self._store.settle()
             self._log.forget(logs)
         return done
 

@@ -1,15 +1,23 @@
-"""The catalog of an older format is brought forward, and what it lists is kept."""
+"""The catalog of an older format is brought forward, and a damaged one is told from a sound one."""
 
+import random
+import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from clients.engine_process import EngineProcess
 from clients.milvus1_stub import Milvus1, found_ids
 from quiver_engine.catalog_formats import FORMATS
+from quiver_engine.errors import StartError
+from quiver_engine.insert_log import Durability, InsertLog
+from quiver_engine.model import InsertBatch, Metric, Rows, Schema
+from quiver_engine.store import Store
+from quiver_engine.writing import Writer
 from quiver_proto import milvus_pb2 as pb
 
 Connect = Callable[[EngineProcess], Milvus1]
@@ -64,3 +72,56 @@ def test_an_older_catalog_is_upgraded_and_keeps_everything(
     assert (client.count("c"), client.collections()) == (5001, ["c", "new"])
     found = found_ids(client.search("c", [[1, 0]], topk=2, params='{"nprobe": 4}'))
     assert found.tolist() == [[9999, 4998]]
+
+
+def test_a_flipped_bit_in_the_catalog_is_refused_in_one_line_or_does_no_harm(
+    own_engine: EngineProcess, connect: Connect, tmp_path: Path
+) -> None:
+    """Wherever it is, there is no other end than a refusal that names the file, or a start."""
+    client = connect(own_engine)
+    for name in ("c", "d"):
+        client.create(name, dimension=1)
+        client.create_partition(name, "p")
+        client.insert(name, [[1], [2]], [1, 2], "p")
+        client.flush(name)
+        client.delete(name, [1])
+    assert own_engine.stop() == 0
+    path = own_engine.data_dir / "catalog.sqlite"
+    sound = path.read_bytes()
+    refusals = []
+    for flipped in flips(sound, 250):
+        path.write_bytes(flipped)
+        copy = shutil.copytree(own_engine.data_dir, tmp_path / "copy")
+        try:
+            Store(copy).close()
+        except StartError as error:
+            refusals.append(str(error))
+        shutil.rmtree(copy)
+    assert len(refusals) > 150
+    assert [line for line in refusals if "catalog.sqlite" not in line or "\n" in line] == []
+
+
+def flips(content: bytes, count: int) -> Iterator[bytes]:
+    places = [place for place, byte in enumerate(content) if byte]
+    for place in random.Random(7).sample(places, count):  # noqa: S311 - the same ones each time
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << place % 8
+        yield bytes(flipped)
+
+
+def test_the_catalogs_journal_is_empty_before_files_are_removed(tmp_path: Path) -> None:
+    """SQLite takes a flipped bit in it for its end; nothing depends on it that long."""
+    store = Store(tmp_path / "data")
+    writer = Writer(store, InsertLog(store.directory.log_path, Durability.FSYNC))
+    for name in ("c", "d"):
+        store.create_collection(Schema(name, dimension=1, index_file_size=1, metric=Metric.L2))
+        vectors = np.zeros((2, 1), np.float32)
+        writer.insert(InsertBatch(name, "_default", Rows(2, 2, vectors), None))
+    writer.flush_all()
+    store.sweep()
+    killed = shutil.copytree(tmp_path / "data", tmp_path / "killed")
+    store.close()
+    assert not (killed / "catalog.sqlite-wal").read_bytes()
+    store = Store(killed)
+    assert [held.rows for held in store.collections()] == [2, 2]
+    store.close()
