@@ -4,6 +4,8 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+import msgspec
+
 from quiver.domain.collections import CollectionSchema, Index
 from quiver.domain.members import GRPC_PORT
 from quiver.domain.objects import NAMESPACE, POD, SECRET, Key, Kind, Manifest
@@ -32,6 +34,7 @@ class Mischief:
         return {
             self._make_foreign: 3,
             self._drop_behind: 3,
+            self._swap_behind: 3,
             self._change_index_behind: 1,
             self._drop_partition_behind: 2,
             self._insert: 3,
@@ -71,6 +74,18 @@ class Mischief:
     def _drop_behind(self) -> None:
         self._change("drop", self._some_name(), None)
 
+    def _swap_behind(self) -> None:
+        """Drop a collection and make another of the name, of other vectors."""
+        engine = self._some_server().engine
+        name = self._some_name()
+        if name not in engine.collections:
+            return
+        schema = engine.collections[name].schema
+        address = next(a for a, s in self._fleet.servers.items() if s.engine is engine)
+        self._change("drop", name, None, address)
+        other = msgspec.structs.replace(schema, dimension=24 - schema.dimension)
+        self._change("create", name, other, address)
+
     def _change_index_behind(self) -> None:
         index = self._rng.choice((None, Index(type="IVF_FLAT", params={"nlist": 8})))
         self._change("set_index", self._some_name(), index)
@@ -78,8 +93,8 @@ class Mischief:
     def _drop_partition_behind(self) -> None:
         self._change("drop_partition", self._some_name(), self._rng.choice(TAGS))
 
-    def _change(self, call: str, name: str, detail: Any) -> None:
-        address = self._some_address()
+    def _change(self, call: str, name: str, detail: Any, address: str | None = None) -> None:
+        address = address or self._some_address()
         server = self._fleet.servers[address]
         arguments = {"create": (detail,), "drop": (name,)}.get(call, (name, detail))
         change = Change(0.0, ACTOR, server.home, call, name, detail)

@@ -88,8 +88,14 @@ def _no_precondition() -> Any:
     return patch.object(CachedObjects, "_update", update)
 
 
-def _retry_forgets() -> Any:
-    return patch.object(WorkQueue, "retry", WorkQueue.failed)
+def _failed_key_kept() -> Any:
+    done = WorkQueue.done
+
+    def give_back(queue: WorkQueue, key: Key, *, held_up: bool = False) -> None:
+        if key not in queue._failures:
+            done(queue, key, held_up=held_up)
+
+    return patch.object(WorkQueue, "done", give_back)
 
 
 @contextmanager
@@ -211,7 +217,7 @@ MUTANTS = (
     Mutant("the finalizer goes before the drop", _finalizer_before_drop),
     Mutant("a stale cache is trusted when an engine is changed", _stale_cache_trusted),
     Mutant("a write has no precondition", _no_precondition),
-    Mutant("what failed is not tried again", _retry_forgets),
+    Mutant("what failed is never tried again", _failed_key_kept),
     Mutant("two workers have one key", _two_workers_on_a_key),
     Mutant("another collection under the name is dropped", _another_collection_dropped),
     Mutant("somebody else's collection is taken", _foreign_collection_taken),

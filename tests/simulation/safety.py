@@ -20,6 +20,8 @@ AT_ONCE_S = 1.5
 """How old what the operator was told may be when it acts on it at once: an answer's way back."""
 WITHIN_S = 130.0
 """How long a reconcile may take, all its steps together."""
+STEP_S = 60.0
+"""How long after its last step a reconcile may be at the next one."""
 LAG_S = 60.0
 """How far a watch may lag behind, until a list catches up."""
 
@@ -41,6 +43,7 @@ class Safety:
         self._history = History(VECTOR_COLLECTION, VECTOR_ENGINE)
         self._dropped: dict[tuple[Home, str], str] = {}
         self._made_at: dict[tuple[Home, str], float] = {}
+        self._asked_at: dict[tuple[str, Home, str], float] = {}
         self._filled_at: dict[tuple[Home, str], float] = {}
         server.observers.append(self._wrote)
         fleet.asking.append(self._asked)
@@ -160,7 +163,7 @@ class Safety:
         if not _is_operator(change.actor):
             return
         self._check_leads(change.actor)
-        window = AT_ONCE_S if change.call in ("create", "drop") else WITHIN_S
+        window = self._window(change)
         may = MAY[change.call]
         owners = [
             manifest
@@ -182,6 +185,14 @@ class Safety:
     def _is_there(self, manifest: Manifest) -> bool:
         found = self._server.find(VECTOR_COLLECTION, Key.of(manifest))
         return found is not None and _uid(found) == _uid(manifest)
+
+    def _window(self, change: Change) -> float:
+        """A reconcile's first change follows at once on its last look at the object."""
+        subject = change.actor, change.home, change.name
+        before, self._asked_at[subject] = self._asked_at.get(subject), self._now()
+        if change.call in ("create", "drop") or before is None:
+            return AT_ONCE_S
+        return WITHIN_S if self._now() - before < STEP_S else AT_ONCE_S
 
     def _claimants(self, change: Change, window: float) -> Versions:
         """Yield the versions, with their engines, of objects that claim what is to be changed."""

@@ -63,8 +63,9 @@ class Users:
             self._edit: 10,
             self._edit_what_is_fixed: 3,
             self._delete: 8,
+            self._repent: 4,
             self._touch: 2,
-            self._restore: 2,
+            self._restore: 4,
             self._replace: 2,
             self._take_off_finalizer: 1,
             self._swap_crd: 1,
@@ -128,6 +129,14 @@ class Users:
         found = self._some(VECTOR_COLLECTION)
         if found is not None:
             self._server.delete(ACTOR, VECTOR_COLLECTION, Key.of(found))
+
+    def _repent(self) -> None:
+        """Keep the collection of an object that is being deleted already."""
+        going = [
+            m for m in self._server.all(VECTOR_COLLECTION) if "deletionTimestamp" in m["metadata"]
+        ]
+        change = self._rng.choice(({"deletionPolicy": "Retain"}, {"suspend": True}))
+        self._patch(self._rng.choice(going) if going else None, {"spec": change})
 
     def _touch(self) -> None:
         annotation = {"quiver.dev/reconcile": str(self._rng.random())}

@@ -25,7 +25,7 @@ class ModelWatch:
         self._server = server
         self._weather = weather
         self._rng = rng
-        self._breaks = rng.choice((0.0, 0.01, 0.05))
+        self._breaks = rng.choice((0.0, 0.02, 0.1))
         self._ends = rng.choice((0.0, 0.0, 0.2))
         self._pending: dict[str, tuple[Kind, Event]] = {}
 

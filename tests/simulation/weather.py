@@ -54,6 +54,7 @@ class Weather:
         self._rng = rng
         self._mishaps = rng.choice((0.0, 0.01, 0.05, 0.15))
         self._slow = rng.choice((0.0, 0.02, 0.1))
+        self._late = rng.choice((0.0, 0.1, 0.3))
         self._outage: tuple[float, float] = (0.0, 0.0)
 
     def outage(self, begin: float, end: float) -> None:
@@ -62,7 +63,8 @@ class Weather:
 
     def lag(self) -> float:
         """Return the seconds that a watch event takes."""
-        return self._delay(0.3, 12.0)
+        longest = 12.0 if self.strikes(self._late) else 0.3
+        return self._rng.uniform(0.001, longest)
 
     def fate(self, now: float, *, api: bool = False) -> Fate:
         there, back = self._delay(0.05, 2.0), self._delay(0.05, 1.0)

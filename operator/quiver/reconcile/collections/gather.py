@@ -15,7 +15,7 @@ from quiver.ports.engines import EngineClient, Engines
 from quiver.ports.errors import EngineError
 from quiver.ports.kubernetes import Objects
 from quiver.reconcile.collections.gathered import Gathered, Report
-from quiver.reconcile.collections.reservations import Reservations
+from quiver.reconcile.collections.reservations import Reservations, Wish
 
 
 async def gather(
@@ -36,13 +36,14 @@ async def gather(
     found = replace(found, engine=parsed, allowed=allowed)
     if not allowed and claim is None:
         return found
-    return await _with_member(_placed(found, objects, reservations), objects, engines)
+    if claim is None:
+        found = await _newly_placed(found, objects, reservations)
+    else:
+        found = _placed(found, objects, reservations)
+    return await _with_report(found, objects, engines)
 
 
-async def _with_member(found: Gathered, objects: Objects, engines: Engines) -> Gathered:
-    if found.claim is None:
-        holder, gpu_mib = await _holder(found, objects), await _gpu_mib(found, objects)
-        found = replace(found, holder=holder, gpu_mib=gpu_mib)
+async def _with_report(found: Gathered, objects: Objects, engines: Engines) -> Gathered:
     if found.member is not None and found.member.ready:
         report = await _ask(engines.at(found.member.address), found)
         found = replace(found, report=report)
@@ -55,12 +56,37 @@ def _placed(found: Gathered, objects: Objects, reservations: Reservations) -> Ga
     key = engine.metadata.key
     pods = (msgspec.convert(p, Pod) for p in objects.list(POD, engine.metadata.namespace))
     members = members_of(engine, pods)
-    load = reservations.added_to(objects.load_of(key), key)
+    load = reservations.added_to(objects.load_of(key), key, found.collection.metadata.key)
     found = replace(found, members=members, load=load)
-    member = _member(found)
-    if member is not None and found.claim is None:
-        reservations.reserve(found.collection.metadata.key, key, member.name, found.size)
-    return replace(found, member=member)
+    return replace(found, member=_member(found))
+
+
+async def _newly_placed(found: Gathered, objects: Objects, reservations: Reservations) -> Gathered:
+    """Choose a member for what has no claim yet, and set room and name aside there, unless another
+    object has the name.
+    """
+    elders = await _welcome_elders(found, objects)
+    # From here to the reservation nothing is awaited: nobody else takes room or name meanwhile.
+    found = _placed(found, objects, reservations)
+    wish = _wish(found)
+    holder = _holder(found, objects, elders) or reservations.rival(
+        found.collection.metadata.key, wish
+    )
+    if holder is None and found.member is not None:
+        reservations.reserve(found.collection.metadata.key, wish)
+    found = replace(found, holder=None if holder is None else str(holder))
+    return replace(found, gpu_mib=await _gpu_mib(found, objects))
+
+
+def _wish(found: Gathered) -> Wish:
+    member = found.member
+    return Wish(
+        engine=found.collection.engine_key,
+        member=found.member_name,
+        is_endpoint=member is not None and member.pod is None,
+        name=found.collection_name,
+        size=found.size,
+    )
 
 
 def _member(found: Gathered) -> Member | None:
@@ -125,19 +151,29 @@ async def _told(client: EngineClient, found: Gathered) -> Report:
     return report
 
 
-async def _holder(found: Gathered, objects: Objects) -> str | None:
-    """Return the other object that has our name: the one whose claim stands or, where none has one
-    yet, one that is older than ours and that the engine takes.
-    """
-    collection, engine = found.collection, found.engine
+async def _welcome_elders(found: Gathered, objects: Objects) -> list[Manifest]:
+    """Return who wants our name, is older than we are, and is somebody whom the engine takes."""
+    engine = found.engine
     assert engine is not None
-    namesakes = objects.namesakes(engine.metadata.key, collection.collection_name)
-    others = [m for m in namesakes if m["metadata"]["uid"] != collection.metadata.uid]
-    claimed = [m for m in others if claim_of(m) is not None] + _claimed_elsewhere(found, objects)
-    elders = [m for m in others if _seniority(m) < collection.metadata.seniority]
-    welcome = [m for m in elders if await _is_allowed(engine, Key.of(m).namespace, objects)]
-    holder = min(claimed or welcome, key=_seniority, default=None)
-    return None if holder is None else str(Key.of(holder))
+    seniority = found.collection.metadata.seniority
+    elders = [m for m in _namesakes(found, objects) if _seniority(m) < seniority]
+    return [m for m in elders if await _is_allowed(engine, Key.of(m).namespace, objects)]
+
+
+def _holder(found: Gathered, objects: Objects, elders: list[Manifest]) -> Key | None:
+    """Return the other object that has our name: the one whose claim stands or, where none has one
+    yet, the oldest.
+    """
+    namesakes = _namesakes(found, objects)
+    claimed = [m for m in namesakes if claim_of(m) is not None] + _claimed_elsewhere(found, objects)
+    holder = min(claimed or elders, key=_seniority, default=None)
+    return None if holder is None else Key.of(holder)
+
+
+def _namesakes(found: Gathered, objects: Objects) -> list[Manifest]:
+    collection = found.collection
+    namesakes = objects.namesakes(collection.engine_key, collection.collection_name)
+    return [m for m in namesakes if m["metadata"]["uid"] != collection.metadata.uid]
 
 
 def _claimed_elsewhere(found: Gathered, objects: Objects) -> list[Manifest]:

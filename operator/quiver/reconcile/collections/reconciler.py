@@ -34,6 +34,12 @@ class CollectionReconciler:
         self._reservations = Reservations()
 
     async def reconcile(self, key: Key) -> Result:
+        result = await self._reconcile(key)
+        # Not where it failed: a claim whose answer was lost may stand.
+        self._reservations.release(key)
+        return result
+
+    async def _reconcile(self, key: Key) -> Result:
         manifest = self._objects.get(VECTOR_COLLECTION, key)
         if manifest is None:
             return Result.DONE
@@ -42,10 +48,7 @@ class CollectionReconciler:
         except msgspec.ValidationError as error:
             now = self._clock.now()
             return await report_invalid_spec(VECTOR_COLLECTION, manifest, error, self._objects, now)
-        try:
-            decision, manifest = await self._bring_about(manifest, collection)
-        finally:
-            self._reservations.release(key)
+        decision, manifest = await self._bring_about(manifest, collection)
         if manifest is not None:
             await self._report(decision, manifest, collection)
         return Result.RETRY if decision.retry else Result.DONE
