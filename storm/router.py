@@ -85,7 +85,8 @@ def main() -> None:
     os.set_blocking(0, False)
     pending = b""
     while True:
-        for key, _ in selector.select(router.release()):
+        # Orders first: what was sent after a cut was asked for must not slip through.
+        for key, _ in sorted(selector.select(router.release()), key=lambda ready: ready[0].fd):
             if key.fd != 0:
                 for packet in packets(key.fd):
                     router.take(packet)
