@@ -1,7 +1,7 @@
 """What is done to the machines: one list per seed, of faults that begin and end."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from storm.network import CUT, HOST
@@ -9,6 +9,14 @@ from storm.plane import API_SERVER, ETCD
 from storm.world import ENGINES, OPERATORS, World
 
 Step = Callable[[World], None]
+
+SHORTEST_S = 2.0
+LONGEST_S = 60.0
+LONGEST_OF_PLANE_S = 15.0
+"""While there is no API server nobody can ask for anything, and little is put to the test."""
+SHARE = 0.2
+"""Of the storm's length, which a fault takes at most."""
+LONGEST_GAP_S = 6.0
 
 
 @dataclass(frozen=True)
@@ -22,6 +30,7 @@ class Fault:
     targets: frozenset[str]
     begin: Step
     end: Step
+    at_most: float = LONGEST_S
     seconds: float = 0.0
     gap: float = 0.0
 
@@ -53,6 +62,7 @@ def plane_killed(name: str) -> Fault:
         frozenset({name}),
         lambda world: world.plane.kill_process(name),
         lambda world: world.plane.revive(name),
+        LONGEST_OF_PLANE_S,
     )
 
 
@@ -63,6 +73,7 @@ def plane_paused(name: str) -> Fault:
         frozenset({name}),
         lambda world: world.plane.pause_process(name),
         lambda world: world.plane.resume_process(name),
+        LONGEST_OF_PLANE_S,
     )
 
 
@@ -73,6 +84,7 @@ def disk_full() -> Fault:
         frozenset({ETCD}),
         lambda world: world.plane.fill_disk(),
         lambda world: world.plane.free_disk(),
+        LONGEST_OF_PLANE_S,
     )
 
 
@@ -130,11 +142,6 @@ KINDS: tuple[tuple[float, Callable[[Random], Fault]], ...] = (
     (6, lambda random: cut_one_way(*_link(random))),
     (4, lambda random: cut(*_link(random))),
 )
-LONGEST_S = 60.0
-SHARE = 0.2
-"""Of the storm's length, which a fault takes at most."""
-SHORTEST_S = 2.0
-LONGEST_GAP_S = 6.0
 
 
 def faults(random: Random, storm_s: float) -> Iterator[Fault]:
@@ -151,13 +158,6 @@ def faults(random: Random, storm_s: float) -> Iterator[Fault]:
 
 def _timed(fault: Fault, random: Random, longest: float) -> Fault:
     # Most are short; the long ones outlast leases, deadlines and gRPC's patience.
+    longest = min(longest, fault.at_most)
     seconds = SHORTEST_S + (longest - SHORTEST_S) * random.random() ** 2
-    return Fault(
-        fault.kind,
-        fault.what,
-        fault.targets,
-        fault.begin,
-        fault.end,
-        seconds,
-        random.uniform(0.5, LONGEST_GAP_S),
-    )
+    return replace(fault, seconds=seconds, gap=random.uniform(0.5, LONGEST_GAP_S))
