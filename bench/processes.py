@@ -12,6 +12,8 @@ from pathlib import Path
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
+from localcluster.processes import die_with_parent
+
 _LISTENING = re.compile(r"listening grpc=(\S+)")
 _SERVING = re.compile(r"probes and metrics at (http://\S+)")
 START_S = 30
@@ -94,7 +96,11 @@ def _start(
     command = [sys.executable, "-m", *module]
     with log.open("wb") as output:
         return subprocess.Popen(
-            command, stdout=output, stderr=output, env={**os.environ, **(environment or {})}
+            command,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **(environment or {})},
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - it only makes system calls
         )
 
 

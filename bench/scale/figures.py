@@ -32,6 +32,8 @@ class Storm:
     """All collections applied at once, until the last is Ready; then all deleted at once."""
 
     ready_s: float = 0.0
+    forgotten: int = 0
+    """How many were made only after somebody had touched them; they are left out of the times."""
     latency_p50_s: float = 0.0
     latency_p99_s: float = 0.0
     latency_max_s: float = 0.0

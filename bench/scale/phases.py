@@ -22,7 +22,10 @@ ROOM = 250
 """Enough for what is created one by one: its deletions take their time."""
 SETTLE_S = 2.0
 POINTS = 100
-PROGRESS_S = 5.0
+PROGRESS_S = 10.0
+POLL_S = 0.2
+LOST_S = 90.0
+"""Longer than a resync."""
 
 
 @dataclass(frozen=True)
@@ -119,13 +122,18 @@ async def storm(bench: Bench, operator: Operator, wanted: list[str]) -> Storm:
         applied[name] = time.monotonic()
         await bench.api.create(VECTOR_COLLECTION, collection(name))
 
+    telling = asyncio.create_task(tell_progress(bench, wanted))
     await each(wanted, apply)
-    await until_all_ready(bench, wanted)
+    touched = await until_all_ready(bench, wanted)
+    telling.cancel()
+    figures.forgotten = len(touched)
     figures.cpu_ms = 1000 * (operator.cpu_s - cpu) / len(wanted)
-    moments = [bench.watcher.ready[name] for name in wanted]
+    moments = [bench.watcher.ready[name] for name in wanted if name not in touched]
     begun = min(applied.values())
     figures.ready_s = max(moments) - begun
-    latencies = [bench.watcher.ready[name] - applied[name] for name in wanted]
+    latencies = [
+        bench.watcher.ready[name] - applied[name] for name in wanted if name not in touched
+    ]
     figures.latency_p50_s = quantile(latencies, 0.5)
     figures.latency_p99_s = quantile(latencies, 0.99)
     figures.latency_max_s = max(latencies)
@@ -138,18 +146,33 @@ async def storm(bench: Bench, operator: Operator, wanted: list[str]) -> Storm:
     return figures
 
 
-async def until_all_ready(bench: Bench, wanted: list[str]) -> None:
-    missing, told_at = set(wanted), time.monotonic()
-
-    async def holds() -> bool:
-        nonlocal told_at
+async def until_all_ready(bench: Bench, wanted: list[str]) -> set[str]:
+    """Return those that were Ready only after somebody had touched them."""
+    missing, changed_at, touched = set(wanted), time.monotonic(), set[str]()
+    while missing:
+        before = len(missing)
         missing.difference_update(bench.watcher.ready)
-        if time.monotonic() - told_at > PROGRESS_S:
-            told_at = time.monotonic()
-            bench.say(f"  {len(wanted) - len(missing)} of {len(wanted)} are Ready")
-        return not missing
+        if len(missing) < before:
+            changed_at = time.monotonic()
+        elif time.monotonic() - changed_at > LOST_S:
+            bench.say(f"  {len(missing)} have been forgotten: touching them")
+            touched |= missing
+            await each(sorted(missing), lambda name: touch(bench, name))
+            changed_at = time.monotonic()
+        await asyncio.sleep(POLL_S)
+    return touched
 
-    await until(holds, WAIT_S)
+
+async def touch(bench: Bench, name: str) -> None:
+    patch = {"metadata": {"annotations": {"bench": str(time.monotonic())}}}
+    await bench.api.patch(VECTOR_COLLECTION, Key(NAMESPACE, name), patch)
+
+
+async def tell_progress(bench: Bench, wanted: list[str]) -> None:
+    while True:
+        await asyncio.sleep(PROGRESS_S)
+        ready = sum(name in bench.watcher.ready for name in wanted)
+        bench.say(f"  {ready} of {len(wanted)} are Ready")
 
 
 def curve(moments: list[float], begun: float) -> list[tuple[float, int]]:

@@ -45,6 +45,8 @@ ROWS: tuple[Row, ...] = (
     ("**times the floor**", lambda r: f"**{r.quiver.ready_s / r.floor.total_s:.2f}**"),
     ("times the floor's work alone", lambda r: f"{r.quiver.ready_s / r.floor.work_s:.2f}"),
     ("plain kopf: all Ready after", lambda r: f"{r.kopf.ready_s:.1f} s"),
+    ("forgotten until touched, ours", lambda r: f"{r.quiver.forgotten}"),
+    ("forgotten until touched, plain kopf", lambda r: f"{r.kopf.forgotten}"),
     ("plain kopf: times the floor", lambda r: f"{r.kopf.ready_s / r.floor.total_s:.2f}"),
     ("plain kopf's time, times ours", lambda r: f"{r.kopf.ready_s / r.quiver.ready_s:.2f}"),
     ("API writes of an object", lambda r: f"{r.quiver.api_writes:.2f}"),
