@@ -104,6 +104,7 @@ async def test_lists_are_read_page_by_page(
     await api.create(CONFIG_MAP, config_map(namespace, "unlabelled"))
     listing = await api.list(CONFIG_MAP, f"test={namespace}")
     assert {item["metadata"]["name"] for item in listing.items} == names
+    assert [item for item in listing.items if "managedFields" in item["metadata"]] == []
     newest = max(int(item["metadata"]["resourceVersion"]) for item in listing.items)
     assert int(listing.version) >= newest
 

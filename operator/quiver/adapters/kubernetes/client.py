@@ -65,7 +65,7 @@ class KubernetesClient:
         query = {"limit": str(PAGE), **({"labelSelector": selector} if selector else {})}
         while True:
             page = await self._call("GET", f"{_path(kind)}?{urlencode(query)}")
-            items += page["items"]
+            items += map(_unmanaged, page["items"])
             following = page["metadata"].get("continue")
             if not following:
                 return Listing(items, page["metadata"]["resourceVersion"])
@@ -151,6 +151,12 @@ class KubernetesClient:
             timeout=_NO_TIMEOUT,
         ) as answer:
             return answer.status, answer.reason or "", await answer.read()
+
+
+def _unmanaged(item: Manifest) -> Manifest:
+    """Forget who wrote which field: of ten thousand objects it is more than all else."""
+    item["metadata"].pop("managedFields", None)
+    return item
 
 
 def _path(kind: Kind, key: Key | None = None, *, namespace: str = "") -> str:
