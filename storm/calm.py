@@ -11,7 +11,7 @@ from quiver.domain.collections import Index
 from quiver.domain.objects import VECTOR_COLLECTION, Manifest
 from quiver.ports.errors import ApiUnavailable
 from storm.ledger import DEFAULT, Rows, Wish, collection_name
-from storm.users import is_settled, ready_condition
+from storm.manifests import is_settled, ready_condition
 from storm.world import FOREIGN_ROWS, World, foreign_names
 
 LOOK_S = 1.0

@@ -10,9 +10,10 @@ from random import Random
 
 from quiver.domain.objects import VECTOR_ENGINE
 from storm import calm
+from storm.manifests import is_ready
 from storm.network import Network
 from storm.timeline import Timeline
-from storm.users import User, is_ready
+from storm.users import User
 from storm.weather import Weather
 from storm.world import (
     OPERATOR_USER,

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from random import Random
-from typing import Any
 
 import grpc.aio
 
@@ -15,10 +14,10 @@ from quiver.domain.objects import VECTOR_COLLECTION, Key, Manifest
 from quiver.ports.errors import ApiRefused, ApiUnavailable, Conflict, NotFound
 from storm import specs
 from storm.ledger import DEFAULT, Ledger, Wish, collection_name
+from storm.manifests import MARK, is_ready, is_settled, mark_of, merge_patch
 from storm.vectors import Vectors
 
 NAMESPACE = "default"
-MARK = "storm/last-edit"
 AGAIN_S = 0.5
 ROWS = 20
 WEIGHTS = {
@@ -238,36 +237,3 @@ class User:
     async def _again(self) -> None:
         self.tally["asked again"] += 1
         await asyncio.sleep(AGAIN_S)
-
-
-def ready_condition(manifest: Manifest) -> dict[str, Any]:
-    conditions = manifest.get("status", {}).get("conditions", [])
-    return next((c for c in conditions if c["type"] == "Ready"), {})
-
-
-def is_ready(manifest: Manifest) -> bool:
-    return ready_condition(manifest).get("status") == "True"
-
-
-def is_settled(manifest: Manifest) -> bool:
-    """Tell whether the object says that it is Ready as of its latest change."""
-    current = manifest["metadata"]["generation"]
-    said = ready_condition(manifest)
-    return said.get("status") == "True" and said.get("observedGeneration") == current
-
-
-def mark_of(manifest: Manifest) -> str | None:
-    mark: str | None = manifest["metadata"].get("annotations", {}).get(MARK)
-    return mark
-
-
-def merge_patch(old: specs.Spec, new: specs.Spec) -> specs.Spec:
-    """Return what makes `old` into `new` (RFC 7386)."""
-    patch: specs.Spec = dict.fromkeys(old.keys() - new.keys())
-    for name, value in new.items():
-        before = old.get(name)
-        if isinstance(value, dict) and isinstance(before, dict):
-            patch[name] = merge_patch(before, value)
-        else:
-            patch[name] = value
-    return patch
