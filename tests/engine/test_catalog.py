@@ -116,7 +116,7 @@ def test_the_catalogs_journal_is_empty_before_files_are_removed(tmp_path: Path) 
     for name in ("c", "d"):
         store.create_collection(Schema(name, dimension=1, index_file_size=1, metric=Metric.L2))
         vectors = np.zeros((2, 1), np.float32)
-        writer.insert(InsertBatch(name, "_default", Rows(2, 2, vectors), None))
+        writer.insert(InsertBatch(name, "_default", Rows.of(vectors), None))
     writer.flush_all()
     store.sweep()
     killed = shutil.copytree(tmp_path / "data", tmp_path / "killed")

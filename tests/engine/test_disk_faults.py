@@ -107,9 +107,10 @@ def test_a_full_disk_refuses_changes_and_nothing_else(
 def test_a_kill_at_an_fsync_of_the_log_loses_nothing_answered(
     own_engine: EngineProcess, connect: Connect, filled: Milvus1
 ) -> None:
-    """An engine that dies at its third fsync has the rows of the two inserts before it."""
-    with injected(own_engine.pid, the_log(own_engine), "fsync", "signal=KILL:when=3"):
-        answered = [filled.insert("c", [[row]], [row]).status for row in (100, 101)]
+    """An engine that dies in the fsync for one insert has the rows of those before it."""
+    answered = [filled.insert("c", [[row]], [row]).status for row in (100, 101)]
+    # Not at the n-th from now: strace counts those of each thread apart.
+    with injected(own_engine.pid, the_log(own_engine), "fsync", "signal=KILL"):
         with pytest.raises(grpc.RpcError):
             filled.insert("c", [[102]], [102])
         assert own_engine.wait() == -signal.SIGKILL
