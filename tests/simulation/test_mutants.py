@@ -11,7 +11,10 @@ from simulation.scenario import run_seed
 FOUND_BY = {
     "the claim is written after the collection is created": 0,
     "the finalizer goes before the drop": 6,
+    "a stale cache is trusted when an engine is changed": 3,
     "a write has no precondition": 30,
+    "what failed is never tried again": 0,
+    "another collection under the name is dropped": 18,
     "two workers have one key": 44,
     "somebody else's collection is taken": 24,
     "each reconcile writes the status": 0,
