@@ -44,7 +44,7 @@ def main(collections: int | None, engines: int, idle: float, plain_kopf: bool, a
     sizes = FULL if collections is None else ((collections, engines),)
     runs = [Run(collections=count, engines=members) for count, members in sizes]
     if again:
-        keep([read_json(path_of(run)) for run in runs])
+        keep([read_json(path_of(run)) for run in runs if path_of(run).exists()])
         return
     for run in runs:
         click.echo(f"{run.collections} collections, {run.engines} engines")
