@@ -55,6 +55,8 @@ from quiver.reconcile.engines.reconciler import EngineReconciler
 log = logging.getLogger(__name__)
 
 WATCH_AGAIN_S = 1.0
+FOLD_S = 1.0
+"""How long an engine waits for more of its collections to go before it looks what is left."""
 
 Term = Callable[[Readiness], AbstractAsyncContextManager[None]]
 """What an operator must enter before it may work; it is cancelled when its term is over."""
@@ -117,7 +119,8 @@ class Operator:
         lanes = Lanes(self._engine_of, settings.workers_per_engine, self._group_of)
         self._collections = WorkQueue(self.metrics.queue("vectorcollection"), lanes=lanes)
         self._engines = WorkQueue(self.metrics.queue("vectorengine"))
-        self.cache.subscribe(Wakeups(self.cache, self._collections.add, self._engines.add))
+        soon = partial(self._engines.add_after, seconds=FOLD_S)
+        self.cache.subscribe(Wakeups(self.cache, self._collections.add, self._engines.add, soon))
         self.metrics.registry.register(CollectionsCollector(_All(self.cache, VECTOR_COLLECTION)))
         parking = self._parking("vectorcollection", self._collections)
         queues = Queues(self._collections.add, self._engines.add, parking)

@@ -112,8 +112,8 @@ async def test_too_few_gpus_are_told_in_the_schedulers_words(
     async with running(managed.operator_api, managed.engines):
         await create_engine(managed, node, gpu={"count": TWO_GPUS + 1})
         await managed.create_collection("docs")
-        engine = await managed.settled("engine", "Unschedulable", VECTOR_ENGINE)
-        assert words in ready_condition(engine)["message"]
+        engine = await says(managed, "engine", words, VECTOR_ENGINE)
+        assert ready_condition(engine)["reason"] == "Unschedulable"
         docs = await says(managed, "docs", words)
         assert ready_condition(docs)["reason"] == "EngineNotReady"
 
@@ -123,8 +123,7 @@ async def test_too_little_gpu_memory_is_told_and_mended(managed: World, node: St
     async with running(managed.operator_api, managed.engines):
         await create_engine(managed, node, gpu={"minMemory": "80Gi"})
         await managed.create_collection("docs")
-        engine = await managed.settled("engine", "Unschedulable", VECTOR_ENGINE)
-        assert "didn't match Pod's node affinity" in ready_condition(engine)["message"]
+        await says(managed, "engine", "didn't match Pod's node affinity", VECTOR_ENGINE)
         await managed.patch("engine", {"spec": {"gpu": {"minMemory": "40Gi"}}}, VECTOR_ENGINE)
         await managed.settled_engine()
         await managed.ready("docs")

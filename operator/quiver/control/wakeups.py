@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from quiver.control.cache import Cache, Change
 from quiver.control.index import engine_of, wanted_name
-from quiver.domain.conditions import ready_reason, ready_status
+from quiver.domain.conditions import ready_message, ready_reason, ready_status
 from quiver.domain.objects import (
     ENGINE_LABEL,
     POD,
@@ -24,10 +24,14 @@ class Wakeups:
     reconcile and not one more for each of its writes.
     """
 
-    def __init__(self, cache: Cache, add_collection: Add, add_engine: Add) -> None:
+    def __init__(
+        self, cache: Cache, add_collection: Add, add_engine: Add, add_engine_soon: Add
+    ) -> None:
+        """`add_engine_soon` folds what happens to many collections of an engine at once."""
         self._cache = cache
         self._add_collection = add_collection
         self._add_engine = add_engine
+        self._add_engine_soon = add_engine_soon
 
     def __call__(self, change: Change) -> None:
         if change.kind == VECTOR_COLLECTION:
@@ -47,7 +51,7 @@ class Wakeups:
         engine = engine_of(old)
         if engine is None:
             return
-        self._add_engine(engine)
+        self._add_engine_soon(engine)
         for other in self._cache.namesakes(engine, wanted_name(old)):
             if Key.of(other) != key:
                 self._add_collection(Key.of(other))
@@ -87,12 +91,16 @@ def _collection_face(manifest: Manifest | None) -> object:
 
 
 def _engine_face(manifest: Manifest | None) -> object:
-    """Return what an engine's collections see of it: its spec, and how and why it is (un)ready."""
+    """Return what an engine's collections see of it: its spec, whether it is ready, and what it
+    says while it is not: they say it too.
+    """
     if manifest is None:
         return None
     metadata = manifest["metadata"]
     identity = metadata["uid"], metadata.get("generation"), "deletionTimestamp" in metadata
-    return identity, ready_status(manifest), ready_reason(manifest)
+    status = ready_status(manifest)
+    said = "" if status == "True" else ready_message(manifest)
+    return identity, status, ready_reason(manifest), said
 
 
 def _pod_face(manifest: Manifest | None) -> object:

@@ -73,6 +73,11 @@ def ready_reason(manifest: Manifest) -> str:
     return str(_ready(manifest).get("reason", ""))
 
 
+def ready_message(manifest: Manifest) -> str:
+    """Return the message of an object's Ready condition; empty where there is none."""
+    return str(_ready(manifest).get("message", ""))
+
+
 def _ready(manifest: Manifest) -> Manifest:
     conditions = manifest.get("status", {}).get("conditions", ())
     return next((c for c in conditions if c.get("type") == "Ready"), {})

@@ -38,7 +38,8 @@ class World:
         self.cache.put(VECTOR_COLLECTION, collection(resourceVersion="1"))
         self.cache.put(VECTOR_COLLECTION, collection("other", resourceVersion="1"))
         self.cache.put(POD, pod())
-        listen = Wakeups(self.cache, self._adder("collection"), self._adder("engine"))
+        add_engine, soon = self._adder("engine"), self._adder("engine soon")
+        listen = Wakeups(self.cache, self._adder("collection"), add_engine, soon)
         self.cache.subscribe(listen)
 
     def _adder(self, kind: str) -> Callable[[Key], None]:
@@ -96,7 +97,7 @@ def test_a_deletion_wakes_namesakes_and_the_engine(world: World, ours: bool) -> 
     world.woken()
     world.cache.remove(VECTOR_COLLECTION, Key(NAMESPACE, "test01"), "uid-of-test01", ours=ours)
     itself: Woken = set() if ours else {OURS}
-    assert world.woken() == {("collection", "heir"), ENGINE, *itself}
+    assert world.woken() == {("collection", "heir"), ("engine soon", "engine"), *itself}
 
 
 @pytest.mark.parametrize(
@@ -117,6 +118,19 @@ def test_an_engine_wakes_its_collections_when_it_concerns_them(
     replacement and its deletion.
     """
     world.cache.put(VECTOR_ENGINE, manifest)
+    assert world.woken() == woken
+
+
+@pytest.mark.parametrize(("status", "woken"), [("False", BOTH), ("True", set())])
+def test_what_an_unready_engine_says_wakes_its_collections(
+    world: World, status: str, woken: Woken
+) -> None:
+    """They repeat what it says, so new words are news to them; those of a ready one are not."""
+    for version, message in (("2", "no GPU is free"), ("3", "no node has a GPU")):
+        ready = {"type": "Ready", "status": status, "reason": "R", "message": message}
+        world.woken()
+        manifest = {**engine(resourceVersion=version), "status": {"conditions": [ready]}}
+        world.cache.put(VECTOR_ENGINE, manifest, ours=True)
     assert world.woken() == woken
 
 
