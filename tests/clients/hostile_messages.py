@@ -12,7 +12,7 @@ from quiver_proto import milvus_pb2 as pb
 METHODS = {
     method.name: method for method in pb.DESCRIPTOR.services_by_name["MilvusService"].methods
 }
-COLLECTIONS = ["floats", "indexed", "fresh"]
+COLLECTIONS = ["floats", "indexed", "bits", "fresh"]
 TAGS = ["_default", "p", "p|_default", ".*", "(a|a)*b", "(", "(.{1,200}){1,200}", "nul\0", "größe"]
 PARAMS = [
     "{}",
@@ -89,6 +89,11 @@ def floats() -> st.SearchStrategy[pb.RowRecord]:
     return usual | _floats(st.just(4))
 
 
+def bits() -> st.SearchStrategy[pb.RowRecord]:
+    """Return rows of 32 bits."""
+    return st.binary(min_size=4, max_size=4).map(lambda row: pb.RowRecord(binary_data=row))
+
+
 def rows() -> st.SearchStrategy[pb.RowRecord]:
     """Return rows of all widths, and binary ones."""
     binary = st.binary(max_size=9).map(lambda row: pb.RowRecord(binary_data=row))
@@ -130,14 +135,16 @@ def messages(type_: Descriptor) -> st.SearchStrategy[Any]:
 
 _FITTING: dict[str, st.SearchStrategy[Any]] = {
     "collection_name": st.sampled_from(COLLECTIONS),
-    "row_record_array": st.lists(floats(), min_size=2, max_size=2),
-    "query_record_array": st.lists(floats(), min_size=1, max_size=3),
+    "row_record_array": st.lists(floats(), min_size=2, max_size=2)
+    | st.lists(bits(), min_size=2, max_size=2),
+    "query_record_array": st.lists(floats(), min_size=1, max_size=3)
+    | st.lists(bits(), min_size=1, max_size=3),
     "row_id_array": st.lists(st.sampled_from(ENDS), min_size=2, max_size=2),
     "id_array": st.lists(st.sampled_from([*ENDS, 3, 4, 5]), min_size=1, max_size=9),
     "topk": st.sampled_from([1, 2, 10, 1000]),
-    "dimension": st.sampled_from([4, 8]),
+    "dimension": st.sampled_from([4, 8, 32]),
     "index_file_size": st.sampled_from([1, 1024]),
-    "metric_type": st.sampled_from([1, 2]),
+    "metric_type": st.sampled_from([1, 2, 3, 5, 6]),
     "index_type": st.sampled_from([1, 2, 3, 4, 6, 11, 12]),
     "tag": st.sampled_from(["p", "q"]),
     "extra_params": st.sampled_from(

@@ -48,13 +48,21 @@ def fill(client: Milvus1, name: str) -> None:
     client.flush(name)
 
 
+def fill_bits(client: Milvus1, name: str) -> None:
+    client.create(name, dimension=32, metric_type=4)
+    client.insert(name, np.ascontiguousarray(ROWS[:, 0]).view(np.uint8).reshape(-1, 4), range(5000))
+    client.create_index(name, 2, '{"nlist": 8}')
+
+
 def refill(client: Milvus1) -> None:
     """Bring back what calls have dropped."""
-    gone = {"floats", "indexed"} - set(client.collections())
-    for name in gone:
+    gone = {"floats", "indexed", "bits"} - set(client.collections())
+    for name in gone - {"bits"}:
         fill(client, name)
     if "indexed" in gone:
         client.create_index("indexed", 2, '{"nlist": 8}')
+    if "bits" in gone:
+        fill_bits(client, "bits")
 
 
 def status_of(rpc: str, answer: bytes) -> pb.Status:
