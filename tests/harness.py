@@ -200,6 +200,15 @@ class World:
 
         await eventually(holds, f"{kind.kind} {name} is gone", deadline_s)
 
+    async def told(self, name: str, reason: str) -> Manifest:
+        """Wait for an event about the object, and return the first: it follows the status."""
+
+        async def holds() -> list[Manifest]:
+            return await self.events(name, reason)
+
+        found: list[Manifest] = await eventually(holds, f"an event tells of {name}: {reason}")
+        return found[0]
+
     async def events(self, name: str, reason: str) -> list[Manifest]:
         listing = await self.api.list(EVENT)
         return [

@@ -28,6 +28,7 @@ from quiver.adapters.measured import MeasuredEngines
 from quiver.adapters.milvus1.driver import Milvus1Engines
 from quiver.control.api import Api
 from quiver.control.breakers import Breakers
+from quiver.control.broadcaster import EventBroadcaster
 from quiver.control.cache import Cache
 from quiver.control.controller import Controller, Hooks, Pace
 from quiver.control.echoes import Echoes
@@ -128,6 +129,8 @@ class Operator:
             self._lister, self.cache, self._breakers, queues, settings.resync_period
         )
         self._verification = Verification(self.cache, self._collections.add, settings.verify_period)
+        events = CountedEvents(ApiEventRecorder(api, clock), self.metrics)
+        self._events = EventBroadcaster(events)
         self._controllers = self._make_controllers(clock, parking)
 
     async def run(self, term: Term = unelected) -> None:
@@ -148,6 +151,7 @@ class Operator:
                 group.create_task(self._watch(), name="watch")
                 group.create_task(self._resync.run(), name="resync")
                 group.create_task(self._verification.run(), name="verification")
+                group.create_task(self._events.run(), name="events")
                 for controller in self._controllers:
                     group.create_task(controller.run())
 
@@ -182,9 +186,8 @@ class Operator:
 
     def _make_controllers(self, clock: Clock, parking: Parking) -> tuple[Controller, Controller]:
         objects = CachedObjects(self.cache, self._api)
-        events = CountedEvents(ApiEventRecorder(self._api, clock), self.metrics)
         pace = Pace(workers=self._settings.workers)
-        collections = CollectionReconciler(objects, self._breakers, events, clock)
+        collections = CollectionReconciler(objects, self._breakers, self._events, clock)
         image = self._settings.engine_image
         engine_parking = self._parking("vectorengine", self._engines)
         return (

@@ -37,7 +37,7 @@ def _make(home: Path) -> None:
         return
     shutil.rmtree(home, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", home], check=True)
-    install = [home / "bin" / "python", "-m", "pip", "install", "--quiet"]
+    install: list[str | Path] = [home / "bin" / "python", "-m", "pip", "install", "--quiet"]
     install += ["--disable-pip-version-check", "--no-deps", "--require-hashes"]
     subprocess.run([*install, "-r", _REQUIREMENTS], check=True)
     ready.write_text(wanted)

@@ -6,7 +6,6 @@ Much of it is shown at length elsewhere; the comment above a test says where.
 import asyncio
 import shutil
 from collections import Counter
-from functools import partial
 from typing import Any
 
 import pytest
@@ -36,12 +35,8 @@ async def test_what_a_server_lost_comes_back(world: World, engine_process: Engin
         engine_process.kill()
         shutil.rmtree(engine_process.data_dir)
         await asyncio.to_thread(engine_process.start)
-
-        async def is_told(name: str) -> bool:
-            return bool(await world.events(name, "Recreated"))
-
         for name in names:
-            await eventually(partial(is_told, name), f"{name} warns")
+            await world.told(name, "Recreated")
         await world.ready(*names)
     for name in names:
         found = await world.engine.describe(name)

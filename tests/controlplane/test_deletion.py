@@ -190,7 +190,7 @@ async def test_a_suspended_object_goes_without_its_collection(world: World) -> N
         await world.patch("docs", {"spec": {"suspend": True}})
         await world.delete("docs")
         await world.gone("docs")
-        (left,) = await world.events("docs", "Left")
+        left = await world.told("docs", "Left")
         assert left["type"] == "Warning"
         assert "spec.suspend is true" in left["note"]
     assert await world.engine.list_collections() == {"docs"}

@@ -17,6 +17,7 @@ async def test_an_applied_collection_is_on_the_engine_as_described(world: World)
     async with running(world.operator_api, world.engines):
         await world.create_collection("test01", dimension=256, partitions=["a", "b"])
         (ready,) = await world.ready("test01")
+        await world.told("test01", "Created")
     found = await world.engine.describe("test01")
     assert found is not None
     assert found.schema == CollectionSchema(
@@ -59,7 +60,7 @@ async def test_a_retained_collection_outlives_its_object(world: World) -> None:
         await world.ready("docs")
         await world.delete("docs")
         await world.gone("docs")
-        assert await world.events("docs", "Left")
+        await world.told("docs", "Left")
     assert await world.engine.describe("docs") is not None
 
 
@@ -101,11 +102,7 @@ async def test_a_collection_dropped_behind_our_back_comes_back(world: World) -> 
             return found is not None and found.partitions == {"a"}
 
         await eventually(is_back, "the collection is back")
-
-        async def is_told() -> bool:
-            return bool(await world.events("docs", "Recreated"))
-
-        await eventually(is_told, "an event tells")
+        await world.told("docs", "Recreated")
 
 
 async def test_replace_wipes_annotations_and_finalizers_and_does_no_harm(world: World) -> None:

@@ -251,11 +251,7 @@ async def test_collections_come_back_empty_with_a_pod_that_lost_its_data(
         await managed.ready("docs")
         before = (await managed.get("engine-0", POD))["metadata"]["uid"]
         await managed.delete("engine-0", POD)
-
-        async def is_told() -> list[Manifest]:
-            return await managed.events("docs", "Recreated")
-
-        (told,) = await eventually(is_told, "an event tells that docs was made anew")
+        told = await managed.told("docs", "Recreated")
         assert told["type"] == "Warning"
         await managed.ready("docs")
         assert (await managed.get("engine-0", POD))["metadata"]["uid"] != before

@@ -40,7 +40,7 @@ async def test_an_identical_collection_is_adopted_with_its_vectors(
     async with running(world.operator_api, world.engines):
         await world.create_collection("docs", **ADOPTING, partitions=["ours"])
         (adopted,) = await world.ready("docs")
-        assert await world.events("docs", "Adopted")
+        await world.told("docs", "Adopted")
         assert not await world.events("docs", "Created")
     claim = claim_of(adopted)
     assert claim is not None
@@ -61,7 +61,7 @@ async def test_an_adopted_collection_is_dropped_only_when_told_so(
         await world.ready("docs")
         await world.delete("docs")
         await world.gone("docs")
-        assert len(await world.events("docs", "Left" if left else "Dropped")) == 1
+        await world.told("docs", "Left" if left else "Dropped")
     assert client.collections() == left
 
 
