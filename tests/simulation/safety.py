@@ -45,6 +45,7 @@ class Safety:
         self._made_at: dict[tuple[Home, str], float] = {}
         self._asked_at: dict[tuple[str, Home, str], float] = {}
         self._filled_at: dict[tuple[Home, str], float] = {}
+        self._still: dict[str, tuple[float, float]] = {}
         server.observers.append(self._wrote)
         fleet.asking.append(self._asked)
         fleet.changed.append(self._changed)
@@ -52,6 +53,13 @@ class Safety:
     def filled(self, home: Home, name: str) -> None:
         """Take note that a client has inserted vectors."""
         self._filled_at[home, name] = self._now()
+
+    def stands_still(self, actor: str, seconds: float) -> None:
+        """Take note that an operator sees nothing for so long, and then acts on what it saw before.
+
+        Nothing could keep it from that: a Milvus engine knows no claims.
+        """
+        self._still[actor] = self._now(), self._now() + seconds
 
     def says(self, actor: str, sentence: str) -> None:
         self.broken.append(f"{sentence} ({actor})")
@@ -187,12 +195,22 @@ class Safety:
         return found is not None and _uid(found) == _uid(manifest)
 
     def _window(self, change: Change) -> float:
+        """Tell how long ago the operator may have looked at the object, time that it stood still
+        not counted.
+        """
+        window = self._busy_window(change)
+        begin, end = self._still.get(change.actor, (0.0, 0.0))
+        return window + (end - begin if end > self._now() - window else 0.0)
+
+    def _busy_window(self, change: Change) -> float:
         """A reconcile's first change follows at once on its last look at the object."""
         subject = change.actor, change.home, change.name
         before, self._asked_at[subject] = self._asked_at.get(subject), self._now()
         if change.call in ("create", "drop") or before is None:
             return AT_ONCE_S
-        return WITHIN_S if self._now() - before < STEP_S else AT_ONCE_S
+        begin, end = self._still.get(change.actor, (0.0, 0.0))
+        since = self._now() - before - (end - begin if before < end else 0.0)
+        return WITHIN_S if since < STEP_S else AT_ONCE_S
 
     def _claimants(self, change: Change, window: float) -> Versions:
         """Yield the versions, with their engines, of objects that claim what is to be changed."""

@@ -134,7 +134,9 @@ class Scenario:
         if choice < 0.4:
             self._kill(process)
         elif choice < 0.8:
-            process.stop_for(self._rng.choice((3.0, 12.0, 25.0, 60.0)))
+            seconds = self._rng.choice((3.0, 12.0, 25.0, 60.0))
+            self._safety.stands_still(process.name, seconds)
+            process.stop_for(seconds)
         else:
             process.terminate()
             self._follow()
