@@ -11,18 +11,17 @@ from simulation.scenario import run_seed
 FOUND_BY = {
     "the claim is written after the collection is created": 0,
     "the finalizer goes before the drop": 6,
-    "a stale cache is trusted when an engine is changed": 3,
-    "a write has no precondition": 30,
+    "a stale cache is trusted when an engine is changed": 888,
+    "a write has no precondition": 6,
     "what failed is never tried again": 0,
-    "another collection under the name is dropped": 18,
-    "two workers have one key": 44,
-    "somebody else's collection is taken": 24,
+    "another collection under the name is dropped": 11,
+    "two workers have one key": 58,
+    "somebody else's collection is taken": 283,
     "each reconcile writes the status": 0,
     "the lease is not looked at before a write": 17,
 }
-"""A seed that is known to find it. It may be another one once the stories of seeds change:
-`python -m simulation --mutants` says which.
-"""
+"""The seed that is tried first, since it found it once: another may, as the stories of seeds change."""
+MANY = 2000
 
 
 @pytest.fixture(autouse=True)
@@ -36,8 +35,9 @@ def quiet() -> Iterator[None]:
     "mutant", [m for m in MUTANTS if m.name in FOUND_BY], ids=lambda mutant: mutant.name
 )
 def test_a_planted_bug_is_found(mutant: Mutant) -> None:
-    """A mistake that somebody could make breaks a promise in the seed that is known for it."""
-    seed = FOUND_BY[mutant.name]
+    """A mistake that somebody could make breaks a promise in a seed that is well without it."""
     with mutant.plant():
-        assert run_seed(seed).broken
-    assert not run_seed(seed).broken
+        seeds = (FOUND_BY[mutant.name], *range(MANY))
+        found = next((seed for seed in seeds if run_seed(seed).broken), None)
+    assert found is not None
+    assert not run_seed(found).broken
