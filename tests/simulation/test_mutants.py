@@ -20,7 +20,7 @@ FOUND_BY = {
     "each reconcile writes the status": 0,
     "the lease is not looked at before a write": 17,
 }
-"""The seed that is tried first, since it found it once: another may, as the stories of seeds change."""
+"""The seed that is tried first, since it found it once. As the stories change others may."""
 MANY = 2000
 
 
