@@ -15,6 +15,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
+from bench.recall import recall
 from quiver_engine.collection import Collection
 from quiver_engine.devices import Cpu
 from quiver_engine.indexing import Indexing
@@ -141,11 +142,6 @@ def cpu_ms(collection: Collection, batches: list[Floats]) -> float:
         return time.process_time() - before
 
     return 1000 * min(one_round() for _ in range(7)) / sum(len(batch) for batch in batches)
-
-
-def recall(found: npt.NDArray[np.int64], exact: npt.NDArray[np.int64]) -> float:
-    hits = (len(np.intersect1d(one, other)) for one, other in zip(found, exact, strict=True))
-    return sum(hits) / exact.size
 
 
 def table(figures: list[Figures]) -> str:

@@ -129,8 +129,7 @@ class Operator:
             self._lister, self.cache, self._breakers, queues, settings.resync_period
         )
         self._verification = Verification(self.cache, self._collections.add, settings.verify_period)
-        events = CountedEvents(ApiEventRecorder(api, clock), self.metrics)
-        self._events = EventBroadcaster(events)
+        self._broadcaster = EventBroadcaster(ApiEventRecorder(api, clock))
         self._controllers = self._make_controllers(clock, parking)
 
     async def run(self, term: Term = unelected) -> None:
@@ -151,7 +150,7 @@ class Operator:
                 group.create_task(self._watch(), name="watch")
                 group.create_task(self._resync.run(), name="resync")
                 group.create_task(self._verification.run(), name="verification")
-                group.create_task(self._events.run(), name="events")
+                group.create_task(self._broadcaster.run(), name="events")
                 for controller in self._controllers:
                     group.create_task(controller.run())
 
@@ -186,8 +185,10 @@ class Operator:
 
     def _make_controllers(self, clock: Clock, parking: Parking) -> tuple[Controller, Controller]:
         objects = CachedObjects(self.cache, self._api)
+        # Counted when it happens: an alert must not wait for what the API server takes.
+        events = CountedEvents(self._broadcaster, self.metrics)
         pace = Pace(workers=self._settings.workers)
-        collections = CollectionReconciler(objects, self._breakers, self._events, clock)
+        collections = CollectionReconciler(objects, self._breakers, events, clock)
         image = self._settings.engine_image
         engine_parking = self._parking("vectorengine", self._engines)
         return (

@@ -1,4 +1,4 @@
-"""Counts events as they are published."""
+"""Counts events as they happen, published or not."""
 
 from quiver.control.metrics import Metrics
 from quiver.domain.objects import Manifest

@@ -159,7 +159,7 @@ class Metrics:
         )
         self.events = self._counter(
             "quiver_events",
-            "Events published about people's data, by type and reason.",
+            "Events about people's data, by type and reason.",
             "type",
             "reason",
         )

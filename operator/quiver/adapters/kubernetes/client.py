@@ -27,8 +27,7 @@ _GONE = "the list took so long that the API server has forgotten its beginning"
 class KubernetesClient:
     """Implements `quiver.control.api.Api`.
 
-    `kubernetes.aio` repeats no write by itself: its retries are off unless configured, and never
-    cover POST or PATCH; aiohttp repeats only idempotent requests on a connection that was closed
+    No write is repeated: aiohttp repeats only idempotent requests, on a connection that was closed
     while idle.
     """
 
