@@ -10,13 +10,14 @@ from typing import Any, get_args
 
 import click
 
-from quiver_engine import hardware, log
-from quiver_engine.engine import Address, Engine
+from quiver_engine import hardware, log, tls
+from quiver_engine.engine import Address, Endpoints, Engine
 from quiver_engine.errors import StartError
 from quiver_engine.insert_log import Durability
 
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _UNITS |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+_FILE = click.Path(path_type=Path)
 _QUANTITY = re.compile(r"([0-9]{1,18})([kMGT]|[KMGT]i|)")
 
 
@@ -81,6 +82,56 @@ def _hardware(command: Callable[..., None]) -> Callable[..., None]:
     return with_hardware
 
 
+def _endpoints(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that become the command's argument `endpoints`."""
+
+    @click.option(
+        "--listen",
+        type=_AddressType(),
+        default="127.0.0.1:19530",
+        show_default=True,
+        help="Where clients connect (gRPC). Port 0 takes a free one.",
+    )
+    @click.option(
+        "--http",
+        type=_AddressType(),
+        default="127.0.0.1:9091",
+        show_default=True,
+        help="Where /healthz, /readyz and /metrics are, without TLS. Port 0 takes a free one.",
+    )
+    @click.option(
+        "--tls-cert",
+        type=_FILE,
+        help="PEM file with the certificate (RSA or ECDSA) that clients are shown, and its chain."
+        " With it and --tls-key clients connect by TLS and in no other way. All TLS files are read"
+        " anew when they change.",
+    )
+    @click.option("--tls-key", type=_FILE, help="PEM file with the key of that certificate.")
+    @click.option(
+        "--tls-client-ca",
+        type=_FILE,
+        help="PEM file with CA certificates: only clients that show a certificate of one of them"
+        " are let in.",
+    )
+    @functools.wraps(command)
+    def with_endpoints(
+        *,
+        listen: Address,
+        http: Address,
+        tls_cert: Path | None,
+        tls_key: Path | None,
+        tls_client_ca: Path | None,
+        **others: Any,
+    ) -> None:
+        try:
+            files = tls.files_of(tls_cert, tls_key, tls_client_ca)
+        except StartError as error:
+            raise click.ClickException(str(error)) from error
+        command(endpoints=Endpoints(listen, http, files), **others)
+
+    return with_endpoints
+
+
 @click.command()
 @click.option(
     "--data-dir",
@@ -88,20 +139,7 @@ def _hardware(command: Callable[..., None]) -> Callable[..., None]:
     required=True,
     help="Directory that holds the collections; made if it is missing. One engine at a time.",
 )
-@click.option(
-    "--listen",
-    type=_AddressType(),
-    default="127.0.0.1:19530",
-    show_default=True,
-    help="Where clients connect (gRPC). Port 0 takes a free one.",
-)
-@click.option(
-    "--http",
-    type=_AddressType(),
-    default="127.0.0.1:9091",
-    show_default=True,
-    help="Where /healthz, /readyz and /metrics are. Port 0 takes a free one.",
-)
+@_endpoints
 @click.option(
     "--durability",
     type=click.Choice([choice.value for choice in Durability]),
@@ -121,8 +159,7 @@ def _hardware(command: Callable[..., None]) -> Callable[..., None]:
 def engine(
     *,
     data_dir: Path,
-    listen: Address,
-    http: Address,
+    endpoints: Endpoints,
     durability: str,
     wanted: hardware.Wanted,
     log_format: log.Format,
@@ -135,14 +172,14 @@ def engine(
 
     It needs no other service. It says `listening grpc=HOST:PORT http=HOST:PORT` once it serves, and
     stops on Ctrl-C or SIGTERM after finishing the calls it has begun and writing everything to
-    disk. There is no password and no encryption: let only those reach the address who may read
-    and drop everything.
+    disk. There is no password and, without --tls-cert, no encryption: let only those reach the
+    address who may read and drop everything, or ask for their certificates (--tls-client-ca).
 
     Example: quiver engine --data-dir ./vectors
     """
     log.set_up(log_format)
     try:
-        code = Engine(data_dir, listen, http, Durability(durability), wanted).run()
+        code = Engine(data_dir, endpoints, Durability(durability), wanted).run()
     except StartError as error:
         raise click.ClickException(str(error)) from error
     logging.shutdown()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from quiver_engine import allocator, hardware, server
+from quiver_engine import allocator, hardware, server, tls
 from quiver_engine.errors import DiskFailedError, RequestError, StartError
 from quiver_engine.health import HealthServer, Readiness
 from quiver_engine.indexing import Indexing
@@ -41,22 +41,31 @@ class Address:
         return f"{host}:{port}"
 
 
+@dataclass(frozen=True)
+class Endpoints:
+    """Where clients and where probes connect; with `tls_files`, clients only by TLS."""
+
+    grpc: Address
+    http: Address
+    tls_files: tls.Files | None = None
+
+
 class Engine:
     """One engine process on one data directory."""
 
     def __init__(
         self,
         data_dir: Path,
-        listen: Address,
-        http: Address,
+        endpoints: Endpoints,
         durability: Durability,
         wanted: hardware.Wanted,
     ) -> None:
         self._data_dir = data_dir
         self._durability = durability
         self._wanted = wanted
-        self._listen = listen
-        self._http = http
+        self._listen = endpoints.grpc
+        self._http = endpoints.http
+        self._tls_files = endpoints.tls_files
         self._stop = threading.Event()
         self._disk_failure: DiskFailedError | None = None
 
@@ -66,6 +75,7 @@ class Engine:
         _on_stop_signal(lambda: sys.exit(0))
         _allow_many_files()
         allocator.return_large_blocks()
+        credentials = None if self._tls_files is None else tls.credentials(self._tls_files)
         readiness, metrics = Readiness(), Metrics()
         health = HealthServer(self._http.host, self._http.port, readiness, metrics)
         recovery = Recovery()
@@ -76,12 +86,14 @@ class Engine:
         maintenance = Maintenance(store, writer, indexing, settings, self._on_disk_failure)
         rpcs = Service(store, writer, indexing, settings, metrics).rpcs()
         handler = server.handler(rpcs, metrics, self._on_disk_failure)
-        rpc_server = server.Server(self._listen.host, self._listen.port, handler)
+        rpc_server = server.Server(self._listen.host, self._listen.port, handler, credentials)
         _on_stop_signal(self._stop.set)
         rpc_server.start()
         maintenance.start()
         readiness.ready(lambda: _ready_line(store))
         logger.info("computing on %s", store.device.name)
+        if self._tls_files is not None:
+            logger.info("clients connect by TLS%s", _let_in(self._tls_files))
         logger.info(
             "listening grpc=%s http=%s",
             self._listen.with_port(rpc_server.port),
@@ -131,6 +143,10 @@ class Engine:
     def _on_disk_failure(self, failure: DiskFailedError) -> None:
         self._disk_failure = failure
         self._stop.set()
+
+
+def _let_in(files: tls.Files) -> str:
+    return f" with a certificate of {files.client_ca}" if files.client_ca else ""
 
 
 def _ready_line(store: Store) -> str:

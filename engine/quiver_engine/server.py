@@ -36,14 +36,25 @@ _OPTIONS = [
 class Server:
     """Answers calls from `start` to `drain`; `port` is what it is bound to."""
 
-    def __init__(self, host: str, port: int, handler: grpc.GenericRpcHandler) -> None:
-        """Bind; raises StartError when the address cannot be had."""
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        handler: grpc.GenericRpcHandler,
+        credentials: grpc.ServerCredentials | None = None,
+    ) -> None:
+        """Bind, without TLS where there are no credentials; raises StartError when the address
+        cannot be had.
+        """
         pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="rpc")
         self._server = grpc.server(pool, handlers=[handler], options=_OPTIONS)
         target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:
             _try_address(host, port)
-            self.port = self._server.add_insecure_port(target)
+            if credentials is None:
+                self.port = self._server.add_insecure_port(target)
+            else:
+                self.port = self._server.add_secure_port(target, credentials)
         except (OSError, RuntimeError) as error:
             why = getattr(error, "strerror", None) or "the address cannot be had"
             raise StartError(

@@ -16,8 +16,13 @@ _OPTIONS = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_len
 class Milvus1:
     """`stub` has every call of the protocol; the methods are for what tests repeat."""
 
-    def __init__(self, address: str) -> None:
-        self.channel = grpc.insecure_channel(address, _OPTIONS)
+    def __init__(self, address: str, credentials: grpc.ChannelCredentials | None = None) -> None:
+        """Connect, by TLS where credentials are given: then never over another's connection."""
+        if credentials is None:
+            self.channel = grpc.insecure_channel(address, _OPTIONS)
+        else:
+            options = [*_OPTIONS, ("grpc.use_local_subchannel_pool", 1)]
+            self.channel = grpc.secure_channel(address, credentials, options)
         self.stub = milvus_pb2_grpc.MilvusServiceStub(self.channel)
 
     def close(self) -> None:
