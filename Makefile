@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEEDS ?= 10000
 
-.PHONY: help setup demo test simulate fuzz storm lint up down bench-operator bench-index-file-size bench-recall lock proto render
+.PHONY: help setup demo test simulate fuzz storm lint up down bench-operator bench-index-file-size bench-recall bench-engine lock proto render
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-21s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ bench-index-file-size: setup ## Measure index_file_size anew, into the docs
 
 bench-recall: setup ## Measure the recall of each index anew, into the docs
 	$(BIN)/python -m bench.recall
+
+bench-engine: setup ## Measure the engine beside what limits it, into the docs; BENCH='--size 20000x128' for a look
+	$(BIN)/python -m bench.engine $(BENCH)
 
 lock: setup ## Resolve the requirements anew, with hashes
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml -o requirements/operator.txt

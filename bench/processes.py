@@ -19,35 +19,11 @@ _SERVING = re.compile(r"probes and metrics at (http://\S+)")
 START_S = 30
 
 
-class Engine:
-    """An engine process on free ports."""
+class Measured:
+    """A process; what it uses is read from the kernel."""
 
-    def __init__(self, directory: Path, name: str = "engine") -> None:
-        self._log = directory / f"{name}.log"
-        options = ["--data-dir", str(directory / name), "--listen", "127.0.0.1:0"]
-        self._process = _start(["quiver", "engine", *options, "--http", "127.0.0.1:0"], self._log)
-        self.address = _wait_for(_LISTENING, self._log)[1]
-
-    def stop(self) -> None:
-        _stop(self._process)
-
-
-class Operator:
-    """An operator process; what it uses is read from the kernel."""
-
-    def __init__(
-        self, module: Sequence[str], options: Sequence[str], kubeconfig: Path, log: Path
-    ) -> None:
-        """`module` is what `python -m` runs, with its command."""
-        self.started_at = time.monotonic()
-        self._log = log
-        environment = {"KUBECONFIG": str(kubeconfig)}
-        self._process = _start([*module, *options], log, environment)
-
-    @classmethod
-    def quiver(cls, kubeconfig: Path, log: Path, *options: str) -> "Operator":
-        options = ("--http", "127.0.0.1:0", *options)
-        return cls(["quiver", "operator"], options, kubeconfig, log)
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
 
     @property
     def cpu_s(self) -> float:
@@ -68,14 +44,51 @@ class Operator:
         assert found is not None
         return int(found[1]) / 1024
 
+    def stop(self) -> None:
+        _stop(self._process)
+
+    def kill(self) -> None:
+        """End it as `kill -9` does."""
+        self._process.kill()
+        self._process.wait()
+
+
+class Engine(Measured):
+    """An engine process on free ports; `start_s` is from its start until it says it serves."""
+
+    def __init__(self, directory: Path, name: str = "engine", *options: str) -> None:
+        self._log = directory / f"{name}.log"
+        self.data_dir = directory / name
+        begun = time.perf_counter()
+        places = ["--data-dir", str(self.data_dir), "--listen", "127.0.0.1:0"]
+        command = ["quiver", "engine", *places, "--http", "127.0.0.1:0", *options]
+        super().__init__(_start(command, self._log))
+        self.address = _wait_for(_LISTENING, self._log)[1]
+        self.start_s = time.perf_counter() - begun
+
+
+class Operator(Measured):
+    """An operator process."""
+
+    def __init__(
+        self, module: Sequence[str], options: Sequence[str], kubeconfig: Path, log: Path
+    ) -> None:
+        """`module` is what `python -m` runs, with its command."""
+        self.started_at = time.monotonic()
+        self._log = log
+        environment = {"KUBECONFIG": str(kubeconfig)}
+        super().__init__(_start([*module, *options], log, environment))
+
+    @classmethod
+    def quiver(cls, kubeconfig: Path, log: Path, *options: str) -> "Operator":
+        options = ("--http", "127.0.0.1:0", *options)
+        return cls(["quiver", "operator"], options, kubeconfig, log)
+
     async def samples(self) -> dict[str, float]:
         """Return all metrics that Quiver's operator serves, by name and labels as in the text."""
         served = await asyncio.to_thread(_wait_for, _SERVING, self._log)
         async with aiohttp.ClientSession() as session, session.get(f"{served[1]}/metrics") as got:
             return samples_in(await got.text())
-
-    def stop(self) -> None:
-        _stop(self._process)
 
 
 def samples_in(text: str) -> dict[str, float]:
@@ -114,5 +127,5 @@ def _wait_for(pattern: re.Pattern[str], log: Path) -> re.Match[str]:
     while time.monotonic() < deadline:
         if found := pattern.search(log.read_text()):
             return found
-        time.sleep(0.02)
+        time.sleep(0.005)
     raise RuntimeError(f"no line like {pattern.pattern!r} in:\n{log.read_text()}")

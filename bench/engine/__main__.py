@@ -1,0 +1,112 @@
+"""`python -m bench.engine`: the engine beside what limits it, in one run on the same data.
+
+Compare the ratios: machines differ, and are noisy. Without options it writes the results into the
+docs; with any it leaves them as they are.
+"""
+
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from bench.engine import search
+from bench.engine.data import Size
+from bench.engine.figures import Run
+from bench.engine.report import tables, write_json
+from quiver_engine.model import IndexType
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "bench" / "results" / "engine.json"
+PAGE = ROOT / "docs" / "engine.md"
+BEGIN, END = "<!-- speed: begin -->", "<!-- speed: end -->"
+SIZES = (Size(100_000, 128), Size(100_000, 768), Size(1_000_000, 128))
+LARGE_GRAPH_ROWS = 500_000
+"""A graph over more rows than this takes many minutes on a few cores."""
+
+
+class _SizeType(click.ParamType[Size]):
+    name = "rows x dimension"
+
+    def convert(
+        self, value: str | Size, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Size:
+        if isinstance(value, Size):
+            return value
+        rows, _, dimension = value.partition("x")
+        if not (rows.isdecimal() and dimension.isdecimal()):
+            self.fail(f"{value!r} is not ROWSxDIMENSION, for instance 20000x128", param, ctx)
+        return Size(int(rows), int(dimension))
+
+
+@click.command(help=__doc__)
+@click.option(
+    "--size",
+    "sizes",
+    type=_SizeType(),
+    multiple=True,
+    help="Data, for instance 20000x128.  [default: 100000x128, 100000x768, 1000000x128]",
+)
+@click.option(
+    "--index",
+    "indexes",
+    type=click.Choice([kind.type.name for kind in search.KINDS]),
+    multiple=True,
+    help="Indexes.  [default: all]",
+)
+@click.option(
+    "--large-graphs", is_flag=True, help="HNSW over more than 500,000 rows, too: many minutes."
+)
+@click.option("--rounds", default=5, show_default=True, help="Turns of engine and limit.")
+@click.option("--seconds", default=0.5, show_default=True, help="Of each side in a turn.")
+@click.option("--json", "results", type=click.Path(path_type=Path), help="Where the figures go.")
+def main(
+    sizes: Sequence[Size],
+    indexes: Sequence[str],
+    large_graphs: bool,
+    rounds: int,
+    seconds: float,
+    results: Path | None,
+) -> None:
+    begun, say = time.monotonic(), teller()
+    run = Run(cores=os.cpu_count() or 0, rounds=rounds)
+    is_full = not (sizes or indexes)
+    scope = search.Scope(rounds=rounds, seconds=seconds)
+    with tempfile.TemporaryDirectory(prefix="quiver-bench-") as folder:
+        for size in sizes or SIZES:
+            kinds = [
+                kind
+                for kind in search.KINDS
+                if (not indexes or kind.type.name in indexes)
+                and (
+                    kind.type is not IndexType.HNSW or large_graphs or size.rows < LARGE_GRAPH_ROWS
+                )
+            ]
+            search.measure(Path(folder), size, kinds, scope, run, say)
+    run.seconds = time.monotonic() - begun
+    click.echo(tables(run))
+    if results or is_full:
+        write_json(results or RESULTS, run)
+    if is_full:
+        keep(run)
+
+
+def keep(run: Run) -> None:
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    after = rest.partition(END)[2]
+    PAGE.write_text(f"{before}{BEGIN}\n{tables(run)}\n{END}{after}")
+
+
+def teller() -> search.Say:
+    begun = time.monotonic()
+
+    def say(text: str) -> None:
+        click.echo(f"{time.monotonic() - begun:6.0f} s  {text}")
+
+    return say
+
+
+if __name__ == "__main__":
+    main()

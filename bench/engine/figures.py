@@ -1,0 +1,44 @@
+"""What one run measures. Times are in seconds, CPU in milliseconds a query, memory in MiB."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Search:
+    """One kind of search, on the engine and on FAISS in a process: medians over the rounds."""
+
+    data: str
+    index: str
+    threads: int
+    nq: int
+    engine_qps: float
+    faiss_qps: float
+    share: float
+    """Of FAISS' queries a second: the median of the rounds' ratios."""
+    engine_latency_ms: float
+    faiss_latency_ms: float
+    engine_cpu_ms: float
+    faiss_cpu_ms: float
+
+    @property
+    def above_ms(self) -> float:
+        """How much longer a call takes than FAISS does."""
+        return self.engine_latency_ms - self.faiss_latency_ms
+
+
+@dataclass(frozen=True)
+class Index:
+    data: str
+    index: str
+    build_s: float
+    recall: float
+
+
+@dataclass
+class Run:
+    cores: int = 0
+    seconds: float = 0.0
+    """What the whole run took."""
+    rounds: int = 0
+    indexes: list[Index] = field(default_factory=list)
+    searches: list[Search] = field(default_factory=list)

@@ -1,0 +1,70 @@
+"""The figures as tables for docs and terminal, and as JSON."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import msgspec
+
+from bench.engine.figures import Index, Run, Search
+
+BATCHES = (10, 100, 1000)
+
+
+def tables(run: Run) -> str:
+    return "\n".join(_searches(run))
+
+
+def _searches(run: Run) -> Iterator[str]:
+    heads = ["data", "index", "recall", "nq 1: engine, FAISS", "above FAISS"]
+    heads += [f"nq {nq}: share of FAISS' queries a second" for nq in BATCHES]
+    heads += ["16 clients, nq 1: queries a second", "share of FAISS'"]
+    yield from head(heads)
+    for index in run.indexes:
+        yield row(_cells(index, run))
+
+
+def _cells(index: Index, run: Run) -> list[str]:
+    found = {
+        (s.threads, s.nq): s for s in run.searches if (s.data, s.index) == (index.data, index.index)
+    }
+    one = found.get((1, 1))
+    many = next((s for s in found.values() if s.threads > 1), None)
+    return [
+        index.data,
+        index.index,
+        f"{index.recall:.3f}",
+        f"{one.engine_latency_ms:.2f}, {one.faiss_latency_ms:.2f} ms" if one else "",
+        f"{one.above_ms:+.2f} ms" if one else "",
+        *(share(found.get((1, nq))) for nq in BATCHES),
+        f"{many.engine_qps:,.0f}" if many else "",
+        share(many),
+    ]
+
+
+def share(search: Search | None) -> str:
+    return f"{search.share:.2f}" if search else ""
+
+
+def head(names: list[str]) -> list[str]:
+    return [row(names), "|---" * len(names) + "|"]
+
+
+def row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def write_json(path: Path, run: Run) -> None:
+    encoded = msgspec.json.encode(rounded(asdict(run)))
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(msgspec.json.format(encoded, indent=1) + b"\n")
+
+
+def rounded(value: object) -> object:
+    if isinstance(value, float):
+        return round(value, 4)
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(item) for item in value]
+    return value
