@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEEDS ?= 10000
 
-.PHONY: help setup demo test simulate fuzz storm lint up down bench-operator bench-index-file-size bench-recall bench-engine lock proto render
+.PHONY: help setup demo test simulate fuzz storm soak lint up down bench-operator bench-index-file-size bench-recall bench-engine lock proto render
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-21s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ bench-operator: setup ## Measure the operator with 4,096 and 10,000 collections,
 
 storm: setup ## Break everything around Quiver while users edit; SEED=, MINUTES=, COLLECTIONS=
 	$(BIN)/python -m storm $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(COLLECTIONS),--collections $(COLLECTIONS))
+
+soak: setup ## Call one engine for an hour and hold every answer against an oracle; SEED=, MINUTES=
+	$(BIN)/python -m soak $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
 bench-index-file-size: setup ## Measure index_file_size anew, into the docs
 	$(BIN)/python -m bench.index_file_size

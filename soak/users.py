@@ -1,0 +1,250 @@
+"""Users: each calls whatever comes into its head, notes what it asked, and checks the answer."""
+
+import threading
+from collections.abc import Callable
+
+import grpc
+import numpy as np
+
+from quiver_engine.model import DEFAULT_TAG, IndexType, Vectors
+from quiver_proto import milvus_pb2 as pb
+from soak import checking, writes
+from soak.client import Refused
+from soak.kinds import FLAT, LISTS
+from soak.ledger import Rows, moment
+from soak.subject import TAGS, Subject
+from soak.world import World
+from soak.writes import NOBODY
+
+LARGE_INSERT = 2000
+_GET_IDS = 50
+_EF = 64
+
+Operation = Callable[[Subject], None]
+
+
+class User(threading.Thread):
+    """Calls until the round is over, or the engine ends."""
+
+    def __init__(self, world: World, random: np.random.Generator) -> None:
+        super().__init__(daemon=True)
+        self._world = world
+        self._random = random
+        self._operations: dict[Operation, float] = {
+            self.search: 40,
+            self.get: 8,
+            self.count: 8,
+            self.flush: 6,
+            self.compact: 1.5,
+            self.create_index: 0.8,
+            self.drop_index: 0.2,
+            self.create_partition: 1,
+            self.drop_partition: 0.3,
+            self.recreate: 0.08,
+        }
+
+    def run(self) -> None:
+        self._operations[self.insert] = 20 if self._world.is_growing else 8
+        self._operations[self.delete] = 8 if self._world.is_growing else 20
+        while not self._world.round_is_over.is_set() and not self._world.is_lost:
+            weights = np.array(list(self._operations.values()))
+            which = self._random.choice(len(weights), p=weights / weights.sum())
+            operation = list(self._operations)[which]
+            subject = self._world.subjects[self._random.integers(len(self._world.subjects))]
+            if not self._goes_on(operation, subject):
+                return
+
+    def _goes_on(self, operation: Operation, subject: Subject) -> bool:
+        name = operation.__name__
+        try:
+            operation(subject)
+        except (grpc.RpcError, Refused) as error:
+            self._world.left_open(name)
+            if self._world.ending.is_set():
+                return False
+            self._complain(subject, name, f"it failed: {error}")
+        except Exception as error:
+            self._complain(subject, name, f"the soak itself failed: {error!r}")
+            raise
+        return True
+
+    def _complain(self, subject: Subject, call: str, what: str) -> None:
+        self._world.complain(f"{call} of {subject.name}", what)
+
+    def _bends(self, subject: Subject, start: int, error: Refused, *codes: int) -> None:
+        """Pass over a refusal that a change of partitions or the collection accounts for."""
+        if error.code not in codes or not subject.was_changing(start, moment()):
+            raise error
+
+    def insert(self, subject: Subject) -> None:
+        if subject.ledger.living >= self._world.options.high:
+            return
+        is_large = self._random.random() < 0.05
+        count = LARGE_INSERT if is_large else int(self._random.integers(1, 400))
+        writes.insert(self._world, subject, self._random, count)
+
+    def delete(self, subject: Subject) -> None:
+        spare = subject.ledger.living - self._world.options.low
+        if spare > 0:
+            most = min(spare, int(self._random.integers(1, 500)))
+            writes.delete(self._world, subject, self._random, most)
+
+    def flush(self, subject: Subject) -> None:
+        sent = moment()
+        try:
+            writes.flush(self._world, subject)
+        except Refused as error:
+            self._bends(subject, sent, error, pb.COLLECTION_NOT_EXISTS)
+
+    def compact(self, subject: Subject) -> None:
+        sent = moment()
+        self._world.called("compact")
+        try:
+            self._world.client.compact(subject.name)
+        except Refused as error:
+            self._bends(subject, sent, error, pb.COLLECTION_NOT_EXISTS)
+
+    def create_index(self, subject: Subject) -> None:
+        indexes = subject.kind.indexes
+        is_usual = self._random.random() < 0.7
+        index = indexes[0 if is_usual else self._random.integers(len(indexes))]
+        call = lambda: self._world.client.create_index(subject.name, index)  # noqa: E731
+        self._index(subject, index.type, call)
+
+    def drop_index(self, subject: Subject) -> None:
+        self._index(subject, FLAT.type, lambda: self._world.client.drop_index(subject.name))
+
+    def _index(self, subject: Subject, type_: IndexType, call: Callable[[], None]) -> None:
+        if not subject.index_lock.acquire(blocking=False):
+            return
+        try:
+            had = subject.indexing(type_)
+            self._world.called("drop_index" if type_ is FLAT.type else "create_index")
+            try:
+                call()
+            except Refused as error:
+                codes = pb.COLLECTION_NOT_EXISTS, pb.BUILD_INDEX_ERROR
+                self._bends(subject, had.begun, error, *codes)
+                subject.indexed(had, is_certain=False)
+            else:
+                subject.indexed(had)
+        finally:
+            subject.index_lock.release()
+
+    def create_partition(self, subject: Subject) -> None:
+        with subject.changing():
+            free = [tag for tag in TAGS if tag not in subject.partitions]
+            if not free:
+                return
+            tag = str(self._random.choice(free))
+            subject.new_partition(tag)
+            self._world.called("create_partition")
+            self._world.client.create_partition(subject.name, tag)
+            subject.created(tag)
+
+    def drop_partition(self, subject: Subject) -> None:
+        with subject.changing():
+            there = [tag for tag in subject.partitions if tag != DEFAULT_TAG]
+            if not there:
+                return
+            tag = str(self._random.choice(there))
+            rows = subject.dropping(tag)
+            self._world.called("drop_partition")
+            self._world.client.drop_partition(subject.name, tag)
+            subject.dropped(tag, rows)
+
+    def recreate(self, subject: Subject) -> None:
+        with subject.changing():
+            rows, had = subject.dropping(None), subject.indexing(FLAT.type)
+            subject.is_there = None
+            self._world.called("drop_collection")
+            self._world.client.drop(subject.name)
+            subject.dropped(None, rows)
+            subject.indexed(had)
+            subject.is_there = False
+            writes.create(self._world, subject)
+
+    def count(self, subject: Subject) -> None:
+        start = moment()
+        self._world.called("count")
+        try:
+            told = self._world.client.count(subject.name)
+        except Refused as error:
+            self._bends(subject, start, error, pb.COLLECTION_NOT_EXISTS)
+            return
+        end, rows = moment(), subject.ledger.rows()
+        least = int(rows.must_show(start, end).sum())
+        most = int(rows.may_show(start, end).sum())
+        if not least <= told <= most:
+            self._complain(subject, "count", f"{told}, expected {least} to {most}")
+
+    def get(self, subject: Subject) -> None:
+        known = subject.ledger.rows().table["id"]
+        known = np.unique(known[known > 0])
+        some = self._random.choice(known, min(len(known), _GET_IDS), replace=False)
+        ids = np.append(some, NOBODY).astype(np.int64)
+        start = moment()
+        self._world.called("get")
+        try:
+            told = self._world.client.vectors(subject.name, ids)
+        except Refused as error:
+            rows = subject.ledger.rows()
+            is_empty = not rows.must_show(start, moment()).any()
+            if error.code != pb.UNEXPECTED_ERROR or not is_empty:
+                self._bends(subject, start, error, pb.COLLECTION_NOT_EXISTS)
+            return
+        window = (start, moment())
+        rows = subject.ledger.rows()
+        if len(told) != len(ids):
+            self._complain(subject, "get", f"{len(told)} answers for {len(ids)} ids")
+        for id_, vector in zip(ids.tolist(), told, strict=False):
+            if what := _wrong_vector(rows.where(rows.table["id"] == id_), window, vector):
+                self._complain(subject, "get", f"id {id_}: {what}")
+
+    def search(self, subject: Subject) -> None:
+        counts = (1, 1, int(self._random.integers(2, 20)), int(self._random.integers(20, 101)))
+        queries = self._queries(subject, int(self._random.choice(counts)))
+        topk = int(self._random.choice((1, 10, 50, 100)))
+        tags = self._tags(subject)
+        start = moment()
+        self._world.called("search")
+        params = {"nprobe": LISTS, "ef": max(_EF, topk)}
+        try:
+            found = self._world.client.search(subject.name, queries, topk, tags, params)
+        except Refused as error:
+            codes = (pb.COLLECTION_NOT_EXISTS, *([pb.UNEXPECTED_ERROR] if tags else []))
+            self._bends(subject, start, error, *codes)
+            return
+        end, rows = moment(), subject.ledger.rows()
+        rows = rows.where(subject.of_tags(rows, tags))
+        indexes = subject.index_types(start, end)
+        asked = checking.Asked(subject.kind.metric, queries, topk, start, end, indexes)
+        if what := checking.wrong(rows, asked, found):
+            call = f"search nq {len(queries)} topk {topk} tags {tags} at {start} to {end}"
+            self._complain(subject, f"{call} {sorted(i.name for i in indexes)}", what)
+
+    def _queries(self, subject: Subject, count: int) -> Vectors:
+        """Return fresh vectors, half of the time with some in it that are rows."""
+        queries = subject.kind.draw(self._random, count)
+        rows = subject.ledger.rows().vectors
+        if len(rows) and self._random.random() < 0.5:
+            some = self._random.integers(len(rows), size=(count + 1) // 2)
+            queries[: len(some)] = rows[some]
+        return queries
+
+    def _tags(self, subject: Subject) -> list[str]:
+        if self._random.random() < 0.6:
+            return []
+        there = list(subject.partitions) or [DEFAULT_TAG]
+        return [str(self._random.choice([*there, "p[0-9]|_default"]))]
+
+
+def _wrong_vector(rows: Rows, window: tuple[int, int], vector: Vectors | None) -> str | None:
+    must = rows.table["begun"][rows.must_show(*window)]
+    if vector is None:
+        return f"it is not there, and must be: {rows.table}" if len(must) else None
+    newest = must.max() if len(must) else 0
+    fitting = rows.where(rows.may_show(*window) & (rows.table["begun"] >= newest))
+    if any(np.array_equal(vector, row) for row in fitting.vectors):
+        return None
+    return f"got {vector[:4]}…, expected one of {fitting.vectors[:, :4].tolist()} of {rows.table}"

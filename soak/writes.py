@@ -1,0 +1,66 @@
+"""Inserts and deletes, noted in the ledger before they are sent and once they are answered."""
+
+import numpy as np
+
+from quiver_engine.model import DEFAULT_TAG, Ids
+from soak.ledger import moment
+from soak.subject import Subject
+from soak.world import World
+
+NOBODY = 1 << 60
+"""An id that no row has."""
+
+
+def create(world: World, subject: Subject) -> None:
+    """Create a collection that is not there."""
+    subject.new_partition(DEFAULT_TAG)
+    subject.is_there = None
+    world.called("create_collection")
+    world.client.create(subject.name, subject.kind)
+    subject.created(DEFAULT_TAG)
+    subject.is_there = True
+
+
+def insert(world: World, subject: Subject, random: np.random.Generator, count: int) -> None:
+    """Insert rows into any partition, and check the ids of the answer."""
+    vectors = subject.kind.draw(random, count)
+    with subject.writing():
+        tag = str(random.choice(list(subject.partitions)))
+        ids, largest = subject.take_ids(count), subject.largest_id
+        places = subject.ledger.begin_insert(subject.partitions[tag], vectors, ids)
+        world.called("insert")
+        told = world.client.insert(subject.name, tag, vectors, ids)
+        if what := _wrong_ids(told, ids, largest, count):
+            world.complain(f"insert of {count} rows into {subject.name}", what)
+            return
+        subject.ledger.answer_insert(places, told)
+        subject.note_ids(told)
+
+
+def _wrong_ids(told: Ids, ids: Ids | None, largest: int, count: int) -> str | None:
+    if ids is not None:
+        is_right = np.array_equal(told, ids)
+        return None if is_right else f"asked for ids {ids[:5]}…, got {told[:5]}…"
+    if len(np.unique(told)) == count and told.min() > largest:
+        return None
+    return f"{count} new ids above {largest} are due, got {told[:5]}…{told[-1:]}"
+
+
+def delete(world: World, subject: Subject, random: np.random.Generator, most: int) -> None:
+    """Delete some rows, those of one partition now and then."""
+    with subject.writing():
+        names_one = random.random() < 0.3
+        tag = str(random.choice(list(subject.partitions))) if names_one else ""
+        places = subject.ledger.begin_delete(random, most, subject.partitions.get(tag))
+        ids = subject.ledger.ids(places)
+        world.called("delete")
+        world.client.delete(subject.name, tag, np.append(ids, NOBODY))
+        subject.ledger.answer_delete(places)
+        subject.free_ids(ids)
+
+
+def flush(world: World, subject: Subject) -> None:
+    sent = moment()
+    world.called("flush")
+    world.client.flush(subject.name)
+    subject.ledger.flushed(sent)
