@@ -4,18 +4,21 @@ Compare the ratios: machines differ, and are noisy. Without options it writes th
 docs; with any it leaves them as they are.
 """
 
+import itertools
 import os
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from bench.engine import search
+from bench.engine import insert, search
 from bench.engine.data import Size
 from bench.engine.figures import Run
 from bench.engine.report import tables, write_json
+from quiver_engine.insert_log import Durability
 from quiver_engine.model import IndexType
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +26,7 @@ RESULTS = ROOT / "bench" / "results" / "engine.json"
 PAGE = ROOT / "docs" / "engine.md"
 BEGIN, END = "<!-- speed: begin -->", "<!-- speed: end -->"
 SIZES = (Size(100_000, 128), Size(100_000, 768), Size(1_000_000, 128))
+PARTS = ("search", "insert")
 LARGE_GRAPH_ROWS = 500_000
 """A graph over more rows than this takes many minutes on a few cores."""
 
@@ -43,6 +47,13 @@ class _SizeType(click.ParamType[Size]):
 
 @click.command(help=__doc__)
 @click.option(
+    "--part",
+    "parts",
+    type=click.Choice(PARTS),
+    multiple=True,
+    help="What to measure.  [default: all]",
+)
+@click.option(
     "--size",
     "sizes",
     type=_SizeType(),
@@ -54,43 +65,56 @@ class _SizeType(click.ParamType[Size]):
     "indexes",
     type=click.Choice([kind.type.name for kind in search.KINDS]),
     multiple=True,
-    help="Indexes.  [default: all]",
-)
-@click.option(
-    "--large-graphs", is_flag=True, help="HNSW over more than 500,000 rows, too: many minutes."
+    help="Indexes.  [default: all, but HNSW for 500,000 rows and more, which takes many minutes]",
 )
 @click.option("--rounds", default=5, show_default=True, help="Turns of engine and limit.")
 @click.option("--seconds", default=0.5, show_default=True, help="Of each side in a turn.")
 @click.option("--json", "results", type=click.Path(path_type=Path), help="Where the figures go.")
 def main(
+    parts: Sequence[str],
     sizes: Sequence[Size],
     indexes: Sequence[str],
-    large_graphs: bool,
     rounds: int,
     seconds: float,
     results: Path | None,
 ) -> None:
-    begun, say = time.monotonic(), teller()
+    begun = time.monotonic()
     run = Run(cores=os.cpu_count() or 0, rounds=rounds)
-    is_full = not (sizes or indexes)
-    scope = search.Scope(rounds=rounds, seconds=seconds)
+    is_full = not (parts or sizes or indexes)
+    asked = Asked(parts or PARTS, sizes or SIZES, indexes)
     with tempfile.TemporaryDirectory(prefix="quiver-bench-") as folder:
-        for size in sizes or SIZES:
-            kinds = [
-                kind
-                for kind in search.KINDS
-                if (not indexes or kind.type.name in indexes)
-                and (
-                    kind.type is not IndexType.HNSW or large_graphs or size.rows < LARGE_GRAPH_ROWS
-                )
-            ]
-            search.measure(Path(folder), size, kinds, scope, run, say)
+        measure(Path(folder), asked, search.Scope(rounds=rounds, seconds=seconds), run)
     run.seconds = time.monotonic() - begun
     click.echo(tables(run))
     if results or is_full:
         write_json(results or RESULTS, run)
     if is_full:
         keep(run)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be measured; no indexes means all."""
+
+    parts: Sequence[str]
+    sizes: Sequence[Size]
+    indexes: Sequence[str]
+
+    def kinds(self, size: Size) -> list[search.Kind]:
+        if self.indexes:
+            return [kind for kind in search.KINDS if kind.type.name in self.indexes]
+        is_large = size.rows >= LARGE_GRAPH_ROWS
+        return [k for k in search.KINDS if not (is_large and k.type is IndexType.HNSW)]
+
+
+def measure(folder: Path, asked: Asked, scope: search.Scope, run: Run) -> None:
+    say = teller()
+    if "insert" in asked.parts:
+        for size, durability in itertools.product(asked.sizes, Durability):
+            run.inserts.append(insert.measure(folder, size, durability, scope.rounds, say))
+    if "search" in asked.parts:
+        for size in asked.sizes:
+            search.measure(folder, size, asked.kinds(size), scope, run, say)
 
 
 def keep(run: Run) -> None:

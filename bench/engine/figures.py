@@ -34,6 +34,23 @@ class Index:
     recall: float
 
 
+@dataclass(frozen=True)
+class Insert:
+    """Rows inserted a second, one call of 10,000 after the other: medians over the rounds."""
+
+    data: str
+    durability: str
+    engine_rows_s: float
+    least_rows_s: float
+    """Copied in memory, appended to a file, and synced where the engine syncs."""
+    share: float
+    bare_rows_s: float
+    """The same in a bare gRPC server in Python."""
+    share_of_bare: float
+    flushed_rows_s: float
+    """On the engine, with a Flush of all rows of a round in its time."""
+
+
 @dataclass
 class Run:
     cores: int = 0
@@ -42,3 +59,4 @@ class Run:
     rounds: int = 0
     indexes: list[Index] = field(default_factory=list)
     searches: list[Search] = field(default_factory=list)
+    inserts: list[Insert] = field(default_factory=list)

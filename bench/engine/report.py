@@ -12,7 +12,27 @@ BATCHES = (10, 100, 1000)
 
 
 def tables(run: Run) -> str:
-    return "\n".join(_searches(run))
+    parts = (_searches(run) if run.searches else (), _inserts(run) if run.inserts else ())
+    return "\n\n".join("\n".join(part) for part in parts if part)
+
+
+def _inserts(run: Run) -> Iterator[str]:
+    heads = ["data", "`--durability`", "rows a second", "with their Flush"]
+    heads += ["copied and appended", "share of it", "bare gRPC server", "share of it"]
+    yield from head(heads)
+    for found in run.inserts:
+        yield row(
+            [
+                found.data,
+                found.durability,
+                f"{found.engine_rows_s:,.0f}",
+                f"{found.flushed_rows_s:,.0f}",
+                f"{found.least_rows_s:,.0f}",
+                f"{found.share:.2f}",
+                f"{found.bare_rows_s:,.0f}",
+                f"{found.share_of_bare:.2f}",
+            ]
+        )
 
 
 def _searches(run: Run) -> Iterator[str]:

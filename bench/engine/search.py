@@ -186,7 +186,14 @@ def _median(values: Iterator[float]) -> float:
 
 
 def load(client: Client, collection: str, size: Size, rows: Floats) -> None:
-    """Create a collection whose rows fit into one segment, and insert them."""
+    """Create a collection and insert the rows."""
+    create(client, collection, size)
+    for start in range(0, len(rows), _PART):
+        client.insert(collection, rows[start : start + _PART], start, BATCH)
+
+
+def create(client: Client, collection: str, size: Size) -> None:
+    """Create a collection whose rows will fit into one segment."""
     schema = pb.CollectionSchema(
         collection_name=collection,
         dimension=size.dimension,
@@ -194,8 +201,6 @@ def load(client: Client, collection: str, size: Size, rows: Floats) -> None:
         metric_type=Metric.L2,
     )
     client.ask("CreateCollection", [schema.SerializeToString()])
-    for start in range(0, len(rows), _PART):
-        client.insert(collection, rows[start : start + _PART], start, BATCH)
 
 
 def build_index(client: Client, collection: str, kind: IndexType, build: dict[str, int]) -> None:

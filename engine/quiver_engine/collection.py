@@ -22,6 +22,7 @@ from quiver_engine.segments import Part, Segment
 
 # Each part costs a look by itself, and there may be one for each insert.
 _PARTS_PER_DELETE = 64
+_LARGE_PART_BYTES = 1 << 16
 
 
 @dataclass
@@ -54,6 +55,11 @@ class Buffer:
             return self.parts[0]
         ids, vectors = zip(*self.parts, strict=True)
         return np.concatenate(ids), np.concatenate(vectors)
+
+    def written(self) -> list[Part]:
+        """Return all rows in parts to write: joined, where they are not large enough already."""
+        is_joined = self.bytes < len(self.parts) * _LARGE_PART_BYTES
+        return [self.joined()] if is_joined else self.parts
 
     def prepend(self, earlier: "Buffer") -> None:
         for ids in self.deleted:

@@ -54,6 +54,7 @@ class Maintenance:
         One that did not may die with the process: until its commit it has changed nothing.
         """
         self._stopping.set()
+        self._writer.want_flush()
         self._indexing.stop()
         self._flusher.join()
         self._merger.join(BACKGROUND_GRACE_S)
@@ -75,7 +76,7 @@ class Maintenance:
 
     def _wait_for_flush(self, look_s: float) -> None:
         started = time.monotonic()
-        while not self._stopping.wait(look_s):
+        while not self._writer.wait_until_flush_is_wanted(look_s):
             interval = self._settings.auto_flush_interval_s
             if interval and time.monotonic() - started >= interval:
                 return

@@ -1,6 +1,7 @@
 """Rows on their way: into memory, from there to segment files, and from small ones to full ones."""
 
 import logging
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -22,6 +23,7 @@ from quiver_engine.store import Store
 logger = logging.getLogger(__name__)
 
 BUFFER_BYTES = 64 * MIB
+"""From here on an insert waits for a flush; one is asked for at half of it."""
 COMPACTED_SHARE = 0.1
 _ORIGINS = {Kind.USER_IDS: IdOrigin.USER, Kind.AUTOMATIC_IDS: IdOrigin.AUTOMATIC}
 _KINDS = {origin: kind for kind, origin in _ORIGINS.items()}
@@ -35,6 +37,7 @@ class Writer:
         self._store = store
         self._log = log
         self._automatic_ids = AutomaticIds()
+        self._flush_wanted = threading.Event()
         collections = {collection.id: collection for collection in store.collections()}
         for record in log.replay(recovery):
             self._replay(collections.get(record.collection), record)
@@ -66,8 +69,21 @@ class Writer:
         return ids
 
     def _make_room(self, collection: Collection) -> None:
-        if collection.buffered_bytes >= BUFFER_BYTES:
+        buffered = collection.buffered_bytes
+        if buffered >= BUFFER_BYTES:
             self.flush(collection)
+        elif buffered >= BUFFER_BYTES // 2:
+            self.want_flush()
+
+    def want_flush(self) -> None:
+        """End the wait of whoever is to flush."""
+        self._flush_wanted.set()
+
+    def wait_until_flush_is_wanted(self, seconds: float) -> bool:
+        """Return whether a flush is wanted before the time is up."""
+        wanted = self._flush_wanted.wait(seconds)
+        self._flush_wanted.clear()
+        return wanted
 
     def delete(self, name: str, tag: str, ids: Ids) -> None:
         """Delete the rows of these ids, of one partition or of all; hidden by the next flush."""
@@ -124,7 +140,7 @@ class Writer:
             (partition, group)
             for partition, buffer in taken.buffers
             if buffer.parts
-            for group in segments.cut([buffer.joined()], collection.schema.sealed_rows)
+            for group in segments.cut(buffer.written(), collection.schema.sealed_rows)
             if not partition.dropped
         ]
         written = self._store.directory.write_segments([group for _, group in groups])

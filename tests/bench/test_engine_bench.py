@@ -9,7 +9,7 @@ from bench.engine.__main__ import PAGE, main
 
 
 def test_a_small_run_leaves_figures_and_no_docs(tmp_path: Path) -> None:
-    """Every kind of search has a figure for the engine and one for FAISS, above 0."""
+    """Every kind of search and insert has figures for the engine and its limits, above 0."""
     page = PAGE.read_text()
     results = tmp_path / "engine.json"
     options = ["--size", "5000x8", "--index", "IVF_FLAT", "--rounds", "1", "--seconds", "0.01"]
@@ -21,5 +21,7 @@ def test_a_small_run_leaves_figures_and_no_docs(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert all(s["engine_qps"] > 0 and s["faiss_qps"] > 0 for s in run["searches"])
     assert run["indexes"][0]["recall"] > 0.5
+    assert [i["durability"] for i in run["inserts"]] == ["fsync", "os"]
+    assert all(i["share"] > 0 and i["share_of_bare"] > 0 for i in run["inserts"])
     assert "5,000 x 8" in ran.output
     assert PAGE.read_text() == page

@@ -147,6 +147,20 @@ def test_deletes_do_not_pile_up_in_memory(tmp_path: Path, monkeypatch: pytest.Mo
     store.close()
 
 
+def test_many_rows_are_flushed_before_their_time(own_engine: EngineProcess) -> None:
+    """Rows of more than 32 MiB are seen soon, even without automatic flushes: no insert waits."""
+    client = Milvus1(own_engine.grpc_address)
+    client.command("set_config storage.auto_flush_interval 0")
+    client.create("c", dimension=32_768)
+    rows = np.zeros((140, 32_768), np.float32)
+    for vectors in (rows, rows, rows[:1]):
+        client.insert("c", vectors)
+    deadline = time.monotonic() + 20
+    while client.count("c") < 2 * len(rows):
+        assert time.monotonic() < deadline, "nobody flushed them"
+    client.close()
+
+
 def test_names_by_the_hundred_thousand_are_looked_up_once(client: Milvus1, line: str) -> None:
     """SearchInFiles, ReloadSegments and Flush answer within seconds, however often one is named."""
     names = [client.segments(line)[0]["name"]] * 100_000
