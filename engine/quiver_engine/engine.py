@@ -129,6 +129,8 @@ class Engine:
         try:
             flushed = writer.flush_all()
             log.close(is_flushed=flushed)
+            if background_is_over:
+                store.sweep()
         except DiskFailedError as error:
             logger.critical("stopped, for what is on disk is unknown: %s", error)
             return 1

@@ -157,6 +157,21 @@ def test_sigterm_flushes_what_was_inserted(own_engine: EngineProcess, connect: C
     assert connect(own_engine.start()).count("drained") == 100
 
 
+def test_sigterm_removes_what_was_dropped_before(
+    own_engine: EngineProcess, connect: Connect
+) -> None:
+    """Files of a collection dropped just before a SIGTERM go with it, and no crash is told of."""
+    client = connect(own_engine)
+    client.create("dropped", dimension=4)
+    client.insert("dropped", vectors(100, 4))
+    client.flush()
+    client.drop("dropped")
+    assert own_engine.stop() == 0
+    assert segment_files(own_engine.data_dir) == []
+    own_engine.start()
+    assert "a crash left behind" not in own_engine.log.read_text()
+
+
 def test_sigterm_lets_calls_in_flight_finish(own_engine: EngineProcess, connect: Connect) -> None:
     """A search under way is answered, while new calls are refused and the engine is not ready."""
     client, rows = connect(own_engine), vectors(20_000, 64)
