@@ -75,10 +75,12 @@ def _compare(world: World, subject: Subject, *, is_thorough: bool) -> None:
     _name_doubtful_rows(world, subject, rows, listed)
     is_listed = _is_listed(rows, listed)
     expected = rows.sure
+    # What went with its partition tells nothing of other calls that are in doubt.
+    is_somewhere = np.isin(rows.table["partition"], list(listed))
     for column, answered in (("begun", "answered"), ("doomed", "doom_answered")):
         is_doubtful = (rows.table[column] != NEVER) & (rows.table[answered] == NEVER)
         for begun in np.unique(rows.table[column][is_doubtful]):
-            group = is_doubtful & (rows.table[column] == begun)
+            group = is_doubtful & is_somewhere & (rows.table[column] == begun)
             here = int(np.count_nonzero(is_listed & group))
             if here not in (0, group.sum()):
                 what = f"of {group.sum()} rows of one unanswered call {here} are there ({column})"

@@ -14,6 +14,7 @@ Each is NEVER until it comes. Rows of one Insert share `begun`, those of one del
 
 import itertools
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +76,8 @@ class Ledger:
         self._table: Any = np.zeros(1024, _ROW)
         self._vectors: Vectors = np.empty((1024, layout.width), layout.dtype)
         self._count = 0
+        self._dropping: dict[int, int] = {}
+        """Partitions that are to be dropped or were, and since when."""
 
     def rows(self) -> Rows:
         with self._lock:
@@ -108,6 +111,16 @@ class Ledger:
         with self._lock:
             self._table["id"][places] = ids
             self._table["answered"][places] = moment()
+            partition = int(self._table["partition"][places[0]])
+            doomed = self._table["doomed"][places]
+            since = self._dropping.get(partition, NEVER)
+            self._table["doomed"][places] = np.minimum(doomed, since)
+
+    def refuse_insert(self, places: Places) -> None:
+        """Note that the rows were never there."""
+        with self._lock:
+            for name in ("answered", "doomed", "doom_answered", "gone"):
+                self._table[name][places] = moment()
 
     def name(self, places: Places, ids: Ids) -> None:
         """Note ids of rows whose Insert was not answered."""
@@ -145,26 +158,21 @@ class Ledger:
                 fresh = (table[asked] < sent) & (table[done] == NEVER)
                 table[done][fresh] = now
 
-    def begin_drop(self, partition: int | None) -> Places:
-        """Note that a partition, or all of them, is to be dropped; return its rows' places."""
+    def begin_drop(self, partitions: Sequence[int]) -> None:
+        """Note that these partitions are to be dropped, with all that is inserted until then."""
         with self._lock:
-            table = self._table[: self._count]
-            going = table["gone"] == NEVER
-            if partition is not None:
-                going &= table["partition"] == partition
-            places = np.flatnonzero(going)
+            now, table = moment(), self._table[: self._count]
+            self._dropping |= dict.fromkeys(partitions, now)
             # An Insert that was not answered stays in doubt by itself.
-            fresh = places[
-                (table["doomed"] == NEVER)[places] & (table["answered"] != NEVER)[places]
-            ]
-            table["doomed"][fresh] = moment()
-            return places
+            going = np.isin(table["partition"], partitions) & self._so_far().sure
+            table["doomed"][going] = now
 
-    def answer_drop(self, places: Places) -> None:
+    def answer_drop(self, partitions: Sequence[int]) -> None:
         with self._lock:
-            now = moment()
-            self._table["doom_answered"][places] = now
-            self._table["gone"][places] = now
+            now, table = moment(), self._table[: self._count]
+            gone = np.isin(table["partition"], partitions) & (table["gone"] == NEVER)
+            for name in ("doomed", "doom_answered", "gone"):
+                table[name][gone] = np.minimum(table[name][gone], now)
 
     def settle(self, present: Mask) -> None:
         """Keep only the rows that are there, all others are gone; nothing may be under way."""
@@ -175,5 +183,6 @@ class Ledger:
             kept["answered"], kept["seen"] = now, now
             for name in ("doomed", "doom_answered", "gone"):
                 kept[name] = NEVER
+            self._dropping = {}
             self._count = len(kept)
             self._table[: self._count], self._vectors[: self._count] = kept, vectors

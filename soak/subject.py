@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from quiver_engine.model import DEFAULT_TAG, Ids, IndexType
+from soak.client import Refused
 from soak.kinds import Kind
-from soak.ledger import NEVER, Ledger, Mask, Places, Rows, moment
+from soak.ledger import NEVER, Ledger, Mask, Rows, moment
 
 TAGS = ("p1", "p2", "p3", "q1")
 
@@ -48,6 +49,8 @@ class Subject:
         self._lock = threading.Lock()
         self._turn = threading.Condition()
         self._writers = 0
+        self.change_lock = threading.Lock()
+        """Partitions come and go one at a time."""
         self.index_lock = threading.Lock()
 
     @contextmanager
@@ -63,18 +66,41 @@ class Subject:
                 self._turn.notify_all()
 
     @contextmanager
-    def changing(self) -> Iterator[None]:
-        """Alone among writers: partitions come or go; calls that overlap may be refused."""
+    def dropping(self, tag: str | None) -> Iterator[None]:
+        """Beside writers a partition, or everything, is dropped: what they insert goes with it."""
+        with self._changed():
+            numbers = [n for known, n in self.partitions.items() if tag in (None, known)]
+            for known in list(self.partitions) if tag is None else [tag]:
+                self.doubtful[known] = self.partitions.pop(known)
+            self.ledger.begin_drop(numbers)
+            yield
+            self.ledger.answer_drop(numbers)
+            self.doubtful = {k: n for k, n in self.doubtful.items() if n not in numbers}
+
+    @contextmanager
+    def creating(self) -> Iterator[None]:
+        """While no writer is under way: what it sends must not reach the partition to come."""
         with self._turn:
             while self._writers:
                 self._turn.wait()
-            window = [moment(), NEVER]
-            self._changes.append(window)
-            yield
-            window[1] = moment()
+            with self._changed():
+                yield
+
+    @contextmanager
+    def _changed(self) -> Iterator[None]:
+        """Calls that overlap may be refused."""
+        window = [moment(), NEVER]
+        self._changes.append(window)
+        yield
+        window[1] = moment()
 
     def was_changing(self, start: int, end: int) -> bool:
         return any(began < end and ended > start for began, ended in list(self._changes))
+
+    def bends(self, start: int, error: Refused, *codes: int) -> None:
+        """Pass over a refusal that a change since then accounts for; raise any other."""
+        if error.code not in codes or not self.was_changing(start, moment()):
+            raise error
 
     def new_partition(self, tag: str) -> int:
         """Return the number of a partition that is about to be created."""
@@ -85,18 +111,6 @@ class Subject:
 
     def created(self, tag: str) -> None:
         self.partitions[tag] = self.doubtful.pop(tag)
-
-    def dropping(self, tag: str | None) -> Places:
-        """Note that a partition or everything is to be dropped; return its rows' places."""
-        number = None if tag is None else self.partitions[tag]
-        for gone in list(self.partitions) if tag is None else [tag]:
-            self.doubtful[gone] = self.partitions.pop(gone)
-        return self.ledger.begin_drop(number)
-
-    def dropped(self, tag: str | None, rows: Places) -> None:
-        self.ledger.answer_drop(rows)
-        for gone in list(self.doubtful) if tag is None else [tag]:
-            self.doubtful.pop(gone)
 
     def of_tags(self, rows: Rows, tags: Sequence[str]) -> Mask:
         """Return which rows are in partitions that any of these expressions matches."""

@@ -71,11 +71,6 @@ class User(threading.Thread):
     def _complain(self, subject: Subject, call: str, what: str) -> None:
         self._world.complain(f"{call} of {subject.name}", what)
 
-    def _bends(self, subject: Subject, start: int, error: Refused, *codes: int) -> None:
-        """Pass over a refusal that a change of partitions or the collection accounts for."""
-        if error.code not in codes or not subject.was_changing(start, moment()):
-            raise error
-
     def insert(self, subject: Subject) -> None:
         if subject.ledger.living >= self._world.options.high:
             return
@@ -94,7 +89,7 @@ class User(threading.Thread):
         try:
             writes.flush(self._world, subject)
         except Refused as error:
-            self._bends(subject, sent, error, pb.COLLECTION_NOT_EXISTS)
+            subject.bends(sent, error, pb.COLLECTION_NOT_EXISTS)
 
     def compact(self, subject: Subject) -> None:
         sent = moment()
@@ -102,7 +97,7 @@ class User(threading.Thread):
         try:
             self._world.client.compact(subject.name)
         except Refused as error:
-            self._bends(subject, sent, error, pb.COLLECTION_NOT_EXISTS)
+            subject.bends(sent, error, pb.COLLECTION_NOT_EXISTS)
 
     def create_index(self, subject: Subject) -> None:
         indexes = subject.kind.indexes
@@ -124,7 +119,7 @@ class User(threading.Thread):
                 call()
             except Refused as error:
                 codes = pb.COLLECTION_NOT_EXISTS, pb.BUILD_INDEX_ERROR
-                self._bends(subject, had.begun, error, *codes)
+                subject.bends(had.begun, error, *codes)
                 subject.indexed(had, is_certain=False)
             else:
                 subject.indexed(had)
@@ -132,7 +127,7 @@ class User(threading.Thread):
             subject.index_lock.release()
 
     def create_partition(self, subject: Subject) -> None:
-        with subject.changing():
+        with subject.change_lock, subject.creating():
             free = [tag for tag in TAGS if tag not in subject.partitions]
             if not free:
                 return
@@ -143,26 +138,26 @@ class User(threading.Thread):
             subject.created(tag)
 
     def drop_partition(self, subject: Subject) -> None:
-        with subject.changing():
+        with subject.change_lock:
             there = [tag for tag in subject.partitions if tag != DEFAULT_TAG]
             if not there:
                 return
             tag = str(self._random.choice(there))
-            rows = subject.dropping(tag)
-            self._world.called("drop_partition")
-            self._world.client.drop_partition(subject.name, tag)
-            subject.dropped(tag, rows)
+            with subject.dropping(tag):
+                self._world.called("drop_partition")
+                self._world.client.drop_partition(subject.name, tag)
 
     def recreate(self, subject: Subject) -> None:
-        with subject.changing():
-            rows, had = subject.dropping(None), subject.indexing(FLAT.type)
-            subject.is_there = None
-            self._world.called("drop_collection")
-            self._world.client.drop(subject.name)
-            subject.dropped(None, rows)
+        with subject.change_lock:
+            had = subject.indexing(FLAT.type)
+            with subject.dropping(None):
+                subject.is_there = None
+                self._world.called("drop_collection")
+                self._world.client.drop(subject.name)
             subject.indexed(had)
             subject.is_there = False
-            writes.create(self._world, subject)
+            with subject.creating():
+                writes.create(self._world, subject)
 
     def count(self, subject: Subject) -> None:
         start = moment()
@@ -170,7 +165,7 @@ class User(threading.Thread):
         try:
             told = self._world.client.count(subject.name)
         except Refused as error:
-            self._bends(subject, start, error, pb.COLLECTION_NOT_EXISTS)
+            subject.bends(start, error, pb.COLLECTION_NOT_EXISTS)
             return
         end, rows = moment(), subject.ledger.rows()
         least = int(rows.must_show(start, end).sum())
@@ -191,7 +186,7 @@ class User(threading.Thread):
             rows = subject.ledger.rows()
             is_empty = not rows.must_show(start, moment()).any()
             if error.code != pb.UNEXPECTED_ERROR or not is_empty:
-                self._bends(subject, start, error, pb.COLLECTION_NOT_EXISTS)
+                subject.bends(start, error, pb.COLLECTION_NOT_EXISTS)
             return
         window = (start, moment())
         rows = subject.ledger.rows()
@@ -213,7 +208,7 @@ class User(threading.Thread):
             found = self._world.client.search(subject.name, queries, topk, tags, params)
         except Refused as error:
             codes = (pb.COLLECTION_NOT_EXISTS, *([pb.UNEXPECTED_ERROR] if tags else []))
-            self._bends(subject, start, error, *codes)
+            subject.bends(start, error, *codes)
             return
         end, rows = moment(), subject.ledger.rows()
         rows = rows.where(subject.of_tags(rows, tags))

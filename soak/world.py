@@ -23,8 +23,8 @@ class Options:
     folder: Path
     round_s: float = 12.0
     users: int = 6
-    low: int = 6000
-    high: int = 14_000
+    low: int = 9000
+    high: int = 18_000
     connect: Connect = Client
 
 

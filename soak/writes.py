@@ -3,12 +3,16 @@
 import numpy as np
 
 from quiver_engine.model import DEFAULT_TAG, Ids
+from quiver_proto import milvus_pb2 as pb
+from soak.client import Refused
 from soak.ledger import moment
 from soak.subject import Subject
 from soak.world import World
 
 NOBODY = 1 << 60
 """An id that no row has."""
+_DEFAULT_SHARE, _ONE_SHARE = 0.7, 0.3
+_GONE = (pb.COLLECTION_NOT_EXISTS, pb.UNEXPECTED_ERROR)
 
 
 def create(world: World, subject: Subject) -> None:
@@ -25,11 +29,20 @@ def insert(world: World, subject: Subject, random: np.random.Generator, count: i
     """Insert rows into any partition, and check the ids of the answer."""
     vectors = subject.kind.draw(random, count)
     with subject.writing():
-        tag = str(random.choice(list(subject.partitions)))
+        start, there = moment(), dict(subject.partitions)
+        if not there:
+            return
+        takes_default = DEFAULT_TAG in there and random.random() < _DEFAULT_SHARE
+        tag = DEFAULT_TAG if takes_default else str(random.choice(list(there)))
         ids, largest = subject.take_ids(count), subject.largest_id
-        places = subject.ledger.begin_insert(subject.partitions[tag], vectors, ids)
+        places = subject.ledger.begin_insert(there[tag], vectors, ids)
         world.called("insert")
-        told = world.client.insert(subject.name, tag, vectors, ids)
+        try:
+            told = world.client.insert(subject.name, tag, vectors, ids)
+        except Refused as error:
+            subject.bends(start, error, *_GONE)
+            subject.ledger.refuse_insert(places)
+            return
         if what := _wrong_ids(told, ids, largest, count):
             world.complain(f"insert of {count} rows into {subject.name}", what)
             return
@@ -49,12 +62,17 @@ def _wrong_ids(told: Ids, ids: Ids | None, largest: int, count: int) -> str | No
 def delete(world: World, subject: Subject, random: np.random.Generator, most: int) -> None:
     """Delete some rows, those of one partition now and then."""
     with subject.writing():
-        names_one = random.random() < 0.3
-        tag = str(random.choice(list(subject.partitions))) if names_one else ""
-        places = subject.ledger.begin_delete(random, most, subject.partitions.get(tag))
+        start, there = moment(), dict(subject.partitions)
+        tag = str(random.choice(["", *there])) if random.random() < _ONE_SHARE else ""
+        places = subject.ledger.begin_delete(random, most, there.get(tag))
         ids = subject.ledger.ids(places)
         world.called("delete")
-        world.client.delete(subject.name, tag, np.append(ids, NOBODY))
+        try:
+            world.client.delete(subject.name, tag, np.append(ids, NOBODY))
+        except Refused as error:
+            # Then the rows go, or went, with their partition.
+            subject.bends(start, error, *_GONE)
+            return
         subject.ledger.answer_delete(places)
         subject.free_ids(ids)
 
