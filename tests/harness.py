@@ -17,6 +17,7 @@ from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.adapters.kubernetes.connection import Connection, load_configuration
 from quiver.app import Operator, Settings
 from quiver.control.metrics import Metrics
+from quiver.domain.access import ClientTls
 from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
 from quiver.ports.engines import EngineClient, Engines
 from quiver.ports.errors import NotFound
@@ -299,8 +300,8 @@ class PoweredEngines:
         self._power = power
         self._address = address
 
-    def at(self, address: str) -> Any:
-        client = self._engines.at(address)
+    def at(self, address: str, tls: ClientTls | None = None) -> Any:
+        client = self._engines.at(address, tls)
         return _PoweredEngine(client, self._power) if address == self._address else client
 
 

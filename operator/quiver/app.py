@@ -41,6 +41,7 @@ from quiver.control.metrics import CollectionsCollector, Metrics
 from quiver.control.naming import log_fields
 from quiver.control.objects import CachedObjects
 from quiver.control.parking import Parking
+from quiver.control.probes import Probes
 from quiver.control.queue import WorkQueue
 from quiver.control.readiness import Readiness
 from quiver.control.resync import Queues, Resync
@@ -51,6 +52,7 @@ from quiver.handlers import Watch, watch
 from quiver.ports.clock import Clock
 from quiver.ports.engines import Engines
 from quiver.reconcile.collections.reconciler import CollectionReconciler
+from quiver.reconcile.credentials import Credentials
 from quiver.reconcile.engines.reconciler import EngineReconciler
 
 log = logging.getLogger(__name__)
@@ -125,9 +127,10 @@ class Operator:
         self.metrics.registry.register(CollectionsCollector(_All(self.cache, VECTOR_COLLECTION)))
         parking = self._parking("vectorcollection", self._collections)
         queues = Queues(self._collections.add, self._engines.add, parking)
-        self._resync = Resync(
-            self._lister, self.cache, self._breakers, queues, settings.resync_period
-        )
+        self._objects = CachedObjects(self.cache, api)
+        self._credentials = Credentials(self._objects, self._wake_collections_of)
+        probes = Probes(self.cache, self._breakers, self._credentials, self._collections.add)
+        self._resync = Resync(self._lister, self.cache, probes, queues, settings.resync_period)
         self._verification = Verification(self.cache, self._collections.add, settings.verify_period)
         self._broadcaster = EventBroadcaster(ApiEventRecorder(api, clock))
         self._controllers = self._make_controllers(clock, parking)
@@ -167,6 +170,10 @@ class Operator:
     def _watch_session(self, on_list: Callable[[], None]) -> tuple[str, aiohttp.ClientSession]:
         return self._api.server, self._api.watch_session(on_list, Echoes(self.cache))
 
+    def _wake_collections_of(self, engine: Key) -> None:
+        for collection in self.cache.collections_of(engine):
+            self._collections.add(Key.of(collection))
+
     def _engine_of(self, collection: Key) -> Key:
         """Return whose turn it is when it is the collection's."""
         manifest = self.cache.get(VECTOR_COLLECTION, collection)
@@ -184,11 +191,11 @@ class Operator:
         return Parking(self._breakers, queue.add_afresh, size)
 
     def _make_controllers(self, clock: Clock, parking: Parking) -> tuple[Controller, Controller]:
-        objects = CachedObjects(self.cache, self._api)
+        objects, credentials = self._objects, self._credentials
         # Counted when it happens: an alert must not wait for what the API server takes.
         events = CountedEvents(self._broadcaster, self.metrics)
         pace = Pace(workers=self._settings.workers)
-        collections = CollectionReconciler(objects, self._breakers, events, clock)
+        collections = CollectionReconciler(objects, self._breakers, credentials, events, clock)
         image = self._settings.engine_image
         engine_parking = self._parking("vectorengine", self._engines)
         return (
@@ -202,7 +209,7 @@ class Operator:
             ),
             Controller(
                 "vectorengine",
-                EngineReconciler(objects, self._breakers, clock, image),
+                EngineReconciler(objects, self._breakers, credentials, clock, image),
                 self._engines,
                 self.metrics,
                 pace,

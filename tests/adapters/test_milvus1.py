@@ -13,6 +13,7 @@ import pytest
 from clients.engine_process import EngineProcess
 from quiver.adapters.milvus1.channels import Channels
 from quiver.adapters.milvus1.driver import Milvus1Client, Milvus1Engines
+from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSchema
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineRefused, EngineUnreachable
@@ -101,7 +102,7 @@ async def test_silence_ends_at_the_deadline(silent: str) -> None:
     """A server that takes the connection and says nothing is given up, and dialled anew later."""
     channels = Channels()
     with pytest.raises(EngineUnreachable, match=silent):
-        await Milvus1Client(channels, silent, deadline=0.2).list_collections()
+        await Milvus1Client(channels, Target(silent), deadline=0.2).list_collections()
     assert len(channels) == 0
     await channels.close()
 
@@ -155,7 +156,7 @@ def connections_to(address: str) -> Iterator[socket.socket]:
 async def test_idle_connections_are_closed(engine_process: EngineProcess) -> None:
     """An address that nobody uses any more keeps no connection."""
     channels = Channels(idle=0.05)
-    await Milvus1Client(channels, engine_process.grpc_address).version()
+    await Milvus1Client(channels, Target(engine_process.grpc_address)).version()
     assert len(channels) == 1
     async with asyncio.timeout(5):
         while len(channels):  # noqa: ASYNC110 - gRPC tells nobody
@@ -168,7 +169,7 @@ async def test_a_closed_connection_is_no_cancellation(engine_process: EngineProc
     on.
     """
     channels = Channels()
-    client = Milvus1Client(channels, engine_process.grpc_address)
+    client = Milvus1Client(channels, Target(engine_process.grpc_address))
     await client.version()
     call = asyncio.create_task(client.version())
     await asyncio.sleep(0)

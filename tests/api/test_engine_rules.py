@@ -75,6 +75,9 @@ ACCEPTED = {
     "an endpoint by IPv4": endpoint("192.0.2.1:1"),
     "an endpoint by IPv6": endpoint("[fd00::1]:19530"),
     "the highest port": endpoint("h:65535"),
+    "an external engine over TLS with public CAs": EXTERNAL | {"tls": {}},
+    "an external engine over mutual TLS": EXTERNAL
+    | {"tls": {"caSecretName": "ca", "clientSecretName": "client.example.org"}},
     "no limits said": {"limits": {}},
     "one collection a pod": {"limits": {"maxCollectionsAndPartitions": 1}},
     "4096 collections a pod": {"limits": {"maxCollectionsAndPartitions": 4096}},
@@ -244,6 +247,12 @@ REFUSED = {
         toleration(key="a", tolerationSeconds=1),
         "spec.tolerations[0].effect",
         "must have effect NoExecute",
+    ),
+    "TLS of an engine with pods": ({"tls": {}}, "spec.tls", "is for engines with .spec.external"),
+    "a Secret of no name": (
+        EXTERNAL | {"tls": {"caSecretName": "A_B"}},
+        "spec.tls.caSecretName",
+        "should match",
     ),
     "external without endpoints": ({"external": {}}, "spec.external.endpoints", "Required value"),
     "no endpoint": ({"external": {"endpoints": []}}, "spec.external.endpoints", "at least 1 item"),

@@ -36,6 +36,7 @@ from localcluster import ControlPlane
 from quiver.adapters.milvus1.channels import Channels
 from quiver.adapters.milvus1.driver import Milvus1Client, Milvus1Engines
 from quiver.app import Operator
+from quiver.domain.access import ClientTls, Target
 from quiver.domain.collections import CollectionSchema
 from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
 from quiver.ports.engines import EngineClient, Engines
@@ -51,8 +52,8 @@ class ImpatientEngines:
     def __init__(self) -> None:
         self._channels = Channels()
 
-    def at(self, address: str) -> EngineClient:
-        return Milvus1Client(self._channels, address, deadline=0.5, long_deadline=0.5)
+    def at(self, address: str, tls: ClientTls | None = None) -> EngineClient:
+        return Milvus1Client(self._channels, Target(address, tls), deadline=0.5, long_deadline=0.5)
 
     async def close(self) -> None:
         await self._channels.close()
@@ -65,8 +66,8 @@ class CountingEngines:
         self.created: Counter[str] = Counter()
         self._engines = engines
 
-    def at(self, address: str) -> Any:
-        return _CountingEngine(self._engines.at(address), self.created)
+    def at(self, address: str, tls: ClientTls | None = None) -> Any:
+        return _CountingEngine(self._engines.at(address, tls), self.created)
 
 
 class _CountingEngine:

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 
+from quiver.domain.access import ClientTls
 from quiver.domain.collections import (
     CollectionSchema,
     Index,
@@ -165,7 +166,7 @@ class FakeEngines:
         engine = self._engines[address] = FakeEngine(gpu=gpu)
         return engine
 
-    def at(self, address: str) -> EngineClient:
+    def at(self, address: str, _tls: ClientTls | None = None) -> EngineClient:
         return FakeClient(self._engines, address)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
 from fakes.engine import FakeCollection, FakeEngine
+from quiver.domain.access import ClientTls
 from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable
@@ -124,7 +125,7 @@ class ModelEngines:
         self.weather = weather
         self.actor = actor
 
-    def at(self, address: str) -> EngineClient:
+    def at(self, address: str, _tls: ClientTls | None = None) -> EngineClient:
         return ModelEngineClient(self, address)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from quiver.domain.access import ClientTls
 from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
 from quiver.ports.engines import EngineClient, Engines
 
@@ -16,8 +17,8 @@ class GuardedEngines:
         self._engines = engines
         self._require = require
 
-    def at(self, address: str) -> EngineClient:
-        return GuardedClient(self._engines.at(address), self._require)
+    def at(self, address: str, tls: ClientTls | None = None) -> EngineClient:
+        return GuardedClient(self._engines.at(address, tls), self._require)
 
 
 class GuardedClient:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from quiver.control.metrics import Metrics
+from quiver.domain.access import ClientTls
 from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
 from quiver.ports.engines import EngineClient, Engines
 from quiver.ports.errors import EngineRefused, EngineUnreachable
@@ -17,8 +18,8 @@ class MeasuredEngines:
         self._engines = engines
         self._metrics = metrics
 
-    def at(self, address: str) -> EngineClient:
-        return MeasuredClient(self._engines.at(address), self._metrics)
+    def at(self, address: str, tls: ClientTls | None = None) -> EngineClient:
+        return MeasuredClient(self._engines.at(address, tls), self._metrics)
 
 
 class MeasuredClient:

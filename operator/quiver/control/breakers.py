@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from quiver.control.backoff import Backoff
 from quiver.control.metrics import Metrics
+from quiver.domain.access import ClientTls, Target
 from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
 from quiver.ports.engines import EngineClient, Engines
 from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable
@@ -24,19 +25,19 @@ UNWANTED_S = 300.0
 """
 
 Answer = TypeVar("Answer")
-Recovered = Callable[[str], None]
-_unanswered: ContextVar[dict[str, None] | None] = ContextVar("unanswered", default=None)
+Recovered = Callable[[Target], None]
+_unanswered: ContextVar[dict[Target, None] | None] = ContextVar("unanswered", default=None)
 
 
 @contextmanager
-def unanswered() -> Iterator[Collection[str]]:
-    """Collect the addresses that do not answer meanwhile, here and in tasks started here, in their
+def unanswered() -> Iterator[Collection[Target]]:
+    """Collect the targets that do not answer meanwhile, here and in tasks started here, in their
     order.
     """
-    addresses: dict[str, None] = {}
-    token = _unanswered.set(addresses)
+    targets: dict[Target, None] = {}
+    token = _unanswered.set(targets)
     try:
-        yield addresses
+        yield targets
     finally:
         _unanswered.reset(token)
 
@@ -54,7 +55,7 @@ class _Breaker:
 class Breakers:
     """Implements `quiver.ports.engines.Engines` over another.
 
-    A call that is not answered opens the breaker of its address. Calls to it then fail at once, so
+    A call that is not answered opens the breaker of its target. Calls to it then fail at once, so
     that they hold no worker, until a probe is answered.
     """
 
@@ -62,19 +63,19 @@ class Breakers:
         self._engines = engines
         self._silent = metrics.silent_addresses
         self._probing = probing
-        self._open: dict[str, _Breaker] = {}
-        self._failures: dict[str, int] = {}
+        self._open: dict[Target, _Breaker] = {}
+        self._failures: dict[Target, int] = {}
         self._probes: set[asyncio.Task[None]] = set()
         self._listeners: list[Recovered] = []
 
-    def at(self, address: str) -> EngineClient:
-        return _Client(self, self._engines.at(address), address)
+    def at(self, address: str, tls: ClientTls | None = None) -> EngineClient:
+        return _Client(self, self._engines.at(address, tls), Target(address, tls))
 
-    def is_open(self, address: str) -> bool:
-        return address in self._open
+    def is_open(self, target: Target) -> bool:
+        return target in self._open
 
     def subscribe(self, recovered: Recovered) -> None:
-        """Have `recovered` called with an address when its breaker has closed."""
+        """Have `recovered` called with a target when its breaker has closed."""
         self._listeners.append(recovered)
 
     @asynccontextmanager
@@ -87,80 +88,80 @@ class Breakers:
                 probe.cancel()
             await asyncio.gather(*self._probes, return_exceptions=True)
 
-    async def call(self, address: str, call: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Raises EngineUnreachable without calling while the address does not answer."""
-        breaker = self._open.get(address)
+    async def call(self, target: Target, call: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Raises EngineUnreachable without calling while the target does not answer."""
+        breaker = self._open.get(target)
         if breaker is not None:
             breaker.asked_at = asyncio.get_running_loop().time()
-            _note(address)
+            _note(target)
             raise EngineUnreachable(breaker.words)
         try:
             answer = await call()
         except EngineUnreachable as error:
-            self._trip(address, error)
-            _note(address)
+            self._trip(target, error)
+            _note(target)
             raise
-        self._failures.pop(address, None)
+        self._failures.pop(target, None)
         return answer
 
-    def _trip(self, address: str, error: EngineUnreachable) -> None:
-        if address in self._open:
+    def _trip(self, target: Target, error: EngineUnreachable) -> None:
+        if target in self._open:
             return
-        self._open[address] = _Breaker(str(error), asyncio.get_running_loop().time())
+        self._open[target] = _Breaker(str(error), asyncio.get_running_loop().time())
         self._silent.set(len(self._open))
-        probe = asyncio.create_task(self._probe(address), name=f"probe {address}")
+        probe = asyncio.create_task(self._probe(target), name=f"probe {target.address}")
         self._probes.add(probe)
         probe.add_done_callback(self._probes.discard)
 
-    async def _probe(self, address: str) -> None:
-        log.warning("engine at %s does not answer: %s", address, self._open[address].words)
-        while self._is_wanted(address):
+    async def _probe(self, target: Target) -> None:
+        log.warning("engine at %s does not answer: %s", target.address, self._open[target].words)
+        while self._is_wanted(target):
             # Counted on over the closings: it may answer a probe, and nothing else.
-            self._failures[address] = self._failures.get(address, 0) + 1
-            await asyncio.sleep(self._probing.delay(self._failures[address]))
-            if await self._answers(address):
-                log.info("engine at %s answers again", address)
+            self._failures[target] = self._failures.get(target, 0) + 1
+            await asyncio.sleep(self._probing.delay(self._failures[target]))
+            if await self._answers(target):
+                log.info("engine at %s answers again", target.address)
                 break
         else:
-            self._failures.pop(address, None)
-        del self._open[address]
+            self._failures.pop(target, None)
+        del self._open[target]
         self._silent.set(len(self._open))
         for recovered in self._listeners:
-            recovered(address)
+            recovered(target)
 
-    def _is_wanted(self, address: str) -> bool:
+    def _is_wanted(self, target: Target) -> bool:
         now = asyncio.get_running_loop().time()
-        return now - self._open[address].asked_at < UNWANTED_S
+        return now - self._open[target].asked_at < UNWANTED_S
 
-    async def _answers(self, address: str) -> bool:
+    async def _answers(self, target: Target) -> bool:
         try:
-            await self._engines.at(address).version()
+            await self._engines.at(*target).version()
         except EngineRefused:
             return True
         except EngineError:
             return False
         except Exception:
-            log.exception("probing %s: this is a bug; trying again", address)
+            log.exception("probing %s: this is a bug; trying again", target.address)
             return False
         return True
 
 
-def _note(address: str) -> None:
-    addresses = _unanswered.get()
-    if addresses is not None:
-        addresses[address] = None
+def _note(target: Target) -> None:
+    targets = _unanswered.get()
+    if targets is not None:
+        targets[target] = None
 
 
 class _Client:
     """Implements `quiver.ports.engines.EngineClient`."""
 
-    def __init__(self, breakers: Breakers, client: EngineClient, address: str) -> None:
+    def __init__(self, breakers: Breakers, client: EngineClient, target: Target) -> None:
         self._breakers = breakers
         self._client = client
-        self._address = address
+        self._target = target
 
     async def _call(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
-        return await self._breakers.call(self._address, call)
+        return await self._breakers.call(self._target, call)
 
     async def version(self) -> str:
         return await self._call(self._client.version)

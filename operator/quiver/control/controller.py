@@ -10,6 +10,7 @@ from quiver.control.breakers import unanswered
 from quiver.control.logs import log_context
 from quiver.control.metrics import Metrics
 from quiver.control.queue import ShutDown, WorkQueue
+from quiver.domain.access import Target
 from quiver.domain.objects import Key
 from quiver.ports.errors import Conflict, NotFound, PortError
 from quiver.reconcile.result import Reconciler, Result
@@ -35,11 +36,11 @@ class Pace:
 @dataclass(frozen=True, kw_only=True)
 class Hooks:
     """`describe` returns the fields that log lines about a key carry. `park` may take care of a key
-    that is to be retried, given the addresses that did not answer it.
+    that is to be retried, given the targets that did not answer it.
     """
 
     describe: Callable[[Key], Mapping[str, str]] = lambda _key: {}
-    park: Callable[[Key, Collection[str]], bool] = lambda _key, _unanswered: False
+    park: Callable[[Key, Collection[Target]], bool] = lambda _key, _unanswered: False
 
 
 class Controller:
@@ -90,14 +91,14 @@ class Controller:
                 key = await self._queue.get()
             except ShutDown:
                 return
-            with unanswered() as addresses:
+            with unanswered() as targets:
                 try:
                     with log_context(**self._hooks.describe(key)), self._active.track_inprogress():
-                        await self._reconcile(key, addresses)
+                        await self._reconcile(key, targets)
                 finally:
-                    self._queue.done(key, held_up=bool(addresses))
+                    self._queue.done(key, held_up=bool(targets))
 
-    async def _reconcile(self, key: Key, unanswered_by: Collection[str]) -> None:
+    async def _reconcile(self, key: Key, unanswered_by: Collection[Target]) -> None:
         started = time.perf_counter()
         try:
             async with asyncio.timeout(self._pace.deadline):
@@ -113,7 +114,7 @@ class Controller:
         finally:
             self._seconds.observe(time.perf_counter() - started)
 
-    def _settle(self, key: Key, result: Result, unanswered_by: Collection[str]) -> None:
+    def _settle(self, key: Key, result: Result, unanswered_by: Collection[Target]) -> None:
         if result is Result.DONE:
             self._queue.forget(key)
             return

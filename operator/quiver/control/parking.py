@@ -5,33 +5,34 @@ from collections.abc import Callable, Collection
 from prometheus_client import Gauge
 
 from quiver.control.breakers import Breakers
+from quiver.domain.access import Target
 from quiver.domain.objects import Key
 
 
 class Parking:
-    """Parked keys cost nothing; when their address answers they all come back."""
+    """Parked keys cost nothing; when their engine answers they all come back."""
 
     def __init__(self, breakers: Breakers, come_back: Callable[[Key], None], size: Gauge) -> None:
         self._breakers = breakers
         self._come_back = come_back
         self._size = size
-        self._waiting: dict[Key, str] = {}
+        self._waiting: dict[Key, Target] = {}
         breakers.subscribe(self._recovered)
 
     def __contains__(self, key: object) -> bool:
         return key in self._waiting
 
-    def park(self, key: Key, unanswered: Collection[str]) -> bool:
-        """Tell whether the key is parked: not if all addresses answer by now."""
-        address = next(filter(self._breakers.is_open, unanswered), None)
-        if address is None:
+    def park(self, key: Key, unanswered: Collection[Target]) -> bool:
+        """Tell whether the key is parked: not if all targets answer by now."""
+        target = next(filter(self._breakers.is_open, unanswered), None)
+        if target is None:
             return False
-        self._waiting[key] = address
+        self._waiting[key] = target
         self._size.set(len(self._waiting))
         return True
 
-    def _recovered(self, recovered: str) -> None:
-        back = [key for key, address in self._waiting.items() if address == recovered]
+    def _recovered(self, recovered: Target) -> None:
+        back = [key for key, target in self._waiting.items() if target == recovered]
         for key in back:
             del self._waiting[key]
             self._come_back(key)

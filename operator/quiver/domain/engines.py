@@ -28,6 +28,13 @@ class External(Struct, frozen=True, kw_only=True):
     endpoints: tuple[str, ...]
 
 
+class Tls(Struct, frozen=True, kw_only=True):
+    """Names of Secrets in the engine's own namespace."""
+
+    ca_secret_name: str | None = None
+    client_secret_name: str | None = None
+
+
 class Limits(Struct, frozen=True, kw_only=True):
     max_collections_and_partitions: Annotated[int, Meta(ge=1, le=4096)] = 4096
 
@@ -78,6 +85,7 @@ class EngineSpec(Struct, frozen=True, kw_only=True):
     node_selector: dict[str, str] = msgspec.field(default_factory=dict)
     tolerations: tuple[Manifest, ...] = ()
     external: External | None = None
+    tls: Tls | None = None
     limits: Limits = Limits()
     default_deletion_policy: DeletionPolicy | None = None
     allowed_namespaces: AllowedNamespaces = AllowedNamespaces()

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from quiver.domain.access import ClientTls
 from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
 
 
@@ -48,5 +49,7 @@ class EngineClient(Protocol):
 class Engines(Protocol):
     """Gives out clients; connections are shared and kept."""
 
-    def at(self, address: str) -> EngineClient:
-        """Return the client for `address` (HOST:PORT), without connecting yet."""
+    def at(self, address: str, tls: ClientTls | None = None) -> EngineClient:
+        """Return the client for `address` (HOST:PORT), without connecting yet; with `tls` it speaks
+        TLS and nothing else.
+        """

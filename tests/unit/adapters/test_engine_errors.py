@@ -5,6 +5,7 @@ import pytest
 from grpc.aio import AioRpcError, Metadata
 
 from quiver.adapters.milvus1.errors import error_for
+from quiver.domain.access import Target
 from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable
 
 ADDRESS = "10.1.2.3:19530"
@@ -49,6 +50,7 @@ def test_plain_words(
     code: grpc.StatusCode, details: str, error: type[EngineError], words: str
 ) -> None:
     """The address and the cause are named; a refusal is told from an outage."""
-    found = error_for(AioRpcError(code, Metadata(), Metadata(), details=details), ADDRESS, 5.0)
+    failure = AioRpcError(code, Metadata(), Metadata(), details=details)
+    found = error_for(failure, Target(ADDRESS), 5.0)
     assert type(found) is error
     assert str(found) == words

@@ -11,6 +11,7 @@ from quiver.adapters.guarded import GuardedEngines
 from quiver.adapters.kubernetes.pod import own_identity, own_namespace
 from quiver.adapters.kubernetes.tracing import check_writes
 from quiver.control.leadership import NotLeading
+from quiver.domain.access import ClientTls
 
 CHANGES = {
     "set_index": ("docs", None),
@@ -47,7 +48,7 @@ class AnyEngine:
     def __init__(self) -> None:
         self.calls: list[str] = []
 
-    def at(self, _address: str) -> Any:
+    def at(self, _address: str, _tls: ClientTls | None = None) -> Any:
         return self
 
     def __getattr__(self, name: str) -> Callable[..., Any]:

@@ -10,6 +10,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from quiver.adapters.counted_events import CountedEvents
 from quiver.adapters.measured import MeasuredEngines
 from quiver.control.metrics import CollectionsCollector, Metrics
+from quiver.domain.access import ClientTls
 from quiver.domain.objects import Manifest
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable
@@ -39,7 +40,7 @@ class Moody:
     def __init__(self, *moods: EngineError | None) -> None:
         self._moods = list(moods)
 
-    def at(self, _address: str) -> EngineClient:
+    def at(self, _address: str, _tls: ClientTls | None = None) -> EngineClient:
         return self  # type: ignore[return-value]
 
     async def version(self) -> str:

@@ -15,6 +15,7 @@ from quiver.control.controller import Controller, Hooks, Pace
 from quiver.control.metrics import Metrics
 from quiver.control.parking import Parking
 from quiver.control.queue import WorkQueue
+from quiver.domain.access import ClientTls, Target
 from quiver.domain.objects import Key
 from quiver.ports.errors import EngineRefused, EngineUnreachable
 from quiver.reconcile.result import Result
@@ -33,7 +34,7 @@ class FakeEngines:
         self.calls: Counter[tuple[str, str]] = Counter()
         self.at_once: Counter[str] = Counter()
 
-    def at(self, address: str) -> Any:
+    def at(self, address: str, _tls: ClientTls | None = None) -> Any:
         return _Member(self, address)
 
 
@@ -67,7 +68,7 @@ class Setup:
         self.engines, self.metrics = FakeEngines(), Metrics()
         hasty = Backoff(base=0.002, cap=0.004)
         self.breakers = Breakers(self.engines, self.metrics, hasty)
-        self.recovered: list[str] = []
+        self.recovered: list[Target] = []
         self.breakers.subscribe(self.recovered.append)
 
     async def ask(self, address: str) -> str | None:
@@ -113,7 +114,7 @@ async def test_a_probe_finds_out_when_it_answers_again(setup: Setup) -> None:
     assert setup.recovered == []
     setup.engines.dead.clear()
     await until(lambda: setup.recovered)
-    assert setup.recovered == [DEAD]
+    assert setup.recovered == [Target(DEAD)]
     assert await setup.ask(DEAD) is None
     assert setup.sample("quiver_operator_silent_engine_addresses") == 0
 
@@ -123,7 +124,7 @@ async def test_a_refusal_is_an_answer(setup: Setup) -> None:
     setup.engines.refusing = True
     with pytest.raises(EngineRefused):
         await setup.breakers.at(WELL).list_collections()
-    assert not setup.breakers.is_open(WELL)
+    assert not setup.breakers.is_open(Target(WELL))
     await setup.ask(DEAD)
     setup.engines.dead.clear()
     await until(lambda: setup.recovered)
@@ -140,14 +141,14 @@ async def test_an_engine_that_answers_nothing_but_probes_is_probed_less_and_less
     setup.breakers._engines = HalfDead()  # type: ignore[assignment]
     for _ in range(3):
         assert await setup.ask(DEAD) is not None
-        await until(lambda: not setup.breakers.is_open(DEAD))
+        await until(lambda: not setup.breakers.is_open(Target(DEAD)))
     assert failures == [1, 2, 3]
 
 
 class HalfDead:
     """Answers `version` and nothing else."""
 
-    def at(self, _address: str) -> Any:
+    def at(self, _address: str, _tls: ClientTls | None = None) -> Any:
         return self
 
     async def version(self) -> str:
@@ -163,7 +164,7 @@ async def test_an_address_that_nobody_wants_any_more_is_forgotten(
     """A pod's address goes with the pod: it is not probed for ever."""
     monkeypatch.setattr(module, "UNWANTED_S", 0.05)
     await setup.ask(DEAD)
-    await until(lambda: not setup.breakers.is_open(DEAD))
+    await until(lambda: not setup.breakers.is_open(Target(DEAD)))
     before = setup.engines.calls[DEAD, "version"]
     await asyncio.sleep(0.02)
     assert setup.engines.calls[DEAD, "version"] == before
@@ -177,7 +178,7 @@ async def test_who_was_not_answered_can_be_known(setup: Setup) -> None:
         await setup.ask(DEAD)
     with unanswered() as third:
         await setup.ask(WELL)
-    assert [list(block) for block in (first, second, third)] == [[DEAD], [DEAD], []]
+    assert [list(block) for block in (first, second, third)] == [[Target(DEAD)], [Target(DEAD)], []]
 
 
 class Asking:

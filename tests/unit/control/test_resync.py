@@ -8,10 +8,13 @@ from builders import NAMESPACE, claim, claimed, collection, engine, pod
 from quiver.control.api import Listing
 from quiver.control.cache import Cache
 from quiver.control.listing import Lister
+from quiver.control.probes import Probes
 from quiver.control.readiness import Readiness
 from quiver.control.resync import Queues, Resync
+from quiver.domain.access import ClientTls
 from quiver.domain.objects import POD, VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
 from quiver.ports.errors import ApiError, ApiUnavailable, EngineUnreachable, NotFound
+from quiver.reconcile.credentials import Credentials
 
 READY = {"conditions": [{"type": "Ready", "status": "True"}]}
 
@@ -42,7 +45,7 @@ class FakeEngines:
     def __init__(self) -> None:
         self.members: dict[str, set[str] | None] = {"10.0.0.7:19530": set()}
 
-    def at(self, address: str) -> "FakeMember":
+    def at(self, address: str, _tls: ClientTls | None = None) -> "FakeMember":
         return FakeMember(address, self.members.get(address))
 
 
@@ -66,7 +69,9 @@ class World:
         queues = Queues(
             lambda key: self.collections.add(key.name), lambda key: self.engine_keys.add(key.name)
         )
-        self.resync = Resync(self.lister, self.cache, self.engines, queues, 60)  # type: ignore[arg-type]
+        credentials = Credentials(None, lambda _engine: None)  # type: ignore[arg-type]
+        probes = Probes(self.cache, self.engines, credentials, queues.add_collection)  # type: ignore[arg-type]
+        self.resync = Resync(self.lister, self.cache, probes, queues, 60)
 
     def add(self, *collections: Manifest) -> None:
         self.cluster.objects[VECTOR_COLLECTION] += collections

@@ -1,4 +1,4 @@
-"""Connections to engines: one per address, shared, closed when nobody has used them for a while."""
+"""Connections to engines: one per target, shared, closed when nobody has used them for a while."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import grpc.aio
 
+from quiver.domain.access import Target
 from quiver_proto.milvus_pb2_grpc import MilvusServiceStub
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ OPTIONS = (
     ("grpc.use_local_subchannel_pool", 1),
 )
 
+_SERVER_NAME = "grpc.ssl_target_name_override"
+
 
 @dataclass
 class _Entry:
@@ -55,32 +58,32 @@ class _Entry:
 
 
 class Channels:
-    """Hands out stubs by address. Nothing is sent before the first call."""
+    """Hands out stubs by target. Nothing is sent before the first call."""
 
     def __init__(self, idle: float = IDLE_S) -> None:
         """`idle` is in seconds."""
         self._idle = idle
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[Target, _Entry] = {}
         self._sweeper: asyncio.TimerHandle | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def stub(self, address: str) -> MilvusServiceAsyncStub:
+    def stub(self, target: Target) -> MilvusServiceAsyncStub:
         loop = asyncio.get_running_loop()
-        entry = self._entries.get(address)
+        entry = self._entries.get(target)
         if entry is None:
-            channel = grpc.aio.insecure_channel(address, options=OPTIONS)
-            entry = self._entries[address] = _Entry(channel, MilvusServiceStub(channel), 0.0)
+            channel = _channel(target)
+            entry = self._entries[target] = _Entry(channel, MilvusServiceStub(channel), 0.0)
         entry.used_at = loop.time()
         if self._sweeper is None:
             self._sweeper = loop.call_later(min(SWEEP_S, self._idle), self._sweep)
         return entry.stub
 
-    def drop(self, address: str) -> None:
+    def drop(self, target: Target) -> None:
         """Connect anew at the next call. Calls under way may still end on the old connection."""
-        entry = self._entries.pop(address, None)
+        entry = self._entries.pop(target, None)
         if entry is not None:
             self._close(entry)
 
@@ -97,9 +100,9 @@ class Channels:
     def _sweep(self) -> None:
         self._sweeper = None
         loop = asyncio.get_running_loop()
-        for address, entry in list(self._entries.items()):
+        for target, entry in list(self._entries.items()):
             if loop.time() - entry.used_at >= self._idle:
-                self.drop(address)
+                self.drop(target)
         if self._entries:
             self._sweeper = loop.call_later(min(SWEEP_S, self._idle), self._sweep)
 
@@ -108,3 +111,12 @@ class Channels:
         task = asyncio.create_task(entry.channel.close(grace=31), name="close idle engine channel")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+
+def _channel(target: Target) -> grpc.aio.Channel:
+    tls = target.tls
+    if tls is None:
+        return grpc.aio.insecure_channel(target.address, options=OPTIONS)
+    credentials = grpc.ssl_channel_credentials(tls.ca, tls.key, tls.certificate)
+    name = () if tls.server_name is None else ((_SERVER_NAME, tls.server_name),)
+    return grpc.aio.secure_channel(target.address, credentials, options=(*OPTIONS, *name))

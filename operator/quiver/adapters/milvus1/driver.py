@@ -11,6 +11,7 @@ import grpc.aio
 from quiver.adapters.milvus1.channels import Channels
 from quiver.adapters.milvus1.errors import error_for
 from quiver.adapters.milvus1.indexes import Builds, index_of, index_request, progress_of, rows_in
+from quiver.domain.access import ClientTls, Target
 from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineRefused, EngineUnreachable
@@ -50,8 +51,8 @@ class Milvus1Engines:
         self._channels = Channels()
         self._builds = Builds()
 
-    def at(self, address: str) -> EngineClient:
-        return Milvus1Client(self._channels, address, self._builds)
+    def at(self, address: str, tls: ClientTls | None = None) -> EngineClient:
+        return Milvus1Client(self._channels, Target(address, tls), self._builds)
 
     async def close(self) -> None:
         await self._builds.close()
@@ -64,7 +65,7 @@ class Milvus1Client:
     def __init__(
         self,
         channels: Channels,
-        address: str,
+        target: Target,
         builds: Builds | None = None,
         deadline: float = DEADLINE_S,
         long_deadline: float = LONG_DEADLINE_S,
@@ -72,7 +73,7 @@ class Milvus1Client:
         """Deadlines are in seconds; the long one is for calls that change something."""
         self._channels = channels
         self._builds = builds or Builds()
-        self._address = address
+        self._target = target
         self._deadline = deadline
         self._long_deadline = long_deadline
 
@@ -115,7 +116,7 @@ class Milvus1Client:
         request = pb.CollectionName(collection_name=name)
         answer = await self._ask(lambda stub: stub.DescribeIndex, request)
         _require_success(answer.status)
-        building = self._builds.is_running(self._address, name)
+        building = self._builds.is_running(self._target.address, name)
         progress = progress_of(await self._info(name)) if building else None
         return ObservedIndex(index=index_of(answer), progress=progress)
 
@@ -123,8 +124,8 @@ class Milvus1Client:
         if index is None:
             request = pb.CollectionName(collection_name=name)
             _require_success(await self._change(lambda stub: stub.DropIndex, request))
-        elif not self._builds.is_running(self._address, name):
-            await self._builds.start(self._address, name, self._build(name, index))
+        elif not self._builds.is_running(self._target.address, name):
+            await self._builds.start(self._target.address, name, self._build(name, index))
 
     async def _build(self, name: str, index: Index) -> None:
         request = index_request(name, index)
@@ -182,21 +183,23 @@ class Milvus1Client:
     async def _call(
         self, pick: Pick[Request, Answer], request: Request, deadline: float | None
     ) -> Answer:
-        method = pick(self._channels.stub(self._address))
+        method = pick(self._channels.stub(self._target))
         try:
             answer = await method(request, timeout=deadline, wait_for_ready=False)
         except grpc.aio.AioRpcError as error:
-            failure = error_for(error, self._address, deadline or 0)
+            failure = error_for(error, self._target, deadline or 0)
             if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
                 # The other end may be gone without a word; only a new connection finds out.
-                self._channels.drop(self._address)
+                self._channels.drop(self._target)
             raise failure from error
         except asyncio.CancelledError as error:
             # gRPC cancels the calls of a channel that is closed; that is not this task's end.
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            raise EngineUnreachable(f"the connection to {self._address} was closed") from error
+            raise EngineUnreachable(
+                f"the connection to {self._target.address} was closed"
+            ) from error
         return answer
 
 

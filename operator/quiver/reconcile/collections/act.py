@@ -115,7 +115,7 @@ class Actor:
     def _client(self) -> EngineClient:
         member = self._gathered.member
         assert member is not None, "no policy asks an engine for anything without a member"
-        return self._engines.at(member.address)
+        return self._engines.at(member.address, member.tls)
 
 
 def _version(manifest: Manifest) -> str:

@@ -8,6 +8,8 @@ from quiver.reconcile.collections.decision import ApplySecret, DeleteSecret, Ste
 from quiver.reconcile.collections.gathered import Gathered
 from quiver.reconcile.matching import matches
 
+TLS_ENTRY, CA_ENTRY = "tls", "ca.crt"
+
 
 def foreign_secret(g: Gathered) -> str | None:
     """Return the wanted Secret's name if one of that name exists that is not ours."""
@@ -21,12 +23,19 @@ def binding_steps(g: Gathered, placement: Placement) -> list[Step]:
     wanted, steps = g.collection.spec.binding, list[Step]()
     if wanted is not None:
         desired = _secret(g, wanted.secret_name, placement)
-        if not matches(desired, g.secrets.get(wanted.secret_name)):
+        if not _is_published(desired, g.secrets.get(wanted.secret_name)):
             steps.append(ApplySecret(desired))
     for name, secret in g.secrets.items():
         if _is_ours(secret, g.collection) and (wanted is None or name != wanted.secret_name):
             steps.append(DeleteSecret(secret))
     return steps
+
+
+def _is_published(desired: Manifest, live: Manifest | None) -> bool:
+    """Tell whether the Secret says all that it should, and of TLS no more than that."""
+    if live is None or not matches(desired, live):
+        return False
+    return not ({TLS_ENTRY, CA_ENTRY} & live["data"].keys()) - desired["data"].keys()
 
 
 def _is_ours(secret: Manifest, collection: VectorCollection) -> bool:
@@ -43,6 +52,10 @@ def _secret(g: Gathered, name: str, placement: Placement) -> Manifest:
         "port": port,
         "collection": g.collection_name,
     }
+    if g.access.tls is not None:
+        entries[TLS_ENTRY] = "true"
+        if g.access.tls.ca is not None:
+            entries[CA_ENTRY] = g.access.tls.ca.decode("ascii")
     metadata = g.collection.metadata
     owner = {
         "apiVersion": API_VERSION,

@@ -47,6 +47,9 @@ def claimed_member_is_gone(g: Gathered) -> Decision | None:
 def member_is_not_ready(g: Gathered) -> Decision | None:
     if g.member is not None and g.member.ready:
         return None
+    if g.access.trouble is not None:
+        why = f"{_claimed(g)} cannot be reached. {g.access.trouble.message.rstrip('.')}"
+        return _waiting(g, Reason.ENGINE_NOT_READY, why)
     return _waiting(g, Reason.ENGINE_NOT_READY, f"{_claimed(g)} is not ready")
 
 

@@ -16,6 +16,7 @@ from quiver.ports.errors import EngineError
 from quiver.ports.kubernetes import Objects
 from quiver.reconcile.collections.gathered import Gathered, Report
 from quiver.reconcile.collections.reservations import Reservations, Wish
+from quiver.reconcile.credentials import Credentials
 
 
 async def gather(
@@ -24,6 +25,7 @@ async def gather(
     objects: Objects,
     engines: Engines,
     reservations: Reservations,
+    credentials: Credentials,
 ) -> Gathered:
     """Ask the cache, and the member; set aside room on the member for a new collection."""
     claim = claim_of(manifest)
@@ -36,6 +38,7 @@ async def gather(
     found = replace(found, engine=parsed, allowed=allowed)
     if not allowed and claim is None:
         return found
+    found = replace(found, access=await credentials.of(parsed))
     if claim is None:
         found = await _newly_placed(found, objects, reservations)
     else:
@@ -45,7 +48,7 @@ async def gather(
 
 async def _with_report(found: Gathered, objects: Objects, engines: Engines) -> Gathered:
     if found.member is not None and found.member.ready:
-        report = await _ask(engines.at(found.member.address), found)
+        report = await _ask(engines.at(found.member.address, found.member.tls), found)
         found = replace(found, report=report)
     return replace(found, secrets=await _secrets(found.collection, objects))
 
@@ -55,7 +58,7 @@ def _placed(found: Gathered, objects: Objects, reservations: Reservations) -> Ga
     assert engine is not None
     key = engine.metadata.key
     pods = (msgspec.convert(p, Pod) for p in objects.list(POD, engine.metadata.namespace))
-    members = members_of(engine, pods)
+    members = members_of(engine, pods, found.access)
     load = reservations.added_to(objects.load_of(key), key, found.collection.metadata.key)
     found = replace(found, members=members, load=load)
     return replace(found, member=_member(found))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from quiver.domain.access import PLAIN, Access
 from quiver.domain.collections import Claim, ObservedCollection, ObservedIndex, VectorCollection
 from quiver.domain.deletion import DeletionPolicy, deletion_policy
 from quiver.domain.engines import VectorEngine
@@ -30,11 +31,11 @@ class Report:
 class Gathered:
     """What a decision is made from.
 
-    `engine` is None where there is none, `allowed` tells whether it takes this namespace. `holder`
-    is another object that has our collection's name. `member` holds the collection, or is to hold
-    it; None while there is none that could. `gpu_mib` is the memory of a GPU on the member's node,
-    where a collection is yet to be placed. `secrets` are those there are, by name, of the binding
-    that is wanted and of the one that is published.
+    `engine` is None where there is none, `allowed` tells whether it takes this namespace, `access`
+    how it is dialled. `holder` is another object that has our collection's name. `member` holds the
+    collection, or is to hold it; None while there is none that could. `gpu_mib` is the memory of a
+    GPU on the member's node, where a collection is yet to be placed. `secrets` are those there are,
+    by name, of the binding that is wanted and of the one that is published.
     """
 
     manifest: Manifest
@@ -42,6 +43,7 @@ class Gathered:
     claim: Claim | None = None
     engine: VectorEngine | None = None
     allowed: bool = True
+    access: Access = PLAIN
     members: tuple[Member, ...] = ()
     load: Mapping[str, int] = field(default_factory=dict)
     holder: str | None = None

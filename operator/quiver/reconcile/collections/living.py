@@ -203,6 +203,8 @@ def _undone(g: Gathered, verdict: Verdict, *, retry: bool = False) -> Decision:
 
 def _why_not_ready(g: Gathered) -> str:
     name = g.collection.spec.engine_ref.name
+    if g.access.trouble is not None:
+        return f"VectorEngine {name!r} cannot be reached: {g.access.trouble.message}"
     if g.claim is not None:
         return (
             f"Pod {g.claim.member} of VectorEngine {name!r} holds the collection, and is not ready."

@@ -17,6 +17,7 @@ from quiver.reconcile.collections.decide import decide, decide_after_failure
 from quiver.reconcile.collections.decision import Decision, RecordClaim
 from quiver.reconcile.collections.gather import gather
 from quiver.reconcile.collections.reservations import Reservations
+from quiver.reconcile.credentials import Credentials
 from quiver.reconcile.report import report_invalid_spec, status_patch
 from quiver.reconcile.result import Result
 
@@ -25,10 +26,16 @@ class CollectionReconciler:
     """Makes a VectorCollection's collection exist as the spec says, or go as the spec says."""
 
     def __init__(
-        self, objects: Objects, engines: Engines, events: EventRecorder, clock: Clock
+        self,
+        objects: Objects,
+        engines: Engines,
+        credentials: Credentials,
+        events: EventRecorder,
+        clock: Clock,
     ) -> None:
         self._objects = objects
         self._engines = engines
+        self._credentials = credentials
         self._events = events
         self._clock = clock
         self._reservations = Reservations()
@@ -57,7 +64,12 @@ class CollectionReconciler:
         self, manifest: Manifest, collection: VectorCollection
     ) -> tuple[Decision, Manifest | None]:
         gathered = await gather(
-            manifest, collection, self._objects, self._engines, self._reservations
+            manifest,
+            collection,
+            self._objects,
+            self._engines,
+            self._reservations,
+            self._credentials,
         )
         decision = decide(gathered)
         actor = Actor(gathered, self._objects, self._engines, self._events)

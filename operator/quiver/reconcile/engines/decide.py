@@ -31,6 +31,8 @@ def decide(gathered: Gathered, default_image: str) -> Decision:
 def _external(gathered: Gathered) -> Decision:
     external, silent = gathered.engine.spec.external, gathered.silent
     assert external is not None
+    if gathered.access.trouble is not None:
+        return Decision(gathered.access.trouble, retry=True)
     total = len(external.endpoints)
     if not silent:
         return Decision(Verdict.ready(f"{_count(total, 'endpoint')}, all of which answer."))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from quiver.domain.access import PLAIN, Access, ClientTls
 from quiver.domain.claims import claim_of
 from quiver.domain.engines import External, Pod, VectorEngine
 from quiver.domain.objects import (
@@ -20,17 +21,19 @@ from quiver.domain.objects import (
 from quiver.ports.engines import Engines
 from quiver.ports.errors import EngineError
 from quiver.ports.kubernetes import Objects
+from quiver.reconcile.credentials import Credentials
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gathered:
     """One VectorEngine and all that bears on it.
 
-    `holders` are the members that collections are claimed on. `silent` tells, for each external
-    endpoint that did not answer, why.
+    `access` says how it is dialled. `holders` are the members that collections are claimed on.
+    `silent` tells, for each external endpoint that did not answer, why.
     """
 
     engine: VectorEngine
+    access: Access = PLAIN
     stateful_set: Manifest | None = None
     service: Manifest | None = None
     pods: tuple[Pod, ...] = ()
@@ -38,13 +41,18 @@ class Gathered:
     silent: Mapping[str, str] = field(default_factory=dict)
 
 
-async def gather(engine: VectorEngine, objects: Objects, engines: Engines) -> Gathered:
+async def gather(
+    engine: VectorEngine, objects: Objects, engines: Engines, credentials: Credentials
+) -> Gathered:
+    access = await credentials.read(engine)
     if engine.spec.external is not None:
-        return Gathered(engine=engine, silent=await _silent(engine.spec.external, engines))
+        silent = await _silent(engine.spec.external, engines, access)
+        return Gathered(engine=engine, access=access, silent=silent)
     key = engine.metadata.key
     claims = (claim_of(c) for c in objects.collections_of(key))
     return Gathered(
         engine=engine,
+        access=access,
         stateful_set=await _find(STATEFUL_SET, key, objects),
         service=await _find(SERVICE, key, objects),
         pods=_pods(engine, objects),
@@ -65,14 +73,17 @@ def _pods(engine: VectorEngine, objects: Objects) -> tuple[Pod, ...]:
     return tuple(sorted(own, key=lambda p: p.metadata.name))
 
 
-async def _silent(external: External, engines: Engines) -> dict[str, str]:
-    answers = await asyncio.gather(*(_trouble_at(e, engines) for e in external.endpoints))
+async def _silent(external: External, engines: Engines, access: Access) -> dict[str, str]:
+    if access.trouble is not None:
+        return {}
+    asked = (_trouble_at(e, engines, access.tls) for e in external.endpoints)
+    answers = await asyncio.gather(*asked)
     return {e: why for e, why in zip(external.endpoints, answers, strict=True) if why}
 
 
-async def _trouble_at(endpoint: str, engines: Engines) -> str | None:
+async def _trouble_at(endpoint: str, engines: Engines, tls: ClientTls | None) -> str | None:
     try:
-        await engines.at(endpoint).version()
+        await engines.at(endpoint, tls).version()
     except EngineError as error:
         return str(error)
     return None

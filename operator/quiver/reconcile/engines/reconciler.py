@@ -12,6 +12,7 @@ from quiver.ports.clock import Clock
 from quiver.ports.engines import Engines
 from quiver.ports.errors import ApiRefused
 from quiver.ports.kubernetes import Objects
+from quiver.reconcile.credentials import Credentials
 from quiver.reconcile.engines.decide import Decision, decide
 from quiver.reconcile.engines.gather import Gathered, gather
 from quiver.reconcile.engines.workload import selector_of
@@ -25,8 +26,16 @@ class EngineReconciler:
     Kubernetes' garbage collector takes the workload away with its owner: no finalizer is needed.
     """
 
-    def __init__(self, objects: Objects, engines: Engines, clock: Clock, engine_image: str) -> None:
+    def __init__(
+        self,
+        objects: Objects,
+        engines: Engines,
+        credentials: Credentials,
+        clock: Clock,
+        engine_image: str,
+    ) -> None:
         self._objects = objects
+        self._credentials = credentials
         self._engines = engines
         self._clock = clock
         self._engine_image = engine_image
@@ -34,13 +43,14 @@ class EngineReconciler:
     async def reconcile(self, key: Key) -> Result:
         manifest = self._objects.get(VECTOR_ENGINE, key)
         if manifest is None:
+            self._credentials.forget(key)
             return Result.DONE
         try:
             engine = msgspec.convert(manifest, VectorEngine)
         except msgspec.ValidationError as error:
             now = self._clock.now()
             return await report_invalid_spec(VECTOR_ENGINE, manifest, error, self._objects, now)
-        gathered = await gather(engine, self._objects, self._engines)
+        gathered = await gather(engine, self._objects, self._engines, self._credentials)
         decision = await self._apply(decide(gathered, self._engine_image))
         await self._report(decision, manifest, gathered)
         return Result.RETRY if decision.retry else Result.DONE
