@@ -35,6 +35,7 @@ def expression(**fields: Any) -> Any:
     return allowed({"matchExpressions": [fields]})
 
 
+MUTUAL = {"secretName": "engine-tls", "clientCASecretName": "ca", "clientSecretName": "client"}
 ACCEPTED = {
     "the least that can be said": {},
     "no replica": {"replicas": 0},
@@ -78,6 +79,8 @@ ACCEPTED = {
     "an external engine over TLS with public CAs": EXTERNAL | {"tls": {}},
     "an external engine over mutual TLS": EXTERNAL
     | {"tls": {"caSecretName": "ca", "clientSecretName": "client.example.org"}},
+    "pods over TLS": {"tls": {"secretName": "engine-tls"}},
+    "pods over mutual TLS": {"tls": MUTUAL},
     "no limits said": {"limits": {}},
     "one collection a pod": {"limits": {"maxCollectionsAndPartitions": 1}},
     "4096 collections a pod": {"limits": {"maxCollectionsAndPartitions": 4096}},
@@ -248,7 +251,31 @@ REFUSED = {
         "spec.tolerations[0].effect",
         "must have effect NoExecute",
     ),
-    "TLS of an engine with pods": ({"tls": {}}, "spec.tls", "is for engines with .spec.external"),
+    "pods over TLS without a certificate": (
+        {"tls": {"caSecretName": "ca"}},
+        "spec.tls.secretName",
+        "is required without .spec.external",
+    ),
+    "Milvus 1.x over TLS": (
+        {"type": "Milvus1", "image": "milvus", "tls": {"secretName": "engine-tls"}},
+        "spec.tls",
+        "does not speak TLS",
+    ),
+    "a certificate for an external engine": (
+        EXTERNAL | {"tls": {"secretName": "engine-tls"}},
+        "spec.tls.secretName",
+        "must not be given with .spec.external",
+    ),
+    "a client CA for an external engine": (
+        EXTERNAL | {"tls": {"clientCASecretName": "ca", "clientSecretName": "client"}},
+        "spec.tls.clientCASecretName",
+        "must not be given with .spec.external",
+    ),
+    "a client CA and no certificate for Quiver": (
+        {"tls": {"secretName": "engine-tls", "clientCASecretName": "ca"}},
+        "spec.tls.clientSecretName",
+        "would not let Quiver in",
+    ),
     "a Secret of no name": (
         EXTERNAL | {"tls": {"caSecretName": "A_B"}},
         "spec.tls.caSecretName",

@@ -1,8 +1,11 @@
 """A node without a kubelet: a scheduled engine pod becomes an engine process on a loopback address.
 
-Probes, volumes and limits are not real; the scheduler's part is. A pod's data go with the pod.
+Probes, volumes and limits are not real; the scheduler's part is. A pod's data go with the pod. Of
+volumes, the Secrets for TLS are handed over as a kubelet does: the pod waits for them, and what
+changes in them is not followed.
 """
 
+import base64
 import json
 import secrets
 import socket
@@ -109,9 +112,31 @@ class StandinNode:
             if "deletionTimestamp" in pod["metadata"]:
                 self._stop(uid)
                 self._remove(pod)
-            elif uid not in self._seen:
+            elif uid not in self._seen and self._has_its_secrets(pod):
                 self._seen.add(uid)
                 self._start(pod)
+
+    def _has_its_secrets(self, pod: Pod) -> bool:
+        """Write the files of the pod's projected Secrets, as soon as all are there."""
+        folder, namespace = self._secrets_of(pod), pod["metadata"]["namespace"]
+        for volume in pod["spec"]["volumes"]:
+            for source in volume.get("projected", {}).get("sources", []):
+                try:
+                    found = self._api.read_namespaced_secret(source["secret"]["name"], namespace)
+                except client.ApiException:
+                    return False
+                folder.mkdir(exist_ok=True)
+                for item in source["secret"]["items"]:
+                    content = base64.b64decode(found.data[item["key"]])
+                    (folder / item["path"]).write_bytes(content)
+        return True
+
+    def _secrets_of(self, pod: Pod) -> Path:
+        return self._directory / f"{pod['metadata']['uid']}-secrets"
+
+    def _tls_options(self, pod: Pod) -> list[str]:
+        options = (arg for arg in pod["spec"]["containers"][0]["args"] if arg.startswith("--tls-"))
+        return [option.replace("=/tls/", f"={self._secrets_of(pod)}/") for option in options]
 
     def _start(self, pod: Pod) -> None:
         image = pod["spec"]["containers"][0]["image"]
@@ -123,7 +148,7 @@ class StandinNode:
         engine.grpc_address = f"{address}:{GRPC_PORT}"
         engine.http_address = f"{address}:{HTTP_PORT}"
         try:
-            self._engines[uid] = engine.start()
+            self._engines[uid] = engine.start(*self._tls_options(pod))
         except RuntimeError as error:
             self._report_waiting(pod, "CrashLoopBackOff", str(error))
             return

@@ -1,6 +1,7 @@
 """Engines that Quiver runs: real scheduler and controllers, a pretend kubelet, real processes."""
 
 import asyncio
+import base64
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +12,12 @@ import pytest
 from clients.standin_node import StandinNode
 from harness import AdminApi, World, eventually, ready_condition, running
 from localcluster import ControlPlane
+from localcluster.certificates import Authority
 from quiver.adapters.milvus1.driver import Milvus1Engines
 from quiver.app import Settings
 from quiver.domain.objects import (
     POD,
+    SECRET,
     SERVICE,
     STATEFUL_SET,
     VECTOR_COLLECTION,
@@ -22,6 +25,7 @@ from quiver.domain.objects import (
     Kind,
     Manifest,
 )
+from quiver.ports.errors import EngineUnreachable
 
 QUOTA = Kind("", "v1", "resourcequotas", "ResourceQuota")
 OUR_LABELS = {
@@ -314,3 +318,66 @@ async def test_a_collection_beyond_the_limit_waits_for_room(
         await managed.settled("second", "QuotaExceeded")
         await managed.delete("first")
         await managed.ready("second")
+
+
+class Certificates:
+    """A CA, and what it signs for the engine `engine` of a namespace."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.authority = Authority(Authority.create("ours"))
+        name = f"*.engine.{world.namespace}.svc"
+        self.server = self.authority.server("engine", [name], [])
+        self.client = self.authority.client("quiver")
+
+    async def publish(self, name: str, **entries: bytes) -> None:
+        data = {k.replace("_", "."): base64.b64encode(v).decode() for k, v in entries.items()}
+        metadata = {"name": name, "namespace": self.world.namespace}
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
+        await self.world.api.create(SECRET, {**secret, "data": data})
+
+    async def publish_all(self) -> None:
+        """Make a Secret as cert-manager does, one with the clients' CA, and one for Quiver."""
+        server, client, ca = self.server, self.client, self.authority.pem
+        await self.publish("tls", tls_crt=server.certificate, tls_key=server.key, ca_crt=ca)
+        await self.publish("client-ca", ca_crt=ca)
+        await self.publish("quiver", tls_crt=client.certificate, tls_key=client.key)
+
+
+MUTUAL = {"secretName": "tls", "clientCASecretName": "client-ca", "clientSecretName": "quiver"}
+
+
+async def test_pods_serve_tls_and_let_in_quiver(managed: World, node: StandinNode) -> None:
+    """The pod shows the certificate of the Secret and asks for one; Quiver dials it by IP and knows
+    it by its name, and the binding tells applications of TLS and the CA.
+    """
+    certificates = Certificates(managed)
+    await certificates.publish_all()
+    async with running(managed.operator_api, managed.engines):
+        await create_engine(managed, node, tls=MUTUAL)
+        await managed.create_collection("docs", binding={"secretName": "docs"})
+        await managed.settled_engine()
+        (docs,) = await managed.ready("docs")
+        host = f"engine-0.engine.{managed.namespace}.svc"
+        assert docs["status"]["placement"]["endpoint"] == f"{host}:19530"
+        data = (await managed.get("docs", SECRET))["data"]
+        assert base64.b64decode(data["ca.crt"]) == certificates.authority.pem
+        assert base64.b64decode(data["tls"]) == b"true"
+        with pytest.raises(EngineUnreachable):
+            await on_pod(managed, "engine-0")
+        await managed.delete("docs")
+        await managed.gone("docs")
+
+
+async def test_pods_and_engine_wait_for_a_secret(managed: World, node: StandinNode) -> None:
+    """While it is missing the engine says so and the pod does not start; then both go on."""
+    async with running(managed.operator_api, managed.engines, resync_period=1):
+        await create_engine(managed, node, tls=MUTUAL)
+        missing = await managed.settled("engine", "SecretNotFound", VECTOR_ENGINE)
+        assert "'tls'" in ready_condition(missing)["message"]
+        assert await managed.find("engine", STATEFUL_SET) is not None
+        await managed.create_collection("docs")
+        await says(managed, "docs", "There is no Secret")
+        await Certificates(managed).publish_all()
+        await managed.settled_engine()
+        await managed.ready("docs")

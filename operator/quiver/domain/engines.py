@@ -29,8 +29,13 @@ class External(Struct, frozen=True, kw_only=True):
 
 
 class Tls(Struct, frozen=True, kw_only=True):
-    """Names of Secrets in the engine's own namespace."""
+    """Names of Secrets in the engine's own namespace.
 
+    Those of the servers' certificate and of their clients' CA are for engines with pods.
+    """
+
+    secret_name: str | None = None
+    client_ca_secret_name: str | None = msgspec.field(name="clientCASecretName", default=None)
     ca_secret_name: str | None = None
     client_secret_name: str | None = None
 

@@ -75,6 +75,13 @@ class Credentials:
 
     async def _client_tls(self, namespace: str, tls: Tls) -> ClientTls:
         ca = certificate = key = None
+        if tls.secret_name is not None:
+            secret = await self._secret(namespace, tls.secret_name, "secretName")
+            secret.pair()
+            ca = secret.certificates(CA) if tls.ca_secret_name is None else None
+        if tls.client_ca_secret_name is not None:
+            name = tls.client_ca_secret_name
+            (await self._secret(namespace, name, "clientCASecretName")).certificates(CA)
         if tls.ca_secret_name is not None:
             secret = await self._secret(namespace, tls.ca_secret_name, "caSecretName")
             ca = secret.certificates(CA)

@@ -68,6 +68,28 @@ async def test_ca_and_certificate_come_from_the_secrets() -> None:
     assert (await World().credentials.of(external())).tls == ClientTls()
 
 
+async def test_an_engine_with_pods_is_trusted_by_the_ca_beside_its_certificate() -> None:
+    """Unless another Secret is named; the pods' key is checked and not kept."""
+    other = Authority(Authority.create("other")).pem
+    server = AUTHORITY.server("engine", ["*.engine.team-a.svc"], [])
+    pair = {"tls.crt": server.certificate, "tls.key": server.key}
+    world = World(tls={**pair, "ca.crt": CA}, bare=pair, ca={"ca.crt": other})
+
+    async def found(**tls: str) -> Access:
+        return await world.credentials.of(msgspec.convert(engine(spec={"tls": tls}), VectorEngine))
+
+    assert (await found(secretName="tls")).tls == ClientTls(CA)
+    assert (await found(secretName="tls", caSecretName="ca")).tls == ClientTls(other)
+    for tls, words in (
+        ({"secretName": "bare"}, "it has no ca.crt"),
+        ({"secretName": "ca"}, "it has no tls.crt"),
+        ({"secretName": "tls", "clientCASecretName": "bare"}, "it has no ca.crt"),
+    ):
+        trouble = (await found(**tls)).trouble
+        assert trouble is not None
+        assert words in trouble.message
+
+
 async def test_thousands_of_collections_read_a_secret_once() -> None:
     """What was read is kept, until the engine's own reconcile reads it again."""
     world, secured = World(ca={"ca.crt": CA}), external(caSecretName="ca")

@@ -1,17 +1,19 @@
 """What is decided about a VectorEngine, as tables: what was found, and what follows."""
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
 
 from builders import engine, pod
-from quiver.domain.conditions import State
+from quiver.domain.access import Access
+from quiver.domain.conditions import State, Verdict
 from quiver.domain.engines import Pod, VectorEngine
 from quiver.domain.objects import SERVICE, STATEFUL_SET, Manifest
 from quiver.domain.reasons import Reason
-from quiver.reconcile.engines.decide import decide
+from quiver.reconcile.engines.decide import Decision, decide
 from quiver.reconcile.engines.gather import Gathered
 from quiver.reconcile.engines.workload import service_for, stateful_set_for
 
@@ -231,3 +233,39 @@ def test_an_engine_pod_is_confined() -> None:
     assert container["readOnlyRootFilesystem"] is True
     assert container["capabilities"] == {"drop": ["ALL"]}
     assert spec["automountServiceAccountToken"] is False
+
+
+def test_an_engine_pod_gets_its_certificate_and_the_options_for_it() -> None:
+    """One read-only volume of certificate, key and client CA, and nothing else of the Secrets."""
+    tls = {"secretName": "t", "clientCASecretName": "c", "clientSecretName": "q"}
+    spec = pod_spec({"tls": tls})
+    (container,) = spec["containers"]
+    assert container["args"][-3:] == [
+        "--tls-cert=/tls/tls.crt",
+        "--tls-key=/tls/tls.key",
+        "--tls-client-ca=/tls/client-ca.crt",
+    ]
+    assert {"name": "tls", "mountPath": "/tls", "readOnly": True} in container["volumeMounts"]
+    (projected,) = [v["projected"] for v in spec["volumes"] if v["name"] == "tls"]
+    items = {
+        (source["secret"]["name"], item["key"]): item["path"]
+        for source in projected["sources"]
+        for item in source["secret"]["items"]
+    }
+    assert items == {
+        ("t", "tls.crt"): "tls.crt",
+        ("t", "tls.key"): "tls.key",
+        ("c", "ca.crt"): "client-ca.crt",
+    }
+    assert projected["defaultMode"] == 0o440
+    assert "--tls-client-ca" not in str(pod_spec({"tls": {"secretName": "t"}}))
+    assert "tls" not in str(pod_spec({}))
+
+
+def test_a_trouble_with_a_secret_is_told_and_the_workload_kept_as_it_should_be() -> None:
+    """Pods that run go on with what they have; what is to change is changed all the same."""
+    trouble = Verdict.stalled(Reason.SECRET_INVALID, "Secret 't' cannot be used.")
+    settled = gathered(access=Access(trouble=trouble))
+    assert decide(settled, IMAGE) == Decision(trouble, (), retry=True)
+    new = replace(settled, stateful_set=None, service=None)
+    assert [kind for kind, _ in decide(new, IMAGE).manifests] == [SERVICE, STATEFUL_SET]

@@ -67,7 +67,9 @@ def _managed(gathered: Gathered, default_image: str) -> Decision:
         (STATEFUL_SET, stateful_set, gathered.stateful_set),
     )
     stale = tuple((kind, m) for kind, m, live in wanted if live is None or not matches(m, live))
-    return Decision(_stand(gathered, replicas, settled=not stale), stale)
+    trouble = gathered.access.trouble
+    verdict = trouble or _stand(gathered, replicas, settled=not stale)
+    return Decision(verdict, stale, retry=trouble is not None)
 
 
 def _replicas_in_use(gathered: Gathered) -> int:

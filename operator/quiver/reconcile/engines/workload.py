@@ -18,6 +18,7 @@ from quiver.domain.objects import (
 )
 from quiver.domain.quantities import mebibytes, parse_quantity
 from quiver.reconcile.engines.flavor import FLAVORS, Flavor
+from quiver.reconcile.engines.serving import tls_args, tls_mount, tls_volume
 
 HASH_ANNOTATION = f"{GROUP}/manifest-hash"
 """Tells a manifest that a field was taken out of from the one before it, which has more."""
@@ -98,6 +99,8 @@ def _pod_spec(spec: EngineSpec, image: str) -> Manifest:
     volumes: list[Manifest] = [{"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}}]
     if spec.storage is None:
         volumes.append({"name": "data", "emptyDir": {}})
+    if spec.tls is not None:
+        volumes.append(tls_volume(spec.tls))
     pod: Manifest = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
@@ -130,10 +133,13 @@ def _container(spec: EngineSpec, flavor: Flavor, image: str) -> Manifest:
         "volumeMounts": [
             {"name": "data", "mountPath": flavor.data_path},
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the path inside the container
+            *([tls_mount()] if spec.tls is not None else []),
         ],
         "resources": _resources(spec),
     }
     args = [*flavor.args, *_memory_args(spec, flavor)]
+    if spec.tls is not None:
+        args += tls_args(spec.tls)
     if args:
         container["args"] = args
     return container
