@@ -4,17 +4,19 @@ Compare the ratios: machines differ, and are noisy. Without options it writes th
 docs; with any it leaves them as they are.
 """
 
+import functools
 import itertools
 import os
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
-from bench.engine import insert, search
+from bench.engine import insert, many, search, startup
 from bench.engine.data import Size
 from bench.engine.figures import Run
 from bench.engine.report import tables, write_json
@@ -26,7 +28,7 @@ RESULTS = ROOT / "bench" / "results" / "engine.json"
 PAGE = ROOT / "docs" / "engine.md"
 BEGIN, END = "<!-- speed: begin -->", "<!-- speed: end -->"
 SIZES = (Size(100_000, 128), Size(100_000, 768), Size(1_000_000, 128))
-PARTS = ("search", "insert")
+PARTS = ("start", "many", "insert", "search")
 LARGE_GRAPH_ROWS = 500_000
 """A graph over more rows than this takes many minutes on a few cores."""
 
@@ -43,6 +45,22 @@ class _SizeType(click.ParamType[Size]):
         if not (rows.isdecimal() and dimension.isdecimal()):
             self.fail(f"{value!r} is not ROWSxDIMENSION, for instance 20000x128", param, ctx)
         return Size(int(rows), int(dimension))
+
+
+def _scope(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that become the command's argument `scope`."""
+
+    @click.option("--rounds", default=5, show_default=True, help="Turns of engine and limit.")
+    @click.option("--seconds", default=0.5, show_default=True, help="Of each side in a turn.")
+    @click.option(
+        "--collections", default=4096, show_default=True, help="Empty ones of the part `many`."
+    )
+    @functools.wraps(command)
+    def with_scope(*, rounds: int, seconds: float, collections: int, **others: Any) -> None:
+        scope = search.Scope(rounds=rounds, seconds=seconds, collections=collections)
+        command(scope=scope, **others)
+
+    return with_scope
 
 
 @click.command(help=__doc__)
@@ -67,23 +85,21 @@ class _SizeType(click.ParamType[Size]):
     multiple=True,
     help="Indexes.  [default: all, but HNSW for 500,000 rows and more, which takes many minutes]",
 )
-@click.option("--rounds", default=5, show_default=True, help="Turns of engine and limit.")
-@click.option("--seconds", default=0.5, show_default=True, help="Of each side in a turn.")
+@_scope
 @click.option("--json", "results", type=click.Path(path_type=Path), help="Where the figures go.")
 def main(
     parts: Sequence[str],
     sizes: Sequence[Size],
     indexes: Sequence[str],
-    rounds: int,
-    seconds: float,
+    scope: search.Scope,
     results: Path | None,
 ) -> None:
     begun = time.monotonic()
-    run = Run(cores=os.cpu_count() or 0, rounds=rounds)
+    run = Run(cores=os.cpu_count() or 0, rounds=scope.rounds)
     is_full = not (parts or sizes or indexes)
     asked = Asked(parts or PARTS, sizes or SIZES, indexes)
     with tempfile.TemporaryDirectory(prefix="quiver-bench-") as folder:
-        measure(Path(folder), asked, search.Scope(rounds=rounds, seconds=seconds), run)
+        measure(Path(folder), asked, scope, run)
     run.seconds = time.monotonic() - begun
     click.echo(tables(run))
     if results or is_full:
@@ -109,6 +125,10 @@ class Asked:
 
 def measure(folder: Path, asked: Asked, scope: search.Scope, run: Run) -> None:
     say = teller()
+    if "start" in asked.parts:
+        run.startup = startup.measure(folder, max(s.rows for s in asked.sizes), scope, say)
+    if "many" in asked.parts:
+        run.many = many.measure(folder, scope, say)
     if "insert" in asked.parts:
         for size, durability in itertools.product(asked.sizes, Durability):
             run.inserts.append(insert.measure(folder, size, durability, scope.rounds, say))

@@ -51,6 +51,39 @@ class Insert:
     """On the engine, with a Flush of all rows of a round in its time."""
 
 
+@dataclass(frozen=True)
+class Startup:
+    empty_s: float
+    idle_mib: float
+    log_rows: int
+    """Rows of 128 that were in no segment yet when the engine was killed."""
+    log_mib: float
+    log_s: float
+    """The start that reads them."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """Median times of one kind of call."""
+
+    rpc: str
+    one_ms: float
+    many_ms: float
+
+
+@dataclass(frozen=True)
+class Many:
+    """An engine full of empty collections."""
+
+    collections: int
+    created_s: float
+    rss_mib: float
+    idle_cpu_ms: float
+    """CPU milliseconds in a second without calls."""
+    start_s: float
+    calls: list[Call]
+
+
 @dataclass
 class Run:
     cores: int = 0
@@ -60,3 +93,5 @@ class Run:
     indexes: list[Index] = field(default_factory=list)
     searches: list[Search] = field(default_factory=list)
     inserts: list[Insert] = field(default_factory=list)
+    startup: Startup | None = None
+    many: Many | None = None

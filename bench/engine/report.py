@@ -1,6 +1,6 @@
 """The figures as tables for docs and terminal, and as JSON."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,11 +12,13 @@ BATCHES = (10, 100, 1000)
 
 
 def tables(run: Run) -> str:
-    parts = (_searches(run) if run.searches else (), _inserts(run) if run.inserts else ())
+    parts = [list(part) for part in (_searches(run), _inserts(run), _starts(run), _calls(run))]
     return "\n\n".join("\n".join(part) for part in parts if part)
 
 
 def _inserts(run: Run) -> Iterator[str]:
+    if not run.inserts:
+        return
     heads = ["data", "`--durability`", "rows a second", "with their Flush"]
     heads += ["copied and appended", "share of it", "bare gRPC server", "share of it"]
     yield from head(heads)
@@ -36,12 +38,41 @@ def _inserts(run: Run) -> Iterator[str]:
 
 
 def _searches(run: Run) -> Iterator[str]:
+    if not run.searches:
+        return
     heads = ["data", "index", "recall", "nq 1: engine, FAISS", "above FAISS"]
     heads += [f"nq {nq}: share of FAISS' queries a second" for nq in BATCHES]
     heads += ["16 clients, nq 1: queries a second", "share of FAISS'"]
     yield from head(heads)
     for index in run.indexes:
         yield row(_cells(index, run))
+
+
+def _starts(run: Run) -> Iterator[str]:
+    lines: list[tuple[str, str]] = []
+    if start := run.startup:
+        lines += [
+            ("start, empty", f"{start.empty_s:.2f} s"),
+            ("memory (RSS), empty and idle", f"{start.idle_mib:.0f} MiB"),
+            (f"start after a kill, {start.log_rows:,} x 128 in the log", f"{start.log_s:.2f} s"),
+        ]
+    if many := run.many:
+        lines += [
+            (f"{many.collections:,} empty collections created in", f"{many.created_s:.1f} s"),
+            ("memory (RSS) with them, idle", f"{many.rss_mib:.0f} MiB"),
+            ("CPU with them, idle", f"{many.idle_cpu_ms:.0f} ms a second"),
+            ("start with them", f"{many.start_s:.2f} s"),
+        ]
+    if lines:
+        yield from head(["what", "measured"])
+        yield from map(row, lines)
+
+
+def _calls(run: Run) -> Iterator[str]:
+    if run.many:
+        yield from head(["call", "with one collection", f"with {run.many.collections:,}"])
+        for call in run.many.calls:
+            yield row([call.rpc, f"{call.one_ms:.2f} ms", f"{call.many_ms:.2f} ms"])
 
 
 def _cells(index: Index, run: Run) -> list[str]:
@@ -66,11 +97,11 @@ def share(search: Search | None) -> str:
     return f"{search.share:.2f}" if search else ""
 
 
-def head(names: list[str]) -> list[str]:
+def head(names: Sequence[str]) -> list[str]:
     return [row(names), "|---" * len(names) + "|"]
 
 
-def row(cells: list[str]) -> str:
+def row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 

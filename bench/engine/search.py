@@ -59,11 +59,20 @@ KINDS = (
 
 @dataclass(frozen=True)
 class Scope:
-    """How much to measure: batches of one client, rounds, and the seconds of each side in one."""
+    """How much to measure: batches of one client, rounds, and the seconds of each side in one.
+
+    `collections` is how many empty ones an engine is filled with.
+    """
 
     batches: Sequence[int] = (1, 10, 100, 1000)
     rounds: int = 5
     seconds: float = 0.5
+    collections: int = 4096
+
+    @property
+    def settle_s(self) -> float:
+        """How long an engine is left alone before its memory is read."""
+        return 4 * self.seconds
 
 
 class Bench:

@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 MAX_WAITERS = 64
 LOOK_S = 0.2
+LOOK_AT_ALL_S = 1.0
 RETRY_S = 60.0
 
 
@@ -47,6 +49,9 @@ class Indexing:
         self._waiters = 0
         self._progress = threading.Condition()
         self._asked = threading.Event()
+        self._was_asked = False
+        self._asking: deque[Collection] = deque()
+        self._look_at_all_at = 0.0
 
     def stop(self) -> None:
         self._stopping = True
@@ -55,7 +60,7 @@ class Indexing:
             self._progress.notify_all()
 
     def wait_for_work(self, seconds: float) -> None:
-        self._asked.wait(seconds)
+        self._was_asked = self._asked.wait(seconds)
         self._asked.clear()
 
     def create(
@@ -68,6 +73,7 @@ class Indexing:
         """
         self._store.set_index(collection, lambda now: replace(now, spec=spec, requested=True))
         collection.index_failure = None
+        self._asking.append(collection)
         self._asked.set()
         with self._progress:
             if self._waiters >= MAX_WAITERS:
@@ -108,12 +114,22 @@ class Indexing:
         self._store.set_index(collection, lambda _: IndexState())
 
     def work(self) -> None:
-        """Build whatever is to be built."""
+        """Build whatever is to be built; after a wait that was ended early, what was asked for."""
         self._store.drop_damaged()
-        while True:
-            turns = [self._take_turn(collection) for collection in self._store.collections()]
-            if not any(turns):
-                return
+        if not self._was_asked:
+            self._look_at_all_at = 0.0
+        self._was_asked = False
+        turns = self._whose_turn([])
+        while turns:
+            turns = self._whose_turn([each for each in turns if self._take_turn(each)])
+
+    def _whose_turn(self, busy: list[Collection]) -> list[Collection]:
+        """Return `busy` and those that an index was asked for meanwhile, or all once a second."""
+        asking = [self._asking.popleft() for _ in range(len(self._asking))]
+        if time.monotonic() < self._look_at_all_at:
+            return list(dict.fromkeys(busy + asking))
+        self._look_at_all_at = time.monotonic() + LOOK_AT_ALL_S
+        return self._store.collections()
 
     def _take_turn(self, collection: Collection) -> bool:
         """Do one collection's next step; return whether there was one."""
@@ -121,13 +137,15 @@ class Indexing:
         rests = failure is not None and time.monotonic() < failure.retry_at
         if self._stopping or collection.dropped or rests:
             return False
+        is_requested = collection.index.requested
+        due = [] if is_requested else collection.due
+        if not (is_requested or due):
+            return False
         try:
-            if collection.index.requested:
+            if is_requested:
                 self._prepare(collection)
-            elif due := collection.due:
-                self._build(collection, *due[0])
             else:
-                return False
+                self._build(collection, *due[0])
             collection.index_failure = None
         except (RequestError, BuildError) as error:
             name = collection.schema.name

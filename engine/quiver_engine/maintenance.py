@@ -85,7 +85,8 @@ class Maintenance:
         """Merge until there is nothing to merge, and remove dead files."""
         for collection in self._store.collections():
             for partition in list(collection.partitions.values()):
-                self._merge(collection, partition)
+                if len(partition.segments) > 1:
+                    self._merge(collection, partition)
         self._store.sweep()
 
     def _merge(self, collection: Collection, partition: Partition) -> None:

@@ -51,6 +51,8 @@ class Store:
             self._catalog, self.directory, self.load_index, recovery or Recovery()
         )
         self._collections = {collection.schema.name: collection for collection in opened}
+        self._count = sum(len(collection.partitions) for collection in opened)
+        """Collections and partitions: each collection's _default stands for itself in it."""
 
     def collections(self) -> list[Collection]:
         return list(self._collections.values())
@@ -82,14 +84,13 @@ class Store:
             collection = Collection(id_, schema)
             collection.partitions[DEFAULT_TAG] = Partition(partition_id, DEFAULT_TAG)
             self._collections[schema.name] = collection
+            self._count += 1
 
     def _check_limit(self) -> None:
-        # Each collection's _default stands for the collection itself in the sum.
-        count = sum(len(collection.partitions) for collection in self._collections.values())
-        if count >= MAX_COLLECTIONS_AND_PARTITIONS:
+        if self._count >= MAX_COLLECTIONS_AND_PARTITIONS:
             raise RequestError(
                 pb.UNEXPECTED_ERROR,
-                f"the engine holds {count} collections and partitions, and"
+                f"the engine holds {self._count} collections and partitions, and"
                 f" {MAX_COLLECTIONS_AND_PARTITIONS} is the limit for both together:"
                 " drop some or use another engine",
             )
@@ -115,6 +116,7 @@ class Store:
             partition = Partition(self._catalog.create_partition(collection.id, tag), tag)
             with collection.lock:
                 collection.partitions[tag] = partition
+            self._count += 1
 
     def drop_partition(self, name: str, tag: str) -> None:
         checks.dropped_tag(tag)
@@ -128,6 +130,7 @@ class Store:
 
     def _discard(self, partitions: Iterable[Partition]) -> None:
         for partition in partitions:
+            self._count -= 1
             partition.dropped = True
             self._doom(partition.segments)
             self._doomed += partition.damaged

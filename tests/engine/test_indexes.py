@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import faiss
@@ -12,6 +13,12 @@ import pytest
 
 from clients.engine_process import EngineProcess
 from clients.milvus1_stub import Milvus1, found_distances, found_ids
+from quiver_engine.collection import Collection
+from quiver_engine.indexing import Indexing
+from quiver_engine.insert_log import Durability, InsertLog
+from quiver_engine.model import IndexSpec, IndexType, Metric, Schema
+from quiver_engine.store import Store
+from quiver_engine.writing import Writer
 from quiver_proto import milvus_pb2 as pb
 
 Connect = Callable[[EngineProcess], Milvus1]
@@ -427,3 +434,31 @@ def flip_bit(path: Path, position: int) -> None:
     content = bytearray(path.read_bytes())
     content[position] ^= 1
     path.write_bytes(content)
+
+
+def test_an_index_is_built_without_a_look_at_other_collections(tmp_path: Path) -> None:
+    """CreateIndex takes no longer with thousands of collections than with one."""
+    store = Store(tmp_path)
+    indexing = Indexing(store, Writer(store, InsertLog(store.directory.log_path, Durability.OS)))
+    for number in range(20):
+        store.create_collection(Schema(f"c{number}", 4, 1, Metric.L2))
+    indexing.work()
+    looked_at: list[str] = []
+
+    class Watched(Collection):
+        @property
+        def due(self) -> list:
+            looked_at.append(self.schema.name)
+            return super().due
+
+    for collection in store.collections():
+        collection.__class__ = Watched
+    spec = IndexSpec(IndexType.IVF_FLAT, '{"nlist": 4}')
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(indexing.create, store.collection("c7"), spec, lambda: True)
+        indexing.wait_for_work(10)
+        indexing.work()
+        done.result(timeout=10)
+    assert store.collection("c7").index.spec == spec
+    assert set(looked_at) == {"c7"}
+    store.close()
