@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quiver_engine import allocator, hardware, server, tls
+from quiver_engine.answering import Answering
 from quiver_engine.errors import DiskFailedError, RequestError, StartError
 from quiver_engine.health import HealthServer, Readiness
 from quiver_engine.indexing import Indexing
@@ -85,7 +86,8 @@ class Engine:
         settings = Settings()
         maintenance = Maintenance(store, writer, indexing, settings, self._on_disk_failure)
         rpcs = Service(store, writer, indexing, settings, metrics).rpcs()
-        handler = server.handler(rpcs, metrics, self._on_disk_failure)
+        answering = Answering(rpcs, metrics, self._on_disk_failure)
+        handler = server.handler(rpcs, answering)
         rpc_server = server.Server(self._listen.host, self._listen.port, handler, credentials)
         _on_stop_signal(self._stop.set)
         rpc_server.start()

@@ -1,26 +1,24 @@
 """Which calls are being answered at this moment."""
 
 import itertools
-from collections.abc import Iterator
-from contextlib import contextmanager
+
+from quiver_engine.rpc import Call
 
 
 class InFlight:
     """Numbers calls as they come."""
 
     def __init__(self) -> None:
-        self._calls: dict[int, str] = {}
+        self._calls: dict[Call, int] = {}
         self._numbers = itertools.count(1)
 
-    @contextmanager
-    def call(self, rpc: str) -> Iterator[None]:
-        number = next(self._numbers)
-        self._calls[number] = rpc
-        try:
-            yield
-        finally:
-            del self._calls[number]
+    def begin(self, call: Call) -> None:
+        self._calls[call] = next(self._numbers)
+
+    def end(self, call: Call) -> None:
+        del self._calls[call]
 
     def names(self) -> list[str]:
         """Return calls as `Search-12`, oldest first, without those of Cmd, which asks."""
-        return [f"{rpc}-{number}" for number, rpc in self._calls.copy().items() if rpc != "Cmd"]
+        calls = self._calls.copy().items()
+        return [f"{call.name}-{number}" for call, number in calls if call.name != "Cmd"]

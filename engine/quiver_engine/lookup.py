@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from quiver_engine import patterns
 from quiver_engine.collection import Collection, Partition
 from quiver_engine.errors import RequestError
 from quiver_engine.model import Ids, IndexType, Vectors
@@ -65,6 +66,24 @@ def named_segments(collection: Collection, names: Iterable[str]) -> list[Segment
                 " ShowCollectionInfo lists those it has, and merging replaces them",
             )
     return [known[name] for name in wanted]
+
+
+def matching_segments(collection: Collection, tags: tuple[str, ...]) -> list[Segment]:
+    """Return the segments of partitions whose tags match, all without tags.
+
+    Raises RequestError 1 when none matches, or a pattern is none.
+    """
+    if not tags:
+        return collection.segments
+    partitions = dict(collection.partitions)
+    found = patterns.matching(tags, list(partitions))
+    if not found:
+        raise RequestError(
+            pb.UNEXPECTED_ERROR,
+            f"no partition of {collection.schema.name!r} matches {', '.join(tags)[:300]!r}:"
+            " a tag or a regular expression must match a whole tag; ShowPartitions lists them",
+        )
+    return [segment for tag in found for segment in partitions[tag].segments]
 
 
 def info(collection: Collection) -> dict[str, Any]:

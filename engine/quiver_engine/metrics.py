@@ -1,7 +1,7 @@
 """What the engine tells Prometheus."""
 
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 
 from prometheus_client import (
@@ -16,6 +16,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from quiver_engine.in_flight import InFlight
+from quiver_engine.rpc import Call
 from quiver_engine.store import Store
 from quiver_engine.traffic import Traffic
 
@@ -53,14 +54,15 @@ class Metrics:
 
         self.in_flight = InFlight()
 
-    @contextmanager
-    def answering(self, rpc: str) -> Iterator[None]:
-        with self._in_flight.track_inprogress(), self.in_flight.call(rpc):
-            yield
+    def begin(self, call: Call) -> None:
+        self._in_flight.inc()
+        self.in_flight.begin(call)
 
-    def observe(self, rpc: str, code: int, seconds: float) -> None:
-        self._calls.labels(rpc, str(code)).inc()
-        self._seconds.labels(rpc).observe(seconds)
+    def end(self, call: Call, code: int) -> None:
+        self._in_flight.dec()
+        self.in_flight.end(call)
+        self._calls.labels(call.name, str(code)).inc()
+        self._seconds.labels(call.name).observe(time.monotonic() - call.started)
 
     def show(self, store: Store) -> None:
         """From now on tell of this store as well."""

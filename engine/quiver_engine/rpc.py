@@ -1,46 +1,106 @@
 """A call as the server sees it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+import time
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
 
 from google.protobuf.message import Message
 
 from quiver_engine import wire
+from quiver_engine.model import MIB
 from quiver_proto import milvus_pb2 as pb
+
+IsAwaited = Callable[[], bool]
+"""Whether the caller still waits for the answer."""
+
+
+class Lane(Enum):
+    """Kinds of calls by how long they hold a thread: no kind waits for threads of another."""
+
+    SHORT = "short"
+    LONG = "long"
+    SEARCH = "search"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A request cut into what makes calls alike and what is its own.
+
+    Calls of equal `kin` may be answered together; `weight` says how much of such a batch it is.
+    """
+
+    kin: Hashable
+    weight: int
+    own: Any
+
+
+@dataclass(frozen=True)
+class Together:
+    """How calls that wait at the same moment are answered as one.
+
+    `read` gives a request's part, None when it is to be answered alone; `answer` takes parts of
+    one kin and gives each its answer. A refusal is one of them all.
+    """
+
+    read: Callable[[bytes], Part | None]
+    answer: Callable[[Sequence[Part], IsAwaited], Sequence[bytes]]
 
 
 @dataclass(frozen=True)
 class Rpc:
     """A call: raw request bytes to raw answer bytes, and the type a refusal takes.
 
-    The second argument of `answer` says whether the caller still waits.
+    `largest` is what a request has in bytes at most, as a rule; it bounds none.
     """
 
-    answer: Callable[[bytes, Callable[[], bool]], bytes]
+    answer: Callable[[bytes, IsAwaited], bytes]
     reply: type[Message]
+    lane: Lane = Lane.SHORT
+    together: Together | None = None
+    largest: int = MIB
+
+
+@dataclass(eq=False)
+class Call:
+    """A request that came; its caller waits until it leaves, or until `expires` (monotonic, s)."""
+
+    name: str
+    raw: bytes
+    collection: bytes
+    part: Part | None = None
+    expires: float = math.inf
+    left: bool = False
+    started: float = field(default_factory=time.monotonic)
+
+    def is_awaited(self) -> bool:
+        return not self.left and time.monotonic() < self.expires
 
 
 def ok() -> pb.Status:
     return pb.Status(error_code=pb.SUCCESS, reason="OK")
 
 
-IsAwaited = Callable[[], bool]
-"""Whether the caller still waits for the answer."""
-
-
 def awaited_rpc(
     request_type: type[wire.M], answer: Callable[[wire.M, IsAwaited], Message], reply: type[Message]
 ) -> Rpc:
     """Return a call that may take long and asks meanwhile whether anybody waits for it."""
-    return Rpc(
-        lambda raw, is_awaited: answer(
-            wire.parse(request_type, raw), is_awaited
-        ).SerializeToString(),
-        reply,
-    )
+
+    def from_bytes(raw: bytes, is_awaited: IsAwaited) -> bytes:
+        return answer(wire.parse(request_type, raw), is_awaited).SerializeToString()
+
+    return Rpc(from_bytes, reply, Lane.LONG)
 
 
 def rpc(
-    request_type: type[wire.M], answer: Callable[[wire.M], Message], reply: type[Message]
+    request_type: type[wire.M],
+    answer: Callable[[wire.M], Message],
+    reply: type[Message],
+    lane: Lane = Lane.SHORT,
 ) -> Rpc:
-    return Rpc(lambda raw, _: answer(wire.parse(request_type, raw)).SerializeToString(), reply)
+    def from_bytes(raw: bytes, _: IsAwaited) -> bytes:
+        return answer(wire.parse(request_type, raw)).SerializeToString()
+
+    return Rpc(from_bytes, reply, lane)

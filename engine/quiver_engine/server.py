@@ -1,36 +1,43 @@
-"""gRPC around the service: raw bytes in, raw bytes out, every outcome in the answer's Status.
+"""gRPC around the calls: raw bytes in, raw bytes out.
 
-The server is the synchronous one with a pool of threads: FAISS, checksums and fsync let go of
-Python's lock, so a call that waits for the disk holds up none of the others.
+One event loop takes requests and sends answers, so a slow client holds a connection and no thread.
+Whole requests are answered by threads: FAISS, checksums and fsync let go of Python's lock, so a
+call that waits for the disk holds up none of the others.
 """
 
-import logging
+import asyncio
+import os
 import socket
-import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, TypeVar
 
 import grpc
-from google.protobuf.message import Message
+import grpc.aio
 
-from quiver_engine.errors import CallerLeft, DiskFailedError, RequestError, StartError
+from quiver_engine.answering import Answering
+from quiver_engine.errors import StartError
+from quiver_engine.fair_queue import FairQueue
 from quiver_engine.indexing import MAX_WAITERS
-from quiver_engine.metrics import Metrics
+from quiver_engine.intake import Intake
 from quiver_engine.model import MAX_MESSAGE_BYTES
-from quiver_engine.rpc import Rpc
-from quiver_proto import milvus_pb2 as pb
-
-logger = logging.getLogger(__name__)
+from quiver_engine.rpc import Lane, Rpc
 
 _SERVICE = "milvus.grpc.MilvusService"
-# Calls that wait for an index hold a thread each; there must be many more than these.
-_THREADS = 2 * MAX_WAITERS
+_MAX_CALLS = 10_000
+_SEARCHES = max(4, os.cpu_count() or 1)
+_THREADS = {Lane.SHORT: 64, Lane.LONG: 2 * MAX_WAITERS, Lane.SEARCH: _SEARCHES}
+# Of a lane's threads, how many one collection may take, whoever hammers it.
+_SHARE = 2
 _OPTIONS = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", -1),
     # Without this a second engine would silently share the port.
     ("grpc.so_reuseport", 0),
 ]
+
+T = TypeVar("T")
+Context = grpc.aio.ServicerContext[bytes, bytes]
 
 
 class Server:
@@ -46,27 +53,40 @@ class Server:
         """Bind, without TLS where there are no credentials; raises StartError when the address
         cannot be had.
         """
-        pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="rpc")
-        self._server = grpc.server(pool, handlers=[handler], options=_OPTIONS)
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="grpc", daemon=True).start()
         target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:
             _try_address(host, port)
-            if credentials is None:
-                self.port = self._server.add_insecure_port(target)
-            else:
-                self.port = self._server.add_secure_port(target, credentials)
+            self.port = self._run(self._bind(target, handler, credentials))
         except (OSError, RuntimeError) as error:
             why = getattr(error, "strerror", None) or "the address cannot be had"
             raise StartError(
                 f"cannot serve gRPC on {target}: {why}; choose another address with --listen"
             ) from error
 
+    async def _bind(
+        self,
+        target: str,
+        handler: grpc.GenericRpcHandler,
+        credentials: grpc.ServerCredentials | None,
+    ) -> int:
+        self._server = grpc.aio.server(
+            handlers=[handler], options=_OPTIONS, maximum_concurrent_rpcs=_MAX_CALLS
+        )
+        if credentials is None:
+            return self._server.add_insecure_port(target)
+        return self._server.add_secure_port(target, credentials)
+
     def start(self) -> None:
-        self._server.start()
+        self._run(self._server.start())
 
     def drain(self, grace_s: float) -> None:
         """Take no new calls; return when those in flight are done or the grace is over."""
-        self._server.stop(grace_s).wait()
+        self._run(self._server.stop(grace_s))
+
+    def _run(self, what: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(what, self._loop).result()
 
 
 def _try_address(host: str, port: int) -> None:
@@ -75,65 +95,31 @@ def _try_address(host: str, port: int) -> None:
     socket.create_server((host, port), family=family).close()
 
 
-def handler(
-    rpcs: dict[str, Rpc], metrics: Metrics, on_disk_failure: Callable[[DiskFailedError], None]
-) -> grpc.GenericRpcHandler:
+def handler(rpcs: Mapping[str, Rpc], answering: Answering) -> grpc.GenericRpcHandler:
     """Return gRPC's handler of these calls."""
-    answering = _Answering(metrics, on_disk_failure)
+    queues = {
+        lane: FairQueue(lane.value, answering.answer, threads, threads // _SHARE)
+        for lane, threads in _THREADS.items()
+    }
+    intake = Intake()
+    # As a stream of one request, for only then is it said when to receive it.
     methods: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
-        name: grpc.unary_unary_rpc_method_handler(answering.behaviour(name, rpc))
+        name: grpc.stream_unary_rpc_method_handler(
+            _behaviour(name, rpc, answering, queues[rpc.lane], intake)
+        )
         for name, rpc in rpcs.items()
     }
     return grpc.method_handlers_generic_handler(_SERVICE, methods)
 
 
-class _Answering:
-    def __init__(
-        self, metrics: Metrics, on_disk_failure: Callable[[DiskFailedError], None]
-    ) -> None:
-        self._metrics = metrics
-        self._on_disk_failure = on_disk_failure
+def _behaviour(
+    name: str, rpc: Rpc, answering: Answering, queue: FairQueue, intake: Intake
+) -> "Callable[[object, Context], Awaitable[bytes]]":
+    async def answer(_: object, context: "Context") -> bytes:
+        raw: object = await intake.receive(context.read, rpc.largest)
+        if not isinstance(raw, bytes):
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call came without a request")
+        with intake.holding(raw):
+            return await queue.answer(answering.call(name, raw, context.time_remaining()))
 
-    def behaviour(self, name: str, rpc: Rpc) -> Callable[[bytes, grpc.ServicerContext], bytes]:
-        def answer(raw: bytes, context: grpc.ServicerContext) -> bytes:
-            started = time.perf_counter()
-            with self._metrics.answering(name):
-                code, reply = self._answer(name, rpc, raw, context.is_active)
-            self._metrics.observe(name, code, time.perf_counter() - started)
-            return reply
-
-        return answer
-
-    def _answer(
-        self, name: str, rpc: Rpc, raw: bytes, is_awaited: Callable[[], bool]
-    ) -> tuple[int, bytes]:
-        try:
-            return pb.SUCCESS, _run(rpc, raw, is_awaited)
-        except RequestError as error:
-            status = pb.Status(error_code=error.code, reason=error.reason)
-        except CallerLeft:
-            status = pb.Status(error_code=pb.UNEXPECTED_ERROR, reason="the caller has left")
-        except MemoryError:
-            reason = "the engine ran out of memory for this call: ask for less at a time"
-            status = pb.Status(error_code=pb.OUT_OF_MEMORY, reason=reason)
-        except DiskFailedError as error:
-            self._on_disk_failure(error)
-            reason = f"{error}; the engine stops, since it cannot know what is on disk"
-            status = pb.Status(error_code=pb.UNEXPECTED_ERROR, reason=reason)
-        except Exception:
-            logger.exception("%s failed", name)
-            reason = "a fault of the engine, not of the request; the engine's log tells more"
-            status = pb.Status(error_code=pb.UNEXPECTED_ERROR, reason=reason)
-        return status.error_code, _refusal(rpc.reply, status)
-
-
-def _run(rpc: Rpc, raw: bytes, is_awaited: Callable[[], bool]) -> bytes:
-    # It may have waited for a thread for longer than its caller did.
-    if not is_awaited():
-        raise CallerLeft
-    return rpc.answer(raw, is_awaited)
-
-
-def _refusal(reply: type[Message], status: pb.Status) -> bytes:
-    message = status if reply is pb.Status else reply(status=status)
-    return message.SerializeToString()
+    return answer

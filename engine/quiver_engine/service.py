@@ -8,7 +8,8 @@ from quiver_engine.commands import Commands
 from quiver_engine.indexing import Indexing
 from quiver_engine.metrics import Metrics
 from quiver_engine.row_calls import RowCalls
-from quiver_engine.rpc import Rpc, ok, rpc
+from quiver_engine.rpc import Lane, Rpc, ok, rpc
+from quiver_engine.search_calls import SearchCalls
 from quiver_engine.settings import Settings
 from quiver_engine.store import Store
 from quiver_engine.writing import Writer
@@ -30,6 +31,7 @@ class Service:
         self._indexing = indexing
         self._commands = Commands(store, settings, metrics.in_flight)
         self._row_calls = RowCalls(store, writer, metrics.traffic)
+        self._search_calls = SearchCalls(store, metrics.traffic)
 
     def rpcs(self) -> dict[str, Rpc]:
         """Return every call by its name in the protocol; the others are UNIMPLEMENTED."""
@@ -47,10 +49,11 @@ class Service:
             "HasPartition": rpc(partition, self.has_partition, pb.BoolReply),
             "ShowPartitions": rpc(name, self.show_partitions, pb.PartitionList),
             "DropPartition": rpc(partition, self.drop_partition, pb.Status),
-            "CreateIndex": Rpc(self.create_index, pb.Status),
+            "CreateIndex": Rpc(self.create_index, pb.Status, Lane.LONG),
             "DescribeIndex": rpc(name, self.describe_index, pb.IndexParam),
             "DropIndex": rpc(name, self.drop_index, pb.Status),
             **self._row_calls.rpcs(),
+            **self._search_calls.rpcs(),
         }
 
     def cmd(self, request: pb.Command) -> pb.StringReply:

@@ -18,6 +18,7 @@ from quiver_engine.model import (
     DEFAULT_TAG,
     MAX_PARSED_BYTES,
     MIB,
+    NAME_BYTES,
     Floats,
     Ids,
     InsertBatch,
@@ -82,14 +83,44 @@ def decode_insert(raw: bytes) -> InsertBatch:
 
 def decode_search(raw: bytes) -> Query:
     """Read a serialized SearchParam; raises RequestError 5 when it is none."""
-    block, rest = _cut_rows(raw, _SEARCH_ROWS_KEY)
-    message = parse(pb.SearchParam, rest)
-    if block is not None and message.query_record_array:
-        block, message = None, parse(pb.SearchParam, raw)
+    queries, rest = cut_search(raw)
+    if queries is not None:
+        return join_search(queries, rest)
+    message = parse(pb.SearchParam, raw)
+    return _query(message, _rows(None, message.query_record_array))
+
+
+def cut_search(raw: bytes) -> tuple[Vectors | None, bytes]:
+    """Return a SearchParam's plain queries, (queries, width), and the message without queries.
+
+    None where it has others, or none at all: then the message is whole.
+    """
+    queries, rest = _cut_rows(raw, _SEARCH_ROWS_KEY)
+    if queries is None or _has(rest, _SEARCH_ROWS_KEY):
+        return None, raw
+    return queries, rest
+
+
+def join_search(queries: Vectors, rest: bytes) -> Query:
+    """Return a search that was cut, with these queries; raises RequestError 5 when it is none."""
+    return _query(parse(pb.SearchParam, rest), Rows.of(queries))
+
+
+def first_text(raw: bytes) -> bytes:
+    """Return a message's first text, the collection's name in most; nothing where there is none."""
+    try:
+        length, start = _read_varint(raw, 1)
+    except (IndexError, ValueError):
+        return b""
+    is_text = raw[0] & 7 == _DELIMITED and length <= NAME_BYTES
+    return raw[start : start + length] if is_text else b""
+
+
+def _query(message: pb.SearchParam, rows: Rows) -> Query:
     return Query(
         collection=message.collection_name,
         tags=tuple(message.partition_tag_array),
-        rows=_rows(block, message.query_record_array),
+        rows=rows,
         topk=message.topk,
         params=params_text(message.extra_params),
     )
@@ -170,6 +201,14 @@ def _cut_rows(raw: bytes, key: int) -> tuple[Vectors | None, bytes]:
     count = int(strangers[0]) if len(strangers) else len(grid)
     block = np.ascontiguousarray(grid[:count, header:]).view(dtype)
     return block, raw[:start] + raw[start + count * stride :]
+
+
+def _has(raw: bytes, key: int) -> bool:
+    try:
+        _find(raw, key)
+    except (IndexError, ValueError):
+        return False
+    return True
 
 
 def _find(raw: bytes, key: int) -> int:

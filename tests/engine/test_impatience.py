@@ -12,10 +12,11 @@ import pytest
 from clients.engine_process import EngineProcess
 from clients.milvus1_stub import Milvus1, records
 from quiver_engine import memory, server
+from quiver_engine.answering import Answering
 from quiver_engine.errors import CallerLeft, RequestError
 from quiver_engine.memory import Memory, Resident
 from quiver_engine.metrics import Metrics
-from quiver_engine.rpc import Rpc
+from quiver_engine.rpc import Lane, Rpc
 from quiver_proto import milvus_pb2 as pb
 
 DEADLINE_S = 30.0
@@ -32,7 +33,7 @@ def until(holds: Callable[[], bool], what: str) -> None:
 @contextmanager
 def serving(**rpcs: Rpc) -> Iterator[grpc.Channel]:
     """Serve these calls as the engine does, over a real connection."""
-    handler = server.handler(rpcs, Metrics(), lambda _: None)
+    handler = server.handler(rpcs, Answering(rpcs, Metrics(), lambda _: None))
     running = server.Server("127.0.0.1", 0, handler)
     running.start()
     try:
@@ -42,9 +43,14 @@ def serving(**rpcs: Rpc) -> Iterator[grpc.Channel]:
         running.drain(0)
 
 
+def raw(channel: grpc.Channel, rpc: str) -> "grpc.UnaryUnaryMultiCallable[bytes, bytes]":
+    return channel.unary_unary(f"{_CALL}{rpc}")
+
+
 def test_a_call_whose_client_has_left_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits for a thread and is cancelled, or runs out of time, is never run."""
-    monkeypatch.setattr(server, "_THREADS", 1)
+    monkeypatch.setattr(server, "_THREADS", {Lane.SHORT: 1})
+    monkeypatch.setattr(server, "_SHARE", 1)
     go_on, begun = threading.Event(), threading.Event()
     run: list[bytes] = []
 
@@ -58,9 +64,9 @@ def test_a_call_whose_client_has_left_is_not_begun(monkeypatch: pytest.MonkeyPat
         return b""
 
     with serving(Hold=Rpc(hold, pb.Status), Note=Rpc(note, pb.Status)) as channel:
-        first = channel.unary_unary(f"{_CALL}Hold").future(b"")
+        first = raw(channel, "Hold").future(b"")
         assert begun.wait(DEADLINE_S)
-        noting = channel.unary_unary(f"{_CALL}Note")
+        noting = raw(channel, "Note")
         cancelled, late, kept = (
             noting.future(b"cancelled"),
             noting.future(b"late", timeout=0.1),

@@ -1,0 +1,90 @@
+"""Every outcome of a call as bytes of its answer: what went wrong is in its Status."""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from google.protobuf.message import Message
+
+from quiver_engine import wire
+from quiver_engine.errors import CallerLeft, DiskFailedError, RequestError
+from quiver_engine.metrics import Metrics
+from quiver_engine.rpc import Call, Rpc
+from quiver_proto import milvus_pb2 as pb
+
+logger = logging.getLogger(__name__)
+
+_NO_ANSWER = b""
+
+
+class Answering:
+    """Answers calls of these rpcs, on whatever thread."""
+
+    def __init__(
+        self,
+        rpcs: Mapping[str, Rpc],
+        metrics: Metrics,
+        on_disk_failure: Callable[[DiskFailedError], None],
+    ) -> None:
+        self._rpcs = rpcs
+        self._metrics = metrics
+        self._on_disk_failure = on_disk_failure
+
+    def call(self, name: str, raw: bytes, remaining_s: float | None) -> Call:
+        """Return a request that has just come; it is in flight until it is answered.
+
+        Its caller waits for so many seconds, None for as long as it takes.
+        """
+        together = self._rpcs[name].together
+        part = None if together is None else together.read(raw)
+        expires = math.inf if remaining_s is None else time.monotonic() + remaining_s
+        call = Call(name, raw, wire.first_text(raw), part, expires)
+        self._metrics.begin(call)
+        return call
+
+    def answer(self, calls: Sequence[Call]) -> Sequence[bytes]:
+        """Return the answers of one call, or of several that are answered together."""
+        awaited = [call for call in calls if call.is_awaited()]
+        code, replies = self._outcome(awaited) if awaited else (pb.UNEXPECTED_ERROR, [])
+        answers = dict(zip(awaited, replies, strict=True))
+        for call in calls:
+            self._metrics.end(call, code if call in answers else pb.UNEXPECTED_ERROR)
+        return [answers.get(call, _NO_ANSWER) for call in calls]
+
+    def _outcome(self, calls: Sequence[Call]) -> tuple[int, Sequence[bytes]]:
+        name = calls[0].name
+        rpc = self._rpcs[name]
+        try:
+            return pb.SUCCESS, _run(rpc, calls)
+        except RequestError as error:
+            status = pb.Status(error_code=error.code, reason=error.reason)
+        except CallerLeft:
+            status = pb.Status(error_code=pb.UNEXPECTED_ERROR, reason="the caller has left")
+        except MemoryError:
+            reason = "the engine ran out of memory for this call: ask for less at a time"
+            status = pb.Status(error_code=pb.OUT_OF_MEMORY, reason=reason)
+        except DiskFailedError as error:
+            self._on_disk_failure(error)
+            reason = f"{error}; the engine stops, since it cannot know what is on disk"
+            status = pb.Status(error_code=pb.UNEXPECTED_ERROR, reason=reason)
+        except Exception:
+            logger.exception("%s failed", name)
+            reason = "a fault of the engine, not of the request; the engine's log tells more"
+            status = pb.Status(error_code=pb.UNEXPECTED_ERROR, reason=reason)
+        return status.error_code, [_refusal(rpc.reply, status)] * len(calls)
+
+
+def _run(rpc: Rpc, calls: Sequence[Call]) -> Sequence[bytes]:
+    def is_awaited() -> bool:
+        return any(call.is_awaited() for call in calls)
+
+    parts = [call.part for call in calls if call.part is not None]
+    if rpc.together is None or not parts:
+        return [rpc.answer(calls[0].raw, is_awaited)]
+    return rpc.together.answer(parts, is_awaited)
+
+
+def _refusal(reply: type[Message], status: pb.Status) -> bytes:
+    message = status if reply is pb.Status else reply(status=status)
+    return message.SerializeToString()

@@ -1,0 +1,97 @@
+"""Lets requests in only while there is memory for them.
+
+gRPC tells nothing of a message before all of it is there, so each that is being received counts as
+the most its kind may have. One that takes long is a slow client's: it counts no more, or a few of
+them would keep everybody out; that the machine has memory left is seen to all the same.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from quiver_engine import headroom
+from quiver_engine.model import MAX_MESSAGE_BYTES
+
+ROOM_BYTES = 4 * MAX_MESSAGE_BYTES
+PATIENCE_S = 5.0
+_COPIES = 2
+"""A request's rows are cut out of it while it is still there."""
+
+
+class _Waiting(NamedTuple):
+    largest: int
+    turn: asyncio.Future[None]
+
+
+class Intake:
+    """Used in one event loop; who has to wait is let in in the order of coming."""
+
+    def __init__(self, room: int = ROOM_BYTES) -> None:
+        """`room` is in bytes; a single request is let in whatever its size."""
+        self._room = room
+        self._taken = 0
+        self._waiting: deque[_Waiting] = deque()
+
+    async def receive(self, read: Callable[[], Awaitable[bytes]], largest: int) -> bytes:
+        """Read a message of a kind that has at most so many bytes, once there is room for it."""
+        await self._enter(largest)
+        with self._counted(largest) as stop_counting:
+            slow = asyncio.get_running_loop().call_later(PATIENCE_S, stop_counting)
+            try:
+                return await read()
+            finally:
+                slow.cancel()
+
+    @contextmanager
+    def holding(self, message: bytes) -> Iterator[None]:
+        """Count a message for as long as it is worked on."""
+        size = _COPIES * len(message)
+        self._taken += size
+        with self._counted(size):
+            yield
+
+    async def _enter(self, largest: int) -> None:
+        if not self._waiting and self._fits(largest):
+            self._taken += largest
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(largest, turn))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():
+                self._give_back(largest)
+            raise
+
+    @contextmanager
+    def _counted(self, size: int) -> Iterator[Callable[[], None]]:
+        """Count what was taken until the end, or until it is said to stop."""
+        counted = [size]
+
+        def stop_counting() -> None:
+            if counted:
+                self._give_back(counted.pop())
+
+        try:
+            yield stop_counting
+        finally:
+            stop_counting()
+
+    def _give_back(self, size: int) -> None:
+        self._taken -= size
+        while self._waiting:
+            largest, turn = self._waiting[0]
+            has_left = turn.done()
+            if not (has_left or self._fits(largest)):
+                return
+            self._waiting.popleft()
+            if not has_left:
+                self._taken += largest
+                turn.set_result(None)
+
+    def _fits(self, largest: int) -> bool:
+        if not self._taken:
+            return True
+        return self._taken + largest <= self._room and largest <= headroom.available_bytes()

@@ -1,0 +1,149 @@
+"""The rpcs that search."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from quiver_engine import checks, index_checks, lookup, wire
+from quiver_engine.collection import Collection
+from quiver_engine.errors import RequestError
+from quiver_engine.model import MIB, Query, Rows, Vectors
+from quiver_engine.rpc import IsAwaited, Lane, Part, Rpc, Together, ok
+from quiver_engine.search import Asked, Found, no_results, search
+from quiver_engine.segments import Segment
+from quiver_engine.store import Store
+from quiver_engine.traffic import Traffic
+from quiver_proto import milvus_pb2 as pb
+
+_MAX_PART_BYTES = 1 << 16
+_LARGE_REQUEST_BYTES = 32 * MIB
+_NO_ROWS = pb.TopKQueryResult(status=ok()).SerializeToString()
+
+
+class _Cut(NamedTuple):
+    queries: Vectors
+    rest: bytes
+
+
+class SearchCalls:
+    """Each raises RequestError to refuse."""
+
+    def __init__(self, store: Store, traffic: Traffic) -> None:
+        self._store = store
+        self._traffic = traffic
+
+    def rpcs(self) -> dict[str, Rpc]:
+        """Return the calls by their names in the protocol."""
+        together = Together(_part, self.search_together)
+        return {
+            "Search": _rpc(self.search, together),
+            "SearchByID": _rpc(self.search_by_id),
+            "SearchInFiles": _rpc(self.search_in_files),
+        }
+
+    def search(self, raw: bytes, is_awaited: IsAwaited) -> bytes:
+        found = self._search(wire.decode_search(raw), is_awaited)
+        return _NO_ROWS if found is None else wire.encode_topk(*found)
+
+    def search_together(self, parts: Sequence[Part], is_awaited: IsAwaited) -> list[bytes]:
+        """Search for all queries at once, and give each part its share."""
+        blocks = [part.own.queries for part in parts]
+        rest = parts[0].own.rest
+        query = wire.join_search(blocks[0] if len(blocks) == 1 else np.concatenate(blocks), rest)
+        found = self._search(query, is_awaited)
+        if found is None:
+            return [_NO_ROWS] * len(parts)
+        ids, distances = found
+        ends = np.cumsum([len(block) for block in blocks])
+        return [
+            wire.encode_topk(ids[end - len(block) : end], distances[end - len(block) : end])
+            for block, end in zip(blocks, ends, strict=True)
+        ]
+
+    def _search(self, query: Query, is_awaited: IsAwaited) -> Found | None:
+        def choose(collection: Collection) -> list[Segment]:
+            return lookup.matching_segments(collection, query.tags)
+
+        return self._search_in(choose, query, is_awaited)
+
+    def search_in_files(self, raw: bytes, is_awaited: IsAwaited) -> bytes:
+        request = wire.parse(pb.SearchInFilesParam, raw)
+        query = wire.decode_search(request.search_param.SerializeToString())
+        names = request.file_id_array
+        if not names:
+            raise RequestError(
+                pb.ILLEGAL_ARGUMENT,
+                "file_id_array is empty: give names of segments; ShowCollectionInfo lists them",
+            )
+        found = self._search_in(lambda c: lookup.named_segments(c, names), query, is_awaited)
+        return _NO_ROWS if found is None else wire.encode_topk(*found)
+
+    def search_by_id(self, raw: bytes, is_awaited: IsAwaited) -> bytes:
+        request = wire.parse(pb.SearchByIDParam, raw)
+        checks.topk(request.topk)
+        collection = self._store.collection(request.collection_name)
+        checks.wanted_ids(request.id_array)
+        checks.result_size(len(request.id_array), request.topk)
+        segments = lookup.matching_segments(collection, tuple(request.partition_tag_array))
+        found = lookup.vectors(collection.schema.name, segments, list(request.id_array))
+        known = [vector for vector in found if vector is not None]
+        ids, distances = no_results(len(found), request.topk, collection.schema.metric)
+        if not known:
+            return wire.encode_topk(ids, distances)
+        rows = np.stack(known)
+        asked = _asked(
+            collection,
+            Query(
+                collection=request.collection_name,
+                tags=(),
+                rows=Rows.of(rows),
+                topk=request.topk,
+                params=wire.params_text(request.extra_params),
+            ),
+        )
+        places = [place for place, vector in enumerate(found) if vector is not None]
+        ids[places], distances[places] = search(
+            segments, asked, self._store.device.nearest, is_awaited
+        )
+        self._traffic.searched(len(rows), segments)
+        return wire.encode_topk(ids, distances)
+
+    def _search_in(
+        self,
+        choose: Callable[[Collection], list[Segment]],
+        query: Query,
+        is_awaited: IsAwaited,
+    ) -> Found | None:
+        """Return what is found, None where there are no rows."""
+        checks.topk(query.topk)
+        collection = self._store.collection(query.collection)
+        asked = _asked(collection, query)
+        segments = choose(collection)
+        if not any(segment.living for segment in segments):
+            return None
+        found = search(segments, asked, self._store.device.nearest, is_awaited)
+        self._traffic.searched(len(asked.queries), segments)
+        return found
+
+
+def _rpc(answer: Callable[[bytes, IsAwaited], bytes], together: Together | None = None) -> Rpc:
+    return Rpc(answer, pb.TopKQueryResult, Lane.SEARCH, together, _LARGE_REQUEST_BYTES)
+
+
+def _part(raw: bytes) -> Part | None:
+    """Return a search without its queries, and these; None for one that has too many to join."""
+    if len(raw) > _MAX_PART_BYTES:
+        return None
+    queries, rest = wire.cut_search(raw)
+    if queries is None:
+        return None
+    return Part((rest, queries.shape[1], queries.dtype), len(queries), _Cut(queries, rest))
+
+
+def _asked(collection: Collection, query: Query) -> Asked:
+    spec = collection.index.spec
+    params = index_checks.search_params(query.params, spec, query.topk)
+    vectors = checks.vectors(query.rows, collection.schema)
+    checks.result_size(query.rows.count, query.topk)
+    return Asked(vectors, query.topk, collection.schema.metric, spec, params)
