@@ -1,6 +1,7 @@
-"""How much memory the process may still take before the kernel ends it."""
+"""How much memory the process has, and may still take before the kernel ends it."""
 
 import re
+import resource
 import time
 from pathlib import Path
 
@@ -10,6 +11,12 @@ _AVAILABLE = re.compile(r"^MemAvailable:\s+(\d+) kB$", re.MULTILINE)
 _CACHE = re.compile(r"^inactive_file (\d+)$", re.MULTILINE)
 _FRESH_S = 0.1
 _UNKNOWN = 1 << 62
+
+
+def anonymous_bytes() -> int:
+    """Return what the process has in memory beside pages of files."""
+    _, resident, of_files, *_ = Path("/proc/self/statm").read_text().split()
+    return (int(resident) - int(of_files)) * resource.getpagesize()
 
 
 class _Reading:

@@ -1,8 +1,9 @@
 """Lets requests in only while there is memory for them.
 
 gRPC tells nothing of a message before all of it is there, so each that is being received counts as
-the most its kind may have. One that takes long is a slow client's: it counts no more, or a few of
-them would keep everybody out; that the machine has memory left is seen to all the same.
+the most its kind may have. One that is still not there when the process hardly grows any more is a
+slow client's: it counts no more, or a few of them would keep everybody out. That the machine has
+memory left is seen to all the same.
 """
 
 import asyncio
@@ -12,10 +13,14 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from quiver_engine import headroom
-from quiver_engine.model import MAX_MESSAGE_BYTES
+from quiver_engine.model import MAX_MESSAGE_BYTES, MIB
 
 ROOM_BYTES = 4 * MAX_MESSAGE_BYTES
-PATIENCE_S = 5.0
+LOOK_S = 0.05
+_SLOW_BYTES = 8 * MIB
+"""Growth from one look to the next that tells of a message on its way."""
+_LOOKS = 100
+"""How often at most: then the growth is somebody else's."""
 _COPIES = 2
 """A request's rows are cut out of it while it is still there."""
 
@@ -25,8 +30,30 @@ class _Waiting(NamedTuple):
     turn: asyncio.Future[None]
 
 
+class _Looking:
+    """Says so once when a message turns out to be slow."""
+
+    def __init__(self, on_slow: Callable[[], None]) -> None:
+        self._on_slow = on_slow
+        self._looks = 0
+        self._last = 0
+        self._next = asyncio.get_running_loop().call_later(LOOK_S, self._look)
+
+    def _look(self) -> None:
+        self._looks += 1
+        now = headroom.anonymous_bytes()
+        grown, self._last = now - self._last, now
+        if self._looks > 1 and (grown < _SLOW_BYTES or self._looks > _LOOKS):
+            self._on_slow()
+            return
+        self._next = asyncio.get_running_loop().call_later(LOOK_S, self._look)
+
+    def end(self) -> None:
+        self._next.cancel()
+
+
 class Intake:
-    """Used in one event loop; who has to wait is let in in the order of coming."""
+    """Used in one event loop; who has to wait is overtaken by smaller ones only."""
 
     def __init__(self, room: int = ROOM_BYTES) -> None:
         """`room` is in bytes; a single request is let in whatever its size."""
@@ -38,11 +65,11 @@ class Intake:
         """Read a message of a kind that has at most so many bytes, once there is room for it."""
         await self._enter(largest)
         with self._counted(largest) as stop_counting:
-            slow = asyncio.get_running_loop().call_later(PATIENCE_S, stop_counting)
+            looking = _Looking(stop_counting)
             try:
                 return await read()
             finally:
-                slow.cancel()
+                looking.end()
 
     @contextmanager
     def holding(self, message: bytes) -> Iterator[None]:
@@ -53,7 +80,8 @@ class Intake:
             yield
 
     async def _enter(self, largest: int) -> None:
-        if not self._waiting and self._fits(largest):
+        is_next = not self._waiting or largest < self._waiting[0].largest
+        if is_next and self._fits(largest):
             self._taken += largest
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
