@@ -56,6 +56,25 @@ def nearest(rows: Rows, asked: Asked) -> Places:
     return np.argsort(exact, axis=1, kind="stable")[:, : asked.topk].astype(np.int64)
 
 
+def wrong_vector(rows: Rows, window: tuple[int, int], vector: Vectors | None) -> str | None:
+    """Return what is wrong with a vector got by its id, by the same rule; `rows` have that id.
+
+    Of rows with one id, as after a delete and an insert, the newest that must be there is due.
+    """
+    must = rows.table["begun"][rows.must_show(*window)]
+    if vector is None:
+        return f"it is not there, and must be: {_told(rows)}" if len(must) else None
+    newest = must.max() if len(must) else 0
+    fitting = rows.where(rows.may_show(*window) & (rows.table["begun"] >= newest))
+    if any(np.array_equal(vector, row) for row in fitting.vectors):
+        return None
+    return f"got {vector[:4]}…, expected one of {fitting.vectors[:, :4].tolist()} of {_told(rows)}"
+
+
+def _told(rows: Rows) -> str:
+    return "; ".join(map(rows.describe, range(len(rows))))
+
+
 class _Check:
     def __init__(self, rows: Rows, must: Mask, asked: Asked, found: Found) -> None:
         self._rows, self._must, self._asked, self._ids = rows, must, asked, found.ids
@@ -127,15 +146,17 @@ class _Check:
             return None
         query, row = np.argwhere(missing)[0].tolist()
         id_, far = self._rows.table["id"][row], self._exact[query, row]
-        return self._told_of(query, f"id {id_} at {far:.6g} is missing: {self._rows.table[row]}")
+        return self._told_of(
+            query, f"id {id_} at {far:.6g} is missing ({self._rows.describe(row)})"
+        )
 
     def _known(self, query: int, id_: int) -> str:
         rows = np.flatnonzero(self._rows.table["id"] == id_)
         told = [
-            f"{self._exact[query, r]:.6g} ± {self._allowed[query, r]:.2g} {self._rows.table[r]}"
+            f"{self._exact[query, r]:.6g} ± {self._allowed[query, r]:.2g}: {self._rows.describe(r)}"
             for r in rows.tolist()
         ]
-        return f"id {id_} may be {told}" if told else f"id {id_} cannot be there"
+        return f"id {id_} may be at {told}" if told else f"id {id_} cannot be there"
 
     def _told_of(self, query: int, what: str) -> str:
         told: Doubles = self._told[query]

@@ -49,6 +49,11 @@ class Client:
     def close(self) -> None:
         self._channel.close()
 
+    def flush_rarely(self) -> None:
+        """Have rows flushed by themselves each minute only, until the engine's next start."""
+        command = pb.Command(cmd="set_config storage.auto_flush_interval 60")
+        _sound(self._stub.Cmd(command, timeout=DEADLINE_S))
+
     def create(self, name: str, kind: Kind) -> None:
         schema = pb.CollectionSchema(
             collection_name=name,

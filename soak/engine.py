@@ -9,11 +9,16 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from localcluster.processes import die_with_parent
-
 _LISTENING = re.compile(r"listening grpc=(\S+) http=")
 START_S, STOP_S = 60.0, 60.0
 _MIB = 1 << 20
+# Not by preexec_fn: a fork of a process with gRPC's threads may hang in whatever it runs.
+_PROGRAM = """
+import runpy
+from localcluster.processes import die_with_parent
+die_with_parent()
+runpy.run_module("quiver_engine", run_name="__main__", alter_sys=True)
+"""
 
 
 class EngineEnded(Exception):
@@ -36,7 +41,7 @@ class Use:
 
 
 class Engine:
-    """`python -m quiver_engine` on one data directory; after an end it can be started again."""
+    """An engine on one data directory, which dies with us; after an end it can be started again."""
 
     def __init__(self, folder: Path) -> None:
         self.data = folder / "data"
@@ -46,17 +51,12 @@ class Engine:
 
     def start(self) -> str:
         """Start it and wait until it serves; return its address. Raises EngineEnded."""
-        command = [sys.executable, "-m", "quiver_engine", "--data-dir", str(self.data)]
+        command = [sys.executable, "-c", _PROGRAM, "--data-dir", str(self.data)]
         command += ["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]
         self._log.touch()
         beginning = self._log.stat().st_size
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stderr=log,
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - it only makes system calls
-            )
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)
         self.starts += 1
         end = time.monotonic() + START_S
         while time.monotonic() < end and self.is_running:

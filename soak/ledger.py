@@ -51,6 +51,11 @@ class Rows:
     def where(self, mask: Mask) -> "Rows":
         return Rows(self.table[mask], self.vectors[mask])
 
+    def describe(self, row: int) -> str:
+        """Return a row's partition and moments, for people."""
+        values = dict(zip(_ROW.names or (), self.table[row].tolist(), strict=True))
+        return ", ".join(f"{n} {'never' if v == NEVER else v}" for n, v in values.items())
+
     def may_show(self, start: int, end: int) -> Mask:
         """Return which rows a call between two moments may have met."""
         mask: Mask = (self.table["begun"] < end) & (self.table["gone"] > start)

@@ -96,6 +96,9 @@ class _Soaking:
         """Have users call for a while; `how` the engine ends meanwhile, if it does."""
         world = self._world
         world.round_is_over.clear()
+        world.flushes = how != "kill"
+        if not world.flushes:
+            world.client.flush_rarely()
         seeds = self._seeds.spawn(world.options.users)
         users = [User(world, np.random.default_rng(seed)) for seed in seeds]
         for user in users:

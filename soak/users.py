@@ -11,7 +11,7 @@ from quiver_proto import milvus_pb2 as pb
 from soak import checking, writes
 from soak.client import Refused
 from soak.kinds import FLAT, LISTS
-from soak.ledger import Rows, moment
+from soak.ledger import moment
 from soak.subject import TAGS, Subject
 from soak.world import World
 from soak.writes import NOBODY
@@ -46,6 +46,8 @@ class User(threading.Thread):
     def run(self) -> None:
         self._operations[self.insert] = 20 if self._world.is_growing else 8
         self._operations[self.delete] = 8 if self._world.is_growing else 20
+        if not self._world.flushes:
+            self._operations |= {self.flush: 0.2, self.create_index: 0.05}
         while not self._world.round_is_over.is_set() and not self._world.is_lost:
             weights = np.array(list(self._operations.values()))
             which = self._random.choice(len(weights), p=weights / weights.sum())
@@ -193,7 +195,7 @@ class User(threading.Thread):
         if len(told) != len(ids):
             self._complain(subject, "get", f"{len(told)} answers for {len(ids)} ids")
         for id_, vector in zip(ids.tolist(), told, strict=False):
-            if what := _wrong_vector(rows.where(rows.table["id"] == id_), window, vector):
+            if what := checking.wrong_vector(rows.where(rows.table["id"] == id_), window, vector):
                 self._complain(subject, "get", f"id {id_}: {what}")
 
     def search(self, subject: Subject) -> None:
@@ -232,14 +234,3 @@ class User(threading.Thread):
             return []
         there = list(subject.partitions) or [DEFAULT_TAG]
         return [str(self._random.choice([*there, "p[0-9]|_default"]))]
-
-
-def _wrong_vector(rows: Rows, window: tuple[int, int], vector: Vectors | None) -> str | None:
-    must = rows.table["begun"][rows.must_show(*window)]
-    if vector is None:
-        return f"it is not there, and must be: {rows.table}" if len(must) else None
-    newest = must.max() if len(must) else 0
-    fitting = rows.where(rows.may_show(*window) & (rows.table["begun"] >= newest))
-    if any(np.array_equal(vector, row) for row in fitting.vectors):
-        return None
-    return f"got {vector[:4]}…, expected one of {fitting.vectors[:, :4].tolist()} of {rows.table}"

@@ -40,6 +40,8 @@ class World:
     unanswered: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     is_growing: bool = True
+    flushes: bool = True
+    """Whether rows are to be flushed often; else a kill finds many in the insert log alone."""
     ending: threading.Event = field(default_factory=threading.Event)
     round_is_over: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
