@@ -28,7 +28,8 @@ _OF_BITS = "BIN_"
 def vectors(name: str, segments: Sequence[Segment], ids: Sequence[int]) -> list[Vectors | None]:
     """Return the vector of each id, None where there is none.
 
-    Of rows with one id the one written last counts. Raises RequestError 1 when there are no rows.
+    Of rows with one id the last one of the newest segment counts: the one written last, until a
+    merge puts an older one into a newer segment. Raises RequestError 1 when there are no rows.
     """
     if not any(segment.living for segment in segments):
         raise RequestError(pb.UNEXPECTED_ERROR, f"there are no rows in {name!r} to get")
