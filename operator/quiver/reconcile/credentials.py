@@ -11,6 +11,7 @@ from quiver.domain.engines import Tls, VectorEngine
 from quiver.domain.objects import SECRET, Key
 from quiver.domain.pem import InvalidPem, certificates_in, require_pair
 from quiver.domain.reasons import Reason
+from quiver.ports.errors import ApiRefused
 from quiver.ports.kubernetes import Objects
 
 CA, CERTIFICATE, PRIVATE_KEY = "ca.crt", "tls.crt", "tls.key"
@@ -91,7 +92,14 @@ class Credentials:
         return ClientTls(ca, certificate, key)
 
     async def _secret(self, namespace: str, name: str, field: str) -> "_Secret":
-        found = await self._objects.fetch(SECRET, Key(namespace, name))
+        try:
+            found = await self._objects.fetch(SECRET, Key(namespace, name))
+        except ApiRefused as error:
+            message = (
+                f"Secret {name!r}, which spec.tls.{field} names, cannot be read: {error}. Let the "
+                "operator's service account get it."
+            )
+            raise _Trouble(Verdict.stalled(Reason.SECRET_INVALID, message)) from error
         if found is None:
             message = (
                 f"There is no Secret {name!r} in namespace {namespace!r}, which spec.tls.{field} "

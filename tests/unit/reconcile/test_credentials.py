@@ -10,11 +10,12 @@ from cryptography.hazmat.primitives import serialization
 from builders import NAMESPACE, engine, pod
 from localcluster.certificates import Authority
 from quiver.domain.access import PLAIN, Access, ClientTls
-from quiver.domain.conditions import Verdict
+from quiver.domain.conditions import State, Verdict
 from quiver.domain.engines import Pod, VectorEngine
 from quiver.domain.members import members_of
 from quiver.domain.objects import SECRET, Key, Kind, Manifest
 from quiver.domain.reasons import Reason
+from quiver.ports.errors import ApiRefused
 from quiver.reconcile.credentials import Credentials
 
 AUTHORITY = Authority(Authority.create("ours"))
@@ -31,10 +32,13 @@ class Secrets:
     def __init__(self, **contents: dict[str, bytes]) -> None:
         self.contents = {name.replace("_", "-"): content for name, content in contents.items()}
         self.reads = 0
+        self.refusal: str | None = None
 
     async def fetch(self, kind: Kind, key: Key) -> Manifest | None:
         assert (kind, key.namespace) == (SECRET, NAMESPACE)
         self.reads += 1
+        if self.refusal is not None:
+            raise ApiRefused(self.refusal)
         if key.name not in self.contents:
             return None
         content = self.contents[key.name].items()
@@ -182,6 +186,16 @@ async def test_a_missing_secret_is_waited_for() -> None:
     assert found.trouble.reason is Reason.SECRET_NOT_FOUND
     for expected in ("'gone'", f"'{NAMESPACE}'", "spec.tls.clientSecretName"):
         assert expected in found.trouble.message
+
+
+async def test_a_secret_that_must_not_be_read_is_told_of() -> None:
+    """In the API server's words: nobody looks for them in the operator's log."""
+    world = World()
+    world.secrets.refusal = 'secrets "ca" is forbidden'
+    found = await world.credentials.of(external(caSecretName="ca"))
+    assert found.trouble is not None
+    assert found.trouble.state is State.STALLED
+    assert 'secrets "ca" is forbidden' in found.trouble.message
 
 
 async def test_a_ca_is_its_certificates_and_nothing_else() -> None:
