@@ -56,16 +56,25 @@ def _absent(world: World, subject: Subject) -> None:
 
 
 def _wait_for_automatic_flush(world: World, subject: Subject) -> None:
-    """Rows are seen without a Flush, each second."""
-    sent = moment()
-    expected, end = subject.ledger.living, time.monotonic() + AUTO_FLUSH_S
-    while (told := world.client.count(subject.name)) != expected:
+    """Rows and deletions are seen without a Flush, each second."""
+    sent, end = moment(), time.monotonic() + AUTO_FLUSH_S
+    while not _is_all_seen(world, subject):
         if time.monotonic() > end:
-            what = f"{told} rows after {AUTO_FLUSH_S:.0f} s without a Flush, not {expected}"
-            world.complain(f"count of {subject.name}", what)
+            what = f"not all is seen after {AUTO_FLUSH_S:.0f} s without a Flush"
+            world.complain(f"audit of {subject.name}", what)
             break
         time.sleep(0.1)
     subject.ledger.flushed(sent)
+
+
+def _is_all_seen(world: World, subject: Subject) -> bool:
+    # Their number alone would not tell: as many may wait to be deleted as to be seen.
+    rows, listed = subject.ledger.rows(), _listing(world, subject)
+    due = {n: rows.sure & (rows.table["partition"] == n) for n in listed}
+    return all(
+        np.array_equal(np.sort(rows.table["id"][due[number]]), np.sort(ids))
+        for number, ids in listed.items()
+    )
 
 
 def _compare(world: World, subject: Subject, *, is_thorough: bool) -> None:
