@@ -16,19 +16,21 @@ from typing import Any
 
 import click
 
-from bench.engine import insert, many, search, startup
+from bench.engine import insert, many, milvus, search, startup
 from bench.engine.data import Size
 from bench.engine.figures import Run
+from bench.engine.plot import plot
 from bench.engine.report import tables, write_json
 from quiver_engine.insert_log import Durability
 from quiver_engine.model import IndexType
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "bench" / "results" / "engine.json"
-PAGE = ROOT / "docs" / "engine.md"
+PAGE, PLOT = ROOT / "docs" / "engine.md", ROOT / "docs" / "engine-speed.svg"
+PICTURE = f"![Share of FAISS' queries a second]({PLOT.name})"
 BEGIN, END = "<!-- speed: begin -->", "<!-- speed: end -->"
 SIZES = (Size(100_000, 128), Size(100_000, 768), Size(1_000_000, 128))
-PARTS = ("start", "many", "insert", "search")
+PARTS = ("start", "many", "insert", "search", "milvus")
 LARGE_GRAPH_ROWS = 500_000
 """A graph over more rows than this takes many minutes on a few cores."""
 
@@ -135,12 +137,15 @@ def measure(folder: Path, asked: Asked, scope: search.Scope, run: Run) -> None:
     if "search" in asked.parts:
         for size in asked.sizes:
             search.measure(folder, size, asked.kinds(size), scope, run, say)
+    if "milvus" in asked.parts:
+        run.duels = milvus.measure(folder, asked.sizes[0], scope, say)
 
 
 def keep(run: Run) -> None:
+    PLOT.write_text(plot(run))
     before, _, rest = PAGE.read_text().partition(BEGIN)
     after = rest.partition(END)[2]
-    PAGE.write_text(f"{before}{BEGIN}\n{tables(run)}\n{END}{after}")
+    PAGE.write_text(f"{before}{BEGIN}\n{PICTURE}\n\n{tables(run)}\n{END}{after}")
 
 
 def teller() -> search.Say:

@@ -84,6 +84,43 @@ class Many:
     calls: list[Call]
 
 
+@dataclass(frozen=True)
+class SideIndex:
+    """An index of one server: `one_ms` of calls with one query, `many_qps` with 1,000 in each."""
+
+    index: str
+    build_s: float
+    load_s: float
+    """Until it can be searched: for the engine, the first search."""
+    search: str
+    recall: float
+    one_ms: float
+    many_qps: float
+
+
+@dataclass(frozen=True)
+class Side:
+    """One server: `start_s` until its first collection is made, memory empty and with indexes."""
+
+    start_s: float
+    idle_mib: float
+    loaded_mib: float
+    insert_s: float
+    flush_s: float
+    indexes: list[SideIndex]
+
+
+@dataclass(frozen=True)
+class Duel:
+    """The engine beside another server, or why that one was not measured."""
+
+    data: str
+    name: str
+    ours: Side
+    theirs: Side | None
+    why_not: str = ""
+
+
 @dataclass
 class Run:
     cores: int = 0
@@ -95,3 +132,4 @@ class Run:
     inserts: list[Insert] = field(default_factory=list)
     startup: Startup | None = None
     many: Many | None = None
+    duels: list[Duel] = field(default_factory=list)

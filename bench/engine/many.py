@@ -15,7 +15,7 @@ from bench.processes import Engine
 from quiver_proto import milvus_pb2 as pb
 
 DIMENSION = 128
-CALLS = 40
+CALLS = 20
 """Calls of a kind in a turn."""
 FREE = 1
 """Collections left out of the limit, for those that are made and dropped while it is measured."""

@@ -1,18 +1,22 @@
 """The figures as tables for docs and terminal, and as JSON."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
 
-from bench.engine.figures import Index, Run, Search
+from bench.engine.figures import Duel, Index, Run, Search, Side
 
 BATCHES = (10, 100, 1000)
 
 
 def tables(run: Run) -> str:
-    parts = [list(part) for part in (_searches(run), _inserts(run), _starts(run), _calls(run))]
+    parts = [
+        list(part)
+        for part in (_searches(run), _inserts(run), _starts(run), _calls(run), _duels(run))
+    ]
     return "\n\n".join("\n".join(part) for part in parts if part)
 
 
@@ -73,6 +77,58 @@ def _calls(run: Run) -> Iterator[str]:
         yield from head(["call", "with one collection", f"with {run.many.collections:,}"])
         for call in run.many.calls:
             yield row([call.rpc, f"{call.one_ms:.2f} ms", f"{call.many_ms:.2f} ms"])
+
+
+def _duels(run: Run) -> Iterator[str]:
+    if not run.duels:
+        return
+    yield from head(["", *(name for duel in run.duels for name in ("Quiver", duel.name, "ahead"))])
+    for line in LINES:
+        yield row([line.what, *(cell for duel in run.duels for cell in _duel_cells(line, duel))])
+    for place, index in enumerate(run.duels[0].ours.indexes):
+        for line in INDEX_LINES:
+            cells = [cell for duel in run.duels for cell in _duel_cells(line, duel, place)]
+            yield row([f"{index.index}: {line.what}", *cells])
+    for duel in run.duels:
+        if duel.theirs is None:
+            yield f"\n{duel.name} was not measured: {duel.why_not}"
+
+
+class Line(NamedTuple):
+    """A line of the comparison: a larger value is better where `is_rate`."""
+
+    what: str
+    value: Callable[[Any], float]
+    form: str
+    is_rate: bool = False
+
+
+LINES = (
+    Line("start until a collection is made", lambda s: s.start_s, "{:.2f} s"),
+    Line("memory (RSS), empty", lambda s: s.idle_mib, "{:.0f} MiB"),
+    Line("memory (RSS), with the rows", lambda s: s.loaded_mib, "{:.0f} MiB"),
+    Line("insert", lambda s: s.insert_s, "{:.2f} s"),
+    Line("flush", lambda s: s.flush_s, "{:.2f} s"),
+)
+INDEX_LINES = (
+    Line("build until it can be searched", lambda i: i.build_s + i.load_s, "{:.1f} s"),
+    Line("search, nq 1", lambda i: i.one_ms, "{:.2f} ms"),
+    Line("search, nq 1,000", lambda i: i.many_qps, "{:,.0f} queries a second", is_rate=True),
+    Line("recall", lambda i: i.recall, "{:.4f}"),
+)
+
+
+def _duel_cells(line: Line, duel: Duel, index: int | None = None) -> list[str]:
+    def value(side: Side) -> float:
+        return line.value(side if index is None else side.indexes[index])
+
+    ours = value(duel.ours)
+    if duel.theirs is None:
+        return [line.form.format(ours), "not measured", ""]
+    theirs = value(duel.theirs)
+    times = ours / theirs if line.is_rate else theirs / ours
+    shown = [line.form.format(number) for number in (ours, theirs)]
+    return [*shown, "" if line.what == "recall" else f"{times:.1f}"]
 
 
 def _cells(index: Index, run: Run) -> list[str]:

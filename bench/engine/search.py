@@ -201,15 +201,15 @@ def load(client: Client, collection: str, size: Size, rows: Floats) -> None:
         client.insert(collection, rows[start : start + _PART], start, BATCH)
 
 
-def create(client: Client, collection: str, size: Size) -> None:
-    """Create a collection whose rows will fit into one segment."""
+def create(client: Client, collection: str, size: Size) -> float:
+    """Create a collection whose rows will fit into one segment; return the seconds it took."""
     schema = pb.CollectionSchema(
         collection_name=collection,
         dimension=size.dimension,
         index_file_size=size.index_file_size,
         metric_type=Metric.L2,
     )
-    client.ask("CreateCollection", [schema.SerializeToString()])
+    return sum(client.ask("CreateCollection", [schema.SerializeToString()]))
 
 
 def build_index(client: Client, collection: str, kind: IndexType, build: dict[str, int]) -> None:
