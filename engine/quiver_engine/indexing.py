@@ -6,10 +6,12 @@ off is taken up again.
 
 import logging
 import os
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, cast
 
@@ -36,6 +38,7 @@ logger = logging.getLogger(__name__)
 MAX_WAITERS = 64
 LOOK_S = 0.2
 LOOK_AT_ALL_S = 1.0
+BUILD_NICENESS = 5
 RETRY_S = 60.0
 
 
@@ -49,6 +52,9 @@ class Indexing:
         self._waiters = 0
         self._progress = threading.Condition()
         self._asked = threading.Event()
+        # A thread that gave way once cannot take it back, and the looks at all collections, with
+        # Python's lock held, must not be put off.
+        self._builder = ThreadPoolExecutor(1, "build", _give_way)
         self._was_asked = False
         self._asking: deque[Collection] = deque()
         self._look_at_all_at = 0.0
@@ -179,10 +185,11 @@ class Indexing:
             return not (self._stopping or is_gone)
 
         self._store.device.check(segment, spec)
-        # The other half of the cores is for searches.
-        faiss.omp_set_num_threads(max(1, (os.cpu_count() or 1) // 2))
+        trainer = self._store.device.trainer
         try:
-            index = _build(spec, collection, segment, is_wanted, self._store.device.trainer)
+            index = self._builder.submit(
+                _build, spec, collection, segment, is_wanted, trainer
+            ).result()
         except BuildCancelled:
             return
         number, _ = self._store.directory.write_index(index)
@@ -195,6 +202,12 @@ class Indexing:
             spec.type.name,
             time.monotonic() - started,
         )
+
+
+def _give_way() -> None:
+    """Have this thread, and those that FAISS starts from it, run when searches leave cores idle."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BUILD_NICENESS)
 
 
 def _build(

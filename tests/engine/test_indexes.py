@@ -1,6 +1,7 @@
 """CreateIndex, DescribeIndex, DropIndex: checks, what is found, what goes on meanwhile."""
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import faiss
+import grpc
 import numpy as np
 import pytest
 
@@ -462,3 +464,22 @@ def test_an_index_is_built_without_a_look_at_other_collections(tmp_path: Path) -
     assert store.collection("c7").index.spec == spec
     assert set(looked_at) == {"c7"}
     store.close()
+
+
+def test_searches_go_before_builds(own_engine: EngineProcess) -> None:
+    """As many threads as there are cores build, each of a lower priority than all others."""
+
+    def priorities() -> list[int]:
+        tasks = Path(f"/proc/{own_engine.pid}/task").iterdir()
+        return [os.getpriority(os.PRIO_PROCESS, int(task.name)) for task in tasks]
+
+    client = Milvus1(own_engine.grpc_address)
+    client.create("c", DIMENSION)
+    client.insert("c", clustered(ROWS, DIMENSION))
+    usual = max(priorities())
+    with pytest.raises(grpc.RpcError):
+        client.create_index("c", *SLOW, timeout=0.5)
+    cores = len(os.sched_getaffinity(0))
+    wait_until(lambda: len([p for p in priorities() if p > usual]) == cores)
+    client.drop("c")
+    client.close()
