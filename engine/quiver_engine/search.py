@@ -46,48 +46,60 @@ def search(
     Distances are squared for L2, for IP the inner product. Where fewer rows exist, ids are padded
     with -1 and distances with the metric's worst value. Raises CallerLeft when nobody waits.
     """
-    ids, distances = no_results(len(asked.queries), asked.topk, asked.metric)
     at_once = max(1, _RESULTS_AT_ONCE // reranking.candidates(asked.spec.type, asked.topk))
+    if len(asked.queries) <= at_once:
+        return _search(segments, asked, nearest, is_awaited)
+    ids, distances = no_results(len(asked.queries), asked.topk, asked.metric)
     for start in range(0, len(asked.queries), at_once):
-        some = replace(asked, queries=asked.queries[start : start + at_once])
-        found = _search(segments, some, nearest, is_awaited)
-        end, width = start + len(some.queries), found[0].shape[1]
-        ids[start:end, :width] = found[0]
-        np.copyto(distances[start:end, :width], found[1], where=~np.isnan(found[1]))
+        some = slice(start, start + at_once)
+        share = replace(asked, queries=asked.queries[some])
+        ids[some], distances[some] = _search(segments, share, nearest, is_awaited)
     return ids, distances
 
 
 def _search(
     segments: Sequence[Segment], asked: Asked, nearest: Nearest, is_awaited: Callable[[], bool]
 ) -> Found:
-    found = _nothing(asked)
+    found: Found | None = None
     for segment in segments:
         if not is_awaited():
             raise CallerLeft
+        if not segment.living:
+            continue
         inside = _in_segment(segment, asked, nearest, is_awaited)
-        found = _best(found, inside, asked.topk, asked.metric)
-    return found
+        found = inside if found is None else _best(found, inside, asked.topk, asked.metric)
+    if found is None:
+        return no_results(len(asked.queries), asked.topk, asked.metric)
+    return _padded(found, asked)
+
+
+def _padded(found: Found, asked: Asked) -> Found:
+    """Give each query topk results, and the worst distance to those that are none."""
+    ids, distances = found
+    is_none = np.isnan(distances)
+    if is_none.any():
+        distances = np.where(is_none, _worst(asked.metric), distances)
+    if ids.shape[1] == asked.topk:
+        return ids, distances
+    all_ids, all_distances = no_results(len(ids), asked.topk, asked.metric)
+    all_ids[:, : ids.shape[1]], all_distances[:, : ids.shape[1]] = ids, distances
+    return all_ids, all_distances
 
 
 def _in_segment(
     segment: Segment, asked: Asked, nearest: Nearest, is_awaited: Callable[[], bool]
 ) -> Found:
     count = min(asked.topk, segment.living)
-    if not count:
-        return _nothing(asked)
     is_coded = reranking.reranks(asked.spec.type) and segment.index is not None
     taken = min(reranking.candidates(asked.spec.type, count), segment.living) if is_coded else count
     distances, rows = nearest(segment, asked, taken, is_awaited)
     if is_coded:
         distances, rows = reranking.best(segment.vectors, asked.metric, asked.queries, rows, count)
     is_row = rows >= 0
+    if is_row.all():
+        return segment.ids[rows], distances
     ids = np.where(is_row, segment.ids[rows], _NO_ID)
     return ids, np.where(is_row, distances, _NO_DISTANCE)
-
-
-def _nothing(asked: Asked) -> Found:
-    shape = (len(asked.queries), 0)
-    return np.empty(shape, np.int64), np.empty(shape, np.float32)
 
 
 def _worst(metric: Metric) -> np.float32:
