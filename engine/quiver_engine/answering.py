@@ -4,18 +4,20 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from google.protobuf.message import Message
 
 from quiver_engine import wire
 from quiver_engine.errors import CallerLeft, DiskFailedError, RequestError
 from quiver_engine.metrics import Metrics
-from quiver_engine.rpc import Call, Rpc
+from quiver_engine.rpc import Call, Lane, Rpc
 from quiver_proto import milvus_pb2 as pb
 
 logger = logging.getLogger(__name__)
 
 _NO_ANSWER = b""
+Reply = TypeVar("Reply", bytes, bytes | None)
 
 
 class Answering:
@@ -43,20 +45,45 @@ class Answering:
         self._metrics.begin(call)
         return call
 
+    def at_once(self, call: Call) -> bytes | None:
+        """Return the answer of a call that holds up nobody, None for one that is to be queued."""
+        rpc = self._rpcs[call.name]
+        if rpc.lane is Lane.NOW:
+            return self.answer([call])[0]
+        if rpc.together is None or call.part is None:
+            return None
+        at_once, part = rpc.together.at_once, call.part
+        code, replies = self._outcome([call], lambda: [at_once(part)])
+        if replies[0] is not None:
+            self._metrics.end(call, code)
+        return replies[0]
+
     def answer(self, calls: Sequence[Call]) -> Sequence[bytes]:
         """Return the answers of one call, or of several that are answered together."""
         awaited = [call for call in calls if call.is_awaited()]
-        code, replies = self._outcome(awaited) if awaited else (pb.UNEXPECTED_ERROR, [])
+        code, replies = self._outcome(awaited, lambda: self._run(awaited))
         answers = dict(zip(awaited, replies, strict=True))
         for call in calls:
             self._metrics.end(call, code if call in answers else pb.UNEXPECTED_ERROR)
         return [answers.get(call, _NO_ANSWER) for call in calls]
 
-    def _outcome(self, calls: Sequence[Call]) -> tuple[int, Sequence[bytes]]:
-        name = calls[0].name
-        rpc = self._rpcs[name]
+    def _run(self, calls: Sequence[Call]) -> Sequence[bytes]:
+        def is_awaited() -> bool:
+            return any(call.is_awaited() for call in calls)
+
+        if not calls:
+            return []
+        rpc = self._rpcs[calls[0].name]
+        parts = [call.part for call in calls if call.part is not None]
+        if rpc.together is None or not parts:
+            return [rpc.answer(calls[0].raw, is_awaited)]
+        return rpc.together.answer(parts, is_awaited)
+
+    def _outcome(
+        self, calls: Sequence[Call], run: Callable[[], Sequence[Reply]]
+    ) -> tuple[int, Sequence[Reply | bytes]]:
         try:
-            return pb.SUCCESS, _run(rpc, calls)
+            return pb.SUCCESS, run()
         except RequestError as error:
             status = pb.Status(error_code=error.code, reason=error.reason)
         except CallerLeft:
@@ -69,20 +96,11 @@ class Answering:
             reason = f"{error}; the engine stops, since it cannot know what is on disk"
             status = pb.Status(error_code=pb.UNEXPECTED_ERROR, reason=reason)
         except Exception:
-            logger.exception("%s failed", name)
+            logger.exception("%s failed", calls[0].name)
             reason = "a fault of the engine, not of the request; the engine's log tells more"
             status = pb.Status(error_code=pb.UNEXPECTED_ERROR, reason=reason)
-        return status.error_code, [_refusal(rpc.reply, status)] * len(calls)
-
-
-def _run(rpc: Rpc, calls: Sequence[Call]) -> Sequence[bytes]:
-    def is_awaited() -> bool:
-        return any(call.is_awaited() for call in calls)
-
-    parts = [call.part for call in calls if call.part is not None]
-    if rpc.together is None or not parts:
-        return [rpc.answer(calls[0].raw, is_awaited)]
-    return rpc.together.answer(parts, is_awaited)
+        reply = self._rpcs[calls[0].name].reply
+        return status.error_code, [_refusal(reply, status)] * len(calls)
 
 
 def _refusal(reply: type[Message], status: pb.Status) -> bytes:

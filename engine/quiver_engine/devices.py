@@ -1,12 +1,14 @@
 """Where segments are searched and indexes built: on the CPU, or on GPUs (gpus.py)."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, NamedTuple, Protocol, cast
 
 from quiver_engine import binary_indexes, faiss_indexes
 from quiver_engine.errors import DamagedIndex
 from quiver_engine.faiss_indexes import CpuTrainer, Trainer
-from quiver_engine.memory import Memory
+from quiver_engine.memory import Memory, Resident
 from quiver_engine.model import Bits, Floats, Ids, IndexSpec, Metric
 from quiver_engine.rpc import IsAwaited
 from quiver_engine.search import Asked
@@ -41,6 +43,12 @@ class Device(Protocol):
         CallerLeft when nobody waits for it any more.
         """
 
+    def at_hand(self, segment: Segment, asked: Asked) -> AbstractContextManager[float]:
+        """Keep what a search reads if it is in memory; give how many bytes it reads there.
+
+        Infinite where it would have to be loaded first.
+        """
+
     def preload(self, segment: Segment, metric: Metric, is_awaited: IsAwaited) -> None:
         """Bring what a search reads into memory; raises RequestError 24 when it cannot fit."""
 
@@ -72,6 +80,17 @@ class Cpu:
                 pass
         with segment.raw.use(is_awaited) as vectors:
             return _by_brute_force(vectors, asked, count, living)
+
+    @contextmanager
+    def at_hand(self, segment: Segment, asked: Asked) -> Iterator[float]:
+        index = segment.index
+        if index is not None and index.spec == asked.spec:
+            rows = faiss_indexes.rows_read(asked.spec, asked.params, segment.rows, asked.topk)
+            share, resident = rows / segment.rows, cast("Resident[Any]", index.loaded)
+        else:
+            share, resident = 1.0, segment.raw
+        with resident.keep() as is_loaded:
+            yield share * resident.bytes * len(asked.queries) if is_loaded else math.inf
 
     def preload(self, segment: Segment, _: Metric, is_awaited: IsAwaited) -> None:
         try:

@@ -132,6 +132,14 @@ def search(
     return distances, rows
 
 
+def rows_read(spec: IndexSpec, params: Mapping[str, int], rows: int, topk: int) -> float:
+    """Return how many of an index's rows a query is compared with, about."""
+    if spec.type in graphs.GRAPHS:
+        return min(rows, graphs.rows_read(spec, params, topk))
+    lists = list_count(spec, rows)
+    return rows * min(params["nprobe"], lists) / lists
+
+
 def brute_force(
     vectors: Floats, metric: Metric, queries: Floats, count: int, living: Bits | None
 ) -> tuple[Floats, Ids]:

@@ -1,6 +1,8 @@
 """The GPUs of a machine as a device: what they can, they do, and the CPU does the rest."""
 
+import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -86,6 +88,9 @@ class Gpus:
 
     def _gpu_of(self, segment: Segment) -> Gpu:
         return self._gpus[segment.id % len(self._gpus)]
+
+    def at_hand(self, segment: Segment, asked: Asked) -> AbstractContextManager[float]:  # noqa: ARG002 - a GPU is never so near
+        return nullcontext(math.inf)
 
     def preload(self, segment: Segment, metric: Metric, is_awaited: IsAwaited) -> None:
         index = segment.index

@@ -72,6 +72,11 @@ def breadth(spec: IndexSpec, params: Mapping[str, int], topk: int) -> int:
     return max(topk, min(wanted, MAX_EF))
 
 
+def rows_read(spec: IndexSpec, params: Mapping[str, int], topk: int) -> int:
+    """Return how many rows a query is compared with at most: all neighbours of where it is."""
+    return breadth(spec, params, topk) * 2 * shape(spec).m
+
+
 def search(index: Any, ef: int, queries: Floats, count: int, only: Any) -> tuple[Floats, Ids]:
     """Return distances and row numbers, both (queries, count), best first.
 

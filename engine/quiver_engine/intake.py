@@ -10,7 +10,8 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
 
 from quiver_engine import headroom
 from quiver_engine.model import MAX_MESSAGE_BYTES, MIB
@@ -24,32 +25,18 @@ _LOOKS = 100
 _COPIES = 2
 """A request's rows are cut out of it while it is still there."""
 
+T = TypeVar("T")
+
 
 class _Waiting(NamedTuple):
     largest: int
     turn: asyncio.Future[None]
 
 
-class _Looking:
-    """Says so once when a message turns out to be slow."""
-
-    def __init__(self, on_slow: Callable[[], None]) -> None:
-        self._on_slow = on_slow
-        self._looks = 0
-        self._last = 0
-        self._next = asyncio.get_running_loop().call_later(LOOK_S, self._look)
-
-    def _look(self) -> None:
-        self._looks += 1
-        now = headroom.anonymous_bytes()
-        grown, self._last = now - self._last, now
-        if self._looks > 1 and (grown < _SLOW_BYTES or self._looks > _LOOKS):
-            self._on_slow()
-            return
-        self._next = asyncio.get_running_loop().call_later(LOOK_S, self._look)
-
-    def end(self) -> None:
-        self._next.cancel()
+@dataclass(eq=False)
+class _Reading:
+    counted: int
+    looks: int = 0
 
 
 class Intake:
@@ -59,25 +46,31 @@ class Intake:
         """`room` is in bytes; a single request is let in whatever its size."""
         self._room = room
         self._taken = 0
+        self._readings: set[_Reading] = set()
+        self._next_look: asyncio.TimerHandle | None = None
+        self._grown_to = 0
         self._waiting: deque[_Waiting] = deque()
 
-    async def receive(self, read: Callable[[], Awaitable[bytes]], largest: int) -> bytes:
+    async def receive(self, read: Callable[[], Awaitable[T]], largest: int) -> T:
         """Read a message of a kind that has at most so many bytes, once there is room for it."""
         await self._enter(largest)
-        with self._counted(largest) as stop_counting:
-            looking = _Looking(stop_counting)
-            try:
-                return await read()
-            finally:
-                looking.end()
+        reading = _Reading(largest)
+        self._readings.add(reading)
+        try:
+            return await read()
+        finally:
+            self._readings.discard(reading)
+            self._give_back(reading.counted)
 
     @contextmanager
     def holding(self, message: bytes) -> Iterator[None]:
         """Count a message for as long as it is worked on."""
         size = _COPIES * len(message)
         self._taken += size
-        with self._counted(size):
+        try:
             yield
+        finally:
+            self._give_back(size)
 
     async def _enter(self, largest: int) -> None:
         is_next = not self._waiting or largest < self._waiting[0].largest
@@ -86,6 +79,7 @@ class Intake:
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(largest, turn))
+        self._look_later()
         try:
             await turn
         except asyncio.CancelledError:
@@ -93,19 +87,23 @@ class Intake:
                 self._give_back(largest)
             raise
 
-    @contextmanager
-    def _counted(self, size: int) -> Iterator[Callable[[], None]]:
-        """Count what was taken until the end, or until it is said to stop."""
-        counted = [size]
+    def _look_later(self) -> None:
+        if self._next_look is None:
+            self._grown_to = headroom.anonymous_bytes()
+            self._next_look = asyncio.get_running_loop().call_later(LOOK_S, self._look)
 
-        def stop_counting() -> None:
-            if counted:
-                self._give_back(counted.pop())
-
-        try:
-            yield stop_counting
-        finally:
-            stop_counting()
+    def _look(self) -> None:
+        """Stop counting messages that do not come; goes on as long as somebody waits."""
+        self._next_look = None
+        grown = headroom.anonymous_bytes() - self._grown_to
+        for reading in list(self._readings):
+            reading.looks += 1
+            if reading.looks > 1 and (grown < _SLOW_BYTES or reading.looks > _LOOKS):
+                self._readings.discard(reading)
+                self._give_back(reading.counted)
+                reading.counted = 0
+        if self._waiting:
+            self._look_later()
 
     def _give_back(self, size: int) -> None:
         self._taken -= size

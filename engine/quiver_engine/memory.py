@@ -8,7 +8,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Generic, TypeVar
 
 from quiver_engine.errors import CallerLeft, RequestError
@@ -68,11 +68,28 @@ class Memory:
         try:
             yield
         finally:
-            with self._changed:
-                resident.users -= 1
-                if not resident.users and not (resident.is_wanted and resident.is_loaded):
-                    self._drop(resident)
-                self._changed.notify_all()
+            self._leave(resident)
+
+    @contextmanager
+    def holding_if_loaded(self, resident: "Resident[Any]") -> Iterator[bool]:
+        """Keep it until the end if it is there, without a wait; tell whether it is."""
+        with self._changed:
+            is_there = resident in self._held and resident.is_loaded
+            resident.users += is_there
+            if is_there:
+                self._held.move_to_end(resident)
+        try:
+            yield is_there
+        finally:
+            if is_there:
+                self._leave(resident)
+
+    def _leave(self, resident: "Resident[Any]") -> None:
+        with self._changed:
+            resident.users -= 1
+            if not resident.users and not (resident.is_wanted and resident.is_loaded):
+                self._drop(resident)
+            self._changed.notify_all()
 
     def _wait_for_room(self, resident: "Resident[Any]", is_awaited: Callable[[], bool]) -> None:
         until = time.monotonic() + WAIT_S
@@ -152,6 +169,10 @@ class Resident(Generic[T]):
                 if value is None:
                     value = self._value = self._load()
             yield value
+
+    def keep(self) -> AbstractContextManager[bool]:
+        """Keep it if it is loaded, so that its use waits for nothing; give whether it is."""
+        return self._memory.holding_if_loaded(self)
 
     @property
     def is_loaded(self) -> bool:

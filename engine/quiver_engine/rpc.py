@@ -20,6 +20,8 @@ IsAwaited = Callable[[], bool]
 class Lane(Enum):
     """Kinds of calls by how long they hold a thread: no kind waits for threads of another."""
 
+    NOW = "now"
+    """What only looks at memory; answered by the event loop itself."""
     SHORT = "short"
     LONG = "long"
     SEARCH = "search"
@@ -42,10 +44,12 @@ class Together:
     """How calls that wait at the same moment are answered as one.
 
     `read` gives a request's part, None when it is to be answered alone; `answer` takes parts of
-    one kin and gives each its answer. A refusal is one of them all.
+    one kin and gives each its answer. A refusal is one of them all. `at_once` answers a part that
+    takes no longer than handing it to a thread would, and gives None for any other.
     """
 
     read: Callable[[bytes], Part | None]
+    at_once: Callable[[Part], bytes | None]
     answer: Callable[[Sequence[Part], IsAwaited], Sequence[bytes]]
 
 

@@ -38,6 +38,7 @@ _OPTIONS = [
 
 T = TypeVar("T")
 Context = grpc.aio.ServicerContext[bytes, bytes]
+Behaviour = Callable[[object, Context], Awaitable[bytes]]
 
 
 class Server:
@@ -102,24 +103,23 @@ def handler(rpcs: Mapping[str, Rpc], answering: Answering) -> grpc.GenericRpcHan
         for lane, threads in _THREADS.items()
     }
     intake = Intake()
+
+    def behaviour(name: str, rpc: Rpc) -> "Behaviour":
+        async def answer(_: object, context: "Context") -> bytes:
+            raw: object = await intake.receive(context.read, rpc.largest)
+            if not isinstance(raw, bytes):
+                why = "the call came without a request"
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, why)
+            with intake.holding(raw):
+                call = answering.call(name, raw, context.time_remaining())
+                reply = answering.at_once(call)
+                return await queues[rpc.lane].answer(call) if reply is None else reply
+
+        return answer
+
     # As a stream of one request, for only then is it said when to receive it.
     methods: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
-        name: grpc.stream_unary_rpc_method_handler(
-            _behaviour(name, rpc, answering, queues[rpc.lane], intake)
-        )
+        name: grpc.stream_unary_rpc_method_handler(behaviour(name, rpc))
         for name, rpc in rpcs.items()
     }
     return grpc.method_handlers_generic_handler(_SERVICE, methods)
-
-
-def _behaviour(
-    name: str, rpc: Rpc, answering: Answering, queue: FairQueue, intake: Intake
-) -> "Callable[[object, Context], Awaitable[bytes]]":
-    async def answer(_: object, context: "Context") -> bytes:
-        raw: object = await intake.receive(context.read, rpc.largest)
-        if not isinstance(raw, bytes):
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call came without a request")
-        with intake.holding(raw):
-            return await queue.answer(answering.call(name, raw, context.time_remaining()))
-
-    return answer

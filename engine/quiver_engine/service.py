@@ -35,22 +35,22 @@ class Service:
 
     def rpcs(self) -> dict[str, Rpc]:
         """Return every call by its name in the protocol; the others are UNIMPLEMENTED."""
-        name, partition = pb.CollectionName, pb.PartitionParam
+        name, partition, now = pb.CollectionName, pb.PartitionParam, Lane.NOW
         return {
             "Cmd": rpc(pb.Command, self.cmd, pb.StringReply),
             "CreateCollection": rpc(pb.CollectionSchema, self.create_collection, pb.Status),
-            "HasCollection": rpc(name, self.has_collection, pb.BoolReply),
-            "DescribeCollection": rpc(name, self.describe_collection, pb.CollectionSchema),
-            "ShowCollections": rpc(pb.Command, self.show_collections, pb.CollectionNameList),
-            "CountCollection": rpc(name, self.count_collection, pb.CollectionRowCount),
+            "HasCollection": rpc(name, self.has_collection, pb.BoolReply, now),
+            "DescribeCollection": rpc(name, self.describe_collection, pb.CollectionSchema, now),
+            "ShowCollections": rpc(pb.Command, self.show_collections, pb.CollectionNameList, now),
+            "CountCollection": rpc(name, self.count_collection, pb.CollectionRowCount, now),
             "ShowCollectionInfo": rpc(name, self.show_collection_info, pb.CollectionInfo),
             "DropCollection": rpc(name, self.drop_collection, pb.Status),
             "CreatePartition": rpc(partition, self.create_partition, pb.Status),
-            "HasPartition": rpc(partition, self.has_partition, pb.BoolReply),
-            "ShowPartitions": rpc(name, self.show_partitions, pb.PartitionList),
+            "HasPartition": rpc(partition, self.has_partition, pb.BoolReply, now),
+            "ShowPartitions": rpc(name, self.show_partitions, pb.PartitionList, now),
             "DropPartition": rpc(partition, self.drop_partition, pb.Status),
             "CreateIndex": Rpc(self.create_index, pb.Status, Lane.LONG),
-            "DescribeIndex": rpc(name, self.describe_index, pb.IndexParam),
+            "DescribeIndex": rpc(name, self.describe_index, pb.IndexParam, now),
             "DropIndex": rpc(name, self.drop_index, pb.Status),
             **self._row_calls.rpcs(),
             **self._search_calls.rpcs(),

@@ -195,6 +195,10 @@ def _cut_rows(raw: bytes, key: int) -> tuple[Vectors | None, bytes]:
         header, stride, dtype = _row_layout(raw, start)
     except (IndexError, ValueError):
         return None, raw
+    end = start + stride
+    if raw[start : start + header] != raw[end : end + header]:
+        row = np.frombuffer(raw[start + header : end], dtype)
+        return row.reshape(1, -1), raw[:start] + raw[end:]
     grid = np.frombuffer(raw, np.uint8, offset=start)
     grid = grid[: len(grid) // stride * stride].reshape(-1, stride)
     strangers = np.flatnonzero((grid[:, :header] != grid[0, :header]).any(axis=1))
