@@ -1,6 +1,7 @@
 """Indexes of FAISS: built over a segment's rows, searched with a search's parameters."""
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Protocol
 
 import faiss
@@ -127,9 +128,20 @@ def search(
     only = None if living is None else _FAISS.IDSelectorBitmap(living)
     if spec.type in graphs.GRAPHS:
         return graphs.search(index, graphs.breadth(spec, params, count), queries, count, only)
-    how = _FAISS.SearchParametersIVF(nprobe=min(params["nprobe"], index.nlist), sel=only)
+    nprobe = min(params["nprobe"], index.nlist)
+    how = (
+        _of_all_rows(nprobe)
+        if only is None
+        else _FAISS.SearchParametersIVF(nprobe=nprobe, sel=only)
+    )
     distances, rows = index.search(queries, count, params=how)
     return distances, rows
+
+
+# Making one takes longer than a search of a few rows.
+@lru_cache(maxsize=64)
+def _of_all_rows(nprobe: int) -> Any:
+    return _FAISS.SearchParametersIVF(nprobe=nprobe)
 
 
 def rows_read(spec: IndexSpec, params: Mapping[str, int], rows: int, topk: int) -> float:

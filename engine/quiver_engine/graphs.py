@@ -6,6 +6,7 @@ have forests of trees.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import faiss
@@ -83,17 +84,27 @@ def search(index: Any, ef: int, queries: Floats, count: int, only: Any) -> tuple
     Only rows that the selector `only` has are found, with None all. There are to be `count` of
     them: a query that the graph leads to fewer is compared with every row.
     """
-    flat = faiss.downcast_index(index.storage)
-    everything = _FAISS.SearchParameters(sel=only)
     # Its queue takes the square of its length in time.
     if ef >= min(index.ntotal, MAX_EF + 1):
-        distances, rows = flat.search(queries, count, params=everything)
-        return distances, rows
-    how = _FAISS.SearchParametersHNSW(efSearch=ef, sel=only)
+        return _compare_all(index, queries, count, only)
+    how = _of_all_rows(ef) if only is None else _FAISS.SearchParametersHNSW(efSearch=ef, sel=only)
     distances, rows = index.search(queries, count, params=how)
+    if rows.min() >= 0:
+        return distances, rows
     is_short = (rows < 0).any(axis=1) & np.isfinite(queries).all(axis=1)
     if is_short.any():
-        distances[is_short], rows[is_short] = flat.search(
-            queries[is_short], count, params=everything
-        )
+        found = _compare_all(index, queries[is_short], count, only)
+        distances[is_short], rows[is_short] = found
     return distances, rows
+
+
+def _compare_all(index: Any, queries: Floats, count: int, only: Any) -> tuple[Floats, Ids]:
+    flat: Any = faiss.downcast_index(index.storage)
+    distances, rows = flat.search(queries, count, params=_FAISS.SearchParameters(sel=only))
+    return distances, rows
+
+
+# Making one takes as long as a short search.
+@lru_cache(maxsize=64)
+def _of_all_rows(ef: int) -> Any:
+    return _FAISS.SearchParametersHNSW(efSearch=ef)

@@ -18,6 +18,9 @@ class InFlight:
     def end(self, call: Call) -> None:
         del self._calls[call]
 
+    def count(self) -> int:
+        return len(self._calls)
+
     def names(self) -> list[str]:
         """Return calls as `Search-12`, oldest first, without those of Cmd, which asks."""
         calls = self._calls.copy().items()

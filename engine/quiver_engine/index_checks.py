@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from quiver_engine.errors import RequestError
@@ -99,6 +100,8 @@ def _product_quantizer(values: Mapping[str, int], dimension: int) -> None:
         )
 
 
+# Searches that ask alike are many, texts that they ask with are few.
+@lru_cache(maxsize=256)
 def search_params(text: str | None, spec: IndexSpec, topk: int) -> Mapping[str, int]:
     """Return a search's parameters, checked for the collection's index; raises RequestError 5."""
     values = {} if text is None else _json_object(text)

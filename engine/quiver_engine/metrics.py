@@ -43,26 +43,31 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self._registry,
         )
-
-        self._in_flight = Gauge(
+        self._known: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        self.traffic = Traffic(self._registry)
+        self.in_flight = InFlight()
+        Gauge(
             f"{_PREFIX}_calls_in_flight",
             "Calls being answered at this moment.",
             registry=self._registry,
-        )
-
-        self.traffic = Traffic(self._registry)
-
-        self.in_flight = InFlight()
+        ).set_function(self.in_flight.count)
 
     def begin(self, call: Call) -> None:
-        self._in_flight.inc()
         self.in_flight.begin(call)
 
     def end(self, call: Call, code: int) -> None:
-        self._in_flight.dec()
         self.in_flight.end(call)
-        self._calls.labels(call.name, str(code)).inc()
-        self._seconds.labels(call.name).observe(time.monotonic() - call.started)
+        calls, seconds = self._of(call.name, code)
+        calls.inc()
+        seconds.observe(time.monotonic() - call.started)
+
+    def _of(self, rpc: str, code: int) -> tuple[Counter, Histogram]:
+        # Looking a label up takes longer than counting.
+        found = self._known.get((rpc, code))
+        if found is None:
+            found = self._calls.labels(rpc, str(code)), self._seconds.labels(rpc)
+            self._known[rpc, code] = found
+        return found
 
     def show(self, store: Store) -> None:
         """From now on tell of this store as well."""

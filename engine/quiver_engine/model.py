@@ -1,8 +1,10 @@
 """The words of the engine as values: metric, schema, index, limits. No I/O."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, IntEnum
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -88,8 +90,8 @@ class IndexSpec:
     type: IndexType = IndexType.FLAT
     params: str = "{}"
 
-    @property
-    def values(self) -> dict[str, int]:
+    @cached_property
+    def values(self) -> Mapping[str, int]:
         values: dict[str, int] = json.loads(self.params)
         return values
 

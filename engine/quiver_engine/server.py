@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
+import uvloop
 
 from quiver_engine.answering import Answering
 from quiver_engine.errors import StartError
@@ -54,7 +55,7 @@ class Server:
         """Bind, without TLS where there are no credentials; raises StartError when the address
         cannot be had.
         """
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="grpc", daemon=True).start()
         target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:

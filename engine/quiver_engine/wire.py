@@ -8,6 +8,8 @@ parser, which makes many bytes of few: what it is given is limited.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
 from typing import TypeVar
 
 import numpy as np
@@ -42,6 +44,7 @@ _DISTANCES_KEY = 4 << 3 | _DELIMITED
 _MAX_FIELDS_BEFORE_ROWS = 10_000
 _MAX_ID_BYTES = 10
 _IDS_AT_ONCE = 1 << 16
+_NO_QUERIES = Rows(count=0, floats=0, bytes=0, vectors=None)
 
 
 def parse(message_type: type[M], raw: bytes, rows: int = 0) -> M:
@@ -103,7 +106,13 @@ def cut_search(raw: bytes) -> tuple[Vectors | None, bytes]:
 
 def join_search(queries: Vectors, rest: bytes) -> Query:
     """Return a search that was cut, with these queries; raises RequestError 5 when it is none."""
-    return _query(parse(pb.SearchParam, rest), Rows.of(queries))
+    return replace(_without_queries(rest), rows=Rows.of(queries))
+
+
+# Searches for different vectors are alike in everything else.
+@lru_cache(maxsize=128)
+def _without_queries(rest: bytes) -> Query:
+    return _query(parse(pb.SearchParam, rest), _NO_QUERIES)
 
 
 def first_text(raw: bytes) -> bytes:
