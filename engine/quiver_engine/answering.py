@@ -4,20 +4,18 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
 
 from google.protobuf.message import Message
 
 from quiver_engine import wire
 from quiver_engine.errors import CallerLeft, DiskFailedError, RequestError
 from quiver_engine.metrics import Metrics
-from quiver_engine.rpc import Call, Lane, Rpc
+from quiver_engine.rpc import Call, Rpc
 from quiver_proto import milvus_pb2 as pb
 
 logger = logging.getLogger(__name__)
 
 _NO_ANSWER = b""
-Reply = TypeVar("Reply", bytes, bytes | None)
 
 
 class Answering:
@@ -45,24 +43,23 @@ class Answering:
         self._metrics.begin(call)
         return call
 
-    def at_once(self, call: Call) -> bytes | None:
-        """Return the answer of a call that holds up nobody, None for one that is to be queued."""
-        rpc = self._rpcs[call.name]
-        if rpc.lane is Lane.NOW:
-            return self.answer([call])[0]
-        if rpc.together is None or call.part is None:
+    def at_once(self, calls: Sequence[Call]) -> Sequence[bytes] | None:
+        """Return the answers of calls that hold up nobody, None for what is for a thread."""
+        together = self._rpcs[calls[0].name].together
+        parts = [call.part for call in calls if call.part is not None]
+        if together is None or not parts:
             return None
-        at_once, part = rpc.together.at_once, call.part
-        code, replies = self._outcome([call], lambda: [at_once(part)])
-        if replies[0] is not None:
-            self._metrics.end(call, code)
-        return replies[0]
+        code, replies = self._outcome(calls, lambda: together.at_once(parts))
+        if replies is not None:
+            for call in calls:
+                self._metrics.end(call, code)
+        return replies
 
     def answer(self, calls: Sequence[Call]) -> Sequence[bytes]:
         """Return the answers of one call, or of several that are answered together."""
         awaited = [call for call in calls if call.is_awaited()]
         code, replies = self._outcome(awaited, lambda: self._run(awaited))
-        answers = dict(zip(awaited, replies, strict=True))
+        answers = dict(zip(awaited, replies or (), strict=True))
         for call in calls:
             self._metrics.end(call, code if call in answers else pb.UNEXPECTED_ERROR)
         return [answers.get(call, _NO_ANSWER) for call in calls]
@@ -80,8 +77,8 @@ class Answering:
         return rpc.together.answer(parts, is_awaited)
 
     def _outcome(
-        self, calls: Sequence[Call], run: Callable[[], Sequence[Reply]]
-    ) -> tuple[int, Sequence[Reply | bytes]]:
+        self, calls: Sequence[Call], run: Callable[[], Sequence[bytes] | None]
+    ) -> tuple[int, Sequence[bytes] | None]:
         try:
             return pb.SUCCESS, run()
         except RequestError as error:

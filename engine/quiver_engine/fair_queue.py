@@ -14,6 +14,7 @@ from quiver_engine.rpc import Call
 
 Work = Callable[[Sequence[Call]], Sequence[bytes]]
 """Answers calls, one or several of one kin; never raises."""
+AtOnce = Callable[[Sequence[Call]], Sequence[bytes] | None]
 
 MAX_WEIGHT = 19
 """FAISS computes distances of 20 queries and more in another way, which rounds differently.
@@ -29,29 +30,57 @@ class _Waiting(NamedTuple):
 
 
 class FairQueue:
-    """`threads` work at once, `most_of_one` of them for one collection."""
+    """`threads` work at once, `most_of_one` of them for one collection.
 
-    def __init__(self, name: str, work: Work, threads: int, most_of_one: int) -> None:
+    `at_once` answers calls of one kin in the event loop if that holds up nobody, else gives None.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        work: Work,
+        threads: int,
+        most_of_one: int,
+        at_once: AtOnce = lambda _: None,
+    ) -> None:
         self._work = work
+        self._at_once = at_once
         self._most_of_one = most_of_one
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._free = threads
         self._running: Counter[bytes] = Counter()
+        self._fresh: dict[tuple[bytes, Hashable], deque[_Waiting]] = {}
+        """What came since the event loop last looked."""
         self._waiting: dict[bytes, dict[Hashable, deque[_Waiting]]] = {}
         """By collection, the next one's turn first, and by kin."""
 
     async def answer(self, call: Call) -> bytes:
         """Return the answer when it was the call's turn; a caller who leaves is marked as such."""
-        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[bytes] = loop.create_future()
+        if not self._fresh:
+            loop.call_soon(self._sort)
         kin = call if call.part is None else call.part.kin
-        waiting = self._waiting.setdefault(call.collection, {})
-        waiting.setdefault(kin, deque()).append(_Waiting(call, answer))
-        self._begin()
+        self._fresh.setdefault((call.collection, kin), deque()).append(_Waiting(call, answer))
         try:
             return await answer
         except asyncio.CancelledError:
             call.left = True
             raise
+
+    def _sort(self) -> None:
+        """Answer what takes a moment; the rest waits for its turn."""
+        fresh, self._fresh = self._fresh, {}
+        for (collection, kin), alike in fresh.items():
+            while alike:
+                batch = _batch(alike)
+                answers = self._at_once([waiting.call for waiting in batch])
+                if answers is None:
+                    waiting = self._waiting.setdefault(collection, {})
+                    waiting.setdefault(kin, deque()).extend(batch)
+                else:
+                    _tell(batch, answers)
+        self._begin()
 
     def _begin(self) -> None:
         loop = asyncio.get_running_loop()
@@ -72,11 +101,7 @@ class FairQueue:
         waiting = self._waiting.pop(collection)
         kin = next(iter(waiting))
         alike = waiting.pop(kin)
-        batch = [alike.popleft()]
-        room = MAX_WEIGHT - _weight(batch[0])
-        while alike and _weight(alike[0]) <= room:
-            batch.append(alike.popleft())
-            room -= _weight(batch[-1])
+        batch = _batch(alike)
         if alike:
             waiting[kin] = alike
         if waiting:
@@ -94,10 +119,24 @@ class FairQueue:
         self._running[collection] -= 1
         if not self._running[collection]:
             del self._running[collection]
-        for waiting, answer in zip(batch, answers, strict=True):
-            if not waiting.answer.done():
-                waiting.answer.set_result(answer)
+        _tell(batch, answers)
         self._begin()
+
+
+def _batch(alike: deque[_Waiting]) -> list[_Waiting]:
+    """Take as many as go together, one at least."""
+    batch = [alike.popleft()]
+    room = MAX_WEIGHT - _weight(batch[0])
+    while alike and _weight(alike[0]) <= room:
+        batch.append(alike.popleft())
+        room -= _weight(batch[-1])
+    return batch
+
+
+def _tell(batch: list[_Waiting], answers: Sequence[bytes]) -> None:
+    for waiting, answer in zip(batch, answers, strict=True):
+        if not waiting.answer.done():
+            waiting.answer.set_result(answer)
 
 
 def _weight(waiting: _Waiting) -> int:

@@ -44,12 +44,12 @@ class Together:
     """How calls that wait at the same moment are answered as one.
 
     `read` gives a request's part, None when it is to be answered alone; `answer` takes parts of
-    one kin and gives each its answer. A refusal is one of them all. `at_once` answers a part that
-    takes no longer than handing it to a thread would, and gives None for any other.
+    one kin and gives each its answer. A refusal is one of them all. `at_once` does the same if it
+    takes hardly longer than handing it to a thread, and gives None for anything else.
     """
 
     read: Callable[[bytes], Part | None]
-    at_once: Callable[[Part], bytes | None]
+    at_once: Callable[[Sequence[Part]], Sequence[bytes] | None]
     answer: Callable[[Sequence[Part], IsAwaited], Sequence[bytes]]
 
 

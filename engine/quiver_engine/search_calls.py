@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from quiver_proto import milvus_pb2 as pb
 
 _MAX_PART_BYTES = 1 << 16
 _LARGE_REQUEST_BYTES = 32 * MIB
-_MAX_BYTES_AT_ONCE = 2 * MIB
+_MAX_BYTES_AT_ONCE = 8 * MIB
 _BYTES_PER_RESULT = 16
 _NO_ROWS = pb.TopKQueryResult(status=ok()).SerializeToString()
 
@@ -58,21 +59,11 @@ class SearchCalls:
 
     def search_together(self, parts: Sequence[Part], is_awaited: IsAwaited) -> list[bytes]:
         """Search for all queries at once, and give each part its share."""
-        blocks = [part.own.queries for part in parts]
-        query = wire.join_search(np.concatenate(blocks), parts[0].own.rest)
-        found = self._find(self._prepared(query), is_awaited)
-        if found is None:
-            return [_NO_ROWS] * len(parts)
-        ids, distances = found
-        ends = np.cumsum([len(block) for block in blocks])
-        return [
-            wire.encode_topk(ids[end - len(block) : end], distances[end - len(block) : end])
-            for block, end in zip(blocks, ends, strict=True)
-        ]
+        return _shared(parts, self._find(self._prepared(_joined(parts)), is_awaited))
 
-    def search_at_once(self, part: Part) -> bytes | None:
-        """Search if it takes a fraction of a millisecond, with all that it reads in memory."""
-        prepared = self._prepared(wire.join_search(*part.own))
+    def search_at_once(self, parts: Sequence[Part]) -> list[bytes] | None:
+        """Do the same if it takes a moment, with all that it reads in memory."""
+        prepared = self._prepared(_joined(parts))
         asked, segments = prepared
         if asked.metric.is_binary:
             return None
@@ -82,7 +73,7 @@ class SearchCalls:
             read = sum(kept.enter_context(device.at_hand(one, asked)) for one in segments)
             if read + results * _BYTES_PER_RESULT > _MAX_BYTES_AT_ONCE:
                 return None
-            return self._answer(prepared, lambda: True)
+            return _shared(parts, self._find(prepared, lambda: True))
 
     def search_in_files(self, raw: bytes, is_awaited: IsAwaited) -> bytes:
         request = wire.parse(pb.SearchInFilesParam, raw)
@@ -147,6 +138,23 @@ class SearchCalls:
         found = search(segments, asked, self._store.device.nearest, is_awaited)
         self._traffic.searched(len(asked.queries), segments)
         return found
+
+
+def _joined(parts: Sequence[Part]) -> Query:
+    queries = [part.own.queries for part in parts]
+    return wire.join_search(np.concatenate(queries), parts[0].own.rest)
+
+
+def _shared(parts: Sequence[Part], found: Found | None) -> list[bytes]:
+    """Give each part the answer to its queries."""
+    if found is None:
+        return [_NO_ROWS] * len(parts)
+    ids, distances = found
+    ends = accumulate(part.weight for part in parts)
+    return [
+        wire.encode_topk(ids[end - part.weight : end], distances[end - part.weight : end])
+        for part, end in zip(parts, ends, strict=True)
+    ]
 
 
 def _rpc(answer: Callable[[bytes, IsAwaited], bytes], together: Together | None = None) -> Rpc:

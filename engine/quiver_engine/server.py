@@ -100,7 +100,7 @@ def _try_address(host: str, port: int) -> None:
 def handler(rpcs: Mapping[str, Rpc], answering: Answering) -> grpc.GenericRpcHandler:
     """Return gRPC's handler of these calls."""
     queues = {
-        lane: FairQueue(lane.value, answering.answer, threads, threads // _SHARE)
+        lane: FairQueue(lane.value, answering.answer, threads, threads // _SHARE, answering.at_once)
         for lane, threads in _THREADS.items()
     }
     intake = Intake()
@@ -113,8 +113,9 @@ def handler(rpcs: Mapping[str, Rpc], answering: Answering) -> grpc.GenericRpcHan
                 await context.abort(grpc.StatusCode.INVALID_ARGUMENT, why)
             with intake.holding(raw):
                 call = answering.call(name, raw, context.time_remaining())
-                reply = answering.at_once(call)
-                return await queues[rpc.lane].answer(call) if reply is None else reply
+                if rpc.lane is Lane.NOW:
+                    return answering.answer([call])[0]
+                return await queues[rpc.lane].answer(call)
 
         return answer
 

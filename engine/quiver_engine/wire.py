@@ -43,6 +43,8 @@ _SEARCH_ROWS_KEY = 3 << 3 | _DELIMITED
 _DISTANCES_KEY = 4 << 3 | _DELIMITED
 _MAX_FIELDS_BEFORE_ROWS = 10_000
 _MAX_ID_BYTES = 10
+_ROW_NUM_KEY = 2 << 3
+_OK_RESULT = pb.TopKQueryResult(status=pb.Status(reason="OK")).SerializeToString()
 _IDS_AT_ONCE = 1 << 16
 _NO_QUERIES = Rows(count=0, floats=0, bytes=0, vectors=None)
 
@@ -147,9 +149,8 @@ def params_text(pairs: Iterable[pb.KeyValuePair]) -> str | None:
 
 def encode_topk(ids: Ids, distances: Floats) -> bytes:
     """Serialize a TopKQueryResult of ids and distances, both of shape (queries, topk)."""
-    head = pb.TopKQueryResult(status=pb.Status(reason="OK"), row_num=len(ids))
-    parts = [head.SerializeToString()]
     # A message's parts may stand one behind the other, and a list's as well.
+    parts = [_OK_RESULT, bytes([_ROW_NUM_KEY]), _encode_varint(len(ids))]
     parts += [
         pb.TopKQueryResult(ids=some.tolist()).SerializeToString() for some in _shares(ids.ravel())
     ]
