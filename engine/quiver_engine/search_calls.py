@@ -20,7 +20,7 @@ from quiver_proto import milvus_pb2 as pb
 
 _MAX_PART_BYTES = 1 << 16
 _LARGE_REQUEST_BYTES = 32 * MIB
-_MAX_BYTES_AT_ONCE = 8 * MIB
+_MAX_BYTES_AT_ONCE = 4 * MIB
 _BYTES_PER_RESULT = 16
 _NO_ROWS = pb.TopKQueryResult(status=ok()).SerializeToString()
 

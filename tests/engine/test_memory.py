@@ -45,6 +45,20 @@ def test_the_least_recently_used_is_let_go_first() -> None:
     assert loads.memory.held_bytes == 80
 
 
+def test_what_is_kept_is_used_without_a_wait() -> None:
+    """Something loaded that is kept stays while others take the room; something else is not there."""
+    loads = Loads(100)
+    a, b, c = (loads.resident(name, 40) for name in "abc")
+    use(a, b)
+    with a.keep() as is_there, c.keep() as other_is_there:
+        use(c)
+        with a.use():
+            pass
+    assert is_there
+    assert not other_is_there
+    assert loads.events == ["+a", "+b", "-b", "+c"]
+
+
 def test_without_a_budget_everything_stays() -> None:
     """Nothing is let go of unless somebody says so."""
     loads = Loads(None)
