@@ -46,7 +46,7 @@ def test_the_least_recently_used_is_let_go_first() -> None:
 
 
 def test_what_is_kept_is_used_without_a_wait() -> None:
-    """Something loaded that is kept stays while others take the room; something else is not there."""
+    """Something loaded that is kept stays while others take the room."""
     loads = Loads(100)
     a, b, c = (loads.resident(name, 40) for name in "abc")
     use(a, b)
