@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from bench.engine import insert, many, milvus, search, startup
+from bench.engine import beside, insert, many, milvus, search, startup
 from bench.engine.data import Size
 from bench.engine.figures import Run
 from bench.engine.plot import plot
@@ -30,7 +30,7 @@ PAGE, PLOT = ROOT / "docs" / "engine.md", ROOT / "docs" / "engine-speed.svg"
 PICTURE = f"![Share of FAISS' queries a second]({PLOT.name})"
 BEGIN, END = "<!-- speed: begin -->", "<!-- speed: end -->"
 SIZES = (Size(100_000, 128), Size(100_000, 768), Size(1_000_000, 128))
-PARTS = ("start", "many", "insert", "search", "milvus")
+PARTS = ("start", "many", "insert", "search", "beside", "milvus")
 LARGE_GRAPH_ROWS = 500_000
 """A graph over more rows than this takes many minutes on a few cores."""
 
@@ -137,6 +137,8 @@ def measure(folder: Path, asked: Asked, scope: search.Scope, run: Run) -> None:
     if "search" in asked.parts:
         for size in asked.sizes:
             search.measure(folder, size, asked.kinds(size), scope, run, say)
+    if "beside" in asked.parts:
+        run.besides = beside.measure(folder, asked.sizes[0], scope, say)
     if "milvus" in asked.parts:
         run.duels = milvus.measure(folder, asked.sizes[0], scope, say)
 

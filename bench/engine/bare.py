@@ -1,6 +1,6 @@
-"""The least that a server in Python can do with an Insert: copy its bytes and append them.
+"""The least that a server in Python can do: answer with bytes that were made beforehand.
 
-A process of its own: one gRPC call in, bytes on disk, an answer out that was made beforehand.
+A process of its own. Of an Insert it copies the bytes and appends them to a file first.
 """
 
 import multiprocessing
@@ -21,13 +21,13 @@ _SERVICE = "milvus.grpc.MilvusService"
 
 
 class BareServer:
-    """Answers Insert at `address` until the end of the context."""
+    """Answers Insert and Search at `address` until the end of the context."""
 
-    def __init__(self, path: Path, durability: Durability, rows: int) -> None:
-        """`path` is the file that grows, `rows` how many ids each answer has."""
+    def __init__(self, path: Path, durability: Durability, results: int) -> None:
+        """`path` is the file that grows, `results` how many ids each answer has."""
         spawn = multiprocessing.get_context("spawn")
         ours, theirs = spawn.Pipe()
-        self._process = spawn.Process(target=_serve, args=(theirs, path, durability, rows))
+        self._process = spawn.Process(target=_serve, args=(theirs, path, durability, results))
         self._process.start()
         self.address: str = ours.recv()
 
@@ -39,9 +39,10 @@ class BareServer:
         self._process.join()
 
 
-def _serve(pipe: Connection, path: Path, durability: Durability, rows: int) -> None:
-    status = pb.Status(reason="OK")
-    answer = pb.VectorIds(status=status, vector_id_array=range(rows)).SerializeToString()
+def _serve(pipe: Connection, path: Path, durability: Durability, results: int) -> None:
+    status, ids = pb.Status(reason="OK"), range(results)
+    answer = pb.VectorIds(status=status, vector_id_array=ids).SerializeToString()
+    found = pb.TopKQueryResult(status=status, row_num=1, ids=ids, distances=ids).SerializeToString()
     with path.open("ab", buffering=0) as file:
 
         def insert(raw: bytes, _: grpc.ServicerContext) -> bytes:
@@ -50,8 +51,11 @@ def _serve(pipe: Connection, path: Path, durability: Durability, rows: int) -> N
                 os.fsync(file.fileno())
             return answer
 
-        handler: Any = grpc.unary_unary_rpc_method_handler(insert)
-        handlers = grpc.method_handlers_generic_handler(_SERVICE, {"Insert": handler})
+        methods: dict[str, Any] = {
+            "Insert": grpc.unary_unary_rpc_method_handler(insert),
+            "Search": grpc.unary_unary_rpc_method_handler(lambda _, __: found),
+        }
+        handlers = grpc.method_handlers_generic_handler(_SERVICE, methods)
         server = grpc.server(ThreadPoolExecutor(1), [handlers], options=_OPTIONS)
         pipe.send(f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}")
         server.start()

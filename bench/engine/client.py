@@ -1,9 +1,10 @@
 """A client in a process of its own: requests are bytes that were made before the clock starts."""
 
+import itertools
 import multiprocessing
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from functools import partial
 from typing import Any, Self
 
@@ -28,6 +29,7 @@ class Client:
     def __init__(self, address: str) -> None:
         spawn = multiprocessing.get_context("spawn")
         self._pool = ProcessPoolExecutor(1, spawn, _connect, (address,))
+        self._background: Future[None] = Future()
 
     def __enter__(self) -> Self:
         return self
@@ -41,6 +43,21 @@ class Client:
         """Search each of the batches in `queries`, shape (batches, nq, dimension), in turn."""
         job = self._pool.submit(_search, collection, queries, params, threads, seconds)
         return job.result()
+
+    def search_now_and_then(
+        self, collection: str, queries: Floats, params: str, *, pause_s: float, seconds: float
+    ) -> list[float]:
+        """Search for one query after the other, with pauses; return the seconds of each."""
+        job = self._pool.submit(_now_and_then, collection, queries, params, pause_s, seconds)
+        return job.result()
+
+    def repeat(self, calls: Sequence[tuple[str, bytes]], pause_s: float, seconds: float) -> None:
+        """Begin to make these calls over and over in the background, for so long."""
+        self._background = self._pool.submit(_repeat, calls, pause_s, seconds)
+
+    def finish(self) -> None:
+        """Wait for what was begun in the background."""
+        self._background.result()
 
     def find(self, collection: str, queries: Floats, params: str) -> Ids:
         """Return what one search finds, ids of shape (nq, topk)."""
@@ -81,6 +98,29 @@ def _search(collection: str, queries: Floats, params: str, threads: int, seconds
     call = _rpc("Search")
     requests = [search_request(collection, batch, params) for batch in queries]
     return drive([partial(call, request) for request in requests], threads, seconds)
+
+
+def _now_and_then(
+    collection: str, queries: Floats, params: str, pause_s: float, seconds: float
+) -> list[float]:
+    call, taken = _rpc("Search"), []
+    requests = itertools.cycle([search_request(collection, q[None], params) for q in queries])
+    end = time.perf_counter() + seconds
+    while (begun := time.perf_counter()) < end:
+        call(next(requests))
+        taken.append(time.perf_counter() - begun)
+        time.sleep(pause_s)
+    return taken
+
+
+def _repeat(calls: Sequence[tuple[str, bytes]], pause_s: float, seconds: float) -> None:
+    made = [partial(_rpc(name), request) for name, request in calls]
+    end = time.perf_counter() + seconds
+    for call in itertools.cycle(made):
+        if time.perf_counter() >= end:
+            return
+        call()
+        time.sleep(pause_s)
 
 
 def _find(collection: str, queries: Floats, params: str) -> Ids:

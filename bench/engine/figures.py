@@ -19,6 +19,9 @@ class Search:
     faiss_latency_ms: float
     engine_cpu_ms: float
     faiss_cpu_ms: float
+    bare_qps: float
+    bare_latency_ms: float
+    """Of a bare gRPC server in Python, which looks at nothing and answers at once."""
 
     @property
     def above_ms(self) -> float:
@@ -49,6 +52,19 @@ class Insert:
     share_of_bare: float
     flushed_rows_s: float
     """On the engine, with a Flush of all rows of a round in its time."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Latencies of searches while something else goes on, and of those before it."""
+
+    what: str
+    quiet_p50_ms: float
+    quiet_p99_ms: float
+    p50_ms: float
+    p99_ms: float
+    times: float
+    """p99 beside p99 before: the median of the rounds' ratios."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +146,7 @@ class Run:
     indexes: list[Index] = field(default_factory=list)
     searches: list[Search] = field(default_factory=list)
     inserts: list[Insert] = field(default_factory=list)
+    besides: list[Beside] = field(default_factory=list)
     startup: Startup | None = None
     many: Many | None = None
     duels: list[Duel] = field(default_factory=list)

@@ -15,7 +15,14 @@ BATCHES = (10, 100, 1000)
 def tables(run: Run) -> str:
     parts = [
         list(part)
-        for part in (_searches(run), _inserts(run), _starts(run), _calls(run), _duels(run))
+        for part in (
+            _searches(run),
+            _besides(run),
+            _inserts(run),
+            _starts(run),
+            _calls(run),
+            _duels(run),
+        )
     ]
     return "\n\n".join("\n".join(part) for part in parts if part)
 
@@ -44,12 +51,27 @@ def _inserts(run: Run) -> Iterator[str]:
 def _searches(run: Run) -> Iterator[str]:
     if not run.searches:
         return
-    heads = ["data", "index", "recall", "nq 1: engine, FAISS", "above FAISS"]
+    heads = ["data", "index", "recall", "nq 1: engine, FAISS, bare gRPC", "above FAISS"]
     heads += [f"nq {nq}: share of FAISS' queries a second" for nq in BATCHES]
-    heads += ["16 clients, nq 1: queries a second", "share of FAISS'"]
+    heads += ["16 clients, nq 1: queries a second, bare gRPC", "share of FAISS'"]
     yield from head(heads)
     for index in run.indexes:
         yield row(_cells(index, run))
+
+
+def _besides(run: Run) -> Iterator[str]:
+    if not run.besides:
+        return
+    yield from head(["searches beside", "p50: quiet, beside", "p99: quiet, beside", "times"])
+    for found in run.besides:
+        yield row(
+            [
+                found.what,
+                f"{found.quiet_p50_ms:.2f}, {found.p50_ms:.2f} ms",
+                f"{found.quiet_p99_ms:.2f}, {found.p99_ms:.2f} ms",
+                f"{found.times:.1f}",
+            ]
+        )
 
 
 def _starts(run: Run) -> Iterator[str]:
@@ -141,12 +163,16 @@ def _cells(index: Index, run: Run) -> list[str]:
         index.data,
         index.index,
         f"{index.recall:.3f}",
-        f"{one.engine_latency_ms:.2f}, {one.faiss_latency_ms:.2f} ms" if one else "",
+        _latencies(one) if one else "",
         f"{one.above_ms:+.2f} ms" if one else "",
         *(share(found.get((1, nq))) for nq in BATCHES),
-        f"{many.engine_qps:,.0f}" if many else "",
+        f"{many.engine_qps:,.0f}, {many.bare_qps:,.0f}" if many else "",
         share(many),
     ]
+
+
+def _latencies(one: Search) -> str:
+    return f"{one.engine_latency_ms:.2f}, {one.faiss_latency_ms:.2f}, {one.bare_latency_ms:.2f} ms"
 
 
 def share(search: Search | None) -> str:

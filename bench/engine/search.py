@@ -16,11 +16,13 @@ from typing import Any, NamedTuple, Self
 import faiss
 
 from bench.engine import figures
+from bench.engine.bare import BareServer
 from bench.engine.client import Client
 from bench.engine.data import TOPK, Size, clustered, exact, recall
 from bench.engine.driving import Timing, drive
 from bench.processes import Engine
 from quiver_engine import index_files
+from quiver_engine.insert_log import Durability
 from quiver_engine.memory import Memory
 from quiver_engine.model import Floats, IndexSpec, IndexType, Metric
 from quiver_proto import milvus_pb2 as pb
@@ -85,6 +87,8 @@ class Bench:
         # What is inserted is not measured here.
         self._engine = Engine(directory, f"{size.rows}-{size.dimension}", "--durability", "os")
         self._client = Client(self._engine.address)
+        self._bare = BareServer(directory / "bare", Durability.OS, TOPK)
+        self._bare_client = Client(self._bare.address)
 
     def __enter__(self) -> Self:
         load(self._client, COLLECTION, self._size, self._rows)
@@ -92,6 +96,8 @@ class Bench:
 
     def __exit__(self, *_: object) -> None:
         self._client.__exit__()
+        self._bare_client.__exit__()
+        self._bare.__exit__()
         self._engine.stop()
 
     def build(self, kind: Kind) -> figures.Index:
@@ -137,7 +143,7 @@ class Bench:
         )
         calls = [partial(search, batch) for batch in batches]
         params, seconds = json.dumps(kind.search), self._scope.seconds
-        ours, limits = [], []
+        ours, limits, bares = [], [], []
         for _ in range(self._scope.rounds):
             before = self._engine.cpu_s
             timing = self._client.search(
@@ -147,6 +153,11 @@ class Bench:
             before = time.process_time()
             timing = drive(calls, threads, seconds)
             limits.append(_Round(timing, time.process_time() - before))
+            bares.append(
+                self._bare_client.search(
+                    COLLECTION, batches, params, threads=threads, seconds=seconds
+                )
+            )
         return figures.Search(
             data=str(self._size),
             index=str(kind),
@@ -162,6 +173,8 @@ class Bench:
             faiss_latency_ms=1000 * _median(r.timing.latency_s for r in limits),
             engine_cpu_ms=_median(r.cpu_ms for r in ours) / nq,
             faiss_cpu_ms=_median(r.cpu_ms for r in limits) / nq,
+            bare_qps=nq * _median(timing.calls_a_second for timing in bares),
+            bare_latency_ms=1000 * _median(timing.latency_s for timing in bares),
         )
 
 

@@ -17,7 +17,7 @@ def test_a_small_run_leaves_figures_and_no_docs(tmp_path: Path) -> None:
     results = tmp_path / "engine.json"
     options = ["--size", "5000x8", "--index", "IVF_FLAT", "--rounds", "1", "--seconds", "0.01"]
     options += ["--collections", "30"]
-    for part in ("start", "many", "insert", "search"):
+    for part in ("start", "many", "insert", "search", "beside"):
         options += ["--part", part]
     ran = CliRunner().invoke(main, [*options, "--json", str(results)], catch_exceptions=False)
     assert ran.exit_code == 0, ran.output
@@ -29,6 +29,8 @@ def test_a_small_run_leaves_figures_and_no_docs(tmp_path: Path) -> None:
     assert run["indexes"][0]["recall"] > 0.5
     assert [i["durability"] for i in run["inserts"]] == ["fsync", "os"]
     assert all(i["share"] > 0 and i["share_of_bare"] > 0 for i in run["inserts"])
+    assert all(s["bare_qps"] > 0 for s in run["searches"])
+    assert all(b["times"] > 0 for b in run["besides"])
     assert run["startup"]["log_rows"] == 5000
     assert run["many"]["created_s"] > 0
     assert {call["rpc"] for call in run["many"]["calls"]} > {"Search", "CreateIndex"}
