@@ -68,7 +68,7 @@ class Subject:
     @contextmanager
     def dropping(self, tag: str | None) -> Iterator[None]:
         """Beside writers a partition, or everything, is dropped: what they insert goes with it."""
-        with self._changed():
+        with self.changing():
             numbers = [n for known, n in self.partitions.items() if tag in (None, known)]
             for known in list(self.partitions) if tag is None else [tag]:
                 self.doubtful[known] = self.partitions.pop(known)
@@ -83,11 +83,11 @@ class Subject:
         with self._turn:
             while self._writers:
                 self._turn.wait()
-            with self._changed():
+            with self.changing():
                 yield
 
     @contextmanager
-    def _changed(self) -> Iterator[None]:
+    def changing(self) -> Iterator[None]:
         """Calls that overlap may be refused."""
         window = [moment(), NEVER]
         self._changes.append(window)

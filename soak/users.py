@@ -150,7 +150,8 @@ class User(threading.Thread):
                 self._world.client.drop_partition(subject.name, tag)
 
     def recreate(self, subject: Subject) -> None:
-        with subject.change_lock:
+        # Until it is there again, writers may have to be waited for.
+        with subject.change_lock, subject.changing():
             had = subject.indexing(FLAT.type)
             with subject.dropping(None):
                 subject.is_there = None

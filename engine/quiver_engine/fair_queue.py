@@ -37,16 +37,17 @@ class FairQueue:
 
     def __init__(
         self,
-        name: str,
-        work: Work,
+        pool: ThreadPoolExecutor,
         threads: int,
         most_of_one: int,
+        work: Work,
         at_once: AtOnce = lambda _: None,
     ) -> None:
+        """`pool` has so many threads."""
         self._work = work
         self._at_once = at_once
         self._most_of_one = most_of_one
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._pool = pool
         self._free = threads
         self._running: Counter[bytes] = Counter()
         self._fresh: dict[tuple[bytes, Hashable], deque[_Waiting]] = {}

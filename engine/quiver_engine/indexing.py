@@ -5,8 +5,6 @@ off is taken up again.
 """
 
 import logging
-import os
-import sys
 import threading
 import time
 from collections import deque
@@ -28,6 +26,7 @@ from quiver_engine.errors import (
 )
 from quiver_engine.faiss_indexes import Trainer
 from quiver_engine.model import IndexSpec, IndexState
+from quiver_engine.priority import give_way
 from quiver_engine.segments import Segment
 from quiver_engine.store import Store
 from quiver_engine.writing import Writer
@@ -38,7 +37,6 @@ logger = logging.getLogger(__name__)
 MAX_WAITERS = 64
 LOOK_S = 0.2
 LOOK_AT_ALL_S = 1.0
-BUILD_NICENESS = 5
 RETRY_S = 60.0
 
 
@@ -54,7 +52,7 @@ class Indexing:
         self._asked = threading.Event()
         # A thread that gave way once cannot take it back, and the looks at all collections, with
         # Python's lock held, must not be put off.
-        self._builder = ThreadPoolExecutor(1, "build", _give_way)
+        self._builder = ThreadPoolExecutor(1, "build", give_way)
         self._was_asked = False
         self._asking: deque[Collection] = deque()
         self._look_at_all_at = 0.0
@@ -202,12 +200,6 @@ class Indexing:
             spec.type.name,
             time.monotonic() - started,
         )
-
-
-def _give_way() -> None:
-    """Have this thread, and those that FAISS starts from it, run when searches leave cores idle."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BUILD_NICENESS)
 
 
 def _build(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from quiver_engine.collection import Collection, Partition
 from quiver_engine.errors import DiskFailedError, RequestError
 from quiver_engine.indexing import Indexing
+from quiver_engine.priority import give_way
 from quiver_engine.settings import Settings
 from quiver_engine.store import Store
 from quiver_engine.writing import Writer
@@ -35,14 +36,23 @@ class Maintenance:
         self._settings = settings
         self._on_disk_failure = on_disk_failure
         self._stopping = threading.Event()
-        self._flusher = self._thread("flush", writer.flush_all, self._wait_for_flush)
-        self._merger = self._thread("merge", self.merge_all, self._stopping.wait)
+        self._flusher = self._thread("flush", writer.flush_all, self._wait_for_flush, give_way)
+        self._merger = self._thread("merge", self.merge_all, self._stopping.wait, give_way)
+        # What takes long of it, a build, is on a thread of its own.
         self._indexer = self._thread("index", indexing.work, indexing.wait_for_work)
 
     def _thread(
-        self, name: str, work: Callable[[], object], pause: Callable[[float], object]
+        self,
+        name: str,
+        work: Callable[[], object],
+        pause: Callable[[float], object],
+        begin: Callable[[], object] = lambda: None,
     ) -> threading.Thread:
-        return threading.Thread(target=self._repeat, args=(work, pause), name=name, daemon=True)
+        def run() -> None:
+            begin()
+            self._repeat(work, pause)
+
+        return threading.Thread(target=run, name=name, daemon=True)
 
     def start(self) -> None:
         for thread in (self._flusher, self._merger, self._indexer):

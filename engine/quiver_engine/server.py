@@ -10,6 +10,7 @@ import os
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import grpc
@@ -22,6 +23,7 @@ from quiver_engine.fair_queue import FairQueue
 from quiver_engine.indexing import MAX_WAITERS
 from quiver_engine.intake import Intake
 from quiver_engine.model import MAX_MESSAGE_BYTES
+from quiver_engine.priority import give_way
 from quiver_engine.rpc import Lane, Rpc
 
 _SERVICE = "milvus.grpc.MilvusService"
@@ -99,10 +101,7 @@ def _try_address(host: str, port: int) -> None:
 
 def handler(rpcs: Mapping[str, Rpc], answering: Answering) -> grpc.GenericRpcHandler:
     """Return gRPC's handler of these calls."""
-    queues = {
-        lane: FairQueue(lane.value, answering.answer, threads, threads // _SHARE, answering.at_once)
-        for lane, threads in _THREADS.items()
-    }
+    queues = {lane: _queue(lane, answering) for lane in _THREADS}
     intake = Intake()
 
     def behaviour(name: str, rpc: Rpc) -> "Behaviour":
@@ -125,3 +124,10 @@ def handler(rpcs: Mapping[str, Rpc], answering: Answering) -> grpc.GenericRpcHan
         for name, rpc in rpcs.items()
     }
     return grpc.method_handlers_generic_handler(_SERVICE, methods)
+
+
+def _queue(lane: Lane, answering: Answering) -> FairQueue:
+    threads = _THREADS[lane]
+    begin = None if lane is Lane.SEARCH else give_way
+    pool = ThreadPoolExecutor(threads, lane.value, begin)
+    return FairQueue(pool, threads, threads // _SHARE, answering.answer, answering.at_once)

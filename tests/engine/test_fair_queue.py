@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -38,6 +39,10 @@ async def ask(queue: FairQueue, calls: Iterable[Call]) -> list[asyncio.Task[byte
     return tasks
 
 
+def queue_of(worker: Worker, threads: int, most_of_one: int) -> FairQueue:
+    return FairQueue(ThreadPoolExecutor(threads), threads, most_of_one, worker)
+
+
 @pytest.fixture
 def worker() -> Worker:
     return Worker()
@@ -45,7 +50,7 @@ def worker() -> Worker:
 
 async def test_a_hammered_collection_does_not_hold_up_another(worker: Worker) -> None:
     """One call of another collection is answered after one of a hundred that came before it."""
-    queue = FairQueue("test", worker, threads=1, most_of_one=1)
+    queue = queue_of(worker, threads=1, most_of_one=1)
     await ask(queue, [call("hammered", "hold")])
     await ask(queue, [call("hammered", f"{n}") for n in range(100)])
     other = await ask(queue, [call("other", "other")])
@@ -56,7 +61,7 @@ async def test_a_hammered_collection_does_not_hold_up_another(worker: Worker) ->
 
 async def test_no_collection_takes_all_threads(worker: Worker) -> None:
     """While all calls of one collection hang, those of another are answered."""
-    queue = FairQueue("test", worker, threads=4, most_of_one=3)
+    queue = queue_of(worker, threads=4, most_of_one=3)
     hanging = await ask(queue, [call("hanging", f"hold {n}") for n in range(10)])
     (other,) = await ask(queue, [call("other", "other")])
     assert await asyncio.wait_for(other, DEADLINE_S) == b"other"
@@ -68,7 +73,7 @@ async def test_no_collection_takes_all_threads(worker: Worker) -> None:
 
 async def test_calls_alike_that_wait_are_answered_together(worker: Worker) -> None:
     """Each gets its own answer; calls of another kind in between are answered by themselves."""
-    queue = FairQueue("test", worker, threads=1, most_of_one=1)
+    queue = queue_of(worker, threads=1, most_of_one=1)
     await ask(queue, [call("rows", "hold")])
     kinds = ["a", "b", "a", "a", None]
     tasks = await ask(queue, [call("rows", f"{n}", kind) for n, kind in enumerate(kinds)])
@@ -80,7 +85,7 @@ async def test_calls_alike_that_wait_are_answered_together(worker: Worker) -> No
 
 async def test_a_batch_stays_below_what_is_computed_otherwise(worker: Worker) -> None:
     """Calls go together only as far as their queries are fewer than FAISS computes at once."""
-    queue = FairQueue("test", worker, threads=1, most_of_one=1)
+    queue = queue_of(worker, threads=1, most_of_one=1)
     await ask(queue, [call("rows", "hold")])
     weights = [9, 10, 1, MAX_WEIGHT, 30]
     tasks = await ask(queue, [call("rows", f"{weight}", "kind", weight) for weight in weights])
@@ -91,7 +96,7 @@ async def test_a_batch_stays_below_what_is_computed_otherwise(worker: Worker) ->
 
 async def test_a_caller_who_leaves_is_known_to_have_left(worker: Worker) -> None:
     """A call that is cancelled while it waits is marked before it is worked on."""
-    queue = FairQueue("test", worker, threads=1, most_of_one=1)
+    queue = queue_of(worker, threads=1, most_of_one=1)
     held = await ask(queue, [call("rows", "hold")])
     leaving = call("rows", "leaving")
     (task,) = await ask(queue, [leaving])
