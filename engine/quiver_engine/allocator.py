@@ -3,8 +3,11 @@
 import ctypes
 from collections.abc import Callable
 
+from quiver_engine import headroom
+
 _LARGE_BYTES = 1 << 20
 _M_MMAP_THRESHOLD = -3
+_GROWN_BYTES = 64 << 20
 
 
 def _function(name: str) -> Callable[..., object] | None:
@@ -21,6 +24,23 @@ def return_large_blocks() -> None:
     """
     if (mallopt := _function("mallopt")) is not None:
         mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+
+
+class Trimming:
+    """Gives memory back each time the process has grown, for most of it may be free again."""
+
+    def __init__(self) -> None:
+        self._level = headroom.anonymous_bytes()
+
+    def look(self) -> None:
+        """To be called now and then."""
+        now = headroom.anonymous_bytes()
+        if now > self._level + _GROWN_BYTES:
+            return_free_memory()
+            now = headroom.anonymous_bytes()
+        elif now > self._level:
+            return
+        self._level = now
 
 
 def return_free_memory() -> None:

@@ -23,13 +23,13 @@ _SLOW_BYTES = 8 * MIB
 _LOOKS = 100
 """How often at most: then the growth is somebody else's."""
 _COPIES = 2
-"""A request's rows are cut out of it while it is still there."""
+"""gRPC has its own of what it hands over, and a request's rows are cut out while it is there."""
 
 T = TypeVar("T")
 
 
 class _Waiting(NamedTuple):
-    largest: int
+    size: int
     turn: asyncio.Future[None]
 
 
@@ -40,7 +40,7 @@ class _Reading:
 
 
 class Intake:
-    """Used in one event loop; who has to wait is overtaken by smaller ones only."""
+    """For requests of one kind, in one event loop; who has to wait is let in in turn."""
 
     def __init__(self, room: int = ROOM_BYTES) -> None:
         """`room` is in bytes; a single request is let in whatever its size."""
@@ -53,8 +53,8 @@ class Intake:
 
     async def receive(self, read: Callable[[], Awaitable[T]], largest: int) -> T:
         """Read a message of a kind that has at most so many bytes, once there is room for it."""
-        await self._enter(largest)
-        reading = _Reading(largest)
+        reading = _Reading(_COPIES * largest)
+        await self._enter(reading.counted)
         self._readings.add(reading)
         try:
             return await read()
@@ -63,28 +63,27 @@ class Intake:
             self._give_back(reading.counted)
 
     @contextmanager
-    def holding(self, message: bytes) -> Iterator[None]:
+    def holding(self, message: object) -> Iterator[None]:
         """Count a message for as long as it is worked on."""
-        size = _COPIES * len(message)
+        size = _COPIES * len(message) if isinstance(message, bytes) else 0
         self._taken += size
         try:
             yield
         finally:
             self._give_back(size)
 
-    async def _enter(self, largest: int) -> None:
-        is_next = not self._waiting or largest < self._waiting[0].largest
-        if is_next and self._fits(largest):
-            self._taken += largest
+    async def _enter(self, size: int) -> None:
+        if not self._waiting and self._fits(size):
+            self._taken += size
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(largest, turn))
+        self._waiting.append(_Waiting(size, turn))
         self._look_later()
         try:
             await turn
         except asyncio.CancelledError:
             if not turn.cancelled():
-                self._give_back(largest)
+                self._give_back(size)
             raise
 
     def _look_later(self) -> None:
@@ -108,16 +107,16 @@ class Intake:
     def _give_back(self, size: int) -> None:
         self._taken -= size
         while self._waiting:
-            largest, turn = self._waiting[0]
+            wanted, turn = self._waiting[0]
             has_left = turn.done()
-            if not (has_left or self._fits(largest)):
+            if not (has_left or self._fits(wanted)):
                 return
             self._waiting.popleft()
             if not has_left:
-                self._taken += largest
+                self._taken += wanted
                 turn.set_result(None)
 
-    def _fits(self, largest: int) -> bool:
+    def _fits(self, size: int) -> bool:
         if not self._taken:
             return True
-        return self._taken + largest <= self._room and largest <= headroom.available_bytes()
+        return self._taken + size <= self._room and size <= headroom.available_bytes()

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from quiver_engine.allocator import Trimming
 from quiver_engine.collection import Collection, Partition
 from quiver_engine.errors import DiskFailedError, RequestError
 from quiver_engine.indexing import Indexing
@@ -36,6 +37,7 @@ class Maintenance:
         self._settings = settings
         self._on_disk_failure = on_disk_failure
         self._stopping = threading.Event()
+        self._trimming = Trimming()
         self._flusher = self._thread("flush", writer.flush_all, self._wait_for_flush, give_way)
         self._merger = self._thread("merge", self.merge_all, self._stopping.wait, give_way)
         # What takes long of it, a build, is on a thread of its own.
@@ -98,6 +100,7 @@ class Maintenance:
                 if len(partition.segments) > 1:
                     self._merge(collection, partition)
         self._store.sweep()
+        self._trimming.look()
 
     def _merge(self, collection: Collection, partition: Partition) -> None:
         try:

@@ -10,7 +10,6 @@ from typing import Any
 from google.protobuf.message import Message
 
 from quiver_engine import wire
-from quiver_engine.model import MIB
 from quiver_proto import milvus_pb2 as pb
 
 IsAwaited = Callable[[], bool]
@@ -57,14 +56,14 @@ class Together:
 class Rpc:
     """A call: raw request bytes to raw answer bytes, and the type a refusal takes.
 
-    `largest` is what a request has in bytes at most, as a rule; it bounds none.
+    `largest` is what a request has in bytes at most where that is much, 0 where it is not.
     """
 
     answer: Callable[[bytes, IsAwaited], bytes]
     reply: type[Message]
     lane: Lane = Lane.SHORT
     together: Together | None = None
-    largest: int = MIB
+    largest: int = 0
 
 
 @dataclass(eq=False)

@@ -102,19 +102,25 @@ def _try_address(host: str, port: int) -> None:
 def handler(rpcs: Mapping[str, Rpc], answering: Answering) -> grpc.GenericRpcHandler:
     """Return gRPC's handler of these calls."""
     queues = {lane: _queue(lane, answering) for lane in _THREADS}
-    intake = Intake()
+    intakes = {rpc.largest: Intake() for rpc in rpcs.values() if rpc.largest}
 
     def behaviour(name: str, rpc: Rpc) -> "Behaviour":
         async def answer(_: object, context: "Context") -> bytes:
-            raw: object = await intake.receive(context.read, rpc.largest)
+            intake = intakes.get(rpc.largest)
+            if intake is None:
+                return await answer_to(await context.read(), context)
+            raw = await intake.receive(context.read, rpc.largest)
+            with intake.holding(raw):
+                return await answer_to(raw, context)
+
+        async def answer_to(raw: object, context: "Context") -> bytes:
             if not isinstance(raw, bytes):
                 why = "the call came without a request"
                 await context.abort(grpc.StatusCode.INVALID_ARGUMENT, why)
-            with intake.holding(raw):
-                call = answering.call(name, raw, context.time_remaining())
-                if rpc.lane is Lane.NOW:
-                    return answering.answer([call])[0]
-                return await queues[rpc.lane].answer(call)
+            call = answering.call(name, raw, context.time_remaining())
+            if rpc.lane is Lane.NOW:
+                return answering.answer([call])[0]
+            return await queues[rpc.lane].answer(call)
 
         return answer
 

@@ -467,19 +467,28 @@ def test_an_index_is_built_without_a_look_at_other_collections(tmp_path: Path) -
 
 
 def test_searches_go_before_builds(own_engine: EngineProcess) -> None:
-    """As many threads as there are cores build, each of a lower priority than all others."""
+    """The threads that a build keeps busy are of a lower priority than those that search."""
+    tasks = Path(f"/proc/{own_engine.pid}/task")
 
-    def priorities() -> list[int]:
-        tasks = Path(f"/proc/{own_engine.pid}/task").iterdir()
-        return [os.getpriority(os.PRIO_PROCESS, int(task.name)) for task in tasks]
+    def ticks() -> dict[int, int]:
+        stats = {int(task.name): (task / "stat").read_text() for task in tasks.iterdir()}
+        return {task: int(stat.rpartition(")")[2].split()[11]) for task, stat in stats.items()}
 
     client = Milvus1(own_engine.grpc_address)
     client.create("c", DIMENSION)
     client.insert("c", clustered(ROWS, DIMENSION))
-    usual = max(priorities())
+    client.flush("c")
+    before = ticks()
     with pytest.raises(grpc.RpcError):
         client.create_index("c", *SLOW, timeout=0.5)
-    cores = len(os.sched_getaffinity(0))
-    wait_until(lambda: len([p for p in priorities() if p > usual]) == cores)
+    busy: list[int] = []
+
+    def is_building() -> bool:
+        busy[:] = [task for task, now in ticks().items() if now - before.get(task, 0) >= 20]
+        return bool(busy)
+
+    wait_until(is_building)
+    usual = os.getpriority(os.PRIO_PROCESS, own_engine.pid)
+    assert all(os.getpriority(os.PRIO_PROCESS, task) > usual for task in busy)
     client.drop("c")
     client.close()

@@ -8,8 +8,10 @@ import pytest
 
 from clients.engine_process import EngineProcess
 from clients.milvus1_stub import Milvus1, found_ids
+from quiver_engine import allocator, headroom
 from quiver_engine.errors import RequestError
 from quiver_engine.memory import Memory, Resident
+from quiver_engine.model import MIB
 from quiver_proto import milvus_pb2 as pb
 
 Connect = Callable[[EngineProcess], Milvus1]
@@ -165,3 +167,16 @@ def test_a_segment_that_cannot_fit_is_refused(own_engine: EngineProcess, connect
     assert status.error_code == pb.BUILD_INDEX_ERROR
     assert "takes 1.3 MiB" in status.reason
     assert found_ids(client.search("small", rows[3:4])).tolist() == [[3]]
+
+
+def test_memory_is_given_back_each_time_the_process_has_grown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is free goes back once after each growth of 64 MiB, counted from the lowest since."""
+    now, given_back = [100], []
+    monkeypatch.setattr(headroom, "anonymous_bytes", lambda: now[0] * MIB)
+    monkeypatch.setattr(allocator, "return_free_memory", lambda: given_back.append(now[0]))
+    trimming = allocator.Trimming()
+    for now[0] in (150, 165, 165, 200, 110, 170, 175):
+        trimming.look()
+    assert given_back == [165, 175]
