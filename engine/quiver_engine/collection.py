@@ -34,7 +34,7 @@ class Buffer:
     bytes: int = 0
 
     def append(self, ids: Ids, vectors: Vectors) -> None:
-        self.parts.append((ids, vectors))
+        self.parts.append(Part(ids, vectors))
         self.bytes += ids.nbytes + vectors.nbytes
 
     def delete(self, ids: Ids) -> None:
@@ -47,14 +47,14 @@ class Buffer:
 
     def _count(self) -> None:
         self.bytes = sum(ids.nbytes for ids in self.deleted)
-        self.bytes += sum(ids.nbytes + vectors.nbytes for ids, vectors in self.parts)
+        self.bytes += sum(part.ids.nbytes + part.vectors.nbytes for part in self.parts)
 
     def joined(self) -> Part:
         """Return all rows as one part."""
         if len(self.parts) == 1:
             return self.parts[0]
-        ids, vectors = zip(*self.parts, strict=True)
-        return np.concatenate(ids), np.concatenate(vectors)
+        ids, vectors, _ = zip(*self.parts, strict=True)
+        return Part(np.concatenate(ids), np.concatenate(vectors))
 
     def written(self) -> list[Part]:
         """Return all rows in parts to write: joined, where they are not large enough already."""
@@ -70,10 +70,10 @@ class Buffer:
 
 
 def _without(parts: list[Part], deleted: Ids) -> list[Part]:
-    kept = [(ids, vectors, ~deletions.hit(ids, deleted)) for ids, vectors in parts]
+    kept = [(part, ~deletions.hit(part.ids, deleted)) for part in parts]
     return [
-        (ids, vectors) if keep.all() else (ids[keep], vectors[keep])
-        for ids, vectors, keep in kept
+        part if keep.all() else Part(part.ids[keep], part.vectors[keep])
+        for part, keep in kept
         if keep.any()
     ]
 

@@ -110,7 +110,7 @@ class DataDir:
             raise _write_failure(error, self._segments) from error
         return [
             self.load_segment(
-                number, layout=segments.layout_of(parts), rows=sum(len(ids) for ids, _ in parts)
+                number, layout=segments.layout_of(parts), rows=sum(part.rows for part in parts)
             )
             for number, parts in zip(numbers, groups, strict=True)
         ]

@@ -1,6 +1,7 @@
 """Which rows of a segment are deleted: a bitmap beside it, as the segment itself never changes."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ class Deletions:
     def count(self) -> int:
         return int(np.count_nonzero(self.rows))
 
-    @property
+    @cached_property
     def living_bits(self) -> Bits:
         """A bit for each row that is not deleted, as FAISS reads them."""
         return np.packbits(~self.rows, bitorder="little")
@@ -31,11 +32,10 @@ class Deletions:
     def plus(self, more: Mask) -> "Deletions":
         return Deletions(self.rows | more)
 
-    def living_runs(self) -> list[tuple[int, int]]:
-        """Return from where to where no row is deleted."""
-        edges = np.diff(np.concatenate(([True], self.rows, [True])).astype(np.int8))
-        starts, ends = np.flatnonzero(edges == -1), np.flatnonzero(edges == 1)
-        return list(zip(starts.tolist(), ends.tolist(), strict=True))
+    @property
+    def living(self) -> Ids:
+        """The numbers of the rows that are not deleted."""
+        return np.flatnonzero(~self.rows)
 
 
 def none(rows: int) -> Deletions:

@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from crc32c import crc32c
@@ -33,8 +34,26 @@ _CHUNK_BYTES = 8 * MIB
 # What a file that is lost, or that the disk cannot read any more, shows as.
 _LOST = (errno.ENOENT, errno.EIO, errno.EBADMSG, errno.EUCLEAN)
 
-Part = tuple[Ids, Vectors]
-"""Rows: ids of shape (n,), vectors of shape (n, width)."""
+
+class Part(NamedTuple):
+    """Rows: ids of shape (n,), vectors of shape (n, width), and which of these n it is about.
+
+    `chosen` has their numbers, None for all: they are copied out when they are written, a chunk
+    at a time.
+    """
+
+    ids: Ids
+    vectors: Vectors
+    chosen: Ids | None = None
+
+    @property
+    def rows(self) -> int:
+        return len(self.ids if self.chosen is None else self.chosen)
+
+    def between(self, start: int, end: int) -> "Part":
+        if self.chosen is None:
+            return Part(self.ids[start:end], self.vectors[start:end])
+        return self._replace(chosen=self.chosen[start:end])
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +87,9 @@ class Segment:
         return self.rows - self.deleted
 
     @property
-    def living_parts(self) -> list[Part]:
-        """The rows that are not deleted, as views."""
-        runs = self.deletions.living_runs() if self.deletions else [(0, self.rows)]
-        return [(self.ids[start:end], self.vectors[start:end]) for start, end in runs]
+    def living_part(self) -> Part:
+        """The rows that are not deleted."""
+        return Part(self.ids, self.vectors, self.deletions.living if self.deletions else None)
 
     @property
     def rows(self) -> int:
@@ -102,14 +120,14 @@ def cut(parts: Iterable[Part], sealed_rows: int) -> list[list[Part]]:
     """Share rows out over segments: full ones of `sealed_rows`, the last one with the rest."""
     groups: list[list[Part]] = []
     room = 0
-    for ids, vectors in parts:
+    for part in parts:
         start = 0
-        while start < len(ids):
+        while start < part.rows:
             if not room:
                 groups.append([])
                 room = sealed_rows
-            end = min(len(ids), start + room)
-            groups[-1].append((ids[start:end], vectors[start:end]))
+            end = min(part.rows, start + room)
+            groups[-1].append(part.between(start, end))
             room -= end - start
             start = end
     return groups
@@ -117,7 +135,7 @@ def cut(parts: Iterable[Part], sealed_rows: int) -> list[list[Part]]:
 
 def write(path: Path, parts: Sequence[Part]) -> None:
     """Write and sync a segment file; holds at most one chunk of it in memory."""
-    rows = sum(len(ids) for ids, _ in parts)
+    rows = sum(part.rows for part in parts)
     with path.open("wb") as file:
         file.write(bytes(_HEADER_BYTES))
         checksum = 0
@@ -131,7 +149,7 @@ def write(path: Path, parts: Sequence[Part]) -> None:
 
 
 def layout_of(parts: Sequence[Part]) -> RowLayout:
-    vectors = parts[0][1]
+    vectors = parts[0].vectors
     return RowLayout(vectors.dtype, vectors.shape[1])
 
 
@@ -191,16 +209,18 @@ def _unreadable(path: Path, error: OSError) -> Exception:
 
 
 def _payload(parts: Sequence[Part]) -> Iterator[memoryview]:
-    for ids, _ in parts:
-        yield from _chunks(ids)
-    for _, vectors in parts:
-        yield from _chunks(vectors)
+    for part in parts:
+        yield from _chunks(part.ids, part.chosen)
+    for part in parts:
+        yield from _chunks(part.vectors, part.chosen)
 
 
-def _chunks(array: Ids | Vectors) -> Iterator[memoryview]:
+def _chunks(array: Ids | Vectors, chosen: Ids | None) -> Iterator[memoryview]:
     step = max(1, _CHUNK_BYTES // (array.nbytes // len(array)))
-    for start in range(0, len(array), step):
-        yield np.ascontiguousarray(array[start : start + step]).data.cast("B")
+    for start in range(0, len(array) if chosen is None else len(chosen), step):
+        some = slice(start, start + step)
+        rows = array[some] if chosen is None else array.take(chosen[some], axis=0)
+        yield np.ascontiguousarray(rows).data.cast("B")
 
 
 def _header(dimension: int, rows: int, checksum: int) -> bytes:

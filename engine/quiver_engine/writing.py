@@ -189,7 +189,7 @@ class Writer:
         """Rewrite segments' living rows as fewer segments, full ones first; nobody waits for it."""
         if not victims or partition.dropped:
             return False
-        parts = [part for segment in victims for part in segment.living_parts]
+        parts = [segment.living_part for segment in victims]
         groups = segments.cut(parts, collection.schema.sealed_rows)
         written = self._store.directory.write_segments(groups)
         self._store.publish([Change(partition, written, victims)])

@@ -243,9 +243,11 @@ def _held(found: Any) -> Held:
 
 
 def _values(found: Any, *, by_user: bool) -> set[int]:
-    parts = [part for segment in found.segments for part in segment.living_parts]
-    ids = np.concatenate([ids for ids, _ in parts] or [np.array([], int)])
-    vectors = np.concatenate([vectors for _, vectors in parts] or [np.empty((0, 2))])
+    ids, vectors = np.array([], int), np.empty((0, 2))
+    for segment in found.segments:
+        living = segment.deletions.living if segment.deletions else slice(None)
+        ids = np.concatenate([ids, segment.ids[living]])
+        vectors = np.concatenate([vectors, segment.vectors[living]])
     np.testing.assert_array_equal(vectors[:, 1], -vectors[:, 0])
     assert not by_user or (ids == vectors[:, 0]).all(), "a row has another's id"
     assert len(set(ids.tolist())) == len(ids), "a row is there twice"

@@ -214,3 +214,23 @@ def test_a_flush_interval_is_a_small_number(client: Milvus1, value: str) -> None
     value = value.replace("nines", "9" * 5000)
     assert client.command(f"set_config {node} {value}").status.error_code == pb.UNEXPECTED_ERROR
     assert client.command(f"get_config {node}").string_reply == "1"
+
+
+def test_compacting_what_was_deleted_here_and_there_takes_little_memory(
+    own_engine: EngineProcess,
+) -> None:
+    """Every other row of many is deleted: the others are copied a chunk at a time."""
+    client = Milvus1(own_engine.grpc_address)
+    client.create("sparse", dimension=2)
+    rows = np.column_stack([np.arange(500_000), np.ones(500_000)]).astype(np.float32)
+    client.insert("sparse", rows, range(500_000))
+    client.delete("sparse", range(0, 500_000, 2))
+    client.flush("sparse")
+    client.delete("sparse", range(1, 500_000, 4))
+    client.flush("sparse")
+    before = forget_peak(own_engine)
+    assert client.compact("sparse") == pb.Status(reason="OK")
+    assert peak_bytes(own_engine) < before + 48 * MIB
+    assert client.count("sparse") == 125_000
+    assert client.vectors("sparse", [3, 5, 499_999]) == [[3, 1], [], [499_999, 1]]
+    client.close()
