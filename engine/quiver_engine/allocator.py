@@ -5,8 +5,12 @@ from collections.abc import Callable
 
 from quiver_engine import headroom
 
-_LARGE_BYTES = 1 << 20
-_M_MMAP_THRESHOLD = -3
+# Parameters of mallopt, as glibc's malloc.h numbers them.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_LARGE_BYTES = 32 << 20
+"""As much as glibc takes for it."""
+_SPARE_BYTES = 16 << 20
+"""Of each arena: glibc gives the end of one back by nothing else than this."""
 _GROWN_BYTES = 64 << 20
 
 
@@ -16,14 +20,16 @@ def _function(name: str) -> Callable[..., object] | None:
     return found
 
 
-def return_large_blocks() -> None:
-    """From now on give blocks of 1 MiB and more back to the operating system when they are freed.
+def reuse_blocks() -> None:
+    """From now on keep freed blocks of less than 32 MiB for the next ones.
 
-    By default glibc keeps blocks of up to 32 MiB once some of that size were freed, for each
-    thread its own.
+    Each page that comes from the operating system is cleared first, which takes longer than what
+    is done with it in an insert. What is spare goes back at once beyond 16 MiB in a row, and by
+    Trimming.
     """
     if (mallopt := _function("mallopt")) is not None:
         mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, _SPARE_BYTES)
 
 
 class Trimming:

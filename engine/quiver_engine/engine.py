@@ -75,7 +75,7 @@ class Engine:
         # Until calls are served there is nothing to drain.
         _on_stop_signal(lambda: sys.exit(0))
         _allow_many_files()
-        allocator.return_large_blocks()
+        allocator.reuse_blocks()
         credentials = None if self._tls_files is None else tls.credentials(self._tls_files)
         readiness, metrics = Readiness(), Metrics()
         health = HealthServer(self._http.host, self._http.port, readiness, metrics)

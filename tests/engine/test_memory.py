@@ -1,7 +1,9 @@
 """The memory budget: what is loaded, what is let go of, what is refused."""
 
+import resource
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -180,3 +182,27 @@ def test_memory_is_given_back_each_time_the_process_has_grown(
     for now[0] in (150, 165, 165, 200, 110, 170, 175):
         trimming.look()
     assert given_back == [165, 175]
+
+
+def test_inserts_use_memory_again_that_earlier_ones_had(
+    own_engine: EngineProcess, connect: Connect
+) -> None:
+    """The kernel gives an insert fewer fresh pages than the insert has itself."""
+    client = connect(own_engine)
+    client.create("fed", dimension=128)
+    rows = np.ones((10_000, 128), np.float32)
+
+    def pages_per_insert() -> float:
+        before = fresh_pages(own_engine.pid)
+        for _ in range(5):
+            client.insert("fed", rows, range(len(rows)))
+        return (fresh_pages(own_engine.pid) - before) / 5
+
+    own_pages = rows.nbytes / resource.getpagesize()
+    assert min(pages_per_insert() for _ in range(6)) < own_pages
+
+
+def fresh_pages(pid: int) -> int:
+    """Return how many pages the kernel has given a process (minflt of proc_pid_stat(5))."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[7])
