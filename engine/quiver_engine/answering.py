@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 from google.protobuf.message import Message
 
-from quiver_engine import wire
 from quiver_engine.errors import CallerLeft, DiskFailedError, RequestError
 from quiver_engine.metrics import Metrics
 from quiver_engine.rpc import Call, Rpc
@@ -36,10 +35,10 @@ class Answering:
 
         Its caller waits for so many seconds, None for as long as it takes.
         """
-        together = self._rpcs[name].together
-        part = None if together is None else together.read(raw)
+        rpc = self._rpcs[name]
+        part = None if rpc.together is None else rpc.together.read(raw)
         expires = math.inf if remaining_s is None else time.monotonic() + remaining_s
-        call = Call(name, raw, wire.first_text(raw), part, expires)
+        call = Call(name, raw, rpc.collection(raw), part, expires)
         self._metrics.begin(call)
         return call
 

@@ -57,6 +57,7 @@ class Rpc:
     """A call: raw request bytes to raw answer bytes, and the type a refusal takes.
 
     `largest` is what a request has in bytes at most where that is much, 0 where it is not.
+    `collection` finds the name in it of the collection whose turn the call takes.
     """
 
     answer: Callable[[bytes, IsAwaited], bytes]
@@ -64,6 +65,7 @@ class Rpc:
     lane: Lane = Lane.SHORT
     together: Together | None = None
     largest: int = 0
+    collection: Callable[[bytes], bytes] = wire.first_text
 
 
 @dataclass(eq=False)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -51,7 +52,7 @@ class SearchCalls:
         return {
             "Search": _rpc(self.search, together),
             "SearchByID": _rpc(self.search_by_id),
-            "SearchInFiles": _rpc(self.search_in_files),
+            "SearchInFiles": replace(_rpc(self.search_in_files), collection=wire.searched_in_files),
         }
 
     def search(self, raw: bytes, is_awaited: IsAwaited) -> bytes:

@@ -40,8 +40,10 @@ _VALUES: dict[int, np.dtype[np.float32 | np.uint8]] = {
 """Keys of float_data and binary_data, and what lies behind them."""
 _INSERT_ROWS_KEY = 2 << 3 | _DELIMITED
 _SEARCH_ROWS_KEY = 3 << 3 | _DELIMITED
+_SEARCH_IN_FILES_KEY = 2 << 3 | _DELIMITED
 _DISTANCES_KEY = 4 << 3 | _DELIMITED
 _MAX_FIELDS_BEFORE_ROWS = 10_000
+_MAX_FILES_BEFORE_SEARCH = 1000
 _MAX_ID_BYTES = 10
 _ROW_NUM_KEY = 2 << 3
 _OK_RESULT = pb.TopKQueryResult(status=pb.Status(reason="OK")).SerializeToString()
@@ -125,6 +127,19 @@ def first_text(raw: bytes) -> bytes:
         return b""
     is_text = raw[0] & 7 == _DELIMITED and length <= NAME_BYTES
     return raw[start : start + length] if is_text else b""
+
+
+def searched_in_files(raw: bytes) -> bytes:
+    """Return the name of the collection in a SearchInFilesParam.
+
+    Nothing where it stands behind a thousand names of files: a look there would take too long.
+    """
+    try:
+        start = _find(raw, _SEARCH_IN_FILES_KEY, _MAX_FILES_BEFORE_SEARCH)
+        _, start = _read_varint(raw, start + 1)
+    except (IndexError, ValueError):
+        return b""
+    return first_text(raw[start : start + NAME_BYTES + _MAX_ID_BYTES])
 
 
 def _query(message: pb.SearchParam, rows: Rows) -> Query:
@@ -225,15 +240,18 @@ def _has(raw: bytes, key: int) -> bool:
     return True
 
 
-def _find(raw: bytes, key: int) -> int:
-    """Return where the first field with this key begins; raises ValueError or IndexError."""
+def _find(raw: bytes, key: int, most: int = _MAX_FIELDS_BEFORE_ROWS) -> int:
+    """Return where the first field with this key begins, behind so many others at most.
+
+    Raises ValueError or IndexError where it is not.
+    """
     position = 0
-    for _ in range(_MAX_FIELDS_BEFORE_ROWS):
+    for _ in range(most):
         found, value = _read_varint(raw, position)
         if found == key:
             return position
         position = _after_field(raw, value, found & 7)
-    raise ValueError("too many fields before the rows")
+    raise ValueError("too many fields before it")
 
 
 def _after_field(raw: bytes, position: int, wire_type: int) -> int:

@@ -135,3 +135,31 @@ def test_results_are_written_as_protobuf_writes_them(shape: tuple[int, int]) -> 
     assert (result.row_num, result.status.reason) == (shape[0], "OK")
     np.testing.assert_array_equal(result.ids, ids.ravel())
     np.testing.assert_array_equal(np.array(result.distances, np.float32), distances.ravel())
+
+
+def test_a_search_in_files_tells_its_collection() -> None:
+    """Whatever stands before or behind its name, and however long that is."""
+    search = pb.SearchParam(collection_name="é" * 127, topk=3).SerializeToString()
+    of_files = pb.SearchInFilesParam(file_id_array=map(str, range(999))).SerializeToString()
+    within = pb.SearchInFilesParam(
+        search_param=pb.SearchParam.FromString(search)
+    ).SerializeToString()
+    for raw in (within, of_files + within, within + of_files):
+        assert wire.searched_in_files(raw).decode() == "é" * 127
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"\x12",
+        b"\x12\x05",
+        b"\xff" * 20,
+        pb.SearchInFilesParam(
+            file_id_array=["f"] * 1000, search_param=pb.SearchParam(collection_name="late")
+        ).SerializeToString(),
+    ],
+)
+def test_where_a_search_in_files_has_no_collection_at_hand_none_is_told(raw: bytes) -> None:
+    """Cut short, no message at all, or behind too many files: these take turns as one."""
+    assert wire.searched_in_files(raw) == b""
