@@ -9,7 +9,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from quiver_engine import wire
+from quiver_engine import fields, wire
 from quiver_proto import milvus_pb2 as pb
 
 IsAwaited = Callable[[], bool]
@@ -65,7 +65,7 @@ class Rpc:
     lane: Lane = Lane.SHORT
     together: Together | None = None
     largest: int = 0
-    collection: Callable[[bytes], bytes] = wire.first_text
+    collection: Callable[[bytes], bytes] = fields.first_text
 
 
 @dataclass(eq=False)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from quiver_engine import checks, index_checks, lookup, wire
+from quiver_engine import checks, fields, index_checks, lookup, wire
 from quiver_engine.collection import Collection
 from quiver_engine.errors import RequestError
 from quiver_engine.model import MIB, Query, Rows, Vectors
@@ -52,7 +52,9 @@ class SearchCalls:
         return {
             "Search": _rpc(self.search, together),
             "SearchByID": _rpc(self.search_by_id),
-            "SearchInFiles": replace(_rpc(self.search_in_files), collection=wire.searched_in_files),
+            "SearchInFiles": replace(
+                _rpc(self.search_in_files), collection=fields.searched_in_files
+            ),
         }
 
     def search(self, raw: bytes, is_awaited: IsAwaited) -> bytes:

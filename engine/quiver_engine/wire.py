@@ -15,12 +15,12 @@ from typing import TypeVar
 import numpy as np
 from google.protobuf.message import DecodeError, Message
 
+from quiver_engine import fields
 from quiver_engine.errors import RequestError
 from quiver_engine.model import (
     DEFAULT_TAG,
     MAX_PARSED_BYTES,
     MIB,
-    NAME_BYTES,
     Floats,
     Ids,
     InsertBatch,
@@ -32,19 +32,14 @@ from quiver_proto import milvus_pb2 as pb
 
 M = TypeVar("M", bound=Message)
 
-_DELIMITED = 2
 _VALUES: dict[int, np.dtype[np.float32 | np.uint8]] = {
-    1 << 3 | _DELIMITED: np.dtype("<f4"),
-    2 << 3 | _DELIMITED: np.dtype("u1"),
+    1 << 3 | fields.DELIMITED: np.dtype("<f4"),
+    2 << 3 | fields.DELIMITED: np.dtype("u1"),
 }
 """Keys of float_data and binary_data, and what lies behind them."""
-_INSERT_ROWS_KEY = 2 << 3 | _DELIMITED
-_SEARCH_ROWS_KEY = 3 << 3 | _DELIMITED
-_SEARCH_IN_FILES_KEY = 2 << 3 | _DELIMITED
-_DISTANCES_KEY = 4 << 3 | _DELIMITED
-_MAX_FIELDS_BEFORE_ROWS = 10_000
-_MAX_FILES_BEFORE_SEARCH = 1000
-_MAX_ID_BYTES = 10
+_INSERT_ROWS_KEY = 2 << 3 | fields.DELIMITED
+_SEARCH_ROWS_KEY = 3 << 3 | fields.DELIMITED
+_DISTANCES_KEY = 4 << 3 | fields.DELIMITED
 _ROW_NUM_KEY = 2 << 3
 _OK_RESULT = pb.TopKQueryResult(status=pb.Status(reason="OK")).SerializeToString()
 _IDS_AT_ONCE = 1 << 16
@@ -56,7 +51,7 @@ def parse(message_type: type[M], raw: bytes, rows: int = 0) -> M:
 
     Raises RequestError 5 when the bytes are none of its type, or too many.
     """
-    if len(raw) > MAX_PARSED_BYTES + _MAX_ID_BYTES * rows:
+    if len(raw) > MAX_PARSED_BYTES + fields.MAX_VARINT_BYTES * rows:
         raise RequestError(
             pb.ILLEGAL_ARGUMENT,
             f"the request has {len(raw)} bytes beside plain rows, {MAX_PARSED_BYTES // MIB} MiB"
@@ -103,7 +98,7 @@ def cut_search(raw: bytes) -> tuple[Vectors | None, bytes]:
     None where it has others, or none at all: then the message is whole.
     """
     queries, rest = _cut_rows(raw, _SEARCH_ROWS_KEY)
-    if queries is None or _has(rest, _SEARCH_ROWS_KEY):
+    if queries is None or fields.has(rest, _SEARCH_ROWS_KEY):
         return None, raw
     return queries, rest
 
@@ -117,29 +112,6 @@ def join_search(queries: Vectors, rest: bytes) -> Query:
 @lru_cache(maxsize=128)
 def _without_queries(rest: bytes) -> Query:
     return _query(parse(pb.SearchParam, rest), _NO_QUERIES)
-
-
-def first_text(raw: bytes) -> bytes:
-    """Return a message's first text, the collection's name in most; nothing where there is none."""
-    try:
-        length, start = _read_varint(raw, 1)
-    except (IndexError, ValueError):
-        return b""
-    is_text = raw[0] & 7 == _DELIMITED and length <= NAME_BYTES
-    return raw[start : start + length] if is_text else b""
-
-
-def searched_in_files(raw: bytes) -> bytes:
-    """Return the name of the collection in a SearchInFilesParam.
-
-    Nothing where it stands behind a thousand names of files: a look there would take too long.
-    """
-    try:
-        start = _find(raw, _SEARCH_IN_FILES_KEY, _MAX_FILES_BEFORE_SEARCH)
-        _, start = _read_varint(raw, start + 1)
-    except (IndexError, ValueError):
-        return b""
-    return first_text(raw[start : start + NAME_BYTES + _MAX_ID_BYTES])
 
 
 def _query(message: pb.SearchParam, rows: Rows) -> Query:
@@ -165,13 +137,13 @@ def params_text(pairs: Iterable[pb.KeyValuePair]) -> str | None:
 def encode_topk(ids: Ids, distances: Floats) -> bytes:
     """Serialize a TopKQueryResult of ids and distances, both of shape (queries, topk)."""
     # A message's parts may stand one behind the other, and a list's as well.
-    parts = [_OK_RESULT, bytes([_ROW_NUM_KEY]), _encode_varint(len(ids))]
+    parts = [_OK_RESULT, bytes([_ROW_NUM_KEY]), fields.encode_varint(len(ids))]
     parts += [
         pb.TopKQueryResult(ids=some.tolist()).SerializeToString() for some in _shares(ids.ravel())
     ]
     packed = distances.astype("<f4", copy=False).tobytes()
     if packed:
-        parts += [bytes([_DISTANCES_KEY]) + _encode_varint(len(packed)), packed]
+        parts += [bytes([_DISTANCES_KEY]) + fields.encode_varint(len(packed)), packed]
     return b"".join(parts)
 
 
@@ -216,7 +188,7 @@ def _stacked(records: Sequence[pb.RowRecord], width: int) -> Floats:
 def _cut_rows(raw: bytes, key: int) -> tuple[Vectors | None, bytes]:
     """Return the block of equal rows, shape (rows, width), and the message without it."""
     try:
-        start = _find(raw, key)
+        start = fields.find(raw, key)
         header, stride, dtype = _row_layout(raw, start)
     except (IndexError, ValueError):
         return None, raw
@@ -232,73 +204,16 @@ def _cut_rows(raw: bytes, key: int) -> tuple[Vectors | None, bytes]:
     return block, raw[:start] + raw[start + count * stride :]
 
 
-def _has(raw: bytes, key: int) -> bool:
-    try:
-        _find(raw, key)
-    except (IndexError, ValueError):
-        return False
-    return True
-
-
-def _find(raw: bytes, key: int, most: int = _MAX_FIELDS_BEFORE_ROWS) -> int:
-    """Return where the first field with this key begins, behind so many others at most.
-
-    Raises ValueError or IndexError where it is not.
-    """
-    position = 0
-    for _ in range(most):
-        found, value = _read_varint(raw, position)
-        if found == key:
-            return position
-        position = _after_field(raw, value, found & 7)
-    raise ValueError("too many fields before it")
-
-
-def _after_field(raw: bytes, position: int, wire_type: int) -> int:
-    match wire_type:
-        case 0:
-            return _read_varint(raw, position)[1]
-        case 1:
-            return position + 8
-        case 2:
-            length, start = _read_varint(raw, position)
-            return start + length
-        case 5:
-            return position + 4
-    raise ValueError(f"wire type {wire_type}")
-
-
 def _row_layout(raw: bytes, start: int) -> tuple[int, int, np.dtype[np.float32 | np.uint8]]:
     """Return bytes of a row's header and of the whole row, and what the values are.
 
     Raises ValueError unless it is plain.
     """
-    row_length, inner = _read_varint(raw, start + 1)
-    length, values = _read_varint(raw, inner + 1)
+    row_length, inner = fields.read_varint(raw, start + 1)
+    length, values = fields.read_varint(raw, inner + 1)
     dtype = _VALUES.get(raw[inner])
     end = values + length
     plain = dtype is not None and length and end == inner + row_length and end <= len(raw)
     if dtype is None or not plain or length % dtype.itemsize:
         raise ValueError("not a plain row of packed values")
     return values - start, end - start, dtype
-
-
-def _read_varint(raw: bytes, position: int) -> tuple[int, int]:
-    """Return the value at a position and the position after it."""
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = raw[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-    raise ValueError("varint longer than ten bytes")
-
-
-def _encode_varint(value: int) -> bytes:
-    encoded = bytearray()
-    while value >= 0x80:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)

@@ -8,7 +8,7 @@ import pytest
 
 from clients.engine_process import EngineProcess
 from clients.milvus1_stub import Milvus1, found_ids, records
-from quiver_engine import checks, patterns, wire, writing
+from quiver_engine import checks, fields, patterns, writing
 from quiver_engine.errors import RequestError
 from quiver_engine.insert_log import Durability, InsertLog
 from quiver_engine.model import MAX_PARSED_BYTES, MIB, Metric, Schema
@@ -46,7 +46,7 @@ def unfolding(field: bytes) -> bytes:
     """Return more than may be parsed of an empty field, or of ids where only the key is given."""
     if len(field) == 2:
         return field * (MAX_PARSED_BYTES // 2)
-    return field + wire._encode_varint(MAX_PARSED_BYTES) + b"\1" * MAX_PARSED_BYTES
+    return field + fields.encode_varint(MAX_PARSED_BYTES) + b"\1" * MAX_PARSED_BYTES
 
 
 def status_of(answer: bytes, reply: type) -> pb.Status:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from quiver_engine import wire
+from quiver_engine import fields, wire
 from quiver_engine.errors import RequestError
 from quiver_engine.model import Rows
 from quiver_proto import milvus_pb2 as pb
@@ -145,7 +145,7 @@ def test_a_search_in_files_tells_its_collection() -> None:
         search_param=pb.SearchParam.FromString(search)
     ).SerializeToString()
     for raw in (within, of_files + within, within + of_files):
-        assert wire.searched_in_files(raw).decode() == "é" * 127
+        assert fields.searched_in_files(raw).decode() == "é" * 127
 
 
 @pytest.mark.parametrize(
@@ -162,4 +162,4 @@ def test_a_search_in_files_tells_its_collection() -> None:
 )
 def test_where_a_search_in_files_has_no_collection_at_hand_none_is_told(raw: bytes) -> None:
     """Cut short, no message at all, or behind too many files: these take turns as one."""
-    assert wire.searched_in_files(raw) == b""
+    assert fields.searched_in_files(raw) == b""
