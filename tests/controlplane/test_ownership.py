@@ -94,9 +94,9 @@ async def test_a_collection_that_differs_is_not_adopted(world: World, client: Mi
         assert types(stalled) == {"Ready", "Stalled"}
         assert claim_of(stalled) is None
         assert client.collections() == ["docs"]
-    client.drop("docs")
-    foreign(client)
-    async with running(world.operator_api, world.engines):
+        client.drop("docs")
+        foreign(client)
+        await world.look_now("docs")
         await world.ready("docs")
     assert client.count("docs") == 3
 
