@@ -18,7 +18,7 @@ PROTOCOL_VERSION = f"1.1.1+quiver.{version('quiver')}"
 
 _KNOWN = (
     "version, status, mode, build_commit_id, tasktable, requests, get_system_info, get_config,"
-    " set_config"
+    " set_config, instance"
 )
 
 
@@ -42,6 +42,7 @@ class Commands:
             "get_system_info": self._system_info,
             "get_config": lambda: self._settings.get(rest.strip()),
             "set_config": lambda: self._set(rest.split()),
+            "instance": lambda: self._store.directory.instance,
         }
         if command not in answers:
             return f"unknown command {text[:100]!r}: this engine knows {_KNOWN}"

@@ -1,6 +1,7 @@
 """The data directory: its lock, its files, what a crash left behind.
 
 LOCK                  held by the engine that uses the directory
+INSTANCE              the engine's id, for its whole life; INSTANCE.tmp while being written
 catalog.sqlite        (and -wal, -shm) what there is
 log/<n>.log           the insert log; <n>.log.damaged is a copy that is never read
 segments/<id>.seg     rows; <id>.seg.tmp while being written
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import faiss
 
-from quiver_engine import durable, index_files, segments
+from quiver_engine import durable, index_files, instance, segments
 from quiver_engine.errors import DiskFailedError, RequestError, StartError
 from quiver_engine.memory import Memory
 from quiver_engine.model import RowLayout
@@ -34,7 +35,11 @@ class DataDir:
     """A data directory held by this process alone."""
 
     def __init__(self, path: Path, memory: Memory) -> None:
-        """Make the directory if need be and lock it; raises StartError when that cannot be done."""
+        """Make the directory if need be, lock it and give it an id.
+
+        Raises StartError when that cannot be done, DiskFailedError or OSError when the disk
+        refuses the id.
+        """
         self.path = path
         self.memory = memory
         self.catalog_path = path / "catalog.sqlite"
@@ -52,6 +57,7 @@ class DataDir:
                 f"data directory {path} cannot be used: {error.strerror};"
                 " choose a directory that this user can write"
             ) from error
+        self.instance = instance.id_of(path / "INSTANCE")
 
     def _refuse_orphans(self) -> None:
         catalog_is_there = self.catalog_path.exists() and self.catalog_path.stat().st_size

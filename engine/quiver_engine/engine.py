@@ -87,7 +87,7 @@ class Engine:
         maintenance = Maintenance(store, writer, indexing, settings, self._on_disk_failure)
         rpcs = Service(store, writer, indexing, settings, metrics).rpcs()
         answering = Answering(rpcs, metrics, self._on_disk_failure)
-        handler = server.handler(rpcs, answering)
+        handler = server.MeantFor(store.directory.instance, server.handler(rpcs, answering))
         rpc_server = server.Server(self._listen.host, self._listen.port, handler, credentials)
         _on_stop_signal(self._stop.set)
         rpc_server.start()

@@ -32,6 +32,7 @@ _SEARCHES = max(4, os.cpu_count() or 1)
 _THREADS = {Lane.SHORT: 64, Lane.LONG: 2 * MAX_WAITERS, Lane.SEARCH: _SEARCHES}
 # Of a lane's threads, how many one collection may take, whoever hammers it.
 _SHARE = 2
+_INSTANCE_KEY = "quiver-instance"
 _OPTIONS = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", -1),
@@ -130,6 +131,34 @@ def handler(rpcs: Mapping[str, Rpc], answering: Answering) -> grpc.GenericRpcHan
         for name, rpc in rpcs.items()
     }
     return grpc.method_handlers_generic_handler(_SERVICE, methods)
+
+
+class MeantFor(grpc.GenericRpcHandler):
+    """Refuses calls whose metadata ask for another instance, and hands on all others."""
+
+    def __init__(self, instance: str, handler: grpc.GenericRpcHandler) -> None:
+        self._instance = instance
+        self._handler = handler
+        self._refusal: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_unary_rpc_method_handler(
+            _refuse
+        )
+
+    # Not in the call itself: here the metadata are plain tuples, and nothing was received yet.
+    def service(
+        self, handler_call_details: grpc.HandlerCallDetails
+    ) -> "grpc.RpcMethodHandler[Any, Any] | None":
+        for key, value in handler_call_details.invocation_metadata:
+            if key == _INSTANCE_KEY and value != self._instance:
+                return self._refusal
+        return self._handler.service(handler_call_details)
+
+
+async def _refuse(_: object, context: "Context") -> bytes:
+    why = (
+        "this is another engine than the call is meant for, and nothing was done; Cmd instance,"
+        f" sent without {_INSTANCE_KEY} in its metadata, tells which one it is"
+    )
+    await context.abort(grpc.StatusCode.FAILED_PRECONDITION, why)
 
 
 def _queue(lane: Lane, answering: Answering) -> FairQueue:

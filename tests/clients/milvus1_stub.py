@@ -138,9 +138,11 @@ class Milvus1:
             )
         )
 
-    def raw(self, rpc: str, request: bytes) -> bytes:
-        """Send bytes as they are and return the answer's."""
-        return self.channel.unary_unary(f"/milvus.grpc.MilvusService/{rpc}")(request)
+    def raw(self, rpc: str, request: bytes, instance: str | None = None) -> bytes:
+        """Send bytes as they are and return the answer's; with an id only that engine answers."""
+        metadata = None if instance is None else [("quiver-instance", instance)]
+        call = self.channel.unary_unary(f"/milvus.grpc.MilvusService/{rpc}")
+        return call(request, metadata=metadata)
 
 
 def extra_params(params: str | None) -> list[pb.KeyValuePair]:

@@ -217,8 +217,10 @@ def check(directory: Path, answered: int, begun: int) -> None:
 
     Every index that is asked for can be built then, and no file is left that does not count.
     """
+    assert not answered or (directory / "INSTANCE").exists(), "an engine that served lost its id"
     opened = Opened.at(directory)
     store = opened.store
+    assert not list(directory.glob("*.tmp"))
     assert store.damaged == 0, "a segment that counts is damaged"
     assert opened.writer.flush_all()
     found = {held.schema.name: _held(held) for held in store.collections()}
