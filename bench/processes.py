@@ -76,12 +76,12 @@ class Operator(Measured):
         """`module` is what `python -m` runs, with its command."""
         self.started_at = time.monotonic()
         self._log = log
-        environment = {"KUBECONFIG": str(kubeconfig)}
+        environment = {"KUBECONFIG": str(kubeconfig), "POD_NAMESPACE": "default"}
         super().__init__(_start([*module, *options], log, environment))
 
     @classmethod
     def quiver(cls, kubeconfig: Path, log: Path, *options: str) -> "Operator":
-        options = ("--http", "127.0.0.1:0", *options)
+        options = ("--http", "127.0.0.1:0", "--allow-engine-cidr", "127.0.0.0/8", *options)
         return cls(["quiver", "operator"], options, kubeconfig, log)
 
     async def samples(self) -> dict[str, float]:

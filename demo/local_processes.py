@@ -119,7 +119,13 @@ class LocalProcesses:
     def _start_operator(self) -> None:
         account = self._cluster.service_account_kubeconfig(SYSTEM_NAMESPACE, "quiver")
         arguments = ["operator", "--http=127.0.0.1:0", f"--resync-period={RESYNC_S}"]
-        environment = {**os.environ, "KUBECONFIG": str(account)}
+        # The engine listens on this machine alone, where no engine of a cluster would be.
+        arguments.append("--allow-engine-cidr=127.0.0.0/8")
+        environment = {
+            **os.environ,
+            "KUBECONFIG": str(account),
+            "POD_NAMESPACE": SYSTEM_NAMESPACE,
+        }
         self._operator = self._run(arguments, environment, "operator.log")
 
     def _start_engine(self) -> None:

@@ -2,11 +2,14 @@
 
 from typing import Any
 
-from quiver.domain.claims import CLAIM_ANNOTATION, FINALIZER, encode_claim
+import msgspec
+
+from quiver.domain.claims import CLAIM_ANNOTATION, FINALIZER, KEY_BYTES, ClaimKeys
 from quiver.domain.collections import Claim, Origin
 from quiver.domain.objects import ENGINE_LABEL, MANAGED_BY, MANAGED_BY_LABEL, Manifest
 
 NAMESPACE = "team-a"
+KEYS = ClaimKeys([b"k" * KEY_BYTES])
 
 
 def metadata(name: str, **fields: Any) -> Manifest:
@@ -47,32 +50,53 @@ def claim(
     name: str = "test01",
     *,
     uid: str | None = None,
+    engine: str = "engine",
     member: str = "engine-0",
     collection_name: str | None = None,
     origin: Origin = "Created",
+    server: str | None = None,
 ) -> Claim:
     return Claim(
         object_uid=uid or f"uid-of-{name}",
-        engine_uid="uid-of-engine",
+        engine_uid=f"uid-of-{engine}",
         member=member,
         collection_name=collection_name or name,
         origin=origin,
+        server=server,
     )
 
 
 def claimed(held: Claim, name: str = "test01", **rest: Any) -> Manifest:
     """Return a collection whose claim and finalizer are written."""
-    annotations = {CLAIM_ANNOTATION: encode_claim(held)}
+    status = {"claim": msgspec.to_builtins(held), **rest.pop("status", {})}
+    return collection(name, status=status, finalizers=[FINALIZER], **rest)
+
+
+def intended(held: Claim, name: str = "test01", *, keys: ClaimKeys = KEYS, **rest: Any) -> Manifest:
+    """Return a collection whose claim was written just now: it is signed, and not in the status."""
+    annotations = {CLAIM_ANNOTATION: keys.signed(held)}
     return collection(name, annotations=annotations, finalizers=[FINALIZER], **rest)
 
 
-def engine(name: str = "engine", *, spec: Manifest | None = None, **meta: Any) -> Manifest:
+def engine(
+    name: str = "engine",
+    *,
+    spec: Manifest | None = None,
+    status: Manifest | None = None,
+    **meta: Any,
+) -> Manifest:
     return {
         "apiVersion": "quiver.dev/v1alpha1",
         "kind": "VectorEngine",
         "metadata": metadata(name, **meta),
         "spec": {"type": "Quiver", "replicas": 1, **(spec or {})},
+        "status": status or {},
     }
+
+
+def external(*endpoints: str, name: str = "engine", **rest: Any) -> Manifest:
+    spec = {"external": {"endpoints": list(endpoints)}, **rest.pop("spec", {})}
+    return engine(name, spec=spec, **rest)
 
 
 def pod(name: str = "engine-0", *, ready: bool = True, ip: str | None = "10.0.0.7") -> Manifest:

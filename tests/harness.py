@@ -6,6 +6,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ from localcluster import ControlPlane
 from quiver.adapters.clock import SystemClock
 from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.adapters.kubernetes.connection import Connection, load_configuration
-from quiver.app import Operator, Settings
+from quiver.app import Operator, Outside, Settings
 from quiver.control.metrics import Metrics
-from quiver.domain.access import ClientTls
+from quiver.domain.access import Target
+from quiver.domain.addresses import AddressPolicy
 from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
 from quiver.ports.engines import EngineClient, Engines
-from quiver.ports.errors import NotFound
+from quiver.ports.errors import NameNotResolved, NotFound
+from quiver.ports.names import Names
 
 INSTALL = Path(__file__).parents[1] / "manifests" / "install.yaml"
 SYSTEM = "quiver-system"
@@ -47,10 +50,31 @@ async def connected(kubeconfig: Path) -> AsyncIterator["AdminApi"]:
         yield client
 
 
+LOOPBACK = AddressPolicy(allow=(IPv4Network("127.0.0.0/8"),))
+"""Engines of tests listen on loopback addresses, which nobody dials by default."""
+
+
+class FakeNames:
+    """Implements `quiver.ports.names.Names`: the addresses of names as a test gives them."""
+
+    def __init__(self) -> None:
+        self.addresses: dict[str, tuple[str, ...]] = {}
+
+    async def addresses_of(self, host: str) -> tuple[IPv4Address | IPv6Address, ...]:
+        if host not in self.addresses:
+            raise NameNotResolved(f"{host}: its name cannot be resolved: there is none such")
+        return tuple(map(ip_address, self.addresses[host]))
+
+
 @asynccontextmanager
-async def running(api: Any, engines: Engines, **settings: Any) -> AsyncIterator[Operator]:
+async def running(
+    api: Any, engines: Engines, *, names: Names | None = None, **settings: Any
+) -> AsyncIterator[Operator]:
     """Run an operator; on leaving, end it where it stands, as a killed process ends."""
-    operator = Operator(api, engines, SystemClock(), Settings(**{"resync_period": 600, **settings}))
+    names = names or FakeNames()
+    outside = Outside(api=api, engines=engines, names=names, clock=SystemClock())
+    defaults = {"resync_period": 600, "namespace": SYSTEM, "addresses": LOOPBACK}
+    operator = Operator(outside, Settings(**{**defaults, **settings}))
     task = asyncio.create_task(operator.run())
     try:
         yield operator
@@ -129,7 +153,7 @@ class World:
 
     @property
     def engine(self) -> EngineClient:
-        return self.engines.at(self.address)
+        return self.engines.at(Target(self.address))
 
     async def create_collection(self, name: str, **spec: Any) -> Manifest:
         reference = {"name": "engine"}
@@ -300,9 +324,10 @@ class PoweredEngines:
         self._power = power
         self._address = address
 
-    def at(self, address: str, tls: ClientTls | None = None) -> Any:
-        client = self._engines.at(address, tls)
-        return _PoweredEngine(client, self._power) if address == self._address else client
+    def at(self, target: Target) -> Any:
+        client = self._engines.at(target)
+        is_powered = target.address == self._address
+        return _PoweredEngine(client, self._power) if is_powered else client
 
 
 class _PoweredEngine:

@@ -8,6 +8,7 @@ from bench.scale.figures import Floor
 from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.adapters.kubernetes.events import EVENT
 from quiver.adapters.milvus1.driver import Milvus1Engines
+from quiver.domain.access import Target
 from quiver.domain.objects import VECTOR_COLLECTION, Key, Manifest
 from quiver.ports.engines import EngineClient
 
@@ -17,7 +18,7 @@ CLAIM = "x" * 200
 async def floor(api: KubernetesClient, addresses: Sequence[str], names: Sequence[str]) -> Floor:
     """Measure it. The objects are left; their collections are dropped."""
     engines, figures = Milvus1Engines(), Floor()
-    clients = [engines.at(address) for address in addresses]
+    clients = [engines.at(Target(address)) for address in addresses]
     client_of = {name: clients[n % len(clients)] for n, name in enumerate(names)}
     begun = time.monotonic()
     await each(names, lambda name: api.create(VECTOR_COLLECTION, collection(name)))

@@ -15,6 +15,7 @@ from bench.scale.bench import OTHERS, WAIT_S, Bench, Say, prepared
 from bench.scale.figures import Idle, Restart, Run, Storm, quantile
 from bench.scale.floor import floor
 from quiver.adapters.milvus1.driver import Milvus1Engines
+from quiver.domain.access import Target
 from quiver.domain.objects import VECTOR_COLLECTION, Key
 
 PROBES_WHEN_QUIET = 100
@@ -302,7 +303,7 @@ async def clear_engines(bench: Bench) -> None:
     """Drop what a plain operator may have left."""
     engines = Milvus1Engines()
     for address in bench.addresses:
-        client = engines.at(address)
+        client = engines.at(Target(address))
         for name in await client.list_collections():
             await client.drop(name)
     await engines.close()

@@ -9,7 +9,7 @@ from contextlib import (
     asynccontextmanager,
     nullcontext,
 )
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -26,10 +26,12 @@ from quiver.adapters.kubernetes.events import ApiEventRecorder
 from quiver.adapters.kubernetes.pod import own_identity, own_namespace
 from quiver.adapters.measured import MeasuredEngines
 from quiver.adapters.milvus1.driver import Milvus1Engines
+from quiver.adapters.names import DnsNames
 from quiver.control.api import Api
 from quiver.control.breakers import Breakers
 from quiver.control.broadcaster import EventBroadcaster
 from quiver.control.cache import Cache
+from quiver.control.claim_keys import KeySecret
 from quiver.control.controller import Controller, Hooks, Pace
 from quiver.control.echoes import Echoes
 from quiver.control.election import Election, Terms
@@ -47,13 +49,20 @@ from quiver.control.readiness import Readiness
 from quiver.control.resync import Queues, Resync
 from quiver.control.verify import Verification
 from quiver.control.wakeups import Wakeups
+from quiver.domain.addresses import AddressPolicy
+from quiver.domain.claims import ClaimKeys
 from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
 from quiver.handlers import Watch, watch
 from quiver.ports.clock import Clock
 from quiver.ports.engines import Engines
+from quiver.ports.names import Names
+from quiver.reconcile.collections.act import Tools
+from quiver.reconcile.collections.gather import Sources
 from quiver.reconcile.collections.reconciler import CollectionReconciler
-from quiver.reconcile.credentials import Credentials
+from quiver.reconcile.collections.reservations import Reservations
+from quiver.reconcile.dialling import Dialling
 from quiver.reconcile.engines.reconciler import EngineReconciler
+from quiver.reconcile.identities import Identities
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +84,8 @@ class Settings:
     """What a person can set.
 
     Periods are in seconds. `http` is where probes and metrics are served; None serves none.
-    With `leader_elect` only one of several processes works.
+    With `leader_elect` only one of several processes works. `namespace` is the operator's own;
+    `addresses` says which external endpoints are dialled.
     """
 
     engine_image: str = f"localhost/quiver-engine:{__version__}"
@@ -85,6 +95,8 @@ class Settings:
     workers_per_engine: int = 16
     leader_elect: bool = False
     http: tuple[str, int] | None = None
+    namespace: str = "quiver-system"
+    addresses: AddressPolicy = field(default_factory=AddressPolicy)
 
 
 class ClusterApi(Api, Protocol):
@@ -98,14 +110,22 @@ class ClusterApi(Api, Protocol):
     ) -> aiohttp.ClientSession: ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class Outside:
+    """What an operator works with: a cluster, engines, the domain name system, a clock."""
+
+    api: ClusterApi
+    engines: Engines
+    names: Names
+    clock: Clock
+
+
 class Operator:
     """One operator. Several can run in one loop, each with its own cache, queues and metrics."""
 
     def __init__(
         self,
-        api: ClusterApi,
-        engines: Engines,
-        clock: Clock,
+        outside: Outside,
         settings: Settings,
         metrics: Metrics | None = None,
         watch: Watch = watch,
@@ -113,12 +133,14 @@ class Operator:
         """`watch` is what keeps the cache up to date: kopf, unless there is no server to watch."""
         self.metrics = metrics or Metrics()
         self.readiness = Readiness()
-        self.cache = Cache()
+        api, self._keys = outside.api, ClaimKeys()
+        self.cache = Cache(self._keys)
+        self._key_secret = KeySecret(api, settings.namespace, self._keys)
         self._api = api
         self._settings = settings
         self._watch_cluster = watch
         self._lister = Lister(api, self.cache)
-        self._breakers = Breakers(MeasuredEngines(engines, self.metrics), self.metrics)
+        self._breakers = Breakers(MeasuredEngines(outside.engines, self.metrics), self.metrics)
         lanes = Lanes(self._engine_of, settings.workers_per_engine, self._group_of)
         self._collections = WorkQueue(self.metrics.queue("vectorcollection"), lanes=lanes)
         self._engines = WorkQueue(self.metrics.queue("vectorengine"))
@@ -128,12 +150,24 @@ class Operator:
         parking = self._parking("vectorcollection", self._collections)
         queues = Queues(self._collections.add, self._engines.add, parking)
         self._objects = CachedObjects(self.cache, api)
-        self._credentials = Credentials(self._objects, self._wake_collections_of)
-        probes = Probes(self.cache, self._breakers, self._credentials, self._collections.add)
-        self._resync = Resync(self._lister, self.cache, probes, queues, settings.resync_period)
+        self._dialling = Dialling(
+            self._objects, outside.names, settings.addresses, self._wake_collections_of
+        )
+        self._identities = Identities(self._breakers)
+        self._probes = Probes(
+            self.cache,
+            self._breakers,
+            self._dialling,
+            self._identities,
+            self._collections.add,
+            self._objects,
+        )
+        self._resync = Resync(
+            self._lister, self.cache, self._probes, queues, settings.resync_period
+        )
         self._verification = Verification(self.cache, self._collections.add, settings.verify_period)
-        self._broadcaster = EventBroadcaster(ApiEventRecorder(api, clock))
-        self._controllers = self._make_controllers(clock, parking)
+        self._broadcaster = EventBroadcaster(ApiEventRecorder(api, outside.clock))
+        self._controllers = self._make_controllers(outside.clock, parking)
 
     async def run(self, term: Term = unelected) -> None:
         """Work until cancelled; then end within seconds.
@@ -146,7 +180,9 @@ class Operator:
                 address = await stack.enter_async_context(http.serving(app, *self._settings.http))
                 log.info("probes and metrics at http://%s", address)
             await stack.enter_async_context(term(self.readiness))
-            # Nobody may judge by a half-full cache: the workers start when it is full.
+            # Nobody may judge by a half-full cache, nor by claims that nobody could believe: the
+            # workers start when both are there.
+            await self._key_secret.load(self.readiness)
             await self._lister.fill(self.readiness)
             await stack.enter_async_context(self._breakers.probing())
             async with asyncio.TaskGroup() as group:
@@ -154,6 +190,10 @@ class Operator:
                 group.create_task(self._resync.run(), name="resync")
                 group.create_task(self._verification.run(), name="verification")
                 group.create_task(self._broadcaster.run(), name="events")
+                # Which servers are pods of Quiver's is to be known soon, not after a resync period.
+                group.create_task(self._probes.once(), name="first probes")
+                keeping = self._key_secret.keep_current(self._settings.resync_period)
+                group.create_task(keeping, name="claim keys")
                 for controller in self._controllers:
                     group.create_task(controller.run())
 
@@ -191,11 +231,20 @@ class Operator:
         return Parking(self._breakers, queue.add_afresh, size)
 
     def _make_controllers(self, clock: Clock, parking: Parking) -> tuple[Controller, Controller]:
-        objects, credentials = self._objects, self._credentials
+        objects, engines = self._objects, self._breakers
         # Counted when it happens: an alert must not wait for what the API server takes.
         events = CountedEvents(self._broadcaster, self.metrics)
         pace = Pace(workers=self._settings.workers)
-        collections = CollectionReconciler(objects, self._breakers, credentials, events, clock)
+        sources = Sources(
+            objects=objects,
+            engines=engines,
+            dialling=self._dialling,
+            identities=self._identities,
+            reservations=Reservations(),
+        )
+        collections = CollectionReconciler(
+            sources, Tools(objects, engines, events, self._keys, self._identities), clock
+        )
         image = self._settings.engine_image
         engine_parking = self._parking("vectorengine", self._engines)
         return (
@@ -209,7 +258,7 @@ class Operator:
             ),
             Controller(
                 "vectorengine",
-                EngineReconciler(objects, self._breakers, credentials, clock, image),
+                EngineReconciler(objects, engines, self._dialling, self._identities, clock, image),
                 self._engines,
                 self.metrics,
                 pace,
@@ -234,22 +283,29 @@ async def real_operator(
     leadership = Leadership(on_loss)
     require = leadership.require if settings.leader_elect else None
     connection = Connection(await load_configuration(), metrics, require)
-    engines = Milvus1Engines()
+    engines, names = Milvus1Engines(), DnsNames()
+    settings = replace(settings, namespace=own_namespace())
     try:
         async with AsyncExitStack() as stack:
             client = await stack.enter_async_context(KubernetesClient(connection))
-            guarded = GuardedEngines(engines, require) if require else engines
-            operator = Operator(client, guarded, clock, settings, metrics)
+            outside = Outside(
+                api=client,
+                engines=GuardedEngines(engines, require) if require else engines,
+                names=names,
+                clock=clock,
+            )
+            operator = Operator(outside, settings, metrics)
             if not settings.leader_elect:
                 yield operator.run
                 return
             elector = Connection(await load_configuration(), metrics)
             lease_client = KubernetesClient(elector, deadline=Terms.renew / 2)
             api = await stack.enter_async_context(lease_client)
-            election = Election(api, own_namespace(), own_identity(), leadership, clock)
+            election = Election(api, settings.namespace, own_identity(), leadership, clock)
             yield partial(operator.run, partial(election.term, status=metrics.leading))
     finally:
         await engines.close()
+        await names.close()
 
 
 class _All:

@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from ipaddress import ip_network
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -15,6 +17,7 @@ from quiver import __version__
 from quiver.adapters.kubernetes.connection import NoCluster
 from quiver.app import Settings, real_operator
 from quiver.control.logs import JsonFormatter, TextFormatter
+from quiver.domain.addresses import AddressPolicy, Network
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +36,29 @@ class Address(click.ParamType[tuple[str, int]]):
         if not host or not port.isdigit() or int(port) > 65535:
             self.fail(f"{value!r} is not an address such as 127.0.0.1:8080", param, ctx)
         return host.strip("[]"), int(port)
+
+
+class Cidr(click.ParamType[Network]):
+    """ADDRESS/BITS."""
+
+    name = "CIDR"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Network:
+        network = _network(str(value))
+        if network is None:
+            example = "10.0.0.0/8 or fd00::/8, or 10.0.0.7/32 for one address"
+            self.fail(f"{value!r} is not a network such as {example}", param, ctx)
+        return network
+
+
+def _network(cidr: str) -> Network | None:
+    # An address alone may be meant for its network; a zone is not what a network has.
+    if "/" in cidr and "%" not in cidr:
+        with suppress(ValueError):
+            return ip_network(cidr)
+    return None
 
 
 @click.command(
@@ -81,6 +107,21 @@ class Address(click.ParamType[tuple[str, int]]):
     "another operator stands by and takes over.",
 )
 @click.option(
+    "--allow-engine-cidr",
+    type=Cidr(),
+    multiple=True,
+    help="Network, such as 127.0.0.0/8, in which external engines may be though Quiver would not "
+    "connect there by itself. It goes before --deny-engine-cidr. Several: give it several times.",
+)
+@click.option(
+    "--deny-engine-cidr",
+    type=Cidr(),
+    multiple=True,
+    help="Network, such as 10.96.0.0/12, in which no external engine may be, whatever the "
+    "endpoints of a VectorEngine say. Loopback, link-local, multicast and reserved addresses and "
+    "those of clouds' metadata are denied anyway. Several: give it several times.",
+)
+@click.option(
     "--log-format",
     type=click.Choice(["text", "json"]),
     default="text",
@@ -89,17 +130,24 @@ class Address(click.ParamType[tuple[str, int]]):
 @click.option(
     "--log-level", type=click.Choice(LEVELS), default="info", help="The least that is logged."
 )
-def operator(log_format: str, log_level: str, **options: Any) -> None:
+def operator(
+    log_format: str,
+    log_level: str,
+    allow_engine_cidr: tuple[Network, ...],
+    deny_engine_cidr: tuple[Network, ...],
+    **options: Any,
+) -> None:
     """Watch the cluster and do what its VectorCollections and VectorEngines say.
 
     Runs until it is told to stop (SIGTERM or Ctrl-C). Inside a pod it uses the pod's service
     account; elsewhere the kubeconfig file that the environment variable KUBECONFIG names. Run one
     at a time per cluster, or several with --leader-elect.
 
-    Every option can be given by environment too: --log-level is QUIVER_LOG_LEVEL.
+    Every option can be given by environment too: --log-level is QUIVER_LOG_LEVEL. Several values
+    have blanks between them there.
     """
     _set_up_logging(log_format, log_level)
-    settings = Settings(**options)
+    settings = Settings(addresses=AddressPolicy(allow_engine_cidr, deny_engine_cidr), **options)
     try:
         asyncio.run(_run(settings))
     except NoCluster as error:

@@ -21,7 +21,7 @@ from quiver.ports.errors import EngineRefused, EngineUnreachable
 
 @pytest.fixture
 def member(engines: Milvus1Engines, engine_process: EngineProcess) -> EngineClient:
-    return engines.at(engine_process.grpc_address)
+    return engines.at(Target(engine_process.grpc_address))
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ async def test_nobody_there_is_said_at_once(engines: Milvus1Engines) -> None:
     """A refused connection is named, without waiting for the deadline."""
     async with asyncio.timeout(3):
         with pytest.raises(EngineUnreachable, match=r":1 cannot be reached: connection"):
-            await engines.at("127.0.0.1:1").list_collections()
+            await engines.at(Target("127.0.0.1:1")).list_collections()
 
 
 async def test_silence_ends_at_the_deadline(silent: str) -> None:
@@ -111,7 +111,7 @@ async def test_a_restarted_engine_is_found_again(
     engines: Milvus1Engines, engine_process: EngineProcess
 ) -> None:
     """An engine that was away answers within seconds of its return."""
-    member = engines.at(engine_process.grpc_address)
+    member = engines.at(Target(engine_process.grpc_address))
     await member.version()
     engine_process.kill()
     with pytest.raises(EngineUnreachable):

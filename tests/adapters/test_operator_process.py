@@ -66,7 +66,11 @@ class OperatorProcess:
 
 @contextmanager
 def operator(cluster: ControlPlane, log: Path) -> Iterator[OperatorProcess]:
-    environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig)}
+    environment = {
+        **os.environ,
+        "KUBECONFIG": str(cluster.kubeconfig),
+        "POD_NAMESPACE": "default",
+    }
     command = [sys.executable, "-m", "quiver", "operator", "--http", "127.0.0.1:0"]
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=environment, stderr=output)

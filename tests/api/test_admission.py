@@ -33,7 +33,7 @@ GPUS = {
 UNKNOWN = {
     "any-gpu": {"gpu": {}},
     "no-gpu": {},
-    "outside": {"external": {"endpoints": ["h:1"]}},
+    "outside": {"external": {"endpoints": ["h.example.org:1"]}},
 }
 SHAPES = {
     "vectors of 256 numbers": {"dimension": 256, "metricType": "L2"},

@@ -99,7 +99,7 @@ def test_scale_tells_what_autoscalers_read(kubectl: Any, engines: Any) -> None:
 
 def test_external_engines_are_not_scaled(kubectl: Any, engines: Any) -> None:
     """An external engine stays at one replica, by way of the scale subresource too."""
-    engines.create({"external": {"endpoints": ["h:1"]}}, name="external")
+    engines.create({"external": {"endpoints": ["h.example.org:1"]}}, name="external")
     with pytest.raises(LocalClusterError, match="replicas are its endpoints"):
         kubectl("scale", "veng/external", "--replicas=2")
 

@@ -47,6 +47,7 @@ SHOWN_BELOW = {
     ),
     *("serviceAccount.annotations", "rbac.create", "rbac.aggregate", "podSecurityContext"),
     *("securityContext", "resources", "podAnnotations", "podLabels", "extraEnv"),
+    *("engineAddresses.allow", "engineAddresses.deny"),
 }
 WRONG = {
     "a mistyped name": {"replicas": 2},
@@ -64,6 +65,9 @@ WRONG = {
     "no period": {"resyncPeriod": 0},
     "no workers": {"workers": 0},
     "more workers than the operator takes": {"workers": 65},
+    "a mistyped name in engineAddresses": {"engineAddresses": {"allowed": []}},
+    "a CIDR that is not in a list": {"engineAddresses": {"allow": "10.0.0.0/8"}},
+    "an address without bits": {"engineAddresses": {"deny": ["10.0.0.0"]}},
     "another log format": {"logFormat": "xml"},
     "another pull policy": {"image": {"pullPolicy": "Sometimes"}},
     "a switch as text": {"crds": {"enabled": "yes"}},
@@ -117,6 +121,16 @@ def test_operator_takes_the_arguments(chart: Any) -> None:
     assert (settings["http"][1], settings["workers"]) == (8080, 32)
     assert (settings["resync_period"], settings["log_format"]) == (60, "json")
     assert settings["leader_elect"] is True
+
+
+def test_addresses_of_engines(chart: Any) -> None:
+    """Each network in which engines may be, or may not, becomes an argument that is understood."""
+    networks = {"allow": ["127.0.0.0/8", "::1/128"], "deny": ["10.96.0.0/12", "fd00::/8"]}
+    subcommand, *arguments = chart.container({"engineAddresses": networks})["args"]
+    command = importlib.import_module("quiver.command").operator
+    settings = command.make_context(subcommand, arguments).params
+    found = {knob: [*map(str, settings[f"{knob}_engine_cidr"])] for knob in networks}
+    assert found == networks
 
 
 def test_one_operator(chart: Any) -> None:
@@ -270,7 +284,7 @@ def test_admission_policies(chart: Any) -> None:
         names = {kind: [f for f in found if f["kind"].endswith(kind)] for kind in ("cy", "ing")}
         policies = [policy["metadata"]["name"] for policy in names["cy"]]
         assert [binding["spec"]["policyName"] for binding in names["ing"]] == policies
-        assert [name.partition(".")[0] for name in policies] == ["team"] * 2
+        assert [name.partition(".")[0] for name in policies] == ["team"] * 3
         assert max(len(name) for name in policies) <= len("team.") + 63
 
 
@@ -298,7 +312,7 @@ def test_schema_and_values_agree(chart: Any) -> None:
     schema, defaults = chart.schema()["properties"], chart.defaults()
     assert {*schema} - {"global", "enabled"} == {*defaults}
     assert [name for name, part in schema.items() if not part.get("description")] == []
-    for name in ("image", "crds", "serviceAccount", "rbac", "admissionPolicies"):
+    for name in ("image", "crds", "serviceAccount", "rbac", "admissionPolicies", "engineAddresses"):
         assert {*schema[name]["properties"]} == {*defaults[name]}
 
 

@@ -9,6 +9,7 @@ from clients.milvus1_stub import Milvus1
 from fakes.engine import FakeEngines
 from fakes.subject import Subject
 from quiver.adapters.milvus1.driver import Milvus1Engines
+from quiver.domain.access import Target
 from quiver.ports.engines import EngineClient
 
 FAKE_ADDRESS = "fake:19530"
@@ -37,7 +38,7 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
     async def insert(name: str, rows: int, tag: str) -> None:
         await asyncio.to_thread(write, name, rows, tag)
 
-    yield Subject(engines, engines.at(process.grpc_address), insert)
+    yield Subject(engines, Target(process.grpc_address), insert)
     writer.close()
     await engines.close()
 
@@ -49,9 +50,9 @@ def client(subject: Subject) -> EngineClient:
 
 def _fake() -> Subject:
     engines = FakeEngines()
-    server = engines.start(FAKE_ADDRESS)
+    server = engines.start(FAKE_ADDRESS, instance="0" * 32)
 
     async def insert(name: str, rows: int, tag: str) -> None:
         server.insert(name, rows, tag)
 
-    return Subject(engines, engines.at(FAKE_ADDRESS), insert)
+    return Subject(engines, Target(FAKE_ADDRESS), insert)

@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from fakes.subject import Subject
+from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
 from quiver.ports.engines import EngineClient
-from quiver.ports.errors import EngineRefused, EngineUnreachable
+from quiver.ports.errors import EngineRefused, EngineUnreachable, WrongEngine
 
 HNSW = Index(type="HNSW", params={"M": 16, "efConstruction": 64})
 IVF_FLAT = Index(type="IVF_FLAT", params={"nlist": 16})
@@ -232,13 +233,27 @@ async def test_an_index_needs_its_collection(client: EngineClient) -> None:
     assert await refusal_of(client.set_index("missing", None)) == missing
 
 
+async def test_what_is_meant_for_another_engine_is_refused(
+    subject: Subject, schema: CollectionSchema
+) -> None:
+    """A call that names an instance is done by that one alone; others do nothing at all."""
+    instance = await subject.client.instance()
+    assert instance is not None
+    await subject.engines.at(subject.target._replace(instance=instance)).create(schema)
+    another = subject.engines.at(subject.target._replace(instance="f" * 32))
+    with pytest.raises(WrongEngine):
+        await another.drop(schema.name)
+    assert await subject.client.describe(schema.name) is not None
+
+
 async def test_a_server_that_is_not_there_is_unreachable(
     subject: Subject, schema: CollectionSchema
 ) -> None:
     """Every call says so, and names the address."""
-    client, name = subject.engines.at(NOBODY), schema.name
+    client, name = subject.engines.at(Target(NOBODY)), schema.name
     calls: list[Awaitable[object]] = [
         client.version(),
+        client.instance(),
         client.list_collections(),
         client.describe(name),
         client.count_rows(name),

@@ -1,3 +1,4 @@
+import json
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
@@ -7,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from clients.engine_process import EngineProcess
+from clients.forgery import Tenant
 from clients.milvus1_stub import Milvus1
 from fakes.engine import FakeEngine, FakeEngines
-from harness import AdminApi, World, connected, install
+from harness import AdminApi, World, connected, eventually, install
 from localcluster import ControlPlane
 from quiver.adapters.milvus1.driver import Milvus1Engines
 from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind
@@ -107,7 +109,8 @@ def fake_engines() -> FakeEngines:
 @pytest.fixture
 def fake_address(namespace: str) -> str:
     """An address of its own."""
-    return f"{namespace}:19530"
+    digits = [int(namespace[-8:][n : n + 2], 16) for n in (0, 2, 4)]
+    return f"127.{32 + digits[0] % 32}.{digits[1]}.{digits[2]}:19530"
 
 
 @pytest.fixture
@@ -129,3 +132,41 @@ async def fake_world(
     world = World(namespace, api, operator_api, fake_engines, fake_address)
     await world.create(VECTOR_ENGINE, "engine", {"external": {"endpoints": [fake_address]}})
     return world
+
+
+@pytest.fixture
+def tenant_namespace(quiver_api: ControlPlane) -> Iterator[str]:
+    """A namespace whose service account `tenant` may do there what the cluster role `edit` says."""
+    name = f"tenant-{uuid.uuid4().hex[:8]}"
+    quiver_api.create_namespace(name)
+    account = f"--serviceaccount={name}:tenant"
+    inside = f"--namespace={name}"
+    quiver_api.kubectl("create", "serviceaccount", "tenant", inside)
+    quiver_api.kubectl("create", "rolebinding", "tenant", "--clusterrole=edit", account, inside)
+    yield name
+    quiver_api.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+async def tenant(quiver_api: ControlPlane, tenant_namespace: str) -> AsyncIterator[Tenant]:
+    """Somebody who wishes all others ill."""
+    kubeconfig = quiver_api.service_account_kubeconfig(tenant_namespace, "tenant")
+    async with connected(kubeconfig) as client:
+        tenant = Tenant(tenant_namespace, client)
+        await eventually(tenant.has_rights, "the tenant has its rights")
+        yield tenant
+
+
+CLAIM_POLICY = "quiver-system.quiver-claims-are-the-operators"
+
+
+@pytest.fixture(scope="module")
+def unguarded(quiver_api: ControlPlane) -> Iterator[None]:
+    """Without the admission policy that keeps claims from tenants: the operator is safe alone."""
+    binding = f"validatingadmissionpolicybinding/{CLAIM_POLICY}"
+    kept = quiver_api.kubectl("get", binding, "--output=json")
+    quiver_api.kubectl("delete", binding)
+    yield
+    manifest = json.loads(kept)
+    manifest["metadata"] = {key: manifest["metadata"][key] for key in ("name", "labels")}
+    quiver_api.kubectl("apply", "--filename=-", input=json.dumps(manifest))

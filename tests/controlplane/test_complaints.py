@@ -111,7 +111,7 @@ async def test_a_server_that_is_down_starves_no_deletions_elsewhere(
     """Many deletions wait for one server; those of another are done, and those that wait end when
     it is back.
     """
-    world, other = fake_world, f"other-{fake_world.namespace}:19530"
+    world, other = fake_world, fake_world.address.replace(":19530", ":19531")
     fake_engines.start(other)
     await world.create(VECTOR_ENGINE, "other", {"external": {"endpoints": [other]}})
     waiting = [f"waits{number}" for number in range(40)]
@@ -294,9 +294,9 @@ class CountingApi:
 
 PRESENT = {"get VectorCollection": 1}
 STATUS = {"patch status": 1}
-LOOK = {"describe": 1}
-LOOK_AT_INDEX = {"describe": 1, "describe_index": 1}
-BUILD = {"describe": 2, "describe_index": 2, "set_index": 1}
+LOOK = {"instance": 1, "describe": 1}
+LOOK_AT_INDEX = LOOK | {"describe_index": 1}
+BUILD = {"instance": 2, "describe": 2, "describe_index": 2, "set_index": 1}
 CHANGES: list[tuple[str, Manifest | None, dict[str, int], dict[str, int]]] = [
     ("nothing", {}, {}, LOOK),
     ("partition added", {"partitions": ["a"]}, PRESENT | STATUS, LOOK | {"create_partition": 1}),

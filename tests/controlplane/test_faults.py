@@ -36,7 +36,7 @@ from localcluster import ControlPlane
 from quiver.adapters.milvus1.channels import Channels
 from quiver.adapters.milvus1.driver import Milvus1Client, Milvus1Engines
 from quiver.app import Operator
-from quiver.domain.access import ClientTls, Target
+from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSchema
 from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
 from quiver.ports.engines import EngineClient, Engines
@@ -52,8 +52,8 @@ class ImpatientEngines:
     def __init__(self) -> None:
         self._channels = Channels()
 
-    def at(self, address: str, tls: ClientTls | None = None) -> EngineClient:
-        return Milvus1Client(self._channels, Target(address, tls), deadline=0.5, long_deadline=0.5)
+    def at(self, target: Target) -> EngineClient:
+        return Milvus1Client(self._channels, target, deadline=0.5, long_deadline=0.5)
 
     async def close(self) -> None:
         await self._channels.close()
@@ -66,8 +66,8 @@ class CountingEngines:
         self.created: Counter[str] = Counter()
         self._engines = engines
 
-    def at(self, address: str, tls: ClientTls | None = None) -> Any:
-        return _CountingEngine(self._engines.at(address, tls), self.created)
+    def at(self, target: Target) -> Any:
+        return _CountingEngine(self._engines.at(target), self.created)
 
 
 class _CountingEngine:
@@ -192,7 +192,7 @@ async def test_a_deletion_that_waits_for_its_engine_names_the_way_out(
         await world.patch("docs", {"spec": {"deletionPolicy": "Retain"}})
         await world.gone("docs")
     await asyncio.to_thread(engine_process.start)
-    assert await impatient.at(world.address).list_collections() == {"docs"}
+    assert await impatient.at(Target(world.address)).list_collections() == {"docs"}
 
 
 async def test_an_engine_that_never_answers_holds_up_nobody_else(

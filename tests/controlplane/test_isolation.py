@@ -13,7 +13,7 @@ from harness import World, eventually, ready_condition, running
 from quiver.adapters.milvus1.channels import Channels
 from quiver.adapters.milvus1.driver import Milvus1Client
 from quiver.app import Operator
-from quiver.domain.access import ClientTls, Target
+from quiver.domain.access import Target
 from quiver.domain.objects import VECTOR_ENGINE
 from quiver.ports.engines import EngineClient
 
@@ -29,10 +29,8 @@ class ImpatientEngines:
     def __init__(self) -> None:
         self._channels = Channels()
 
-    def at(self, address: str, tls: ClientTls | None = None) -> EngineClient:
-        return Milvus1Client(
-            self._channels, Target(address, tls), deadline=CALL_S, long_deadline=CALL_S
-        )
+    def at(self, target: Target) -> EngineClient:
+        return Milvus1Client(self._channels, target, deadline=CALL_S, long_deadline=CALL_S)
 
     async def close(self) -> None:
         await self._channels.close()

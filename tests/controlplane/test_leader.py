@@ -44,6 +44,7 @@ class OperatorProcess:
             "POD_NAME": name,
         }
         command = [sys.executable, "-m", "quiver", "operator", "--http", "127.0.0.1:0"]
+        command += ["--allow-engine-cidr", "127.0.0.0/8"]
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
                 [*command, "--leader-elect"], env=environment, stderr=output

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from clients.engine_process import EngineProcess
 from harness import World, eventually, ready_condition, running
+from quiver.domain.access import Target
 from quiver.domain.claims import CLAIM_ANNOTATION, FINALIZER, claim_of
 from quiver.domain.collections import CollectionSchema
-from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE
+from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key
 
 
 async def test_an_applied_collection_is_on_the_engine_as_described(world: World) -> None:
@@ -106,7 +106,9 @@ async def test_a_collection_dropped_behind_our_back_comes_back(world: World) -> 
 
 
 async def test_replace_wipes_annotations_and_finalizers_and_does_no_harm(world: World) -> None:
-    """What `kubectl replace` takes away is written again, and the collection stays ours."""
+    """The finalizer is written again, and the claim stands in the status: the collection stays
+    ours.
+    """
     async with running(world.operator_api, world.engines):
         await world.create_collection("docs")
         await world.ready("docs")
@@ -115,11 +117,9 @@ async def test_replace_wipes_annotations_and_finalizers_and_does_no_harm(world: 
 
         async def is_restored() -> bool:
             metadata = (await world.get("docs"))["metadata"]
-            return FINALIZER in metadata.get("finalizers", []) and CLAIM_ANNOTATION in metadata.get(
-                "annotations", {}
-            )
+            return FINALIZER in metadata.get("finalizers", [])
 
-        await eventually(is_restored, "claim and finalizer are back")
+        await eventually(is_restored, "the finalizer is back")
         await world.delete("docs")
         await world.gone("docs")
     assert await world.engine.describe("docs") is None
@@ -163,18 +163,20 @@ async def test_a_collection_goes_when_its_engine_is_gone(world: World) -> None:
 async def test_a_collection_changed_under_a_looser_crd_is_not_made_anew(world: World) -> None:
     """What the engine has differs: the object says in what, and nothing is dropped."""
     await world.create_collection("docs", dimension=16)
-    manifest = await world.get("docs")
+    manifest, engine = await world.get("docs"), await world.get("engine", VECTOR_ENGINE)
     claim = {
         "objectUID": manifest["metadata"]["uid"],
-        "engineUID": "x",
+        "engineUID": engine["metadata"]["uid"],
         "member": world.address,
         "collectionName": "docs",
     }
     await world.engine.create(
         CollectionSchema(name="docs", dimension=8, index_file_size=1024, metric_type="L2")
     )
-    annotations = {CLAIM_ANNOTATION: msgspec.json.encode(claim).decode()}
-    await world.patch("docs", {"metadata": {"annotations": annotations}})
+    key = Key(world.namespace, "docs")
+    await world.api.patch(
+        VECTOR_COLLECTION, key, {"status": {"claim": claim}}, subresource="status"
+    )
     async with running(world.operator_api, world.engines):
         differing = await world.settled("docs", "SpecDiffers")
     assert "dimension is 8, not 16" in ready_condition(differing)["message"]
@@ -206,10 +208,13 @@ async def test_an_external_milvus_server_is_an_engine_like_any_other(
             await world.settled_engine("milvus")
             await world.create_collection("docs", engineRef={"name": "milvus"}, partitions=["a"])
             await world.ready("docs")
-            found = await world.engines.at(server.grpc_address).describe("docs")
+            found = await world.engines.at(Target(server.grpc_address)).describe("docs")
             assert found is not None
             assert found.partitions == {"a"}
             await world.delete("docs")
             await world.gone("docs")
-            assert await world.engines.at(server.grpc_address).list_collections() == frozenset()
+            assert (
+                await world.engines.at(Target(server.grpc_address)).list_collections()
+                == frozenset()
+            )
     assert await world.engine.describe("docs") is None

@@ -15,6 +15,7 @@ from localcluster import ControlPlane
 from localcluster.certificates import Authority
 from quiver.adapters.milvus1.driver import Milvus1Engines
 from quiver.app import Settings
+from quiver.domain.access import Target
 from quiver.domain.objects import (
     POD,
     SECRET,
@@ -76,7 +77,7 @@ async def says(world: World, name: str, words: str, kind: Kind = VECTOR_COLLECTI
 async def on_pod(world: World, pod: str) -> frozenset[str]:
     """Return the names of the collections that the engine in a pod has."""
     address = (await world.get(pod, POD))["status"]["podIP"]
-    return await world.engines.at(f"{address}:19530").list_collections()
+    return await world.engines.at(Target(f"{address}:19530")).list_collections()
 
 
 def pod_of(collection: Manifest) -> str:

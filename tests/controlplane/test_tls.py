@@ -11,7 +11,7 @@ from clients.engine_process import EngineProcess
 from harness import AdminApi, World, eventually, ready_condition, running, types
 from localcluster.certificates import Authority, KeyPair
 from quiver.adapters.milvus1.driver import Milvus1Engines
-from quiver.domain.access import ClientTls
+from quiver.domain.access import ClientTls, Target
 from quiver.domain.objects import SECRET, VECTOR_ENGINE, Manifest
 
 OURS = Authority(Authority.create("ours"))
@@ -103,7 +103,7 @@ async def test_a_collection_is_made_over_tls(tls_world: World) -> None:
         published = await entries(world, "docs-binding")
         assert (published["tls"], published["ca.crt"]) == ("true", OURS.pem.decode())
         tls = ClientTls(OURS.pem, SHOWN.certificate, SHOWN.key)
-        engine = world.engines.at(world.address, tls)
+        engine = world.engines.at(Target(world.address, tls))
         assert await engine.list_collections() == {"docs"}
         await world.delete("docs")
         await world.gone("docs")

@@ -7,6 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
+CHART = ROOT / "charts" / "quiver" / "README.md"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -16,6 +17,20 @@ def test_relative_links_lead_to_files(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#\s]+)", prose)
     local = [target for target in targets if "://" not in target]
     assert [target for target in local if not (page.parent / target).exists()] == []
+
+
+def _anchors(page: Path) -> set[str]:
+    """Return what GitHub calls the page's headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", text).lower().replace(" ", "-") for text in headings}
+
+
+@pytest.mark.parametrize("page", [*PAGES, CHART], ids=lambda page: str(page.relative_to(ROOT)))
+def test_anchors_lead_to_headings(page: Path) -> None:
+    """Every link to a part of a page leads to a heading of that page."""
+    links = re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", page.read_text())
+    local = [(page.parent / to if to else page, part) for to, part in links if "://" not in to]
+    assert [part for to, part in local if part not in _anchors(to)] == []
 
 
 @pytest.mark.parametrize("page", PAGES[:2], ids=lambda page: page.name)

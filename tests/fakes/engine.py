@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 
-from quiver.domain.access import ClientTls
+from quiver.domain.access import Target
 from quiver.domain.collections import (
     CollectionSchema,
     Index,
@@ -16,7 +16,7 @@ from quiver.domain.collections import (
     ObservedIndex,
 )
 from quiver.ports.engines import EngineClient
-from quiver.ports.errors import EngineRefused, EngineUnreachable
+from quiver.ports.errors import EngineRefused, EngineUnreachable, WrongEngine
 
 DEFAULT = "_default"
 SMALLEST_INDEXED = 4096
@@ -58,14 +58,23 @@ class FakeCollection:
 
 
 class FakeEngine:
-    """What one server knows. `calls` counts what it was asked, by the port's names."""
+    """What one server knows. `calls` counts what it was asked, by the port's names.
 
-    def __init__(self, *, gpu: bool = False) -> None:
+    `instance` is the id of its data; None for a server that tells none.
+    """
+
+    def __init__(self, *, gpu: bool = False, instance: str | None = None) -> None:
+        self.instance = instance
         self.collections: dict[str, FakeCollection] = {}
         self.calls: Counter[str] = Counter()
         self.up = True
         self._gpu = gpu
         self._slow = False
+
+    def check_meant_for(self, instance: str | None) -> None:
+        """Refuse a call that is meant for another engine, as Quiver's does; others do not look."""
+        if instance is not None and self.instance not in (None, instance):
+            raise WrongEngine("this is another engine than the call is meant for")
 
     def insert(self, name: str, rows: int, tag: str = DEFAULT) -> None:
         """What a client does; the rows are flushed already."""
@@ -162,24 +171,28 @@ class FakeEngines:
     def __init__(self) -> None:
         self._engines: dict[str, FakeEngine] = {}
 
-    def start(self, address: str, *, gpu: bool = False) -> FakeEngine:
-        engine = self._engines[address] = FakeEngine(gpu=gpu)
+    def start(self, address: str, *, gpu: bool = False, instance: str | None = None) -> FakeEngine:
+        engine = self._engines[address] = FakeEngine(gpu=gpu, instance=instance)
         return engine
 
-    def at(self, address: str, _tls: ClientTls | None = None) -> EngineClient:
-        return FakeClient(self._engines, address)
+    def at(self, target: Target) -> EngineClient:
+        return FakeClient(self._engines, target)
 
 
 class FakeClient:
-    """Implements `quiver.ports.engines.EngineClient` for one address."""
+    """Implements `quiver.ports.engines.EngineClient` for one target."""
 
-    def __init__(self, engines: dict[str, FakeEngine], address: str) -> None:
+    def __init__(self, engines: dict[str, FakeEngine], target: Target) -> None:
         self._engines = engines
-        self._address = address
+        self._address = target.address
+        self._meant_for = target.instance
 
     async def version(self) -> str:
         self._asked("version")
         return "1.1.1"
+
+    async def instance(self) -> str | None:
+        return self._asked("instance").instance
 
     async def list_collections(self) -> frozenset[str]:
         return frozenset(self._asked("list_collections").collections)
@@ -213,6 +226,7 @@ class FakeClient:
         if engine is None or not engine.up:
             raise EngineUnreachable(f"{self._address} cannot be reached: connection refused")
         engine.calls[call] += 1
+        engine.check_meant_for(self._meant_for)
         return engine
 
 

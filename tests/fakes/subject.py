@@ -3,15 +3,20 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from quiver.domain.access import Target
 from quiver.ports.engines import EngineClient, Engines
 
 
 @dataclass
 class Subject:
-    """An implementation of the port, its client of a server that runs, and somebody who inserts
-    vectors of dimension 8 there and waits until they are visible.
+    """An implementation of the port, a server that runs, and somebody who inserts vectors of
+    dimension 8 there and waits until they are visible.
     """
 
     engines: Engines
-    client: EngineClient
+    target: Target
     insert: Callable[[str, int, str], Awaitable[None]]
+
+    @property
+    def client(self) -> EngineClient:
+        return self.engines.at(self.target)

@@ -7,7 +7,15 @@ from collections.abc import Callable
 from random import Random
 
 from quiver.domain.members import GRPC_PORT
-from quiver.domain.objects import NAMESPACE, POD, STATEFUL_SET, Key, Kind, Manifest
+from quiver.domain.objects import (
+    NAMESPACE,
+    POD,
+    STATEFUL_SET,
+    VECTOR_ENGINE,
+    Key,
+    Kind,
+    Manifest,
+)
 from quiver.ports.errors import ApiError
 from simulation.api_server import ApiServer, Write
 from simulation.engines import Fleet, Home
@@ -24,6 +32,8 @@ class Controllers:
         self._fleet = fleet
         self._rng = rng
         self._addresses = 0
+        self._free: list[str] = []
+        self._destined: dict[Home, str] = {}
         server.observers.append(self._seen)
 
     def _seen(self, write: Write) -> None:
@@ -32,7 +42,7 @@ class Controllers:
         if write.kind == STATEFUL_SET:
             self._later(lambda: self._sync(write.key), 0.05, 1.0)
         if write.kind == POD and write.new is None and write.old is not None:
-            self._fleet.stop(f"{write.old.get('status', {}).get('podIP')}:{GRPC_PORT}")
+            self._stop(write.old)
             owner = write.old["metadata"]["labels"]["app.kubernetes.io/instance"]
             self._later(lambda: self._sync(Key(write.key.namespace, owner)), 0.05, 3.0)
         if write.new is None or "ownerReferences" in write.new["metadata"]:
@@ -96,14 +106,48 @@ class Controllers:
         found = self._server.find(POD, Key.of(pod))
         if found is None or found["metadata"]["uid"] != pod["metadata"]["uid"]:
             return
-        self._addresses += 1
-        address = f"10.0.{self._addresses // 250}.{self._addresses % 250 + 1}"
         home = Home(*Key.of(pod))
+        address = self._address(home)
         engine = self._fleet.volumes.get(home) if storage else None
-        server = self._fleet.start(f"{address}:{GRPC_PORT}", home, engine)
+        tells = self._is_of_quivers(pod)
+        server = self._fleet.start(f"{address}:{GRPC_PORT}", home, engine, tells=tells)
         if storage:
             self._fleet.volumes[home] = server.engine
         self._say_ready(pod, address, ready=True)
+
+    def _stop(self, pod: Manifest) -> None:
+        address = pod.get("status", {}).get("podIP")
+        if address is not None:
+            self._fleet.stop(f"{address}:{GRPC_PORT}")
+            self._free.append(address)
+
+    def exchange_addresses(self) -> None:
+        """Replace two pods at once, each of which gets the other's address."""
+        found = [pod for pod in self._server.all(POD) if "podIP" in pod.get("status", {})]
+        if len(found) < 2:
+            return
+        one, other = self._rng.sample(found, 2)
+        self._destined[Home(*Key.of(one))] = other["status"]["podIP"]
+        self._destined[Home(*Key.of(other))] = one["status"]["podIP"]
+        for pod in (one, other):
+            self._server.delete(ACTOR, POD, Key.of(pod))
+            self._free.remove(pod["status"]["podIP"])
+
+    def _address(self, home: Home) -> str:
+        """Return an address for a pod, often one that another pod has just had."""
+        destined = self._destined.pop(home, None)
+        if destined is not None:
+            return destined
+        if self._free and self._rng.random() < 0.6:
+            return self._free.pop()
+        self._addresses += 1
+        return f"10.0.{self._addresses // 250}.{self._addresses % 250 + 1}"
+
+    def _is_of_quivers(self, pod: Manifest) -> bool:
+        labels = pod["metadata"]["labels"]
+        key = Key(pod["metadata"]["namespace"], labels["app.kubernetes.io/instance"])
+        engine = self._server.find(VECTOR_ENGINE, key)
+        return engine is None or engine["spec"]["type"] == "Quiver"
 
     def _say_ready(self, pod: Manifest, address: str, *, ready: bool) -> None:
         condition = {"type": "Ready", "status": "True" if ready else "False"}

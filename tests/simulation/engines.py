@@ -3,11 +3,20 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from random import Random
 from typing import NamedTuple, TypeVar
 
 from fakes.engine import FakeCollection, FakeEngine
-from quiver.domain.access import ClientTls
-from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
+from quiver.domain.access import Target
+from quiver.domain.collections import (
+    Claim,
+    CollectionSchema,
+    Index,
+    ObservedCollection,
+    ObservedIndex,
+)
+from quiver.domain.objects import Key
+from quiver.domain.servers import Server as ServerIdentity
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable
 from simulation.trace import Trace
@@ -22,7 +31,7 @@ LIMIT = 64
 
 
 class Home(NamedTuple):
-    """What a claim's member means: an endpoint, or a pod of a namespace."""
+    """What holds collections: a pod of a namespace, or the server of others at an address."""
 
     namespace: str
     name: str
@@ -53,26 +62,75 @@ class Server:
 
 
 class Fleet:
-    """All servers by address, and who wants to know of changes.
+    """All servers by address, who they are, and who wants to know of changes.
 
     `asking` is told when a process sends a change, `changed` when one has had an effect.
     """
 
-    def __init__(self, trace: Trace, now: Callable[[], float]) -> None:
+    def __init__(self, trace: Trace, now: Callable[[], float], rng: Random) -> None:
         self.servers: dict[str, Server] = {}
+        self.identified: dict[str, Home] = {}
+        """Where each data directory is, by what claims call it."""
         self.homes: dict[str, Home] = {}
+        self.names: dict[str, str] = {}
+        """The address of each name that endpoints have."""
         self.volumes: dict[Home, FakeEngine] = {}
         """What pods with storage hold, across their lives."""
         self.asking: list[Callable[[Change], None]] = []
         self.changed: list[Callable[[Change], None]] = []
+        self.moved_at: dict[str, float] = {}
         self._trace = trace
         self._now = now
+        self._rng = rng
 
-    def start(self, address: str, home: Home, engine: FakeEngine | None = None) -> Server:
+    def start(
+        self, address: str, home: Home, engine: FakeEngine | None = None, *, tells: bool = True
+    ) -> Server:
+        """Start a server with the data that it had, or with none; `tells` whether it says who it
+        is, as Quiver's does.
+        """
         server = Server(home, engine or FakeEngine())
         self.servers[address] = server
         self.homes[address] = home
+        if engine is None and tells:
+            self.renew(server)
         return server
+
+    def renew(self, server: Server) -> None:
+        """Give the server a data directory of its own."""
+        self._trace.add(self._now(), "world", f"a new data directory at {server.home.name}")
+        server.engine.instance = f"{self._rng.getrandbits(128):032x}"
+        self.identified[_identity(server.engine)] = server.home
+
+    def home_of(self, claim: Claim, engine: Key) -> Home:
+        """Return where the collection is that an object which refers to `engine` claims."""
+        kind, _, place = (claim.server or "").partition(":")
+        if kind == "instance":
+            home = self.identified[claim.server or ""]
+            return home if self._identity_at(home) == claim.server else Home("lost", place)
+        return Home("", place) if kind == "address" else Home(engine.namespace, claim.member)
+
+    def move(self, host: str, address: str) -> None:
+        """Have a name lead elsewhere from now on."""
+        if self.names[host] != address:
+            self._trace.add(self._now(), "user", f"moves {host} to {address}")
+            self.names[host], self.moved_at[host] = address, self._now()
+
+    def server_behind(self, endpoint: str) -> Home:
+        """Return the server that the endpoint leads to, by the name's present address."""
+        host, _, port = endpoint.partition(":")
+        return Home("", f"{self.names[host]}:{port}")
+
+    def is_on(self, claim: Claim, home: Home, engine_uid: str) -> bool:
+        """Tell whether the claim was made on what is there now."""
+        engine = self.at_home(home) or self.volumes.get(home)
+        instance = engine.instance if engine is not None else None
+        address = None if home.namespace else home.name
+        return ServerIdentity(engine_uid, instance, address).is_of(claim)
+
+    def _identity_at(self, home: Home) -> str | None:
+        engine = self.at_home(home) or self.volumes.get(home)
+        return _identity(engine) if engine is not None else None
 
     def stop(self, address: str) -> None:
         self.servers.pop(address, None)
@@ -125,21 +183,25 @@ class ModelEngines:
         self.weather = weather
         self.actor = actor
 
-    def at(self, address: str, _tls: ClientTls | None = None) -> EngineClient:
-        return ModelEngineClient(self, address)
+    def at(self, target: Target) -> EngineClient:
+        return ModelEngineClient(self, target)
 
 
 class ModelEngineClient:
-    """Implements `quiver.ports.engines.EngineClient` for one address."""
+    """Implements `quiver.ports.engines.EngineClient` for one target."""
 
-    def __init__(self, engines: ModelEngines, address: str) -> None:
+    def __init__(self, engines: ModelEngines, target: Target) -> None:
         self._fleet = engines.fleet
         self._weather = engines.weather
         self._actor = engines.actor
-        self._address = address
+        self._address = target.address
+        self._meant_for = target.instance
 
     async def version(self) -> str:
         return await self._ask(lambda _engine: "1.1.1")
+
+    async def instance(self) -> str | None:
+        return await self._ask(lambda engine: engine.instance)
 
     async def list_collections(self) -> frozenset[str]:
         return await self._ask(lambda engine: frozenset(engine.collections))
@@ -169,7 +231,12 @@ class ModelEngineClient:
         await self._change("drop_partition", name, tag, lambda e: e.drop_partition(name, tag))
 
     async def _ask(self, effect: Callable[[FakeEngine], Answer]) -> Answer:
-        return await self._call(lambda _mishap: effect(self._fleet.engine(self._address)), ASK_S)
+        def asked(_mishap: Mishap) -> Answer:
+            engine = self._fleet.engine(self._address)
+            engine.check_meant_for(self._meant_for)
+            return effect(engine)
+
+        return await self._call(asked, ASK_S)
 
     async def _change(
         self, call: str, name: str, detail: object, do: Callable[[FakeEngine], None]
@@ -177,15 +244,24 @@ class ModelEngineClient:
         now = asyncio.get_running_loop().time()
         home = self._fleet.homes.get(self._address, Home("", self._address))
         change = Change(now, self._actor, home, call, name, detail)
-        if not self._weather.over:
+        if not self._weather.over and self._is_meant():
             for observer in self._fleet.asking:
                 observer(change)
 
         def effect(mishap: Mishap) -> None:
+            self._fleet.engine(self._address).check_meant_for(self._meant_for)
             actor = f"{self._actor}?" if mishap == "unanswered" else self._actor
-            self._fleet.change(change._replace(actor=actor), do, self._address)
+            home = self._fleet.homes[self._address]
+            self._fleet.change(change._replace(actor=actor, home=home), do, self._address)
 
         await self._call(effect, CHANGE_S)
+
+    def _is_meant(self) -> bool:
+        """Tell whether the call can do anything at all: another engine will refuse it."""
+        server = self._fleet.servers.get(self._address)
+        if self._meant_for is None:
+            return True
+        return server is not None and server.engine.instance in (None, self._meant_for)
 
     async def _call(self, effect: Callable[[Mishap], Answer], deadline: float) -> Answer:
         if self._weather.over:
@@ -204,6 +280,10 @@ class ModelEngineClient:
             raise EngineUnreachable(f"{self._address}: {error}") from error
         except Overloaded as error:
             raise EngineRefused("UNEXPECTED_ERROR", str(error)) from error
+
+
+def _identity(engine: FakeEngine) -> str:
+    return ServerIdentity("", engine.instance, None).identity
 
 
 def size_of(engine: FakeEngine) -> int:

@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator
 
-from quiver.domain.claims import claim_of
 from quiver.domain.objects import Key, Kind, Manifest
 from simulation.api_server import Write
-from simulation.engines import Home
 
 
 class History:
@@ -34,37 +32,10 @@ class History:
         yield None
 
 
-def held(manifest: Manifest) -> tuple[Home, str] | None:
-    """Return the member and the collection that a VectorCollection claims."""
-    claim = claim_of(manifest)
-    if claim is None:
-        return None
-    return home_of(manifest, claim.member), claim.collection_name
-
-
-def home_of(manifest: Manifest, member: str) -> Home:
-    """Return what a member's name in a VectorCollection's claim means."""
-    if ":" in member:
-        return Home("", member)
-    return Home(engine_key(manifest).namespace, member)
-
-
 def engine_key(manifest: Manifest) -> Key:
     reference = manifest["spec"]["engineRef"]
     namespace = reference.get("namespace") or manifest["metadata"]["namespace"]
     return Key(namespace, reference["name"])
-
-
-def policy_of(manifest: Manifest, engine: Manifest | None) -> str:
-    """Return what is to become of the collection, in this model's own words."""
-    own = manifest["spec"].get("deletionPolicy")
-    if own:
-        return str(own)
-    claim = claim_of(manifest)
-    if claim is not None and claim.origin == "Adopted":
-        return "Retain"
-    default = (engine or {}).get("spec", {}).get("defaultDeletionPolicy")
-    return str(default or "Delete")
 
 
 def schema_of(manifest: Manifest) -> tuple[str, int, int, str]:

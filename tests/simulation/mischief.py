@@ -1,23 +1,28 @@
 """What people do behind the operator's back: to engines, pods, Secrets and namespaces."""
 
+import base64
 from collections.abc import Callable
 from random import Random
 from typing import Any
 
 import msgspec
 
+from quiver.control.claim_keys import SECRET_NAME
 from quiver.domain.collections import CollectionSchema, Index
 from quiver.domain.members import GRPC_PORT
 from quiver.domain.objects import NAMESPACE, POD, SECRET, Key, Kind, Manifest
 from simulation.api_server import ApiServer
-from simulation.engines import Change, Fleet, Home, Server
+from simulation.engines import Change, Fleet, Server
 from simulation.safety import Safety
 
 ACTOR = "user"
 NAMESPACES = ("x", "y")
 NAMES = ("a", "b", "c", "d")
-ENDPOINTS = ("e1:19530", "e2:19530")
+HOSTS = {"e1.example": "192.0.2.1", "e2.example": "192.0.2.2", "also-e1.example": "192.0.2.1"}
+ENDPOINTS = ("e1.example:19530", "e2.example:19530")
+ALIAS = "also-e1.example:19530"
 TAGS = ("p", "q", "r")
+SYSTEM = "quiver-system"
 
 
 class Mischief:
@@ -45,6 +50,8 @@ class Mischief:
             self._unready_pod: 2,
             self._make_secret: 1,
             self._remove_secret: 1,
+            self._turn_key: 1,
+            self._move_name: 2,
             self._remove_namespace: 1,
         }
 
@@ -52,9 +59,6 @@ class Mischief:
         """Have all servers run, and all pods be ready."""
         for server in self._fleet.servers.values():
             server.engine.up, server.free_at = True, 0.0
-        for endpoint in ENDPOINTS:
-            if endpoint not in self._fleet.servers:
-                self._fleet.start(endpoint, Home("", endpoint))
         for pod in self._server.all(POD):
             if "podIP" in pod.get("status", {}):
                 self._say_ready(pod, "True")
@@ -125,6 +129,13 @@ class Mischief:
         server.engine.up = not server.engine.up
         if self._rng.random() < 0.3:
             server.engine.collections.clear()
+            if server.engine.instance is not None and self._rng.random() < 0.5:
+                self._fleet.renew(server)
+
+    def _move_name(self) -> None:
+        """A name leads elsewhere from now on: its server has moved, or its owner has designs."""
+        host = self._rng.choice(("e2.example", "also-e1.example"))
+        self._fleet.move(host, self._rng.choice(("192.0.2.1", "192.0.2.2")))
 
     def _lose_pod(self) -> None:
         found = self._some(POD)
@@ -159,8 +170,18 @@ class Mischief:
 
     def _remove_secret(self) -> None:
         found = self._some(SECRET)
-        if found is not None:
+        if found is not None and found["metadata"]["name"] != SECRET_NAME:
             self._server.delete(ACTOR, SECRET, Key.of(found))
+
+    def _turn_key(self) -> None:
+        """Sign claims with another key from now on, and believe the one before it meanwhile."""
+        key = Key(SYSTEM, SECRET_NAME)
+        found = self._server.find(SECRET, key)
+        # Not twice: what the key before the last has signed may be under way.
+        if found is not None and "previous" not in found["data"]:
+            new = base64.b64encode(self._rng.randbytes(32)).decode()
+            data = {"current": new, "previous": found["data"]["current"]}
+            self._server.patch(ACTOR, SECRET, key, {"data": data})
 
     def _remove_namespace(self) -> None:
         name = self._rng.choice(NAMESPACES)

@@ -13,13 +13,17 @@ from unittest.mock import patch
 import msgspec
 
 from quiver.control.cache import Cache
+from quiver.control.index import EngineIndex
 from quiver.control.leadership import Leadership
 from quiver.control.objects import CachedObjects
 from quiver.control.queue import WorkQueue
-from quiver.domain.claims import CLAIM_ANNOTATION
+from quiver.domain.access import Target
+from quiver.domain.claims import CLAIM_ANNOTATION, VERIFIED, ClaimKeys, claim_of, verified
 from quiver.domain.collections import Claim
 from quiver.domain.objects import VECTOR_COLLECTION, Key, Kind, Manifest
+from quiver.domain.servers import Server
 from quiver.ports.errors import EngineUnreachable
+from quiver.ports.kubernetes import Objects
 from quiver.reconcile.collections import deletion, living
 from quiver.reconcile.collections.act import Actor
 from quiver.reconcile.collections.decide import decide
@@ -36,6 +40,15 @@ from quiver.reconcile.collections.reconciler import CollectionReconciler
 from quiver.reconcile.collections.reservations import Reservations
 
 RECONCILER = "quiver.reconcile.collections.reconciler"
+CLAIM_READERS = (
+    "control.index",
+    "control.probes",
+    "control.wakeups",
+    "reconcile.collections.gather",
+    "reconcile.collections.ownership",
+    "reconcile.collections.reconciler",
+    "reconcile.engines.gather",
+)
 
 
 class Mutant(NamedTuple):
@@ -153,17 +166,77 @@ def _status_written_every_time() -> Any:
 @contextmanager
 def _claim_of_another_uid_accepted() -> Iterator[None]:
     def claim_of(manifest: Manifest) -> Claim | None:
-        text = manifest["metadata"].get("annotations", {}).get(CLAIM_ANNOTATION)
-        found = manifest.get("status", {}).get("claim")
-        if text is not None:
-            return msgspec.json.decode(text, type=Claim)
+        found = manifest.get("status", {}).get("claim") or manifest.get(VERIFIED)
         return None if found is None else msgspec.convert(found, Claim)
 
-    users = ("control.index", "control.resync", "reconcile.collections.gather")
     with ExitStack() as stack:
-        for module in (*users, "reconcile.collections.reconciler", "reconcile.engines.gather"):
+        for module in CLAIM_READERS:
             stack.enter_context(patch(f"quiver.{module}.claim_of", claim_of))
         yield
+
+
+def _unsigned_claim_believed() -> Any:
+    def believe(_keys: ClaimKeys, text: str) -> Claim | None:
+        try:
+            return msgspec.json.decode(text, type=Claim)
+        except msgspec.DecodeError:
+            return None
+
+    return patch.object(ClaimKeys, "believed", believe)
+
+
+def _annotation_believed_over_status() -> Any:
+    def over(manifest: Manifest, keys: ClaimKeys) -> Manifest:
+        text = manifest["metadata"].get("annotations", {}).get(CLAIM_ANNOTATION)
+        claim = keys.believed(text) if text is not None else None
+        if claim is None or "claim" not in manifest.get("status", {}):
+            return verified(manifest, keys)
+        return {**manifest, "status": {**manifest["status"], "claim": msgspec.to_builtins(claim)}}
+
+    return patch("quiver.control.cache.verified", over)
+
+
+def _any_server_is_the_claims() -> Any:
+    return patch.object(Server, "is_of", lambda *_: True)
+
+
+def _calls_meant_for_whoever_is_there() -> Any:
+    def target(g: Gathered) -> Target:
+        assert g.member is not None
+        return g.member.target()
+
+    return patch.object(Gathered, "target", property(target))
+
+
+def _pod_not_read_first() -> Any:
+    async def trust(_actor: Actor) -> None:
+        pass
+
+    return patch.object(Actor, "_ensure_member", trust)
+
+
+def _names_judged_by_wishes() -> Any:
+    def claimants(g: Gathered, objects: Objects) -> list[Manifest]:
+        found = objects.namesakes(g.collection.engine_key, g.collection.collection_name)
+        own = g.collection.metadata.uid
+        return [m for m in found if m["metadata"]["uid"] != own and claim_of(m) is not None]
+
+    return patch("quiver.reconcile.collections.ownership._claimants", claimants)
+
+
+def _guest_adopts_anything() -> Any:
+    return patch.object(living, "_adoption_is_not_allowed", lambda _g: None)
+
+
+def _wishes_counted_as_load() -> Any:
+    count = EngineIndex._count
+
+    def counted(index: EngineIndex, engine: Key, manifest: Manifest, sign: int) -> None:
+        wished = {"partitions": manifest["spec"].get("partitions", [])}
+        status = {**manifest.get("status", {}), **wished}
+        count(index, engine, {**manifest, "status": status}, sign)
+
+    return patch.object(EngineIndex, "_count", counted)
 
 
 def _vanished_objects_stay() -> Any:
@@ -177,7 +250,7 @@ def _vanished_objects_stay() -> Any:
 @contextmanager
 def _limits_not_counted() -> Iterator[None]:
     kept = _without(living.POLICIES, "no_member_has_room")
-    choose = "quiver.reconcile.collections.gather.choose_member"
+    choose = "quiver.reconcile.collections.placing.choose_member"
 
     def least_loaded(members: Any, load: Any, _size: int, _limit: int) -> Any:
         ready = [m for m in members if m.ready and not m.leaving]
@@ -224,6 +297,14 @@ MUTANTS = (
     Mutant("an edit drops and creates anew", _created_anew_because_of_an_edit),
     Mutant("each reconcile writes the status", _status_written_every_time),
     Mutant("a claim of another uid is accepted", _claim_of_another_uid_accepted),
+    Mutant("a claim that nobody signed is believed", _unsigned_claim_believed),
+    Mutant("an old annotation is believed over the status", _annotation_believed_over_status),
+    Mutant("it is not looked who the server is", _any_server_is_the_claims),
+    Mutant("a call is for whoever is at the address", _calls_meant_for_whoever_is_there),
+    Mutant("a pod that tells no instance is not read first", _pod_not_read_first),
+    Mutant("who has a name is judged by wishes", _names_judged_by_wishes),
+    Mutant("a guest adopts what it may not", _guest_adopts_anything),
+    Mutant("wishes count as load", _wishes_counted_as_load),
     Mutant("what vanished while the watch was broken stays", _vanished_objects_stay),
     Mutant("limits are not counted", _limits_not_counted),
     Mutant("the last place is given to two at once", _last_place_given_twice),

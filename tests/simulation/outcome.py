@@ -1,23 +1,26 @@
 """How everything must stand once faults have ceased: a second, small model of what specs mean."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from fakes.engine import FakeCollection
-from quiver.domain.claims import claim_of
-from quiver.domain.collections import Index
+from quiver.domain.collections import Claim, Index
 from quiver.domain.conditions import ready_reason
 from quiver.domain.objects import POD, SECRET, VECTOR_COLLECTION, VECTOR_ENGINE, Key, Manifest
+from quiver.domain.servers import Server
 from simulation.api_server import ApiServer
+from simulation.claims import Claims
 from simulation.engines import Fleet, Home
-from simulation.history import engine_key, held, policy_of, schema_of
+from simulation.history import engine_key, schema_of
 
 
 class Outcome:
     """Judges the state at rest."""
 
-    def __init__(self, server: ApiServer, fleet: Fleet) -> None:
+    def __init__(self, server: ApiServer, fleet: Fleet, claims: Claims) -> None:
         self._server = server
         self._fleet = fleet
+        self._claims = claims
 
     def complaints(self) -> Iterator[str]:
         """Yield a sentence for each thing that is not as it should be."""
@@ -71,14 +74,19 @@ class Outcome:
 
     def _reasons_to_wait(self, manifest: Manifest) -> set[str]:
         """Return the reasons for which an object that is being deleted may still be there."""
-        mine = held(manifest)
+        claim = self._claims.of(manifest)
         engine = self._server.find(VECTOR_ENGINE, engine_key(manifest))
-        if mine is None or engine is None or policy_of(manifest, engine) == "Retain":
+        if claim is None or engine is None:
             return set()
-        if "external" not in engine["spec"] and not self._is_ready(mine[0]):
+        if self._claims.policy_of(manifest, engine) == "Retain":
+            return set()
+        member = _member_of(engine, claim, self._fleet)
+        if member is not None and not self._is_ready(member):
             return {"EngineNotReady"}
-        found = self._fleet.data_of(mine[0]).get(mine[1])
-        if policy_of(manifest, engine) == "DeleteIfEmpty" and found and sum(found.rows.values()):
+        mine = self._claims.held(manifest)
+        found = self._fleet.data_of(mine[0]).get(mine[1]) if mine else None
+        policy = self._claims.policy_of(manifest, engine)
+        if policy == "DeleteIfEmpty" and found and sum(found.rows.values()):
             return {"NotEmpty"}
         return set()
 
@@ -88,29 +96,26 @@ class Outcome:
             return "EngineNotFound"
         if not _is_allowed(engine, manifest):
             return "NamespaceNotAllowed"
-        if claim_of(manifest) is None:
+        claim = self._claims.of(manifest)
+        if claim is None:
             return self._reason_without_claim(manifest, engine)
+        return self._reason_of_claimed(manifest, engine, claim)
+
+    def _reason_of_claimed(self, manifest: Manifest, engine: Manifest, claim: Claim) -> str:
+        member = _member_of(engine, claim, self._fleet)
+        if member is None:
+            return "MemberGone"
+        if not self._is_ready(member):
+            return "NameTaken" if self._is_taken(manifest, engine, None) else "EngineNotReady"
+        if not self._fleet.is_on(claim, member, engine["metadata"]["uid"]):
+            return self._reason_on(manifest, engine, member)
         return self._reason_with_claim(manifest, engine)
 
     def _reason_with_claim(self, manifest: Manifest, engine: Manifest) -> str:
-        mine = held(manifest)
-        assert mine is not None
-        external = engine["spec"].get("external")
-        if external is not None and mine[0].name not in external["endpoints"]:
-            return "MemberGone"
-        if external is None and not self._is_ready(mine[0]):
-            return "EngineNotReady"
         found = self._found(manifest)
-        had = found.rows if found is not None else manifest["status"].get("partitions", ())
-        is_new = set(manifest["spec"].get("partitions", ())) - set(had)
-        if is_new and self._load(engine, mine[0]) > _limit(engine):
+        if self._is_refused_more(manifest, engine, found):
             return "QuotaExceeded"
-        return self._reason_on_member(manifest, engine, found)
-
-    def _reason_on_member(
-        self, manifest: Manifest, engine: Manifest, found: FakeCollection | None
-    ) -> str:
-        if found is not None and _schema(found) != schema_of(manifest):
+        if self._holds_another(manifest, found):
             return "SpecDiffers"
         if self._is_secret_foreign(manifest):
             return "BindingConflict"
@@ -118,49 +123,102 @@ class Outcome:
             return "NotEmpty"
         return "Available"
 
+    def _holds_another(self, manifest: Manifest, found: FakeCollection | None) -> bool:
+        """Tell whether what the object claims is not what its spec says."""
+        if found is not None:
+            return _schema(found) != schema_of(manifest)
+        claim = self._claims.of(manifest)
+        return claim is not None and claim.collection_name != schema_of(manifest)[0]
+
+    def _is_refused_more(
+        self, manifest: Manifest, engine: Manifest, found: FakeCollection | None
+    ) -> bool:
+        had = found.rows if found is not None else manifest["status"].get("partitions", ())
+        is_new = set(_tags(manifest)) - set(had)
+        return bool(is_new) and not self._has_room(manifest, engine, _growth(manifest))
+
+    def _has_room(self, manifest: Manifest, engine: Manifest, more: int) -> bool:
+        claim, namespace = self._claims.of(manifest), manifest["metadata"]["namespace"]
+        assert claim is not None
+        members, namespaces = self._load(engine)
+        if namespaces[namespace] + more > _share(engine, namespace):
+            return False
+        return members[claim.member] + more <= _limit(engine)
+
     def _reason_without_claim(self, manifest: Manifest, engine: Manifest) -> str:
-        members = [m for m in self._members(engine) if self._is_ready(m)]
-        limit, size = _limit(engine), 1 + len(manifest["spec"].get("partitions", ()))
-        with_room = [m for m in members if self._load(engine, m) + size <= limit]
-        chosen = min(with_room, key=lambda m: (self._load(engine, m), m.name), default=None)
-        if self._is_name_taken(manifest, engine, chosen):
+        members, namespaces = self._load(engine)
+        namespace, size = manifest["metadata"]["namespace"], 1 + len(_tags(manifest))
+        ready = [m for m in _members(engine) if self._is_ready(_home(engine, m, self._fleet))]
+        has_share = namespaces[namespace] + size <= _share(engine, namespace)
+        with_room = [m for m in ready if has_share and members[m] + size <= _limit(engine)]
+        chosen = min(with_room, key=lambda m: (members[m], m), default=None)
+        if self._is_taken(manifest, engine, chosen):
             return "NameTaken"
-        if not members:
+        if not ready:
             return "EngineNotReady"
         if chosen is None:
             return "QuotaExceeded"
-        found = self._fleet.data_of(chosen).get(schema_of(manifest)[0])
-        may_adopt = manifest["spec"]["adoptionPolicy"] == "IfIdentical"
-        if found is None or (may_adopt and _schema(found) == schema_of(manifest)):
-            return "Available"
-        return "AlreadyExists"
+        return self._reason_on(manifest, engine, _home(engine, chosen, self._fleet))
 
-    def _is_name_taken(self, manifest: Manifest, engine: Manifest, chosen: Home | None) -> bool:
+    def _reason_on(self, manifest: Manifest, engine: Manifest, home: Home) -> str:
+        """Return what is said of an object without a claim on what the member holds."""
+        claim = self._claims.of(manifest)
+        if claim is not None and self._is_taken(manifest, engine, claim.member):
+            return "NameTaken"
+        found = self._fleet.data_of(home).get(schema_of(manifest)[0])
+        if claim is not None and self._is_refused_more(manifest, engine, found):
+            return "QuotaExceeded"
+        if found is None:
+            return "Available"
+        is_same = _schema(found) == schema_of(manifest)
+        asks = manifest["spec"]["adoptionPolicy"] == "IfIdentical"
+        may = asks and is_same and self._may_adopt(manifest, engine, home)
+        return "Available" if may else "AlreadyExists"
+
+    def _may_adopt(self, manifest: Manifest, engine: Manifest, home: Home) -> bool:
+        namespace = manifest["metadata"]["namespace"]
+        allowed = engine["spec"].get("allowedNamespaces", {}).get("mayAdopt")
+        if allowed or engine["metadata"]["namespace"] == namespace:
+            return True
+        data = self._fleet.at_home(home)
+        place = None if home.namespace else home.name
+        instance = data.instance if data is not None else None
+        server = Server(engine["metadata"]["uid"], instance, place).identity
+        left = f"{server}/{schema_of(manifest)[0]}"
+        return bool(engine["status"].get("retained", {}).get(left) == namespace)
+
+    def _is_taken(self, manifest: Manifest, engine: Manifest, member: str | None) -> bool:
+        """Tell whether another has the name on the engine, or on the server behind the member."""
         name, metadata = schema_of(manifest)[0], manifest["metadata"]
         mine = metadata["creationTimestamp"], metadata["uid"]
+        own = self._claims.of(manifest)
+        home = _home(engine, member, self._fleet) if member is not None else None
         for other in self._server.all(VECTOR_COLLECTION):
             theirs = other["metadata"]["creationTimestamp"], other["metadata"]["uid"]
+            claim = self._claims.of(other)
             if theirs == mine:
                 continue
-            if chosen is not None and held(other) == (chosen, name) and not chosen.namespace:
-                return True
-            if engine_key(other) != engine_key(manifest) or schema_of(other)[0] != name:
+            is_same_engine = engine_key(other) == engine_key(manifest)
+            if claim is None:
+                wants = (
+                    is_same_engine and schema_of(other)[0] == name and _is_allowed(engine, other)
+                )
+                if wants and theirs < mine and own is None:
+                    return True
                 continue
-            if claim_of(other) is not None or (theirs < mine and _is_allowed(engine, other)):
+            if claim.collection_name != name or (own is not None and theirs > mine):
+                continue
+            is_there = is_same_engine or claim.engine_uid == engine["metadata"]["uid"]
+            is_there |= member is not None and ":" in member and claim.member == member
+            held = self._claims.held(other)
+            is_there |= home is not None and not home.namespace and held == (home, name)
+            if is_there:
                 return True
         return False
 
     def _found(self, manifest: Manifest) -> FakeCollection | None:
-        mine = held(manifest)
+        mine = self._claims.held(manifest)
         return self._fleet.data_of(mine[0]).get(mine[1]) if mine else None
-
-    def _members(self, engine: Manifest) -> list[Home]:
-        """Return where new collections of the engine may go."""
-        external = engine["spec"].get("external")
-        if external is not None:
-            return [Home("", endpoint) for endpoint in external["endpoints"]]
-        key = Key.of(engine)
-        return [Home(key.namespace, f"{key.name}-{n}") for n in range(engine["spec"]["replicas"])]
 
     def _is_ready(self, home: Home) -> bool:
         if not home.namespace:
@@ -169,14 +227,17 @@ class Outcome:
         conditions = pod.get("status", {}).get("conditions", ()) if pod else ()
         return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
-    def _load(self, engine: Manifest, home: Home) -> int:
-        return sum(
-            1 + len(manifest["spec"].get("partitions", ()))
-            for manifest in self._server.all(VECTOR_COLLECTION)
-            if engine_key(manifest) == Key.of(engine)
-            and (mine := held(manifest)) is not None
-            and mine[0] == home
-        )
+    def _load(self, engine: Manifest) -> tuple[Counter[str], Counter[str]]:
+        """Return what is claimed, and there: on each member, and of each namespace."""
+        members, namespaces = Counter[str](), Counter[str]()
+        for manifest in self._server.all(VECTOR_COLLECTION):
+            claim = self._claims.of(manifest)
+            if claim is not None and engine_key(manifest) == Key.of(engine):
+                size = 1 + len(_there(manifest["status"]))
+                members[claim.member] += size
+                namespaces[manifest["metadata"]["namespace"]] += size
+        namespaces.update(engine["status"].get("retained", {}).values())
+        return members, namespaces
 
     def _is_secret_foreign(self, manifest: Manifest) -> bool:
         binding, metadata = manifest["spec"].get("binding"), manifest["metadata"]
@@ -189,11 +250,57 @@ class Outcome:
     def _holds_what_should_go(
         self, manifest: Manifest, engine: Manifest, found: FakeCollection
     ) -> bool:
-        if policy_of(manifest, engine) != "DeleteIfEmpty":
+        if self._claims.policy_of(manifest, engine) != "DeleteIfEmpty":
             return False
         listed = manifest["spec"].get("partitions", ())
         kept = [t for t in manifest["status"].get("partitions", ()) if t not in listed]
         return sum(found.rows.get(tag, 0) for tag in kept) > 0
+
+
+def _members(engine: Manifest) -> list[str]:
+    """Return where new collections of the engine may go."""
+    external = engine["spec"].get("external")
+    if external is not None:
+        return list(external["endpoints"])
+    return [f"{engine['metadata']['name']}-{n}" for n in range(engine["spec"]["replicas"])]
+
+
+def _home(engine: Manifest, member: str, fleet: Fleet) -> Home:
+    if ":" in member:
+        return fleet.server_behind(member)
+    return Home(engine["metadata"]["namespace"], member)
+
+
+def _member_of(engine: Manifest, claim: Claim, fleet: Fleet) -> Home | None:
+    """Return what a claim's member leads to now; None where the engine has, and had, none such."""
+    external = engine["spec"].get("external")
+    if external is not None:
+        listed = claim.member in external["endpoints"]
+        return fleet.server_behind(claim.member) if listed else None
+    name, _, ordinal = claim.member.rpartition("-")
+    highest = max(engine["status"].get("highestReplicas", 0), engine["spec"]["replicas"])
+    is_number = ordinal.isascii() and ordinal.isdigit()
+    if name != engine["metadata"]["name"] or not is_number or int(ordinal) >= highest:
+        return None
+    return _home(engine, claim.member, fleet)
+
+
+def _tags(manifest: Manifest) -> list[str]:
+    return list(manifest["spec"].get("partitions", ()))
+
+
+def _growth(manifest: Manifest) -> int:
+    return len(set(_tags(manifest)) - set(_there(manifest["status"])))
+
+
+def _there(status: Manifest) -> list[str]:
+    return [*status.get("partitions", ()), *status.get("retainedPartitions", ())]
+
+
+def _share(engine: Manifest, namespace: str) -> int:
+    if engine["metadata"]["namespace"] == namespace:
+        return 1_000_000
+    return int(engine["spec"].get("limits", {}).get("maxPerNamespace", 1_000_000))
 
 
 def _is_allowed(engine: Manifest, collection: Manifest) -> bool:

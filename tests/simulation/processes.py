@@ -9,7 +9,7 @@ from functools import partial
 from random import Random
 
 from quiver.adapters.guarded import GuardedEngines
-from quiver.app import Operator, Settings, unelected
+from quiver.app import Operator, Outside, Settings, unelected
 from quiver.control.election import Election
 from quiver.control.leadership import Leadership, NotLeading
 from quiver.control.metrics import Metrics
@@ -18,6 +18,7 @@ from simulation.api_server import BEGINNING, ApiServer
 from simulation.client import ModelClient
 from simulation.engines import Fleet, ModelEngines
 from simulation.loop import VirtualLoop, process_context
+from simulation.names import ModelNames
 from simulation.trace import Trace
 from simulation.watching import ModelWatch
 from simulation.weather import Weather
@@ -70,14 +71,15 @@ class Process:
         require = self._leadership.require if elect else _nothing
         self._clock = SkewedClock(around.loop, around.rng.uniform(-30, 30))
         metrics = Metrics()
-        self.operator = Operator(
-            self._client(require),
-            GuardedEngines(ModelEngines(around.fleet, around.weather, name), require),
-            self._clock,
-            settings,
-            metrics,
-            ModelWatch(around.server, around.weather, around.rng),
+        engines = ModelEngines(around.fleet, around.weather, name)
+        outside = Outside(
+            api=self._client(require),
+            engines=GuardedEngines(engines, require),
+            names=ModelNames(around.fleet, around.weather),
+            clock=self._clock,
         )
+        watch = ModelWatch(around.server, around.weather, around.rng)
+        self.operator = Operator(outside, settings, metrics, watch)
         self._term = partial(self._elected, metrics=metrics) if elect else unelected
         self.task = around.loop.create_task(self._run(), name=name, context=process_context(name))
 

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 
 from quiver.control.election import LEASE
-from quiver.domain.claims import FINALIZER, claim_of
+from quiver.domain.claims import FINALIZER
+from quiver.domain.collections import Claim
 from quiver.domain.objects import (
     SECRET,
     VECTOR_COLLECTION,
@@ -12,8 +13,9 @@ from quiver.domain.objects import (
     Manifest,
 )
 from simulation.api_server import ApiServer, Write
+from simulation.claims import Claims
 from simulation.engines import Change, Fleet, Home
-from simulation.history import History, engine_key, held, policy_of, schema_of
+from simulation.history import History, engine_key, schema_of
 from simulation.permissions import MAY, described
 
 AT_ONCE_S = 1.5
@@ -33,12 +35,15 @@ class Safety:
     sentences, what was violated.
     """
 
-    def __init__(self, server: ApiServer, fleet: Fleet, now: Callable[[], float]) -> None:
+    def __init__(
+        self, server: ApiServer, fleet: Fleet, claims: Claims, now: Callable[[], float]
+    ) -> None:
         self.broken: list[str] = []
         self.elected: Key | None = None
         """The Lease that says who may act, where operators take turns."""
         self._server = server
         self._fleet = fleet
+        self._claims = claims
         self._now = now
         self._history = History(VECTOR_COLLECTION, VECTOR_ENGINE)
         self._dropped: dict[tuple[Home, str], str] = {}
@@ -59,7 +64,9 @@ class Safety:
 
         Nothing could keep it from that: a Milvus engine knows no claims.
         """
-        self._still[actor] = self._now(), self._now() + seconds
+        begin, end = self._still.get(actor, (0.0, -STEP_S))
+        again = self._now() - end < AT_ONCE_S
+        self._still[actor] = begin if again else self._now(), self._now() + seconds
 
     def says(self, actor: str, sentence: str) -> None:
         self.broken.append(f"{sentence} ({actor})")
@@ -92,11 +99,12 @@ class Safety:
 
     def _check_news(self, write: Write) -> None:
         """A patch is bound to the version that it was made from; what is applied may be made from
-        an older one.
+        an older one, as may what is merged into an engine's status.
         """
         assert write.old is not None
         since = self._server.changed_at(write.kind, write.key)
-        if write.verb != "apply" or self._now() - since > WITHIN_S:
+        may_repeat = write.verb == "apply" or write.kind == VECTOR_ENGINE
+        if not may_repeat or self._now() - since > WITHIN_S:
             told = f"{write.verb} {write.kind.kind} {write.key}"
             self.says(write.actor, f"a write changes nothing: {told}")
 
@@ -105,29 +113,44 @@ class Safety:
             self.says(write.actor, f"the spec of {write.kind.kind} {write.key} is written to")
 
     def _check_owners(self, write: Write) -> None:
-        mine = held(write.new) if write.new else None
-        if mine is None or write.old is None or held(write.old) == mine:
+        mine = self._claims.held(write.new) if write.new else None
+        if mine is None or write.old is None or self._claims.held(write.old) == mine:
             return
         for other in self._server.all(VECTOR_COLLECTION):
-            if Key.of(other) != write.key and held(other) == mine:
+            if Key.of(other) != write.key and self._claims.held(other) == mine:
                 told = f"collection {mine[1]!r} at {mine[0].name}"
                 self.says(write.actor, f"{told} has two owners: {write.key}, {Key.of(other)}")
 
     def _check_adoption(self, write: Write, old: Manifest) -> None:
         """What stood there before the claim is taken only where the spec says so."""
-        mine = held(write.new) if write.new else None
-        if mine is None or held(old) == mine:
+        mine = self._claims.held(write.new) if write.new else None
+        if mine is None or self._claims.held(old) == mine:
             return
         since = self._now() - self._made_at.get(mine, 0.0)
         if mine[1] not in self._fleet.data_of(mine[0]) or since < WITHIN_S:
             return
-        if old["spec"]["adoptionPolicy"] == "Never":
+        if old["spec"]["adoptionPolicy"] == "Never" or not self._may_adopt(old, write.new):
             self.says(write.actor, f"{write.key} takes {mine[1]!r}, which it may not adopt")
+
+    def _may_adopt(self, manifest: Manifest, new: Manifest | None) -> bool:
+        """Tell whether the engine, as late as it could be known, lets this namespace adopt."""
+        claim = self._claims.of(new) if new is not None else None
+        assert claim is not None
+        key, namespace = engine_key(manifest), manifest["metadata"]["namespace"]
+        left = f"{claim.server}/{claim.collection_name}"
+        for engine in self._history.since(VECTOR_ENGINE, key, self._now() - LAG_S - WITHIN_S):
+            if engine is None or key.namespace == namespace:
+                return True
+            allowed = engine["spec"].get("allowedNamespaces", {})
+            retained = engine["status"].get("retained", {})
+            if allowed.get("mayAdopt") or retained.get(left) == namespace:
+                return True
+        return False
 
     def _check_release(self, write: Write, old: Manifest) -> None:
         """The finalizer goes last: after the drop, where there is something to drop."""
         after = write.new["metadata"].get("finalizers", ()) if write.new else ()
-        mine = held(old)
+        mine = self._claims.held(old)
         if FINALIZER not in old["metadata"].get("finalizers", ()) or FINALIZER in after:
             return
         if "deletionTimestamp" not in old["metadata"]:
@@ -135,7 +158,7 @@ class Safety:
         if mine is None or old["spec"].get("suspend") or not self._engine_stands(old):
             return
         engine = self._server.find(VECTOR_ENGINE, engine_key(old))
-        if policy_of(old, engine) == "Retain":
+        if self._claims.policy_of(old, engine) == "Retain":
             return
         present = self._fleet.data_of(mine[0]).get(mine[1])
         made_at = self._made_at.get(mine, 0.0)
@@ -146,15 +169,28 @@ class Safety:
 
     def _engine_stands(self, manifest: Manifest) -> bool:
         """Tell whether nobody could have seen the engine, or the claimed endpoint, as gone."""
-        claim, moment = claim_of(manifest), self._now() - LAG_S
+        claim, moment = self._claims.of(manifest), self._now() - LAG_S
         assert claim is not None
         for engine in self._history.since(VECTOR_ENGINE, engine_key(manifest), moment):
             if engine is None:
                 return False
             external = engine["spec"].get("external")
-            if external is not None and claim.member not in external["endpoints"]:
+            if external is not None and not self._leads_there(claim, engine):
+                return False
+            highest = engine["status"].get("highestReplicas", 99)
+            if external is None and claim.member not in [
+                f"{engine['metadata']['name']}-{number}" for number in range(highest)
+            ]:
                 return False
         return True
+
+    def _leads_there(self, claim: Claim, engine: Manifest) -> bool:
+        """Tell whether the claimed endpoint leads to the claim's server, and has for a while."""
+        if claim.member not in engine["spec"]["external"]["endpoints"]:
+            return False
+        if self._now() - self._fleet.moved_at.get(claim.member.partition(":")[0], -LAG_S) < LAG_S:
+            return False
+        return self._fleet.is_on(claim, self._fleet.server_behind(claim.member), _uid(engine))
 
     def _check_secret(self, write: Write) -> None:
         if write.old is None:
@@ -176,7 +212,7 @@ class Safety:
         owners = [
             manifest
             for manifest, engine in self._claimants(change, window)
-            if may(manifest, engine, change.detail)
+            if may(manifest, self._claims.policy_of(manifest, engine), change.detail)
         ]
         what = f"{change.call} of {change.name!r} at {change.home.name}"
         if not owners:
@@ -217,12 +253,15 @@ class Safety:
         moment = self._now() - window
         for key in self._history.keys(VECTOR_COLLECTION):
             for manifest in self._history.since(VECTOR_COLLECTION, key, moment):
-                if manifest is not None and held(manifest) == (change.home, change.name):
+                if manifest is not None and self._claims.held(manifest) == (
+                    change.home,
+                    change.name,
+                ):
                     yield manifest, self._server.find(VECTOR_ENGINE, engine_key(manifest))
 
     def _check_limit(self, change: Change, owner: Manifest) -> None:
-        """Count what the specs of the engine's objects have on the member already. What an object
-        had before may come back.
+        """Count what the engine's objects have on the member already, as far as their statuses
+        tell. What an object had before may come back.
         """
         had = owner["status"].get("partitions", ())
         if change.detail in had or (change.call == "create" and "origin" in owner["status"]):
@@ -235,16 +274,24 @@ class Safety:
         found = self._fleet.data_of(change.home)
         count = 0
         for manifest in self._server.all(VECTOR_COLLECTION):
-            mine = held(manifest)
-            if mine is None or mine[0] != change.home or engine_key(manifest) != key:
+            mine = self._claims.held(manifest)
+            if mine is None or not self._is_beside(manifest, owner):
                 continue
             present = found.get(mine[1])
             if present is not None and described(present.schema) == schema_of(manifest):
-                listed = manifest["spec"].get("partitions", ())
+                is_owner = _uid(manifest) == _uid(owner)
+                listed = manifest["spec" if is_owner else "status"].get("partitions", ())
                 count += 1 + sum(tag in present.rows for tag in listed)
         if limits and count + 1 > max(limits):
             told = f"{count} collections and partitions and asks for more, of {max(limits)}"
             self.says(change.actor, f"{change.home.name} has {told}")
+
+    def _is_beside(self, manifest: Manifest, owner: Manifest) -> bool:
+        """Tell whether both are on one member of one engine. Of a server several may lead to it."""
+        one, other = self._claims.of(manifest), self._claims.of(owner)
+        if one is None or other is None or one.member != other.member:
+            return False
+        return engine_key(manifest) == engine_key(owner)
 
     def _check_drop(self, change: Change, owner: Manifest) -> None:
         self._dropped[change.home, change.name] = _uid(owner)
@@ -258,7 +305,7 @@ class Safety:
         engine = self._server.find(VECTOR_ENGINE, engine_key(owner))
         filled_at = self._filled_at.get((change.home, change.name), 0.0)
         if (
-            policy_of(owner, engine) == "DeleteIfEmpty"
+            self._claims.policy_of(owner, engine) == "DeleteIfEmpty"
             and sum(present.rows.values()) > 0
             and self._now() - filled_at > AT_ONCE_S + 5
         ):

@@ -11,6 +11,7 @@ from quiver.app import Settings
 from quiver.control.election import LEASE, LEASE_NAME
 from quiver.domain.objects import Key
 from simulation.api_server import ApiServer, Write
+from simulation.claims import Claims
 from simulation.controllers import Controllers
 from simulation.engines import Change, Fleet
 from simulation.loop import VirtualLoop, end_all
@@ -25,6 +26,7 @@ RESYNC_S = 30.0
 VERIFY_S = 60.0
 SETTLE_S = 240.0
 QUIET_S = 150.0
+MISLED_S = 20.0
 
 
 @dataclass
@@ -48,22 +50,25 @@ class Scenario:
         uid_rng = Random(seed)  # noqa: S311
         weather = self._weather = Weather(rng)
         server = self._server = ApiServer(loop.time, lambda: f"{uid_rng.getrandbits(32):08x}")
-        fleet = self._fleet = Fleet(self.trace, loop.time)
-        self._safety = Safety(server, fleet, loop.time)
+        fleet = self._fleet = Fleet(self.trace, loop.time, rng)
+        claims = self._claims = Claims(server, fleet)
+        self._safety = Safety(server, fleet, claims, loop.time)
         self._users = Users(server, fleet, self._safety, rng)
         self._around = Surroundings(loop, rng, self.trace, weather, server, fleet)
-        Controllers(server, fleet, rng)
+        self._controllers = Controllers(server, fleet, rng)
         server.observers.append(self._note_write)
         fleet.changed.append(self._note_change)
         self._processes: list[Process] = []
         self._started = 0
         self._elect = rng.random() < 0.35
         self._kill_at = {rng.randint(1, 80) for _ in range(rng.choice((0, 0, 1, 3, 6)))}
+        self._mislead_at = {rng.randint(1, 80) for _ in range(rng.choice((0, 0, 1, 3)))}
         self._settings = Settings(
             resync_period=RESYNC_S,
             verify_period=VERIFY_S,
             workers=rng.choice((1, 2, 4)),
             workers_per_engine=rng.choice((1, 2, 4)),
+            namespace=NAMESPACE,
         )
         if self._elect:
             self._safety.elected = Key(NAMESPACE, LEASE_NAME)
@@ -100,6 +105,7 @@ class Scenario:
         self.trace.add(self._loop.time(), "world", "calm")
         self._weather.calm = True
         self._kill_at.clear()
+        self._mislead_at.clear()
         self._users.end()
         await asyncio.sleep(15)
         self._users.end()
@@ -107,7 +113,7 @@ class Scenario:
 
     async def _rest(self) -> None:
         """See that all is as it should be, and that then nothing is done any more."""
-        for complaint in Outcome(self._server, self._fleet).complaints():
+        for complaint in Outcome(self._server, self._fleet, self._claims).complaints():
             self._safety.says("in the end", complaint)
         before = self.counts.copy()
         await asyncio.sleep(QUIET_S)
@@ -174,10 +180,19 @@ class Scenario:
 
     def _note(self, actor: str, what: str) -> None:
         self.counts[what] += 1
+        process = next((p for p in self._processes if p.name == actor and p.alive), None)
+        if process is None:
+            return
         if self.counts.total() in self._kill_at:
-            for process in self._processes:
-                if process.name == actor and process.alive:
-                    self._kill(process)
+            self._kill(process)
+        elif self.counts.total() in self._mislead_at:
+            self._mislead(process)
+
+    def _mislead(self, process: Process) -> None:
+        """Have a process stand still while pods exchange their addresses."""
+        self._safety.stands_still(process.name, MISLED_S)
+        process.stop_for(MISLED_S)
+        self._controllers.exchange_addresses()
 
     @property
     def broken(self) -> list[str]:
@@ -185,6 +200,9 @@ class Scenario:
 
     def close(self) -> None:
         self._weather.over = True
+        # What is under way still arrives, and must kill nobody: who stands still cannot end.
+        self._kill_at.clear()
+        self._mislead_at.clear()
 
 
 def _spec_told(write: Write) -> str:

@@ -1,18 +1,29 @@
 """What people do to objects, by intent and by mistake."""
 
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from random import Random
 
-from quiver.domain.claims import FINALIZER
+from quiver.domain.claims import CLAIM_ANNOTATION, FINALIZER
 from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
 from quiver.ports.errors import ApiError, EngineError
 from simulation.api_server import ApiServer
-from simulation.engines import Fleet, Home
-from simulation.mischief import ACTOR, ENDPOINTS, NAMES, NAMESPACES, TAGS, Mischief
+from simulation.engines import Fleet
+from simulation.mischief import (
+    ACTOR,
+    ALIAS,
+    ENDPOINTS,
+    HOSTS,
+    NAMES,
+    NAMESPACES,
+    SYSTEM,
+    TAGS,
+    Mischief,
+)
 from simulation.safety import Safety
 
-ENGINES = ("ext", "pods", "twin")
+ENGINES = ("ext", "pods", "twin", "more")
 INDEXES: tuple[Manifest | None, ...] = (
     None,
     {"type": "IVF_FLAT", "params": {"nlist": 16}},
@@ -31,16 +42,19 @@ class Users:
         self._defaults = {name: rng.choice((None, None, "Delete", "Retain")) for name in ENGINES}
         self._storage = rng.random() < 0.5
         self._limit = rng.choice((2, 3, 4, 6, 64))
+        self._type = rng.choice(("Quiver", "Milvus1"))
         self._mischief = Mischief(server, fleet, safety, rng)
         weights = self._repertoire() | self._mischief.repertoire()
         self._does = [do for do, weight in weights.items() for _ in range(weight)]
 
     def begin(self) -> None:
         """Make what there is before anything goes wrong."""
-        for name in (*NAMESPACES, "quiver-system"):
+        for name in (*NAMESPACES, SYSTEM):
             self._mischief.make_namespace(name)
-        for endpoint in ENDPOINTS:
-            self._fleet.start(endpoint, Home("", endpoint))
+        self._fleet.names.update(HOSTS)
+        for endpoint, tells in zip(ENDPOINTS, (True, self._rng.random() < 0.5), strict=True):
+            home = self._fleet.server_behind(endpoint)
+            self._fleet.start(home.name, home, tells=tells)
         for name in ENGINES[:2]:
             self._make_engine(name)
         for _ in range(self._rng.randint(1, 3)):
@@ -68,6 +82,7 @@ class Users:
             self._restore: 4,
             self._replace: 2,
             self._take_off_finalizer: 1,
+            self._forge_claim: 3,
             self._swap_crd: 1,
             self._change_engine: 4,
             self._remove_engine: 1,
@@ -79,7 +94,7 @@ class Users:
     def _create(self) -> None:
         pick = self._rng.choice
         namespace = pick(NAMESPACES)
-        reference: Manifest = {"name": pick(("ext", "ext", "pods", "pods", "twin"))}
+        reference: Manifest = {"name": pick(("ext", "ext", "pods", "pods", "twin", "more"))}
         if namespace != "x" and self._rng.random() < 0.9:
             reference["namespace"] = "x"
         spec: Manifest = {
@@ -167,6 +182,26 @@ class Users:
         if found is not None and FINALIZER in found["metadata"].get("finalizers", ()):
             self._patch(found, {"metadata": {"finalizers": None}})
 
+    def _forge_claim(self) -> None:
+        """Write a claim, as whoever may edit the object can: made up, or copied from another."""
+        found, other = self._some(VECTOR_COLLECTION), self._some(VECTOR_COLLECTION)
+        if found is None or other is None:
+            return
+        annotations = other["metadata"].get("annotations", {})
+        text = annotations.get(CLAIM_ANNOTATION) if self._rng.random() < 0.3 else None
+        if text is None:
+            stolen: Manifest = other["status"].get("claim", {})
+            forged = {
+                "objectUID": found["metadata"]["uid"],
+                "engineUID": stolen.get("engineUID", "no-such-engine"),
+                "member": self._rng.choice((stolen.get("member", "pods-0"), "pods-9", "pods-²")),
+                "collectionName": stolen.get("collectionName", self._rng.choice(NAMES)),
+                "server": stolen.get("server", "address:192.0.2.1:19530"),
+                "signature": "0" * 64,
+            }
+            text = json.dumps(forged)
+        self._patch(found, {"metadata": {"annotations": {CLAIM_ANNOTATION: text}}})
+
     def _swap_crd(self) -> None:
         self._server.lenient = not self._server.lenient
 
@@ -176,10 +211,15 @@ class Users:
         pick = self._rng.choice
         spec: Manifest = {
             "defaultDeletionPolicy": self._defaults[name],
-            "limits": {"maxCollectionsAndPartitions": self._limit},
-            "allowedNamespaces": {"from": pick(("Same", "All", "All", "All"))},
+            "limits": self._limits(),
+            "allowedNamespaces": {
+                "from": pick(("Same", "All", "All", "All")),
+                "mayAdopt": pick((True, True, False)),
+            },
         }
-        if name == "pods":
+        if name == "more":
+            spec["type"] = self._type
+        if name in ("pods", "more"):
             spec["replicas"] = pick((1, 2))
             spec["storage"] = {"size": "1Gi"} if self._storage else None
         else:
@@ -197,14 +237,25 @@ class Users:
         pick = self._rng.choice
         change: Manifest = pick(
             (
-                {"limits": {"maxCollectionsAndPartitions": pick((self._limit, 64))}},
-                {"allowedNamespaces": {"from": pick(("Same", "All"))}},
+                {"limits": self._limits()},
+                {
+                    "allowedNamespaces": {
+                        "from": pick(("Same", "All")),
+                        "mayAdopt": pick((True, False)),
+                    }
+                },
                 {"external": {"endpoints": self._some_endpoints()}}
                 if "external" in found["spec"]
                 else {"replicas": pick((0, 1, 2, 3))},
             )
         )
         self._server.patch(ACTOR, VECTOR_ENGINE, Key.of(found), {"spec": change})
+
+    def _limits(self) -> Manifest:
+        limits = {"maxCollectionsAndPartitions": self._rng.choice((self._limit, self._limit, 64))}
+        if self._rng.random() < 0.2:
+            limits["maxPerNamespace"] = self._rng.choice((1, 3, 8))
+        return limits
 
     def _remove_engine(self) -> None:
         found = self._some(VECTOR_ENGINE)
@@ -229,4 +280,12 @@ class Users:
         return [tag for tag in TAGS if self._rng.random() < 0.3]
 
     def _some_endpoints(self) -> list[str]:
-        return list(self._rng.choice((ENDPOINTS, ENDPOINTS, ENDPOINTS[:1], ENDPOINTS[1:])))
+        pairs = (
+            ENDPOINTS,
+            ENDPOINTS,
+            ENDPOINTS[:1],
+            ENDPOINTS[1:],
+            (ALIAS, ENDPOINTS[1]),
+            (ALIAS,),
+        )
+        return list(self._rng.choice(pairs))

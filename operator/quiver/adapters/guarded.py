@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from quiver.domain.access import ClientTls
+from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
 from quiver.ports.engines import EngineClient, Engines
 
@@ -17,8 +17,8 @@ class GuardedEngines:
         self._engines = engines
         self._require = require
 
-    def at(self, address: str, tls: ClientTls | None = None) -> EngineClient:
-        return GuardedClient(self._engines.at(address, tls), self._require)
+    def at(self, target: Target) -> EngineClient:
+        return GuardedClient(self._engines.at(target), self._require)
 
 
 class GuardedClient:
@@ -30,6 +30,9 @@ class GuardedClient:
 
     async def version(self) -> str:
         return await self._client.version()
+
+    async def instance(self) -> str | None:
+        return await self._client.instance()
 
     async def list_collections(self) -> frozenset[str]:
         return await self._client.list_collections()

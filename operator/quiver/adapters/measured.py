@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from quiver.control.metrics import Metrics
-from quiver.domain.access import ClientTls
+from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
 from quiver.ports.engines import EngineClient, Engines
-from quiver.ports.errors import EngineRefused, EngineUnreachable
+from quiver.ports.errors import EngineRefused, EngineUnreachable, WrongEngine
 
 
 class MeasuredEngines:
@@ -18,8 +18,8 @@ class MeasuredEngines:
         self._engines = engines
         self._metrics = metrics
 
-    def at(self, address: str, tls: ClientTls | None = None) -> EngineClient:
-        return MeasuredClient(self._engines.at(address, tls), self._metrics)
+    def at(self, target: Target) -> EngineClient:
+        return MeasuredClient(self._engines.at(target), self._metrics)
 
 
 class MeasuredClient:
@@ -32,6 +32,10 @@ class MeasuredClient:
     async def version(self) -> str:
         with self._measured("version"):
             return await self._client.version()
+
+    async def instance(self) -> str | None:
+        with self._measured("instance"):
+            return await self._client.instance()
 
     async def list_collections(self) -> frozenset[str]:
         with self._measured("list_collections"):
@@ -79,6 +83,9 @@ class MeasuredClient:
             raise
         except EngineUnreachable:
             code = "UNREACHABLE"
+            raise
+        except WrongEngine:
+            code = "WRONG_ENGINE"
             raise
         except BaseException:
             code = "ABANDONED"

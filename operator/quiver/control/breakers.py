@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from quiver.control.backoff import Backoff
 from quiver.control.metrics import Metrics
-from quiver.domain.access import ClientTls, Target
+from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
 from quiver.ports.engines import EngineClient, Engines
 from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable
@@ -68,8 +68,8 @@ class Breakers:
         self._probes: set[asyncio.Task[None]] = set()
         self._listeners: list[Recovered] = []
 
-    def at(self, address: str, tls: ClientTls | None = None) -> EngineClient:
-        return _Client(self, self._engines.at(address, tls), Target(address, tls))
+    def at(self, target: Target) -> EngineClient:
+        return _Client(self, self._engines.at(target), target.connection)
 
     def is_open(self, target: Target) -> bool:
         return target in self._open
@@ -109,18 +109,18 @@ class Breakers:
             return
         self._open[target] = _Breaker(str(error), asyncio.get_running_loop().time())
         self._silent.set(len(self._open))
-        probe = asyncio.create_task(self._probe(target), name=f"probe {target.address}")
+        probe = asyncio.create_task(self._probe(target), name=f"probe {target.name}")
         self._probes.add(probe)
         probe.add_done_callback(self._probes.discard)
 
     async def _probe(self, target: Target) -> None:
-        log.warning("engine at %s does not answer: %s", target.address, self._open[target].words)
+        log.warning("engine at %s does not answer: %s", target.name, self._open[target].words)
         while self._is_wanted(target):
             # Counted on over the closings: it may answer a probe, and nothing else.
             self._failures[target] = self._failures.get(target, 0) + 1
             await asyncio.sleep(self._probing.delay(self._failures[target]))
             if await self._answers(target):
-                log.info("engine at %s answers again", target.address)
+                log.info("engine at %s answers again", target.name)
                 break
         else:
             self._failures.pop(target, None)
@@ -135,13 +135,13 @@ class Breakers:
 
     async def _answers(self, target: Target) -> bool:
         try:
-            await self._engines.at(*target).version()
+            await self._engines.at(target).version()
         except EngineRefused:
             return True
         except EngineError:
             return False
         except Exception:
-            log.exception("probing %s: this is a bug; trying again", target.address)
+            log.exception("probing %s: this is a bug; trying again", target.name)
             return False
         return True
 
@@ -165,6 +165,9 @@ class _Client:
 
     async def version(self) -> str:
         return await self._call(self._client.version)
+
+    async def instance(self) -> str | None:
+        return await self._call(self._client.instance)
 
     async def list_collections(self) -> frozenset[str]:
         return await self._call(self._client.list_collections)

@@ -2,14 +2,17 @@
 changes.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
 from quiver.control.index import EngineIndex
 from quiver.control.slim import slim
+from quiver.domain.claims import ClaimKeys, places_of, verified
+from quiver.domain.collections import Claim
 from quiver.domain.objects import VECTOR_COLLECTION, Key, Kind, Manifest
+from quiver.domain.placement import Load
 
 TOMBSTONES = 20_000
 
@@ -34,10 +37,12 @@ class Cache:
     """Manifests by kind and key; readers must not change what they are given.
 
     Events, lists and answers to writes arrive in any order. Only what is newer gets in, and what is
-    known to be gone does not come back.
+    known to be gone does not come back. A claim in an annotation gets in only where it is believed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keys: ClaimKeys | None = None) -> None:
+        """`keys` tell which claims are believed that stand in annotations; None believes none."""
+        self._keys = keys or ClaimKeys()
         self._objects: dict[Kind, dict[str, dict[str, Manifest]]] = {}
         self._index = EngineIndex()
         self._gone: dict[str, None] = {}
@@ -67,13 +72,22 @@ class Cache:
         """Return those of them that want a collection of this name."""
         return self._collections(self._index.wanting(engine, collection_name))
 
-    def claimants(self, member: str, collection_name: str) -> Iterable[Manifest]:
-        """Return the VectorCollections, of whatever engine, that claim this collection there."""
-        return self._collections(self._index.claiming(member, collection_name))
+    def claimants(self, engine: Key, claim: Claim) -> Iterable[Manifest]:
+        """Return the VectorCollections that claim what `claim` does, on this engine or another."""
+        return self._collections(self._index.claiming(places_of(claim, engine)))
 
-    def load_of(self, engine: Key) -> Mapping[str, int]:
-        """Return how many collections and partitions are claimed on each member, by its name."""
+    def unplaced(self, collection_name: str) -> Iterable[Manifest]:
+        """Return those that claim such a collection on an external server, nobody knows which."""
+        return self._collections(self._index.unplaced(collection_name))
+
+    def load_of(self, engine: Key) -> Load:
+        """Return how many collections and partitions are claimed, and there."""
         return self._index.load(engine)
+
+    def trimmed(self, kind: Kind, manifest: Manifest) -> Manifest:
+        """Return what is kept of a manifest."""
+        kept = verified(manifest, self._keys) if kind == VECTOR_COLLECTION else manifest
+        return slim(kind, kept)
 
     def put(self, kind: Kind, manifest: Manifest, *, ours: bool = False) -> Manifest | None:
         """Take the manifest in, and return what is kept of it; None where the object is known to be
@@ -91,7 +105,7 @@ class Cache:
             return None
         if old is not None and uid_of(old) != uid_of(manifest):
             self._bury(uid_of(old))
-        new = slim(kind, manifest)
+        new = self.trimmed(kind, manifest)
         self._store(kind, key, old, new)
         self._tell(Change(kind, key, old, new, ours))
         return new

@@ -1,13 +1,14 @@
 """What the cache knows about an engine's collections without looking at each of them."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TypeVar
 
-from quiver.domain.claims import claim_of
+from quiver.domain.claims import claim_of, is_unplaced, places_of
 from quiver.domain.collections import default_collection_name
 from quiver.domain.conditions import ready_status
 from quiver.domain.objects import Key, Manifest
+from quiver.domain.placement import NO_LOAD, Load
 
 Group = TypeVar("Group")
 Keys = dict[Key, None]
@@ -23,8 +24,9 @@ class EngineIndex:
     def __init__(self) -> None:
         self._referring: defaultdict[Key, Keys] = defaultdict(dict)
         self._wanting: defaultdict[tuple[Key, str], Keys] = defaultdict(dict)
-        self._claiming: defaultdict[tuple[str, str], Keys] = defaultdict(dict)
-        self._load: defaultdict[Key, Counter[str]] = defaultdict(Counter)
+        self._claiming: defaultdict[tuple[str, object, str], Keys] = defaultdict(dict)
+        self._unplaced: defaultdict[str, Keys] = defaultdict(dict)
+        self._load: defaultdict[Key, _Counts] = defaultdict(_Counts)
 
     def referring(self, engine: Key) -> Iterable[Key]:
         """Return the objects that refer to the engine, of whatever namespace."""
@@ -34,13 +36,25 @@ class EngineIndex:
         """Return those of them that want a collection of this name."""
         return self._wanting.get((engine, collection_name), ())
 
-    def claiming(self, member: str, collection_name: str) -> Iterable[Key]:
-        """Return the objects, of whatever engine, that claim this collection on such a member."""
-        return self._claiming.get((member, collection_name), ())
+    def claiming(self, places: Iterable[tuple[str, object, str]]) -> Iterable[Key]:
+        """Return the objects, of whatever engine, that have a claim in one of these places."""
+        found: Keys = {}
+        for place in sorted(places, key=str):
+            found.update(self._claiming.get(place, {}))
+        return found
 
-    def load(self, engine: Key) -> Mapping[str, int]:
-        """Return how many collections and partitions are claimed on each member, by its name."""
-        return self._load.get(engine, {})
+    def unplaced(self, collection_name: str) -> Iterable[Key]:
+        """Return the objects that claim such a collection on an external server, nobody knows
+        which.
+        """
+        return self._unplaced.get(collection_name, ())
+
+    def load(self, engine: Key) -> Load:
+        """Return how many collections and partitions are claimed, and there: what a spec wishes
+        counts once its engine has it, as the status says.
+        """
+        counts = self._load.get(engine)
+        return NO_LOAD if counts is None else Load(counts.members, counts.namespaces)
 
     def add(self, manifest: Manifest) -> None:
         engine = engine_of(manifest)
@@ -50,7 +64,10 @@ class EngineIndex:
         self._referring[engine][key] = None
         self._wanting[engine, wanted_name(manifest)][key] = None
         if (claim := claim_of(manifest)) is not None:
-            self._claiming[claim.member, claim.collection_name][key] = None
+            for place in places_of(claim, engine):
+                self._claiming[place][key] = None
+            if is_unplaced(claim):
+                self._unplaced[claim.collection_name][key] = None
         self._count(engine, manifest, 1)
 
     def discard(self, manifest: Manifest) -> None:
@@ -62,19 +79,36 @@ class EngineIndex:
         _discard(self._referring, engine, key)
         _discard(self._wanting, (engine, wanted_name(manifest)), key)
         if (claim := claim_of(manifest)) is not None:
-            _discard(self._claiming, (claim.member, claim.collection_name), key)
+            for place in places_of(claim, engine):
+                _discard(self._claiming, place, key)
+            if is_unplaced(claim):
+                _discard(self._unplaced, claim.collection_name, key)
         self._count(engine, manifest, -1)
 
     def _count(self, engine: Key, manifest: Manifest, sign: int) -> None:
         claim = claim_of(manifest)
         if claim is None:
             return
-        load = self._load[engine]
-        load[claim.member] += sign * (1 + len(manifest["spec"].get("partitions", ())))
-        if not load[claim.member]:
-            del load[claim.member]
-        if not load:
+        counts = self._load[engine]
+        status = manifest.get("status", {})
+        there = (*status.get("partitions", ()), *status.get("retainedPartitions", ()))
+        size = sign * (1 + len(there))
+        _add(counts.members, claim.member, size)
+        _add(counts.namespaces, manifest["metadata"]["namespace"], size)
+        if not counts.members:
             del self._load[engine]
+
+
+class _Counts:
+    def __init__(self) -> None:
+        self.members: Counter[str] = Counter()
+        self.namespaces: Counter[str] = Counter()
+
+
+def _add(counter: Counter[str], name: str, number: int) -> None:
+    counter[name] += number
+    if not counter[name]:
+        del counter[name]
 
 
 def engine_of(collection: Manifest) -> Key | None:

@@ -1,13 +1,15 @@
 """The reconcilers' view of the Kubernetes API: reads from the cache, writes through it."""
 
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable
 from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 from quiver.control.api import Api
 from quiver.control.cache import Cache, uid_of
-from quiver.control.slim import slim
-from quiver.domain.objects import Key, Kind, Manifest
+from quiver.domain.collections import Claim
+from quiver.domain.objects import POD, VECTOR_ENGINE, Key, Kind, Manifest
+from quiver.domain.placement import Load
 from quiver.ports.errors import NotFound
 
 
@@ -30,11 +32,22 @@ class CachedObjects:
     def namesakes(self, engine: Key, collection_name: str) -> Iterable[Manifest]:
         return self._cache.namesakes(engine, collection_name)
 
-    def claimants(self, member: str, collection_name: str) -> Iterable[Manifest]:
-        return self._cache.claimants(member, collection_name)
+    def claimants(self, engine: Key, claim: Claim) -> Iterable[Manifest]:
+        return self._cache.claimants(engine, claim)
 
-    def load_of(self, engine: Key) -> Mapping[str, int]:
+    def unplaced(self, collection_name: str) -> Iterable[Manifest]:
+        return self._cache.unplaced(collection_name)
+
+    def load_of(self, engine: Key) -> Load:
         return self._cache.load_of(engine)
+
+    def engines(self) -> Iterable[Manifest]:
+        return tuple(self._cache.all(VECTOR_ENGINE))
+
+    def pod_addresses(self) -> frozenset[str]:
+        found = (pod.get("status", {}) for pod in self._cache.all(POD))
+        each = ([s.get("podIP", ""), *(ip["ip"] for ip in s.get("podIPs", ()))] for s in found)
+        return frozenset(chain.from_iterable(each)) - {""}
 
     async def fetch(self, kind: Kind, key: Key) -> Manifest | None:
         try:
@@ -47,6 +60,11 @@ class CachedObjects:
 
     async def patch_status(self, kind: Kind, manifest: Manifest, status: Manifest) -> Manifest:
         return await self._update(kind, manifest, {"status": status}, subresource="status")
+
+    async def merge_status(self, kind: Kind, key: Key, uid: str, status: Manifest) -> Manifest:
+        body = {"metadata": {"uid": uid}, "status": status}
+        call = self._api.patch(kind, key, body, subresource="status")
+        return await self._write(kind, key, call)
 
     async def apply(self, kind: Kind, manifest: Manifest) -> Manifest:
         return await self._write(kind, Key.of(manifest), self._api.apply(kind, manifest))
@@ -78,7 +96,7 @@ class CachedObjects:
                 self._cache.remove(kind, key, uid_of(answer), ours=True)
             else:
                 kept = self._cache.put(kind, answer, ours=True)
-        return slim(kind, answer) if kept is None else kept
+        return self._cache.trimmed(kind, answer) if kept is None else kept
 
 
 def _is_finished(manifest: Manifest) -> bool:

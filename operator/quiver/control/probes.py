@@ -10,10 +10,13 @@ from quiver.control.cache import Cache
 from quiver.domain.claims import claim_of
 from quiver.domain.engines import Pod, VectorEngine
 from quiver.domain.members import Member, members_of
-from quiver.domain.objects import POD, VECTOR_ENGINE, Key, Manifest
+from quiver.domain.objects import POD, VECTOR_ENGINE, Key
+from quiver.domain.servers import Server
 from quiver.ports.engines import Engines
-from quiver.ports.errors import EngineError
-from quiver.reconcile.credentials import Credentials
+from quiver.ports.errors import PortError
+from quiver.ports.kubernetes import Objects
+from quiver.reconcile.dialling import Dialling
+from quiver.reconcile.identities import Identities
 
 log = logging.getLogger(__name__)
 
@@ -22,18 +25,22 @@ PROBES = 16
 
 
 class Probes:
-    """One call to each ready member; a collection that it should have and has not is queued."""
+    """Each ready member is asked; a collection that it should have and has not is queued."""
 
     def __init__(
         self,
         cache: Cache,
         engines: Engines,
-        credentials: Credentials,
+        dialling: Dialling,
+        identities: Identities,
         add_collection: Callable[[Key], None],
+        objects: Objects,
     ) -> None:
         self._cache = cache
+        self._objects = objects
         self._engines = engines
-        self._credentials = credentials
+        self._dialling = dialling
+        self._identities = identities
         self._add_collection = add_collection
 
     async def once(self) -> None:
@@ -48,7 +55,7 @@ class Probes:
             pods = self._cache.list(POD, manifest["metadata"]["namespace"])
             try:
                 engine = msgspec.convert(manifest, VectorEngine)
-                access = self._credentials.known(engine)
+                access = self._dialling.known(engine)
                 if access is None:
                     continue  # its own reconcile, which comes, reads them
                 members = members_of(engine, (msgspec.convert(pod, Pod) for pod in pods), access)
@@ -59,9 +66,15 @@ class Probes:
     async def _probe(self, engine: VectorEngine, member: Member, turns: asyncio.Semaphore) -> None:
         async with turns:
             try:
-                present = await self._engines.at(member.address, member.tls).list_collections()
-            except EngineError as error:
+                server = await self._identities.ask(engine, member)
+                present = await self._engines.at(member.target(server.instance)).list_collections()
+                await self._forget_retained(engine, server, present)
+            except PortError as error:
                 log.warning("engine %s, %s: %s", engine.metadata.key, member.name, error)
+                return
+            except Exception:
+                # One member must not end the round for all the others.
+                log.exception("engine %s, %s: this is a bug", engine.metadata.key, member.name)
                 return
         missing = list(self._missing(engine, member, present))
         if missing:
@@ -74,20 +87,24 @@ class Probes:
         for key in missing:
             self._add_collection(key)
 
+    async def _forget_retained(
+        self, engine: VectorEngine, server: Server, present: frozenset[str]
+    ) -> None:
+        """Forget whose a collection was that was left on the server, once it is gone from there."""
+        if server.instance is None and server.address is None:
+            return  # all pods of the engine pass for one server
+        places = {f"{server.identity}/{name}" for name in present}
+        known = [k for k in engine.status.retained if k.startswith(f"{server.identity}/")]
+        gone = {key: None for key in known if key not in places}
+        if gone:
+            meta = engine.metadata
+            await self._objects.merge_status(VECTOR_ENGINE, meta.key, meta.uid, {"retained": gone})
+
     def _missing(
         self, engine: VectorEngine, member: Member, present: frozenset[str]
     ) -> Iterator[Key]:
         for manifest in self._cache.collections_of(engine.metadata.key):
-            name = _claimed_name(manifest, engine, member)
-            if name is not None and name not in present:
+            claim = claim_of(manifest)
+            is_there = claim is not None and claim.member == member.name
+            if claim is not None and is_there and claim.collection_name not in present:
                 yield Key.of(manifest)
-
-
-def _claimed_name(manifest: Manifest, engine: VectorEngine, member: Member) -> str | None:
-    """Return the name of the collection that the object claims on the member; None if it claims
-    none there.
-    """
-    claim = claim_of(manifest)
-    if claim is None or (claim.engine_uid, claim.member) != (engine.metadata.uid, member.name):
-        return None
-    return claim.collection_name

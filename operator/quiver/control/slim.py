@@ -6,7 +6,14 @@ from typing import Any
 from quiver.domain.objects import POD, Kind, Manifest
 
 APPLIED_ANNOTATION = "kubectl.kubernetes.io/last-applied-configuration"
-_POD_STATUS = ("phase", "podIP", "conditions", "containerStatuses", "initContainerStatuses")
+_POD_STATUS = (
+    "phase",
+    "podIP",
+    "podIPs",
+    "conditions",
+    "containerStatuses",
+    "initContainerStatuses",
+)
 
 
 def slim(kind: Kind, manifest: Manifest) -> Manifest:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from quiver.control.cache import Cache, Change
 from quiver.control.index import engine_of, wanted_name
+from quiver.domain.claims import claim_of
 from quiver.domain.conditions import ready_message, ready_reason, ready_status
 from quiver.domain.objects import (
     ENGINE_LABEL,
@@ -52,9 +53,13 @@ class Wakeups:
         if engine is None:
             return
         self._add_engine_soon(engine)
-        for other in self._cache.namesakes(engine, wanted_name(old)):
-            if Key.of(other) != key:
-                self._add_collection(Key.of(other))
+        # What it held and what it wished may differ: a spec may be changed past the CRD.
+        claim = claim_of(old)
+        names = {wanted_name(old)} | ({claim.collection_name} if claim is not None else set())
+        for name in sorted(names):
+            for other in self._cache.namesakes(engine, name):
+                if Key.of(other) != key:
+                    self._add_collection(Key.of(other))
 
     def _engine_changed(self, change: Change) -> None:
         if not change.ours:

@@ -1,5 +1,6 @@
-"""How an engine is dialled: in the clear, or over TLS with what its Secrets hold."""
+"""How an engine is dialled: where, and in the clear or over TLS with what its Secrets hold."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -22,19 +23,49 @@ class ClientTls:
 
 
 class Target(NamedTuple):
-    """An address and how it is dialled: who dials one wrongly must not be in others' way."""
+    """Whom calls are for, and how the server is dialled.
+
+    `address` is the HOST:PORT that is dialled; `authority` is what the object calls the server,
+    where that is something else. With `instance` the engine of this id alone does what is asked:
+    an engine of Quiver's refuses calls that are meant for another.
+    """
 
     address: str
     tls: ClientTls | None = None
+    authority: str | None = None
+    instance: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What people are told that it is."""
+        return self.authority or self.address
+
+    @property
+    def connection(self) -> "Target":
+        """The same server, whoever it is. Who dials one wrongly must not be in others' way."""
+        return self._replace(instance=None)
 
 
-class Access(NamedTuple):
-    """`tls` is None where an engine is dialled in the clear. With `trouble` it is not dialled at
-    all, and that is why.
+class Dialled(NamedTuple):
+    """The address of an external endpoint, looked up and found permissible; or why it is not
+    dialled.
+    """
+
+    address: str = ""
+    refusal: Verdict | None = None
+
+
+@dataclass(frozen=True)
+class Access:
+    """How an engine is dialled. With `trouble` none of it is dialled at all, and that is why.
+
+    `tls` is None where it is dialled in the clear. `endpoints` says where each external endpoint
+    is.
     """
 
     tls: ClientTls | None = None
     trouble: Verdict | None = None
+    endpoints: Mapping[str, Dialled] = field(default_factory=dict)
 
 
 PLAIN = Access()

@@ -53,8 +53,8 @@ class CollectionSpec(Struct, frozen=True, kw_only=True):
 class Claim(Struct, frozen=True, kw_only=True):
     """The durable note, made before anything is created, that a collection is this object's.
 
-    It stands in an annotation and in the status, so that losing either loses nothing. It counts
-    only for the object whose uid it carries: a copied or restored object inherits none.
+    It counts for the object whose uid it carries, and for the server that `server` identifies. None
+    stands in claims that the release before has made, when servers were not told apart.
     """
 
     object_uid: str = msgspec.field(name="objectUID")
@@ -62,6 +62,7 @@ class Claim(Struct, frozen=True, kw_only=True):
     member: str
     collection_name: str
     origin: Origin = "Created"
+    server: str | None = None
 
 
 class Placement(Struct, frozen=True, kw_only=True):
@@ -83,8 +84,14 @@ class CollectionStatus(Struct, frozen=True, kw_only=True):
     claim: Claim | None = None
     placement: Placement | None = None
     partitions: tuple[str, ...] = ()
+    retained_partitions: tuple[str, ...] | None = None
     index: Index | None = None
     binding: Binding | None = None
+
+    @property
+    def partitions_there(self) -> frozenset[str]:
+        """The partitions that count as the object's: those it manages and those it has left."""
+        return frozenset(self.partitions) | frozenset(self.retained_partitions or ())
 
 
 class VectorCollection(Struct, frozen=True, kw_only=True):

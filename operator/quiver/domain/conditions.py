@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from quiver.domain.objects import Condition, Manifest, find_condition
 from quiver.domain.reasons import Reason
+from quiver.domain.text import one_line
 
 MESSAGE_LIMIT = 4096
 """Characters; well below the 32,768 that the CRDs allow, since a status is read by people."""
@@ -88,7 +89,7 @@ def _condition(type_: str, status: str, verdict: Verdict, generation: int, since
         type=type_,
         status="True" if status == "True" else "False",
         reason=verdict.reason.value,
-        message=verdict.message[:MESSAGE_LIMIT],
+        message=one_line(verdict.message, MESSAGE_LIMIT),
         last_transition_time=since,
         observed_generation=generation,
     )

@@ -42,6 +42,7 @@ class Tls(Struct, frozen=True, kw_only=True):
 
 class Limits(Struct, frozen=True, kw_only=True):
     max_collections_and_partitions: Annotated[int, Meta(ge=1, le=4096)] = 4096
+    max_per_namespace: Annotated[int, Meta(ge=1, le=262144)] | None = None
 
 
 class SelectorRequirement(Struct, frozen=True, kw_only=True):
@@ -72,10 +73,13 @@ class LabelSelector(Struct, frozen=True, kw_only=True):
 
 
 class AllowedNamespaces(Struct, frozen=True, kw_only=True):
-    """Whose VectorCollections the engine takes, besides those of its own namespace."""
+    """Whose VectorCollections the engine takes, besides those of its own namespace, and whether
+    those may adopt collections that were never their namespace's.
+    """
 
     from_: Literal["Same", "All", "Selector"] = msgspec.field(name="from", default="Same")
     selector: LabelSelector = LabelSelector()
+    may_adopt: bool = False
 
 
 class EngineSpec(Struct, frozen=True, kw_only=True):
@@ -97,11 +101,17 @@ class EngineSpec(Struct, frozen=True, kw_only=True):
 
 
 class EngineStatus(Struct, frozen=True, kw_only=True):
+    """`highest_replicas` is the most that the spec ever asked for. `retained` has the namespaces of
+    guests whose collections were left on the engine, by server and collection name.
+    """
+
     observed_generation: int | None = None
     conditions: tuple[Condition, ...] = ()
     replicas: int | None = None
     ready_replicas: int | None = None
     selector: str | None = None
+    highest_replicas: int | None = None
+    retained: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class VectorEngine(Struct, frozen=True, kw_only=True):

@@ -1,13 +1,16 @@
 """The members of an engine: each holds collections of its own."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from quiver.domain.access import Access, ClientTls
+from quiver.domain.access import Access, ClientTls, Dialled, Target
+from quiver.domain.conditions import Verdict
 from quiver.domain.engines import Pod, VectorEngine
 
 GRPC_PORT = 19530
+_ORDINAL = re.compile(r"(.+)-(0|[1-9][0-9]{0,5})", re.ASCII)
 
 
 class Member(NamedTuple):
@@ -18,7 +21,7 @@ class Member(NamedTuple):
     `address` is what the operator dials, over TLS where `tls` says how; `endpoint` is what clients
     are told. A member that is
     `leaving` is beyond the wanted replicas: it keeps what it holds and is given nothing new. `node`
-    is where its pod runs.
+    is where its pod runs. An endpoint with a `refusal` is not dialled, and that is why.
     """
 
     name: str
@@ -29,6 +32,12 @@ class Member(NamedTuple):
     leaving: bool = False
     node: str | None = None
     tls: ClientTls | None = None
+    refusal: Verdict | None = None
+
+    def target(self, instance: str | None = None) -> Target:
+        """Return whom to call; with `instance`, that engine alone."""
+        authority = self.endpoint if self.pod is None else None
+        return Target(self.address, self.tls, authority, instance)
 
 
 def members_of(engine: VectorEngine, pods: Iterable[Pod], access: Access) -> tuple[Member, ...]:
@@ -37,26 +46,49 @@ def members_of(engine: VectorEngine, pods: Iterable[Pod], access: Access) -> tup
     None is ready while `access` has a trouble: what cannot be dialled can be given nothing.
     """
     if engine.spec.external is not None:
-        ready = access.trouble is None
-        endpoints = engine.spec.external.endpoints
-        return tuple(Member(e, e, e, ready, tls=access.tls) for e in endpoints)
+        return tuple(_endpoints(engine.spec.external.endpoints, access))
     own = [p for p in pods if _belongs(p, engine) and p.status.pod_ip]
     own.sort(key=lambda p: p.metadata.name)
     return tuple(_pod_member(pod, engine, access) for pod in own)
 
 
+def ordinal_of(pod: str, engine: str) -> int | None:
+    """Return the number of an engine's pod; None for what is no name of one."""
+    found = _ORDINAL.fullmatch(pod)
+    return int(found[2]) if found is not None and found[1] == engine else None
+
+
+def has_had(engine: VectorEngine, member: str) -> bool:
+    """Tell whether the engine has, or once had, a member of this name, as far as its own status
+    tells; where that tells nothing yet, any pod's name will do.
+    """
+    if engine.spec.external is not None:
+        return member in engine.spec.external.endpoints
+    ordinal, highest = ordinal_of(member, engine.metadata.name), engine.status.highest_replicas
+    if ordinal is None:
+        return False
+    return highest is None or ordinal < max(highest, engine.spec.replicas)
+
+
+def _endpoints(endpoints: Iterable[str], access: Access) -> Iterator[Member]:
+    for endpoint in endpoints:
+        found = access.endpoints.get(endpoint, Dialled())
+        ready = access.trouble is None and found.refusal is None and bool(found.address)
+        host = endpoint.rpartition(":")[0].strip("[]")
+        # What is dialled is an address; the certificate is for what people call the server.
+        tls = access.tls and replace(access.tls, server_name=host)
+        yield Member(endpoint, found.address, endpoint, ready, tls=tls, refusal=found.refusal)
+
+
 def _belongs(pod: Pod, engine: VectorEngine) -> bool:
-    prefix, _, ordinal = pod.metadata.name.rpartition("-")
-    return (
-        pod.metadata.namespace == engine.metadata.namespace
-        and prefix == engine.metadata.name
-        and ordinal.isdigit()
-    )
+    if pod.metadata.namespace != engine.metadata.namespace:
+        return False
+    return ordinal_of(pod.metadata.name, engine.metadata.name) is not None
 
 
 def _pod_member(pod: Pod, engine: VectorEngine, access: Access) -> Member:
     name, meta = pod.metadata.name, engine.metadata
-    leaving = int(name.rpartition("-")[2]) >= engine.spec.replicas
+    ordinal = ordinal_of(name, meta.name)
     host = f"{name}.{meta.name}.{meta.namespace}.svc"
     address = pod.status.pod_ip or ""
     address = f"[{address}]" if ":" in address else address
@@ -66,7 +98,7 @@ def _pod_member(pod: Pod, engine: VectorEngine, access: Access) -> Member:
         f"{host}:{GRPC_PORT}",
         pod.ready and access.trouble is None,
         name,
-        leaving,
+        ordinal is not None and ordinal >= engine.spec.replicas,
         pod.spec.node_name,
         # Its certificate is for its name, and it is dialled by IP.
         access.tls and replace(access.tls, server_name=host),

@@ -1,8 +1,21 @@
 """Which member a new collection goes to."""
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from quiver.domain.members import Member
+
+
+class Load(NamedTuple):
+    """How many collections and partitions together are on an engine: on each member, by its name,
+    and of each namespace.
+    """
+
+    members: Mapping[str, int] = {}
+    namespaces: Mapping[str, int] = {}
+
+
+NO_LOAD = Load()
 
 
 def choose_member(

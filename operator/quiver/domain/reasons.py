@@ -32,5 +32,6 @@ class Reason(StrEnum):
     SCALED_TO_ZERO = "ScaledToZero"
     SCALE_DOWN_BLOCKED = "ScaleDownBlocked"
     APPLY_REFUSED = "ApplyRefused"
+    ENDPOINT_REFUSED = "EndpointRefused"
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - no password, a word about one
     SECRET_INVALID = "SecretInvalid"  # noqa: S105

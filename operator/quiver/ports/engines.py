@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from quiver.domain.access import ClientTls
+from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
 
 
@@ -14,6 +14,9 @@ class EngineClient(Protocol):
 
     async def version(self) -> str:
         """Return what the server calls itself; the cheapest call that shows it answers."""
+
+    async def instance(self) -> str | None:
+        """Return the id of the engine's data directory; None where the server tells none."""
 
     async def list_collections(self) -> frozenset[str]:
         """Return the names of all collections, foreign ones included."""
@@ -49,7 +52,5 @@ class EngineClient(Protocol):
 class Engines(Protocol):
     """Gives out clients; connections are shared and kept."""
 
-    def at(self, address: str, tls: ClientTls | None = None) -> EngineClient:
-        """Return the client for `address` (HOST:PORT), without connecting yet; with `tls` it speaks
-        TLS and nothing else.
-        """
+    def at(self, target: Target) -> EngineClient:
+        """Return the client for the target, without connecting yet."""

@@ -30,6 +30,17 @@ class EngineRefused(EngineError):
         self.reason = reason
 
 
+class WrongEngine(EngineError):
+    """The server at the address is another than the one that the call is meant for.
+
+    Nothing was done.
+    """
+
+
+class NameNotResolved(PortError):
+    """A name has no address, or its name servers did not tell in time."""
+
+
 class ApiError(PortError):
     """A call to the Kubernetes API failed."""
 

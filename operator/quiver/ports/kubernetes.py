@@ -1,9 +1,11 @@
 """The Kubernetes API, as the reconcilers see it: reads come from memory, writes go out at once."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Literal, NamedTuple, Protocol
 
+from quiver.domain.collections import Claim
 from quiver.domain.objects import Key, Kind, Manifest
+from quiver.domain.placement import Load
 
 
 class Objects(Protocol):
@@ -22,13 +24,24 @@ class Objects(Protocol):
     def namesakes(self, engine: Key, collection_name: str) -> Iterable[Manifest]:
         """Return those of them that want a collection of this name."""
 
-    def claimants(self, member: str, collection_name: str) -> Iterable[Manifest]:
-        """Return the VectorCollections, of whatever engine, that claim this collection on a member
-        of this name.
+    def claimants(self, engine: Key, claim: Claim) -> Iterable[Manifest]:
+        """Return the VectorCollections that claim the same collection as `claim` does, which is of
+        an object that refers to `engine`, or one that cannot be beside it.
         """
 
-    def load_of(self, engine: Key) -> Mapping[str, int]:
-        """Return how many collections and partitions they claim on each member, by its name."""
+    def unplaced(self, collection_name: str) -> Iterable[Manifest]:
+        """Return the VectorCollections that claim such a collection on an external server, nobody
+        knows which: the release before did not note it.
+        """
+
+    def load_of(self, engine: Key) -> Load:
+        """Return how many collections and partitions they have: what is claimed, and there."""
+
+    def engines(self) -> Iterable[Manifest]:
+        """Return all VectorEngines, of all namespaces."""
+
+    def pod_addresses(self) -> frozenset[str]:
+        """Return the IP addresses of all engine pods, of whatever engine."""
 
     async def fetch(self, kind: Kind, key: Key) -> Manifest | None:
         """Ask the API server itself, for what the cache does not watch; None if there is none."""
@@ -38,6 +51,9 @@ class Objects(Protocol):
 
     async def patch_status(self, kind: Kind, manifest: Manifest, status: Manifest) -> Manifest:
         """Replace the given fields of the status, only on the version given by `manifest`."""
+
+    async def merge_status(self, kind: Kind, key: Key, uid: str, status: Manifest) -> Manifest:
+        """Merge into the status of the object with this uid, in whatever version it is."""
 
     async def apply(self, kind: Kind, manifest: Manifest) -> Manifest:
         """Server-side apply, as the field manager `quiver`, taking fields from others."""

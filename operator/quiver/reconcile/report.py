@@ -18,7 +18,7 @@ def status_patch(status: Struct, before: Struct) -> Manifest:
     taken out, within objects too.
     """
     return {
-        encoded: _merging(_plain(getattr(status, name)), _plain(getattr(before, name)))
+        encoded: _merging(plain(getattr(status, name)), plain(getattr(before, name)))
         for name, encoded in _fields(type(status))
     }
 
@@ -38,7 +38,7 @@ async def report_invalid_spec(
         now=now,
     )
     if conditions != previous:
-        status = {"observedGeneration": generation, "conditions": _plain(conditions)}
+        status = {"observedGeneration": generation, "conditions": plain(conditions)}
         await objects.patch_status(kind, manifest, status)
     return Result.DONE
 
@@ -55,5 +55,6 @@ def _merging(wanted: Any, present: Any) -> Any:
     return gone | {key: _merging(value, present.get(key)) for key, value in wanted.items()}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return what is written of a value into an object: JSON's types."""
     return msgspec.to_builtins(value)

@@ -1,12 +1,15 @@
 """The command line, as somebody meets it who has just installed it."""
 
 import sys
+from ipaddress import ip_network
 
 import pytest
 from click.testing import CliRunner
 
 from quiver import __version__
+from quiver.app import Settings
 from quiver.cli import main
+from quiver.domain.addresses import AddressPolicy
 
 
 def test_version() -> None:
@@ -40,6 +43,46 @@ def test_options_come_from_the_environment_too() -> None:
     result = CliRunner().invoke(main, ["operator"], env={"QUIVER_WORKERS": "many"})
     assert result.exit_code == 2
     assert "--workers" in result.output
+
+
+NETWORKS = ("127.0.0.0/8", "fd00::/8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [
+        (["--allow-engine-cidr=127.0.0.0/8", "--allow-engine-cidr=fd00::/8"], {}),
+        ([], {"QUIVER_ALLOW_ENGINE_CIDR": "127.0.0.0/8 fd00::/8"}),
+    ],
+)
+def test_networks_of_engines(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], environment: dict[str, str]
+) -> None:
+    """Where engines may be is said in CIDRs, several by repeating the option or with blanks."""
+    seen: list[Settings] = []
+
+    async def run(settings: Settings) -> None:
+        seen.append(settings)
+
+    monkeypatch.setattr("quiver.command._set_up_logging", lambda *_: None)
+    monkeypatch.setattr("quiver.command._run", run)
+    deny = "--deny-engine-cidr=10.96.0.0/12"
+    result = CliRunner().invoke(main, ["operator", deny, *arguments], env=environment)
+    assert result.exit_code == 0, result.output
+    allowed = tuple(map(ip_network, NETWORKS))
+    assert seen[0].addresses == AddressPolicy(allowed, (ip_network("10.96.0.0/12"),))
+
+
+@pytest.mark.parametrize("option", ["--allow-engine-cidr", "--deny-engine-cidr"])
+@pytest.mark.parametrize(
+    "cidr", ["", "10.0.0.0", "10.0.0.1/8", "10.0.0.0/33", "fe80::%eth0/64", "example.org/8", "all"]
+)
+def test_wrong_networks(option: str, cidr: str) -> None:
+    """What is no CIDR is a mistake of usage, shown with what would be one."""
+    result = CliRunner().invoke(main, ["operator", f"{option}={cidr}"])
+    assert result.exit_code == 2
+    assert f"'{option}'" in result.output
+    assert f"{cidr!r} is not a network such as 10.0.0.0/8 or fd00::/8, " in result.output
 
 
 def test_without_the_extra_the_engine_says_what_to_install(

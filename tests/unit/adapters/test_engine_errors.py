@@ -1,14 +1,23 @@
 """What gRPC says about a call becomes words that a person can act on."""
 
+import logging
+
 import grpc
 import pytest
 from grpc.aio import AioRpcError, Metadata
 
 from quiver.adapters.milvus1.errors import error_for
 from quiver.domain.access import Target
-from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable
+from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable, WrongEngine
 
 ADDRESS = "10.1.2.3:19530"
+
+
+def error_of(
+    code: grpc.StatusCode, details: str | None, instance: str | None = None
+) -> EngineError:
+    failure = AioRpcError(code, Metadata(), Metadata(), details=details)
+    return error_for(failure, Target(ADDRESS, instance=instance), 5.0)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +59,49 @@ def test_plain_words(
     code: grpc.StatusCode, details: str, error: type[EngineError], words: str
 ) -> None:
     """The address and the cause are named; a refusal is told from an outage."""
-    failure = AioRpcError(code, Metadata(), Metadata(), details=details)
-    found = error_for(failure, Target(ADDRESS), 5.0)
+    found = error_of(code, details)
     assert type(found) is error
     assert str(found) == words
+
+
+@pytest.mark.parametrize(
+    ("details", "words"),
+    [
+        ("broken\nframe\x1b[31m", "10.1.2.3:19530 failed: broken frame [31m (INTERNAL)"),
+        ("x" * 2**24, f"10.1.2.3:19530 failed: {'x' * 199}… (INTERNAL)"),
+        ("\n\t", "10.1.2.3:19530 failed: no details (INTERNAL)"),
+        (None, "10.1.2.3:19530 failed: no details (INTERNAL)"),
+    ],
+)
+def test_a_servers_words_are_one_short_line(details: str | None, words: str) -> None:
+    """Details that a server made up neither break lines nor fill a log."""
+    assert str(error_of(grpc.StatusCode.INTERNAL, details)) == words
+
+
+@pytest.mark.parametrize("code", list(grpc.StatusCode))
+@pytest.mark.parametrize("details", ["a\nb" + "c" * 2**20, "", None])
+def test_every_code_is_an_engine_error(code: grpc.StatusCode, details: str | None) -> None:
+    """Whatever the code, the error is one printable line."""
+    words = str(error_of(code, details))
+    assert words.isprintable()
+    assert ADDRESS in words
+    assert len(words) < 300
+
+
+def test_an_engine_that_is_another_says_so() -> None:
+    """A call that named whom it is for, and was refused for that, is told from an outage."""
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    error = error_of(code, "this is another engine", instance="0" * 32)
+    assert type(error) is WrongEngine
+    assert str(error) == "10.1.2.3:19530 is another engine than the one meant, and did nothing"
+    assert type(error_of(code, "not now")) is EngineUnreachable
+
+
+@pytest.mark.parametrize("logger", ["grpc._common", "grpc._cython.cygrpc"])
+def test_grpc_complains_of_no_answer(logger: str, caplog: pytest.LogCaptureFixture) -> None:
+    """What gRPC logs, with a traceback, of an answer that it cannot read is kept out of the log;
+    whatever else it has to say is not.
+    """
+    for words in ("Exception deserializing message!", "Invalid encoding on %s", "the poller died"):
+        logging.getLogger(logger).error(words, *["x"] * words.count("%s"))
+    assert [record.message for record in caplog.records] == ["the poller died"]

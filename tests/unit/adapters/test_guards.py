@@ -11,7 +11,7 @@ from quiver.adapters.guarded import GuardedEngines
 from quiver.adapters.kubernetes.pod import own_identity, own_namespace
 from quiver.adapters.kubernetes.tracing import check_writes
 from quiver.control.leadership import NotLeading
-from quiver.domain.access import ClientTls
+from quiver.domain.access import Target
 
 CHANGES = {
     "set_index": ("docs", None),
@@ -22,6 +22,7 @@ CHANGES = {
 }
 READS = {
     "version": (),
+    "instance": (),
     "list_collections": (),
     "describe": ("docs",),
     "count_rows": ("docs",),
@@ -48,7 +49,7 @@ class AnyEngine:
     def __init__(self) -> None:
         self.calls: list[str] = []
 
-    def at(self, _address: str, _tls: ClientTls | None = None) -> Any:
+    def at(self, _target: Target) -> Any:
         return self
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -99,7 +100,7 @@ async def test_a_write_is_stopped_when_its_connection_is_there(
 async def test_engines_are_changed_only_with_permission() -> None:
     """Each change asks first and is not made without; looking needs no permission."""
     engine, permission = AnyEngine(), Permission()
-    client = GuardedEngines(engine, permission.require).at("10.0.0.7:19530")
+    client = GuardedEngines(engine, permission.require).at(Target("10.0.0.7:19530"))
     permission.given = False
     for name, arguments in CHANGES.items():
         with pytest.raises(NotLeading):

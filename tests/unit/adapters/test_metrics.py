@@ -10,7 +10,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from quiver.adapters.counted_events import CountedEvents
 from quiver.adapters.measured import MeasuredEngines
 from quiver.control.metrics import CollectionsCollector, Metrics
-from quiver.domain.access import ClientTls
+from quiver.domain.access import Target
 from quiver.domain.objects import Manifest
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable
@@ -40,7 +40,7 @@ class Moody:
     def __init__(self, *moods: EngineError | None) -> None:
         self._moods = list(moods)
 
-    def at(self, _address: str, _tls: ClientTls | None = None) -> EngineClient:
+    def at(self, _target: Target) -> EngineClient:
         return self  # type: ignore[return-value]
 
     async def version(self) -> str:
@@ -74,7 +74,7 @@ async def test_calls_to_engines_are_counted_by_outcome() -> None:
     """A refusal counts under the protocol's code, silence as UNREACHABLE."""
     metrics = Metrics()
     moods = (None, EngineRefused("ILLEGAL_DIMENSION", "no"), EngineUnreachable("silence"))
-    member = MeasuredEngines(Moody(*moods), metrics).at("10.0.0.7:19530")
+    member = MeasuredEngines(Moody(*moods), metrics).at(Target("10.0.0.7:19530"))
     for _ in moods:
         try:
             await member.version()

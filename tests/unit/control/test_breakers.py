@@ -15,7 +15,7 @@ from quiver.control.controller import Controller, Hooks, Pace
 from quiver.control.metrics import Metrics
 from quiver.control.parking import Parking
 from quiver.control.queue import WorkQueue
-from quiver.domain.access import ClientTls, Target
+from quiver.domain.access import Target
 from quiver.domain.objects import Key
 from quiver.ports.errors import EngineRefused, EngineUnreachable
 from quiver.reconcile.result import Result
@@ -34,8 +34,8 @@ class FakeEngines:
         self.calls: Counter[tuple[str, str]] = Counter()
         self.at_once: Counter[str] = Counter()
 
-    def at(self, address: str, _tls: ClientTls | None = None) -> Any:
-        return _Member(self, address)
+    def at(self, target: Target) -> Any:
+        return _Member(self, target.address)
 
 
 class _Member:
@@ -74,7 +74,7 @@ class Setup:
     async def ask(self, address: str) -> str | None:
         """Return the words of the failure."""
         try:
-            await self.breakers.at(address).list_collections()
+            await self.breakers.at(Target(address)).list_collections()
         except EngineUnreachable as error:
             return str(error)
         return None
@@ -123,7 +123,7 @@ async def test_a_refusal_is_an_answer(setup: Setup) -> None:
     """An engine that says no is there."""
     setup.engines.refusing = True
     with pytest.raises(EngineRefused):
-        await setup.breakers.at(WELL).list_collections()
+        await setup.breakers.at(Target(WELL)).list_collections()
     assert not setup.breakers.is_open(Target(WELL))
     await setup.ask(DEAD)
     setup.engines.dead.clear()
@@ -148,7 +148,7 @@ async def test_an_engine_that_answers_nothing_but_probes_is_probed_less_and_less
 class HalfDead:
     """Answers `version` and nothing else."""
 
-    def at(self, _address: str, _tls: ClientTls | None = None) -> Any:
+    def at(self, _target: Target) -> Any:
         return self
 
     async def version(self) -> str:

@@ -1,10 +1,15 @@
 """The cache holds the newest of each object, in whatever order it hears of it."""
 
+from typing import Any
+
+import msgspec
 import pytest
 
-from builders import NAMESPACE, claim, claimed, collection, pod
+from builders import KEYS, NAMESPACE, claim, claimed, collection, intended, pod
 from quiver.control.cache import Cache, Change
+from quiver.domain.claims import KEY_BYTES, ClaimKeys
 from quiver.domain.objects import POD, VECTOR_COLLECTION, Key, Manifest
+from quiver.domain.placement import NO_LOAD, Load
 
 KEY = Key(NAMESPACE, "test01")
 ENGINE = Key(NAMESPACE, "engine")
@@ -115,15 +120,81 @@ def test_an_engines_collections_are_found(cache: Cache) -> None:
 
 
 def test_a_members_load_is_known(cache: Cache) -> None:
-    """Claimed collections count with their partitions, as long as they are there."""
-    cache.put(VECTOR_COLLECTION, claimed(claim("a"), "a", spec={"partitions": ["x", "y"]}))
+    """Claimed collections count with the partitions that are there, as long as they are."""
+    there = claimed(claim("a"), "a", status={"partitions": ["x", "y"]})
+    cache.put(VECTOR_COLLECTION, there)
     cache.put(VECTOR_COLLECTION, claimed(claim("b"), "b"))
-    cache.put(VECTOR_COLLECTION, collection("unclaimed"))
-    assert cache.load_of(ENGINE) == {"engine-0": 4}
+    assert cache.load_of(ENGINE) == Load({"engine-0": 4}, {NAMESPACE: 4})
     cache.remove(VECTOR_COLLECTION, Key(NAMESPACE, "a"), "uid-of-a")
-    assert cache.load_of(ENGINE) == {"engine-0": 1}
+    assert cache.load_of(ENGINE) == Load({"engine-0": 1}, {NAMESPACE: 1})
     cache.remove(VECTOR_COLLECTION, Key(NAMESPACE, "b"), "uid-of-b")
-    assert cache.load_of(ENGINE) == {}
+    assert cache.load_of(ENGINE) == NO_LOAD
+
+
+def test_a_wish_is_no_load(cache: Cache) -> None:
+    """What a spec asks for costs nobody room until it is claimed, and its partitions until they are
+    made: a wish may be one that is refused.
+    """
+    many = {"partitions": [f"p{number}" for number in range(4096)]}
+    cache.put(VECTOR_COLLECTION, collection("unclaimed", spec=many))
+    assert cache.load_of(ENGINE) == NO_LOAD
+    cache.put(VECTOR_COLLECTION, claimed(claim("a"), "a", spec=many))
+    assert cache.load_of(ENGINE) == Load({"engine-0": 1}, {NAMESPACE: 1})
+
+
+def test_each_namespaces_share_of_an_engine_is_known(cache: Cache) -> None:
+    """On all members together; another engine's collections are no part of it."""
+    ours = claimed(claim("a"), "a")
+    elsewhere = claimed(claim("b", member="engine-1"), "b")
+    reference = {"engineRef": {"name": "engine", "namespace": NAMESPACE}}
+    guest = claimed(claim("c", member="engine-1"), "c", spec=reference, namespace="team-b")
+    other = claimed(claim("d", member="other-0"), "d", spec={"engineRef": {"name": "other"}})
+    for manifest in (ours, elsewhere, guest, other):
+        cache.put(VECTOR_COLLECTION, manifest)
+    assert cache.load_of(ENGINE) == Load(
+        {"engine-0": 1, "engine-1": 2}, {NAMESPACE: 2, "team-b": 1}
+    )
+
+
+def test_a_load_follows_its_object(cache: Cache) -> None:
+    """A claim that moves, and partitions that come and go, count as they stand now."""
+    held = claimed(claim(), status={"partitions": ["x"]})
+    moved = claimed(claim(member="engine-1"), resourceVersion="8")
+    cache.put(VECTOR_COLLECTION, held)
+    cache.put(VECTOR_COLLECTION, moved)
+    assert cache.load_of(ENGINE).members == {"engine-1": 1}
+    cache.put(VECTOR_COLLECTION, collection(resourceVersion="9"))
+    assert cache.load_of(ENGINE) == NO_LOAD
+
+
+def test_a_claim_that_is_not_believed_is_no_load() -> None:
+    """Whoever writes annotations takes nobody's room, and stands in nobody's way."""
+    cache = Cache(KEYS)
+    forged = intended(claim(), keys=ClaimKeys([b"x" * KEY_BYTES]))
+    cache.put(VECTOR_COLLECTION, forged)
+    assert cache.load_of(ENGINE) == NO_LOAD
+    assert list(cache.claimants(ENGINE, claim())) == []
+    cache.put(VECTOR_COLLECTION, intended(claim(), resourceVersion="8"))
+    assert cache.load_of(ENGINE).members == {"engine-0": 1}
+    assert len(list(cache.claimants(ENGINE, claim()))) == 1
+
+
+def test_who_claims_a_collection_is_found_on_whatever_engine(cache: Cache) -> None:
+    """By the engine or by the server; each once, and not for what it merely wishes."""
+    endpoint = "milvus.example.org:19530"
+    server = "address:10.0.0.9:19530"
+    held = claim("docs", engine="other", member=endpoint, server=server)
+    cache.put(VECTOR_COLLECTION, claimed(held, "docs", spec={"engineRef": {"name": "other"}}))
+    cache.put(VECTOR_COLLECTION, collection("wish", spec={"collectionName": "docs"}))
+
+    def found(**changes: Any) -> list[str]:
+        twin = msgspec.structs.replace(held, engine_uid="uid-of-engine", **changes)
+        return [m["metadata"]["name"] for m in cache.claimants(ENGINE, twin)]
+
+    assert found() == found(member="10.0.0.9:19530") == found(server=None) == ["docs"]
+    assert found(member="engine-0") == found(collection_name="images") == []
+    cache.remove(VECTOR_COLLECTION, Key(NAMESPACE, "docs"), "uid-of-docs")
+    assert found() == []
 
 
 def test_what_nobody_reads_is_not_kept(cache: Cache) -> None:

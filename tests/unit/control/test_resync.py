@@ -1,20 +1,27 @@
 """A resync finds what no event told."""
 
 import asyncio
+from typing import Any
 
+import msgspec
 import pytest
 
-from builders import NAMESPACE, claim, claimed, collection, engine, pod
+from builders import NAMESPACE, claim, claimed, collection, engine, external, pod
 from quiver.control.api import Listing
 from quiver.control.cache import Cache
 from quiver.control.listing import Lister
+from quiver.control.objects import CachedObjects
 from quiver.control.probes import Probes
 from quiver.control.readiness import Readiness
 from quiver.control.resync import Queues, Resync
-from quiver.domain.access import ClientTls
+from quiver.domain.access import Target
+from quiver.domain.addresses import AddressPolicy
+from quiver.domain.engines import VectorEngine
 from quiver.domain.objects import POD, VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
+from quiver.domain.servers import Server
 from quiver.ports.errors import ApiError, ApiUnavailable, EngineUnreachable, NotFound
-from quiver.reconcile.credentials import Credentials
+from quiver.reconcile.dialling import Dialling
+from quiver.reconcile.identities import Identities
 
 READY = {"conditions": [{"type": "Ready", "status": "True"}]}
 
@@ -30,6 +37,14 @@ class FakeCluster:
         }
         self.version = "100"
         self.failures: list[ApiError] = []
+        self.merged: list[Manifest] = []
+
+    async def patch(
+        self, kind: Kind, key: Key, patch: Manifest, *, subresource: str = ""
+    ) -> Manifest:
+        assert (kind, key, subresource) == (VECTOR_ENGINE, Key(NAMESPACE, "engine"), "status")
+        self.merged.append(patch["status"])
+        return engine(resourceVersion="101")
 
     async def list(self, kind: Kind, selector: str = "") -> Listing:  # noqa: ARG002
         if self.failures:
@@ -45,14 +60,17 @@ class FakeEngines:
     def __init__(self) -> None:
         self.members: dict[str, set[str] | None] = {"10.0.0.7:19530": set()}
 
-    def at(self, address: str, _tls: ClientTls | None = None) -> "FakeMember":
-        return FakeMember(address, self.members.get(address))
+    def at(self, target: Target) -> "FakeMember":
+        return FakeMember(target.address, self.members.get(target.address))
 
 
 class FakeMember:
     def __init__(self, address: str, names: set[str] | None) -> None:
         self._address = address
         self._names = names
+
+    async def instance(self) -> str:
+        return f"id of {self._address}"
 
     async def list_collections(self) -> frozenset[str]:
         if self._names is None:
@@ -69,8 +87,15 @@ class World:
         queues = Queues(
             lambda key: self.collections.add(key.name), lambda key: self.engine_keys.add(key.name)
         )
-        credentials = Credentials(None, lambda _engine: None)  # type: ignore[arg-type]
-        probes = Probes(self.cache, self.engines, credentials, queues.add_collection)  # type: ignore[arg-type]
+        unused: Any = None
+        api: Any = self.cluster
+        engines: Any = self.engines
+        self.identities = Identities(engines)
+        objects = CachedObjects(self.cache, api)
+        dialling = Dialling(objects, unused, AddressPolicy(), lambda _engine: None)
+        probes = Probes(
+            self.cache, engines, dialling, self.identities, queues.add_collection, objects
+        )
         self.resync = Resync(self.lister, self.cache, probes, queues, 60)
 
     def add(self, *collections: Manifest) -> None:
@@ -116,6 +141,37 @@ async def test_a_member_that_is_not_ready_is_not_asked(world: World) -> None:
     """A pod that is starting has not lost its collections; it has not loaded them yet."""
     world.cluster.objects[POD] = [pod(ready=False)]
     world.add(claimed(claim("loading"), "loading", status=READY))
+    await world.resync.once()
+    assert world.collections == set()
+
+
+async def test_pods_that_are_asked_are_known_from_then_on(world: World) -> None:
+    """A pod that holds nothing yet is known too: an endpoint that leads to it is refused."""
+    newcomer = msgspec.convert(engine("z", creationTimestamp="2025-01-01T00:00:00Z"), VectorEngine)
+    server = Server("uid-of-engine", "id of 10.0.0.7:19530", None)
+    assert not list(world.identities.elders_at(server, newcomer, managed=True))
+    await world.resync.once()
+    assert list(world.identities.elders_at(server, newcomer, managed=True))
+
+
+async def test_what_was_left_and_is_gone_is_no_longer_remembered(world: World) -> None:
+    """As far as the server that was asked is concerned: of others nothing is known."""
+    server = Server("uid-of-engine", "id of 10.0.0.7:19530", None).identity
+    left = {f"{server}/there": "b", f"{server}/gone": "b", "instance:other/gone": "b"}
+    world.cluster.objects[VECTOR_ENGINE] = [engine(status={"retained": left})]
+    world.engines.members["10.0.0.7:19530"] = {"there"}
+    await world.resync.once()
+    assert world.cluster.merged == [{"retained": {f"{server}/gone": None}}]
+    world.engines.members["10.0.0.7:19530"] = {"there", "gone"}
+    await world.resync.once()
+    assert len(world.cluster.merged) == 1
+
+
+async def test_an_endpoint_that_was_not_looked_up_is_not_asked(world: World) -> None:
+    """Its engine's own reconcile says where it is, and whether it may be dialled at all."""
+    world.cluster.objects[VECTOR_ENGINE] = [external("10.0.0.7:19530")]
+    held = claim("dropped", member="10.0.0.7:19530")
+    world.add(claimed(held, "dropped", status=READY))
     await world.resync.once()
     assert world.collections == set()
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from builders import NAMESPACE, collection, engine, pod
+from builders import KEYS, NAMESPACE, claim, claimed, collection, engine, intended, pod
 from quiver.control.cache import Cache
 from quiver.control.wakeups import Wakeups
+from quiver.domain.claims import CLAIM_ANNOTATION
 from quiver.domain.objects import (
     ENGINE_LABEL,
     POD,
@@ -32,7 +33,7 @@ class World:
     """
 
     def __init__(self) -> None:
-        self.cache = Cache()
+        self.cache = Cache(KEYS)
         self._woken: Woken = set()
         self.cache.put(VECTOR_ENGINE, engine(resourceVersion="1"))
         self.cache.put(VECTOR_COLLECTION, collection(resourceVersion="1"))
@@ -60,7 +61,7 @@ def world() -> World:
     [
         ({"generation": 2}, {OURS}),
         ({"finalizers": ["someone/else"]}, {OURS}),
-        ({"annotations": {"quiver.dev/claim": "{}"}}, {OURS}),
+        ({"annotations": {"example.com/note": "x"}}, {OURS}),
         (DELETING, {OURS}),
         ({"status": {"collectionName": "overwritten"}}, {OURS}),
         ({"labels": {"app": "x"}}, set()),
@@ -77,7 +78,7 @@ def test_a_collection_wakes_itself_when_it_matters(
 
 def test_our_own_write_is_no_news(world: World) -> None:
     """Neither the answer to an own write nor its echo on the watch wakes anybody."""
-    written = collection(resourceVersion="2", annotations={"quiver.dev/claim": "{}"})
+    written = intended(claim(), resourceVersion="2")
     world.cache.put(VECTOR_COLLECTION, written, ours=True)
     world.cache.put(VECTOR_COLLECTION, written)
     assert world.woken() == set()
@@ -89,6 +90,16 @@ def test_a_new_collection_wakes_itself(world: World) -> None:
     assert world.woken() == {("collection", "new")}
 
 
+def test_a_claim_that_is_not_believed_is_no_news(world: World) -> None:
+    """Whoever writes something into that annotation has nobody look at the object for it."""
+    for version, text in (("2", "one"), ("3", "another")):
+        annotations = {CLAIM_ANNOTATION: text, "example.com/note": "x"}
+        manifest = collection(resourceVersion=version, annotations=annotations)
+        world.woken()
+        world.cache.put(VECTOR_COLLECTION, manifest)
+    assert world.woken() == set()
+
+
 @pytest.mark.parametrize("ours", [False, True])
 def test_a_deletion_wakes_namesakes_and_the_engine(world: World, ours: bool) -> None:
     """Whoever waits for the name gets its turn, and the engine may scale down now."""
@@ -98,6 +109,17 @@ def test_a_deletion_wakes_namesakes_and_the_engine(world: World, ours: bool) -> 
     world.cache.remove(VECTOR_COLLECTION, Key(NAMESPACE, "test01"), "uid-of-test01", ours=ours)
     itself: Woken = set() if ours else {OURS}
     assert world.woken() == {("collection", "heir"), ("engine soon", "engine"), *itself}
+
+
+def test_a_deletion_wakes_who_wants_what_was_held(world: World) -> None:
+    """It may have held another name than it wished for: a spec can be changed past the CRD."""
+    held = claimed(claim(collection_name="docs"), resourceVersion="2")
+    world.cache.put(VECTOR_COLLECTION, held)
+    heir = collection("heir", spec={"collectionName": "docs"}, resourceVersion="1")
+    world.cache.put(VECTOR_COLLECTION, heir)
+    world.woken()
+    world.cache.remove(VECTOR_COLLECTION, Key(NAMESPACE, "test01"), "uid-of-test01", ours=True)
+    assert world.woken() == {("collection", "heir"), ("engine soon", "engine")}
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ import msgspec
 import pytest
 
 from builders import engine, pod
-from quiver.domain.access import Access
+from quiver.domain.access import Access, Dialled
 from quiver.domain.conditions import State, Verdict
 from quiver.domain.engines import Pod, VectorEngine
 from quiver.domain.objects import SERVICE, STATEFUL_SET, Manifest
 from quiver.domain.reasons import Reason
-from quiver.reconcile.engines.decide import Decision, decide
+from quiver.reconcile.engines.decide import Decision, decide, highest_replicas
 from quiver.reconcile.engines.gather import Gathered
 from quiver.reconcile.engines.workload import service_for, stateful_set_for
 
@@ -21,10 +21,14 @@ IMAGE = "registry.example/quiver-engine:1"
 
 
 def gathered(
-    spec: Manifest | None = None, *, pods: tuple[Manifest, ...] = (), **facts: Any
+    spec: Manifest | None = None,
+    *,
+    pods: tuple[Manifest, ...] = (),
+    status: Manifest | None = None,
+    **facts: Any,
 ) -> Gathered:
     """Return an engine whose workload was applied and has rolled out, but for what `facts` say."""
-    parsed = msgspec.convert(engine(spec=spec), VectorEngine)
+    parsed = msgspec.convert(engine(spec=spec, status=status), VectorEngine)
     found: dict[str, Any] = {
         "engine": parsed,
         "service": service_for(parsed),
@@ -109,6 +113,16 @@ def crashing() -> Manifest:
     return failing
 
 
+ONCE_THREE = {"highestReplicas": 3}
+TWO = {"external": {"endpoints": ["a.org:1", "b.org:1"]}}
+REFUSED = Verdict.stalled(Reason.ENDPOINT_REFUSED, "127.0.0.1 is a loopback address.")
+UNKNOWN = Verdict.reconciling(Reason.ENGINE_UNREACHABLE, "there is no such name")
+
+
+def endpoints(a: Verdict | None, b: Verdict | None) -> Access:
+    return Access(endpoints={"a.org:1": Dialled(refusal=a), "b.org:1": Dialled(refusal=b)})
+
+
 STANDINGS: list[tuple[str, Gathered, State, Reason, str]] = [
     ("ready", gathered(pods=(pod(),)), State.READY, Reason.AVAILABLE, "1 of 1 pod ready"),
     (
@@ -135,21 +149,42 @@ STANDINGS: list[tuple[str, Gathered, State, Reason, str]] = [
     ("zero", gathered({"replicas": 0}), State.READY, Reason.SCALED_TO_ZERO, "no pods"),
     (
         "scale-down",
-        gathered({"replicas": 1}, pods=(pod(), pod("engine-1")), holders=frozenset({"engine-1"})),
+        gathered(pods=(pod(), pod("engine-1")), in_use=frozenset({1}), status=ONCE_THREE),
         State.STALLED,
         Reason.SCALE_DOWN_BLOCKED,
         "engine-1 holds collections",
     ),
     (
         "silent endpoint",
-        gathered({"external": {"endpoints": ["a:1", "b:1"]}}, silent={"b:1": "refused"}),
+        gathered(TWO, silent={"b.org:1": "refused"}),
         State.RECONCILING,
         Reason.ENGINE_UNREACHABLE,
-        "b:1: refused",
+        "1 of 2 endpoints cannot be used: b.org:1: refused",
+    ),
+    (
+        "endpoint that must not be dialled",
+        gathered(TWO, access=endpoints(REFUSED, None)),
+        State.STALLED,
+        Reason.ENDPOINT_REFUSED,
+        "1 of 2 endpoints cannot be used: a.org:1: 127.0.0.1 is a loopback",
+    ),
+    (
+        "endpoint whose name is not found",
+        gathered(TWO, access=endpoints(UNKNOWN, None)),
+        State.RECONCILING,
+        Reason.ENGINE_UNREACHABLE,
+        "a.org:1: there is no such name",
+    ),
+    (
+        "endpoints with troubles of all kinds",
+        gathered(TWO, access=endpoints(UNKNOWN, REFUSED), silent={"c.org:1": "silent"}),
+        State.STALLED,
+        Reason.ENDPOINT_REFUSED,
+        "no such name; b.org:1: 127.0.0.1 is a loopback address.; c.org:1: silent",
     ),
     (
         "endpoints",
-        gathered({"external": {"endpoints": ["a:1"]}}),
+        gathered({"external": {"endpoints": ["a.org:1"]}}),
         State.READY,
         Reason.AVAILABLE,
         "1 endpoint",
@@ -169,11 +204,54 @@ def test_an_engine_tells_how_it_stands(
     assert told in verdict.message
 
 
-def test_a_pod_that_holds_collections_is_not_scaled_away() -> None:
-    """The StatefulSet keeps as many replicas as the highest pod in use needs."""
-    found = gathered({"replicas": 0}, holders=frozenset({"engine-2"}))
-    ((_, manifest),) = decide(found, IMAGE).manifests
-    assert manifest["spec"]["replicas"] == 3
+@pytest.mark.parametrize(
+    ("in_use", "status", "replicas"),
+    [
+        ({2}, ONCE_THREE, 3),
+        ({0}, ONCE_THREE, 1),
+        ({0, 2}, ONCE_THREE, 3),
+        ({3}, ONCE_THREE, 0),
+        ({0, 999999}, ONCE_THREE, 1),
+        ({0}, {"highestReplicas": 0}, 0),
+        ({1}, {}, 2),
+        ({2}, {}, 0),
+    ],
+)
+def test_a_pod_that_holds_collections_is_not_scaled_away(
+    in_use: set[int], status: Manifest, replicas: int
+) -> None:
+    """The StatefulSet keeps as many replicas as the highest pod in use needs: no claim makes it
+    have more than the spec ever asked for or, where that is not known, than it has.
+    """
+    parsed = gathered().engine
+    found = gathered(
+        {"replicas": 0},
+        status=status,
+        in_use=frozenset(in_use),
+        stateful_set=rolled_out(parsed, replicas=2),
+    )
+    applied = [m for kind, m in decide(found, IMAGE).manifests if kind == STATEFUL_SET]
+    assert [m["spec"]["replicas"] for m in applied] == ([replicas] if replicas != 2 else [])
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "live", "highest"),
+    [
+        (1, {}, None, 1),
+        (1, {}, 4, 4),
+        (5, {}, 4, 5),
+        (1, ONCE_THREE, 4, 3),
+        (5, ONCE_THREE, None, 5),
+        (0, {"highestReplicas": 0}, 4, 0),
+    ],
+)
+def test_the_most_replicas_are_remembered(
+    spec: int, status: Manifest, live: int | None, highest: int
+) -> None:
+    """As the spec asked for them; an engine of before goes by the StatefulSet that it has."""
+    manifest = None if live is None else rolled_out(gathered().engine, replicas=live)
+    found = gathered({"replicas": spec}, status=status, stateful_set=manifest)
+    assert highest_replicas(found) == highest
 
 
 def pod_spec(spec: Manifest) -> Manifest:

@@ -122,7 +122,10 @@ class Connection:
     def _session(self, connections: int, **options: Any) -> aiohttp.ClientSession:
         # Not aiohttp's trust_env: it reads environment and ~/.netrc in threads, at each request.
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=connections, ssl=self._tls()),
+            # The system's resolver, as kubectl has it; aiohttp would take that of the engines.
+            connector=aiohttp.TCPConnector(
+                limit=connections, ssl=self._tls(), resolver=aiohttp.ThreadedResolver()
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             proxy=self.configuration.proxy or proxy_for(self.server),
             **options,

@@ -7,6 +7,7 @@ from socket import gethostname
 from quiver.adapters.kubernetes.series import Repeats, Series
 from quiver.control.api import Api
 from quiver.domain.objects import GROUP, Key, Kind, Manifest
+from quiver.domain.text import one_line
 from quiver.ports.clock import Clock
 from quiver.ports.errors import ApiError, NotFound
 from quiver.ports.kubernetes import Event
@@ -83,6 +84,7 @@ class ApiEventRecorder:
 
 
 def _cut(note: str) -> str:
+    note = one_line(note, NOTE_LIMIT)
     encoded = note.encode()
     if len(encoded) <= NOTE_LIMIT:
         return note

@@ -20,8 +20,8 @@ def own_namespace(environment: Mapping[str, str] = os.environ) -> str:
         return NAMESPACE_FILE.read_text().strip()
     except OSError as error:
         raise NoCluster(
-            "a leader is elected by a Lease in the operator's own namespace: name that with the"
-            " environment variable POD_NAMESPACE"
+            "the Secret that claims are signed with, and the Lease that elects a leader, are in the"
+            " operator's own namespace: name that with the environment variable POD_NAMESPACE"
         ) from error
 
 

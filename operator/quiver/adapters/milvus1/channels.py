@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import grpc.aio
@@ -115,8 +116,18 @@ class Channels:
 
 def _channel(target: Target) -> grpc.aio.Channel:
     tls = target.tls
+    options: list[tuple[str, str | int]] = [*OPTIONS]
+    if target.authority is not None:
+        options.append(("grpc.default_authority", target.authority))
     if tls is None:
-        return grpc.aio.insecure_channel(target.address, options=OPTIONS)
+        return grpc.aio.insecure_channel(_literal(target.address), options=options)
     credentials = grpc.ssl_channel_credentials(tls.ca, tls.key, tls.certificate)
-    name = () if tls.server_name is None else ((_SERVER_NAME, tls.server_name),)
-    return grpc.aio.secure_channel(target.address, credentials, options=(*OPTIONS, *name))
+    if tls.server_name is not None:
+        options.append((_SERVER_NAME, tls.server_name))
+    return grpc.aio.secure_channel(_literal(target.address), credentials, options=options)
+
+
+def _literal(address: str) -> str:
+    """Return gRPC's own name for the address, which it looks up nowhere. Raises: ValueError."""
+    host = ip_address(address.rpartition(":")[0].strip("[]"))
+    return f"ipv{host.version}:{address}"

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
+
+# gRPC's core writes what servers say straight to stderr, line breaks and all. It looks here once,
+# when it is imported; whoever hunts a fault of gRPC sets another level.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import grpc.aio
 
 from quiver.adapters.milvus1.channels import Channels
-from quiver.adapters.milvus1.errors import error_for
+from quiver.adapters.milvus1.errors import error_for, unreadable
 from quiver.adapters.milvus1.indexes import Builds, index_of, index_request, progress_of, rows_in
-from quiver.domain.access import ClientTls, Target
+from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
+from quiver.domain.text import one_line
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineRefused, EngineUnreachable
 from quiver_proto import milvus_pb2 as pb
@@ -23,6 +30,13 @@ LONG_DEADLINE_S = 30.0
 index.
 """
 DEFAULT_PARTITION = "_default"
+NAME_LIMIT = 255
+"""Of a collection's name."""
+INSTANCE = re.compile("[0-9a-f]{32}")
+INSTANCE_KEY = "quiver-instance"
+"""Of a call's metadata: an engine of Quiver's refuses calls that name another instance than it is;
+other servers pass over it.
+"""
 METRICS = {
     1: "L2",
     2: "IP",
@@ -51,8 +65,8 @@ class Milvus1Engines:
         self._channels = Channels()
         self._builds = Builds()
 
-    def at(self, address: str, tls: ClientTls | None = None) -> EngineClient:
-        return Milvus1Client(self._channels, Target(address, tls), self._builds)
+    def at(self, target: Target) -> EngineClient:
+        return Milvus1Client(self._channels, target, self._builds)
 
     async def close(self) -> None:
         await self._builds.close()
@@ -74,13 +88,21 @@ class Milvus1Client:
         self._channels = channels
         self._builds = builds or Builds()
         self._target = target
+        instance = target.instance
+        self._meant_for = None if instance is None else ((INSTANCE_KEY, instance),)
         self._deadline = deadline
         self._long_deadline = long_deadline
 
     async def version(self) -> str:
         answer = await self._ask(lambda stub: stub.Cmd, pb.Command(cmd="version"))
         _require_success(answer.status)
-        return answer.string_reply
+        return one_line(answer.string_reply)
+
+    async def instance(self) -> str | None:
+        answer = await self._ask(lambda stub: stub.Cmd, pb.Command(cmd="instance"))
+        # Another server answers that it does not know the command, in whatever words or code.
+        found = INSTANCE.fullmatch(answer.string_reply)
+        return found[0] if found and answer.status.error_code == pb.SUCCESS else None
 
     async def list_collections(self) -> frozenset[str]:
         answer = await self._ask(lambda stub: stub.ShowCollections, pb.Command())
@@ -97,7 +119,7 @@ class Milvus1Client:
         if partitions is None:
             return None
         schema = CollectionSchema(
-            name=found.collection_name,
+            name=one_line(found.collection_name, NAME_LIMIT),
             dimension=found.dimension,
             index_file_size=found.index_file_size,
             metric_type=METRICS.get(found.metric_type, f"number {found.metric_type}"),
@@ -183,33 +205,36 @@ class Milvus1Client:
     async def _call(
         self, pick: Pick[Request, Answer], request: Request, deadline: float | None
     ) -> Answer:
-        method = pick(self._channels.stub(self._target))
+        connection = self._target.connection
+        method = pick(self._channels.stub(connection))
         try:
-            answer = await method(request, timeout=deadline, wait_for_ready=False)
+            answer = await method(
+                request, timeout=deadline, metadata=self._meant_for, wait_for_ready=False
+            )
         except grpc.aio.AioRpcError as error:
             failure = error_for(error, self._target, deadline or 0)
             if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
                 # The other end may be gone without a word; only a new connection finds out.
-                self._channels.drop(self._target)
+                self._channels.drop(connection)
             raise failure from error
         except asyncio.CancelledError as error:
             # gRPC cancels the calls of a channel that is closed; that is not this task's end.
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            raise EngineUnreachable(
-                f"the connection to {self._target.address} was closed"
-            ) from error
+            raise EngineUnreachable(f"the connection to {self._target.name} was closed") from error
+        if answer is None:  # what came could not be parsed
+            raise unreadable("the call")
         return answer
 
 
 def _require_success(status: pb.Status) -> None:
     if status.error_code != pb.SUCCESS:
-        raise EngineRefused(_code_name(status.error_code), status.reason or "no reason given")
+        reason = one_line(status.reason) or "no reason given"
+        raise EngineRefused(_code_name(status.error_code), reason)
 
 
 def _code_name(code: int) -> str:
-    try:
-        return pb.ErrorCode.Name(code)  # type: ignore[arg-type]
-    except ValueError:
-        return f"CODE_{code}"
+    # One name for all codes that the protocol does not have: metrics have a label of it.
+    known = code in pb.ErrorCode.values()
+    return pb.ErrorCode.Name(code) if known else "UNKNOWN_CODE"  # type: ignore[arg-type]

@@ -1,16 +1,33 @@
-"""From gRPC to the ports' errors, in words for people."""
+"""From gRPC to the ports' errors, in words for people: one line each, whatever a server says."""
+
+import logging
 
 import grpc.aio
 
 from quiver.domain.access import Target
-from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable
+from quiver.domain.text import one_line
+from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable, WrongEngine
+
+_COMPLAINTS = ("Exception deserializing", "Invalid encoding")
+"""What gRPC logs, traceback and all, about answers that are no messages, and reasons that are no
+UTF-8. The errors of this module say the same.
+"""
+
+
+def _tells_something_else(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith(_COMPLAINTS)
+
+
+for _logger in ("grpc._common", "grpc._cython.cygrpc"):
+    logging.getLogger(_logger).addFilter(_tells_something_else)
 
 
 def error_for(error: grpc.aio.AioRpcError, target: Target, deadline: float) -> EngineError:
     """Return the error for a call to `target` that failed below the protocol; `deadline` is in
     seconds.
     """
-    code, address = error.code(), target.address
+    code, address = error.code(), target.name
+    details = one_line(error.details() or "") or "no details"
     if code is grpc.StatusCode.UNIMPLEMENTED:
         reason = f"{address} does not speak the Milvus 1.x protocol"
         return EngineRefused(code.name, reason)
@@ -18,14 +35,22 @@ def error_for(error: grpc.aio.AioRpcError, target: Target, deadline: float) -> E
         return EngineUnreachable(f"{address} did not answer within {deadline:g} s")
     if code is grpc.StatusCode.UNAVAILABLE:
         cause = _cause(error.details() or "", over_tls=target.tls is not None)
-        return EngineUnreachable(f"{address} cannot be reached: {cause}")
+        return EngineUnreachable(f"{address} cannot be reached: {cause or details}")
+    if code is grpc.StatusCode.FAILED_PRECONDITION and target.instance is not None:
+        return WrongEngine(f"{address} is another engine than the one meant, and did nothing")
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        return EngineRefused(code.name, f"{address}: {error.details()}")
-    return EngineUnreachable(f"{address} failed: {error.details() or 'no details'} ({code.name})")
+        return EngineRefused(code.name, f"{address}: {details}")
+    return EngineUnreachable(f"{address} failed: {details} ({code.name})")
 
 
-def _cause(details: str, *, over_tls: bool) -> str:
-    """Pick what a person can use out of gRPC's chain of causes."""
+def unreadable(what: str) -> EngineRefused:
+    """Return the error for an answer about `what` that no server of the protocol gives."""
+    reason = f"what it says of {what} is not as Milvus 1.x says it"
+    return EngineRefused("UNREADABLE_ANSWER", reason)
+
+
+def _cause(details: str, *, over_tls: bool) -> str | None:
+    """Pick what a person can use out of gRPC's chain of causes; None where nothing is known."""
     closed = "the connection was closed"
     if over_tls:
         closed += ", as by an engine that wants a client certificate, or another one"
@@ -47,6 +72,4 @@ def _cause(details: str, *, over_tls: bool) -> str:
         "timeout": "connecting took too long",
     }
     lowered = details.lower()
-    return next(
-        (words for sign, words in known.items() if sign in lowered), details or "no details"
-    )
+    return next((words for sign, words in known.items() if sign in lowered), None)

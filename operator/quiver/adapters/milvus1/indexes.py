@@ -3,14 +3,18 @@
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
+from quiver.adapters.milvus1.errors import unreadable
 from quiver.domain.collections import Index, IndexProgress
 from quiver_proto import milvus_pb2 as pb
 
 log = logging.getLogger(__name__)
+
+Shape = TypeVar("Shape")
+Rows = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 TYPES = {
     2: "IVF_FLAT",
@@ -27,6 +31,25 @@ SMALLEST_INDEXED = 4096
 """Rows; segments with fewer stay without an index."""
 REFUSAL_S = 1.0
 """A server that will not build an index says so at once."""
+
+
+class _Segment(msgspec.Struct):
+    row_count: Rows
+    index_name: str
+
+
+class _Partition(msgspec.Struct):
+    """Without segments, Milvus says null."""
+
+    tag: str
+    row_count: Rows
+    segments: tuple[_Segment, ...] | None
+
+
+class _Info(msgspec.Struct):
+    """What ShowCollectionInfo tells, as far as it is of interest; every partition is listed."""
+
+    partitions: tuple[_Partition, ...]
 
 
 class Builds:
@@ -69,25 +92,40 @@ def index_request(name: str, index: Index) -> pb.IndexParam:
 
 
 def index_of(answer: pb.IndexParam) -> Index | None:
-    """Return the described index; None for brute force (FLAT)."""
+    """Return the described index; None for brute force (FLAT).
+
+    None also for an index that no spec can ask for: whoever wants another one has it built over
+    this one, and whoever wants none leaves this one alone, since it is not Quiver's. What Milvus
+    never says is refused: there, building could go on for ever.
+    """
     kind = TYPES.get(answer.index_type)
     if kind is None:
         return None
     texts = [pair.value for pair in answer.extra_params if pair.key == "params"]
-    params = msgspec.json.decode(texts[0]) if texts and texts[0] else {}
-    return msgspec.convert({"type": kind, "params": params}, Index)
+    params = _read(texts[0] or "{}", dict[str, Any], "its index") if texts else {}
+    try:
+        return msgspec.convert({"type": kind, "params": params}, Index)
+    except msgspec.ValidationError:
+        return None
 
 
 def progress_of(info: str) -> IndexProgress:
     """Read ShowCollectionInfo's JSON: of the segments that get an index, how many have it."""
-    partitions = msgspec.json.decode(info).get("partitions") or []
-    segments = [s for p in partitions for s in p.get("segments") or []]
-    large = [s for s in segments if int(s["row_count"]) >= SMALLEST_INDEXED]
-    built = sum(s["index_name"] not in _UNINDEXED for s in large)
+    partitions = _read(info, _Info, "its segments").partitions
+    segments = [s for p in partitions for s in p.segments or ()]
+    large = [s for s in segments if s.row_count >= SMALLEST_INDEXED]
+    built = sum(s.index_name not in _UNINDEXED for s in large)
     return IndexProgress(built=built, total=len(large))
 
 
 def rows_in(info: str, tag: str) -> int:
     """Read ShowCollectionInfo's JSON: the rows of one partition."""
-    partitions = msgspec.json.decode(info).get("partitions") or []
-    return sum(int(p["row_count"]) for p in partitions if p["tag"] == tag)
+    partitions = _read(info, _Info, "its partitions").partitions
+    return sum(p.row_count for p in partitions if p.tag == tag)
+
+
+def _read(text: str, shape: type[Shape], what: str) -> Shape:
+    try:
+        return msgspec.json.decode(text, type=shape)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise unreadable(what) from error

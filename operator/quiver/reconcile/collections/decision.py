@@ -16,6 +16,28 @@ class RecordClaim:
 
 
 @dataclass(frozen=True)
+class ReplaceClaim:
+    """Write the claim into the status, where one stands that is of another server."""
+
+    claim: Claim
+
+
+@dataclass(frozen=True)
+class KeepFinalizer:
+    """Write the finalizer, which somebody has taken off."""
+
+
+@dataclass(frozen=True)
+class NoteRetained:
+    """Write into the engine's status whose namespace had a collection that stays on it; None where
+    it is somebody's again.
+    """
+
+    claim: Claim
+    namespace: str | None
+
+
+@dataclass(frozen=True)
 class CreateCollection:
     schema: CollectionSchema
 
@@ -65,7 +87,8 @@ class Release:
 
 
 EngineStep = CreateCollection | DropCollection | CreatePartition | DropPartition | SetIndex
-Step = RecordClaim | EngineStep | ApplySecret | DeleteSecret | Tell | Release
+ClaimStep = RecordClaim | ReplaceClaim | KeepFinalizer
+Step = ClaimStep | NoteRetained | EngineStep | ApplySecret | DeleteSecret | Tell | Release
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +98,8 @@ class Decision:
     `retry` asks to come back without waiting for a change. `claim`, `placement` and `binding` go
     into the status. `in_place`: the engine has then taken all that the spec says, whatever the
     verdict, but for `kept_partitions`, which the spec no longer lists and which are yet to go.
+    `retained_partitions` stay for good though the spec no longer lists them. `made_partitions` are
+    those that were made before a step failed.
     """
 
     verdict: Verdict
@@ -82,6 +107,8 @@ class Decision:
     retry: bool = False
     in_place: bool = False
     kept_partitions: tuple[str, ...] = ()
+    retained_partitions: tuple[str, ...] = ()
+    made_partitions: tuple[str, ...] = ()
     claim: Claim | None = None
     placement: Placement | None = None
     binding: Binding | None = None

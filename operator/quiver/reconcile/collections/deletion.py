@@ -4,22 +4,29 @@ Nothing here gives up: where the collection should be dropped and cannot be yet,
 and says why.
 """
 
-from quiver.domain.claims import FINALIZER
+from quiver.domain.claims import FINALIZER, retained_as
 from quiver.domain.conditions import Verdict
 from quiver.domain.reasons import Reason
 from quiver.ports.kubernetes import Event
-from quiver.reconcile.collections.decision import Decision, DropCollection, Release, Step, Tell
+from quiver.reconcile.collections.decision import (
+    Decision,
+    DropCollection,
+    NoteRetained,
+    Release,
+    Step,
+    Tell,
+)
 from quiver.reconcile.collections.gathered import Gathered
 
 _GOING = Verdict.reconciling(Reason.DROPPING, "The object is being deleted.")
 
 
 def finalizer_is_gone(g: Gathered) -> Decision | None:
-    return None if FINALIZER in g.collection.metadata.finalizers else _going()
+    return None if FINALIZER in g.collection.metadata.finalizers else _going(g)
 
 
 def nothing_was_claimed(g: Gathered) -> Decision | None:
-    return _going(Release()) if g.claim is None else None
+    return _going(g, Release()) if g.claim is None and g.lapsed is None else None
 
 
 def collection_is_to_be_retained(g: Gathered) -> Decision | None:
@@ -41,7 +48,9 @@ def engine_is_gone(g: Gathered) -> Decision | None:
 def claimed_member_is_gone(g: Gathered) -> Decision | None:
     if not g.member_is_gone:
         return None
-    return _left(g, "Warning", f"the engine no longer lists its endpoint {_claimed(g)}")
+    if ":" in _claimed(g):
+        return _left(g, "Warning", f"the engine no longer lists its endpoint {_claimed(g)}")
+    return _left(g, "Warning", f"its engine was never asked for pod {_claimed(g)}")
 
 
 def member_is_not_ready(g: Gathered) -> Decision | None:
@@ -50,6 +59,9 @@ def member_is_not_ready(g: Gathered) -> Decision | None:
     if g.access.trouble is not None:
         why = f"{_claimed(g)} cannot be reached. {g.access.trouble.message.rstrip('.')}"
         return _waiting(g, Reason.ENGINE_NOT_READY, why)
+    if g.member is not None and g.member.refusal is not None:
+        why = f"{_claimed(g)} cannot be used. {g.member.refusal.message.rstrip('.')}"
+        return _waiting(g, Reason.ENGINE_NOT_READY, why)
     return _waiting(g, Reason.ENGINE_NOT_READY, f"{_claimed(g)} is not ready")
 
 
@@ -57,8 +69,37 @@ def engine_does_not_answer(g: Gathered) -> Decision | None:
     return None if g.report.failure is None else failed(g, g.report.failure)
 
 
+def claim_is_unproven(g: Gathered) -> Decision | None:
+    """The release before believed claims that tenants wrote: of those, only what the engine admits
+    counts.
+    """
+    if g.claim is None or g.claim.server is not None or g.allowed:
+        return None
+    return _left(
+        g, "Warning", "the engine does not admit its namespace, and who made it is unknown"
+    )
+
+
+def server_is_another(g: Gathered) -> Decision | None:
+    if g.lapsed is None:
+        return None
+    return _left(g, "Warning", f"{_claimed(g)} is another server than the one it was made on")
+
+
+def endpoint_is_borrowed(g: Gathered) -> Decision | None:
+    if not g.is_borrowed:
+        return None
+    return _left(g, "Warning", f"{_claimed(g)} leads to an engine pod that Quiver manages")
+
+
+def collection_is_somebody_elses(g: Gathered) -> Decision | None:
+    if g.holder is None:
+        return None
+    return _left(g, "Warning", f"VectorCollection {g.holder!r} has it too")
+
+
 def collection_is_gone(g: Gathered) -> Decision | None:
-    return _going(Release()) if g.observed is None else None
+    return _going(g, Release()) if g.observed is None else None
 
 
 def collection_is_another(g: Gathered) -> Decision | None:
@@ -79,7 +120,7 @@ def collection_is_not_empty(g: Gathered) -> Decision | None:
 def collection_exists(g: Gathered) -> Decision | None:
     name = g.collection_name
     dropped = Event("Normal", "Dropped", "Drop", f"Dropped collection {name!r} and its vectors.")
-    return _going(DropCollection(name), Tell(dropped), Release())
+    return _going(g, DropCollection(name), Tell(dropped), Release())
 
 
 POLICIES = (
@@ -91,6 +132,10 @@ POLICIES = (
     claimed_member_is_gone,
     member_is_not_ready,
     engine_does_not_answer,
+    claim_is_unproven,
+    server_is_another,
+    endpoint_is_borrowed,
+    collection_is_somebody_elses,
     collection_is_gone,
     collection_is_another,
     collection_is_not_empty,
@@ -103,14 +148,27 @@ def failed(g: Gathered, error: Exception) -> Decision:
     return _waiting(g, Reason.ENGINE_UNREACHABLE, f"{_claimed(g)} did not drop it: {error}")
 
 
-def _going(*steps: Step) -> Decision:
-    return Decision(verdict=_GOING, steps=steps)
+def _going(g: Gathered, *steps: Step) -> Decision:
+    placement = g.collection.status.placement
+    claim = g.claim or g.lapsed
+    return Decision(verdict=_GOING, steps=steps, claim=claim, placement=placement)
 
 
 def _left(g: Gathered, type_: str, why: str) -> Decision:
     note = f"Left collection {g.collection_name!r} where it is: {why}."
     event = Event("Warning" if type_ == "Warning" else "Normal", "Left", "Release", note)
-    return _going(Tell(event), Release())
+    return _going(g, *_noted(g), Tell(event), Release())
+
+
+def _noted(g: Gathered) -> list[Step]:
+    """Have the engine remember whose namespace a guest's collection was, which may adopt it."""
+    if g.claim is None or g.claim.server is None or g.engine is None or g.holder is not None:
+        return []
+    namespace, known = g.collection.metadata.namespace, g.engine.status.retained
+    noted = known.get(retained_as(g.claim))
+    if noted == namespace or (noted is None and not g.is_guest):
+        return []
+    return [NoteRetained(g.claim, namespace)]
 
 
 def _waiting(g: Gathered, reason: Reason, why: str, cure: str = "Trying again") -> Decision:
@@ -121,10 +179,11 @@ def _waiting(g: Gathered, reason: Reason, why: str, cure: str = "Trying again") 
     return Decision(
         verdict=Verdict.reconciling(reason, message),
         retry=True,
-        claim=g.claim,
+        claim=g.claim or g.lapsed,
         placement=g.collection.status.placement,
     )
 
 
 def _claimed(g: Gathered) -> str:
-    return g.claim.member if g.claim is not None else "the engine"
+    claim = g.claim or g.lapsed
+    return claim.member if claim is not None else "the engine"

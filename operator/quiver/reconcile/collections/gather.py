@@ -1,130 +1,162 @@
 """Gather what a decision about one VectorCollection needs, and ask nobody for more."""
 
-from dataclasses import replace
+import asyncio
+from dataclasses import dataclass, replace
 
 import msgspec
 
-from quiver.domain.claims import claim_of
+from quiver.domain.addresses import leads_to
+from quiver.domain.claims import claim_of, places_of
 from quiver.domain.collections import VectorCollection
 from quiver.domain.engines import Pod, VectorEngine
-from quiver.domain.fit import GPU_MEMORY_LABEL
 from quiver.domain.members import Member, members_of
-from quiver.domain.objects import NAMESPACE, NODE, POD, SECRET, VECTOR_ENGINE, Key, Manifest
-from quiver.domain.placement import choose_member
+from quiver.domain.objects import NAMESPACE, POD, SECRET, VECTOR_ENGINE, Key, Manifest
+from quiver.domain.servers import Server
 from quiver.ports.engines import EngineClient, Engines
 from quiver.ports.errors import EngineError
 from quiver.ports.kubernetes import Objects
 from quiver.reconcile.collections.gathered import Gathered, Report
+from quiver.reconcile.collections.ownership import claim_for, may_be_claimed, rival_claimant
+from quiver.reconcile.collections.placing import Placing
 from quiver.reconcile.collections.reservations import Reservations, Wish
-from quiver.reconcile.credentials import Credentials
+from quiver.reconcile.dialling import Dialling
+from quiver.reconcile.identities import Identities
 
 
-async def gather(
-    manifest: Manifest,
-    collection: VectorCollection,
-    objects: Objects,
-    engines: Engines,
-    reservations: Reservations,
-    credentials: Credentials,
-) -> Gathered:
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """Where it is gathered from."""
+
+    objects: Objects
+    engines: Engines
+    dialling: Dialling
+    identities: Identities
+    reservations: Reservations
+
+
+async def gather(manifest: Manifest, collection: VectorCollection, sources: Sources) -> Gathered:
     """Ask the cache, and the member; set aside room on the member for a new collection."""
-    claim = claim_of(manifest)
-    found = Gathered(manifest=manifest, collection=collection, claim=claim)
-    engine = objects.get(VECTOR_ENGINE, collection.engine_key)
-    if engine is None or collection.spec.suspend:
+    found = Gathered(manifest=manifest, collection=collection, claim=claim_of(manifest))
+    engine = sources.objects.get(VECTOR_ENGINE, collection.engine_key)
+    if engine is None:
         return found
     parsed = msgspec.convert(engine, VectorEngine)
-    allowed = await _is_allowed(parsed, collection.metadata.namespace, objects)
-    found = replace(found, engine=parsed, allowed=allowed)
-    if not allowed and claim is None:
-        return found
-    found = replace(found, access=await credentials.of(parsed))
-    if claim is None:
-        found = await _newly_placed(found, objects, reservations)
-    else:
-        found = _placed(found, objects, reservations)
-    return await _with_report(found, objects, engines)
+    if collection.spec.suspend:
+        return replace(found, engine=parsed)
+    return await _Gathering(sources, parsed).of(found)
 
 
-async def _with_report(found: Gathered, objects: Objects, engines: Engines) -> Gathered:
-    if found.member is not None and found.member.ready:
-        report = await _ask(engines.at(found.member.address, found.member.tls), found)
-        found = replace(found, report=report)
-    return replace(found, secrets=await _secrets(found.collection, objects))
+class _Gathering:
+    """Gathers for one object, whose engine exists."""
 
+    def __init__(self, sources: Sources, engine: VectorEngine) -> None:
+        self._sources = sources
+        self._objects = sources.objects
+        self._engine = engine
 
-def _placed(found: Gathered, objects: Objects, reservations: Reservations) -> Gathered:
-    engine = found.engine
-    assert engine is not None
-    key = engine.metadata.key
-    pods = (msgspec.convert(p, Pod) for p in objects.list(POD, engine.metadata.namespace))
-    members = members_of(engine, pods, found.access)
-    load = reservations.added_to(objects.load_of(key), key, found.collection.metadata.key)
-    found = replace(found, members=members, load=load)
-    return replace(found, member=_member(found))
+    async def of(self, found: Gathered) -> Gathered:
+        collection = found.collection
+        allowed = await self._is_allowed(collection.metadata.namespace)
+        found = replace(found, engine=self._engine, allowed=allowed)
+        may_be_placed = allowed and not collection.metadata.deleting
+        if found.claim is None and not may_be_placed:
+            return found
+        found = replace(found, access=await self._sources.dialling.of(self._engine))
+        if found.claim is not None:
+            found = await self._on_claimed_member(found)
+        if found.claim is None and may_be_placed:
+            placing = Placing(self._objects, self._sources.reservations, self._identified)
+            found = await placing.of(found, self._refreshed, self._is_allowed)
+        return await self._with_elders(await self._with_report(found))
 
+    async def _with_elders(self, found: Gathered) -> Gathered:
+        """Find out whose the server is, where somebody wants to adopt what is on it."""
+        adopts = found.collection.spec.adoption_policy == "IfIdentical" and found.claim is None
+        server = found.server
+        if not adopts or found.observed is None or server is None or server.address is None:
+            return found
+        identities, dialling = self._sources.identities, self._sources.dialling
+        elders = identities.elders_at(server, self._engine, managed=False)
+        is_elders = any(e.namespace != self._engine.metadata.namespace for e in elders)
+        is_elders = is_elders or may_be_claimed(found, self._objects)
+        if not is_elders:
+            is_elders = await dialling.has_elder_at(self._engine, server.address)
+        return replace(found, is_elders=is_elders)
 
-async def _newly_placed(found: Gathered, objects: Objects, reservations: Reservations) -> Gathered:
-    """Choose a member for what has no claim yet, and set room and name aside there, unless another
-    object has the name.
-    """
-    elders = await _welcome_elders(found, objects)
-    # From here to the reservation nothing is awaited: nobody else takes room or name meanwhile.
-    found = _placed(found, objects, reservations)
-    wish = _wish(found)
-    holder = _holder(found, objects, elders) or reservations.rival(
-        found.collection.metadata.key, wish
-    )
-    if holder is None and found.member is not None:
-        reservations.reserve(found.collection.metadata.key, wish)
-    found = replace(found, holder=None if holder is None else str(holder))
-    return replace(found, gpu_mib=await _gpu_mib(found, objects))
+    async def _on_claimed_member(self, found: Gathered) -> Gathered:
+        """Find out whether the claim is of the server that is there now, and of nobody else's."""
+        claim = found.claim
+        assert claim is not None
+        found = self._refreshed(found)
+        member = next((m for m in found.members if m.name == claim.member), None)
+        found = await self._identified(replace(found, member=member))
+        if found.server is None:
+            return found
+        if not found.server.is_of(claim):
+            return replace(found, claim=None, lapsed=claim)
+        # Nothing is awaited from here to the reservation: see Placing.
+        found = self._refreshed(found)
+        self._reserve_growth(found)
+        return replace(found, holder=rival_claimant(found, self._objects))
 
+    def _reserve_growth(self, found: Gathered) -> None:
+        if not found.growth or not found.grows_within_limits:
+            return
+        key = found.collection.engine_key
+        places = places_of(claim_for(found), key)
+        wish = Wish(key, found.member_name, places, found.growth)
+        self._sources.reservations.reserve(found.collection.metadata.key, wish)
 
-def _wish(found: Gathered) -> Wish:
-    member = found.member
-    return Wish(
-        engine=found.collection.engine_key,
-        member=found.member_name,
-        is_endpoint=member is not None and member.pod is None,
-        name=found.collection_name,
-        size=found.size,
-    )
+    async def _identified(self, found: Gathered) -> Gathered:
+        """Ask the member who it is, if it can be asked."""
+        member, identities = found.member, self._sources.identities
+        if member is None or not member.ready:
+            return found
+        asked_at = asyncio.get_running_loop().time()
+        try:
+            server = await identities.ask(self._engine, member)
+        except EngineError as error:
+            return replace(found, report=Report(failure=error))
+        is_borrowed = member.pod is None and self._is_managed(member, server)
+        return replace(found, server=server, asked_at=asked_at, is_borrowed=is_borrowed)
 
+    def _is_managed(self, member: Member, server: Server) -> bool:
+        """Tell whether an endpoint leads to a pod of Quiver's, by its address or in another way."""
+        if leads_to(member.address, self._objects.pod_addresses()):
+            return True
+        return any(self._sources.identities.elders_at(server, self._engine, managed=True))
 
-def _member(found: Gathered) -> Member | None:
-    if found.claim is None:
-        return choose_member(found.members, found.load, found.size, found.limit)
-    return next((m for m in found.members if m.name == found.claim.member), None)
+    def _refreshed(self, found: Gathered) -> Gathered:
+        key = self._engine.metadata.key
+        pods = (msgspec.convert(p, Pod) for p in self._objects.list(POD, key.namespace))
+        members = members_of(self._engine, pods, found.access)
+        load, own = self._objects.load_of(key), found.collection.metadata.key
+        load = self._sources.reservations.added_to(load, key, own)
+        return replace(found, members=members, load=load)
 
+    async def _is_allowed(self, namespace: str) -> bool:
+        allowed = self._engine.spec.allowed_namespaces
+        if self._engine.metadata.namespace == namespace or allowed.from_ == "All":
+            return True
+        if allowed.from_ == "Same":
+            return False
+        guest = await self._objects.fetch(NAMESPACE, Key("", namespace))
+        labels = guest["metadata"].get("labels", {}) if guest else {}
+        return allowed.selector.matches(labels)
 
-async def _is_allowed(engine: VectorEngine, namespace: str, objects: Objects) -> bool:
-    allowed = engine.spec.allowed_namespaces
-    if engine.metadata.namespace == namespace or allowed.from_ == "All":
-        return True
-    if allowed.from_ == "Same":
-        return False
-    guest = await objects.fetch(NAMESPACE, Key("", namespace))
-    labels = guest["metadata"].get("labels", {}) if guest else {}
-    return allowed.selector.matches(labels)
+    async def _with_report(self, found: Gathered) -> Gathered:
+        is_left = found.lapsed is not None and found.collection.metadata.deleting
+        if found.server is not None and not found.is_borrowed and not is_left:
+            client = self._sources.engines.at(found.target)
+            found = replace(found, report=await _ask(client, found))
+        return replace(found, secrets=await self._secrets(found.collection))
 
-
-async def _gpu_mib(found: Gathered, objects: Objects) -> int | None:
-    """Read what GPU Feature Discovery says of the node: asked once, before anything is made."""
-    member, engine = found.member, found.engine
-    if member is None or member.node is None or engine is None or engine.spec.gpu is None:
-        return None
-    node = await objects.fetch(NODE, Key("", member.node))
-    label = node["metadata"].get("labels", {}).get(GPU_MEMORY_LABEL, "") if node else ""
-    return int(label) if label.isdigit() else None
-
-
-async def _secrets(collection: VectorCollection, objects: Objects) -> dict[str, Manifest]:
-    wanted, published = collection.spec.binding, collection.status.binding
-    names = {b.secret_name for b in [wanted] if b} | {b.name for b in [published] if b}
-    keys = [Key(collection.metadata.namespace, name) for name in sorted(names)]
-    found = [await objects.fetch(SECRET, key) for key in keys]
-    return {secret["metadata"]["name"]: secret for secret in found if secret is not None}
+    async def _secrets(self, collection: VectorCollection) -> dict[str, Manifest]:
+        wanted, published = collection.spec.binding, collection.status.binding
+        names = {b.secret_name for b in [wanted] if b} | {b.name for b in [published] if b}
+        keys = [Key(collection.metadata.namespace, name) for name in sorted(names)]
+        found = [await self._objects.fetch(SECRET, key) for key in keys]
+        return {secret["metadata"]["name"]: secret for secret in found if secret is not None}
 
 
 async def _ask(client: EngineClient, found: Gathered) -> Report:
@@ -152,41 +184,3 @@ async def _told(client: EngineClient, found: Gathered) -> Report:
         counts = {tag: await client.count_rows(name, tag) for tag in tags}
         report = replace(report, partition_rows=counts)
     return report
-
-
-async def _welcome_elders(found: Gathered, objects: Objects) -> list[Manifest]:
-    """Return who wants our name, is older than we are, and is somebody whom the engine takes."""
-    engine = found.engine
-    assert engine is not None
-    seniority = found.collection.metadata.seniority
-    elders = [m for m in _namesakes(found, objects) if _seniority(m) < seniority]
-    return [m for m in elders if await _is_allowed(engine, Key.of(m).namespace, objects)]
-
-
-def _holder(found: Gathered, objects: Objects, elders: list[Manifest]) -> Key | None:
-    """Return the other object that has our name: the one whose claim stands or, where none has one
-    yet, the oldest.
-    """
-    namesakes = _namesakes(found, objects)
-    claimed = [m for m in namesakes if claim_of(m) is not None] + _claimed_elsewhere(found, objects)
-    holder = min(claimed or elders, key=_seniority, default=None)
-    return None if holder is None else Key.of(holder)
-
-
-def _namesakes(found: Gathered, objects: Objects) -> list[Manifest]:
-    collection = found.collection
-    namesakes = objects.namesakes(collection.engine_key, collection.collection_name)
-    return [m for m in namesakes if m["metadata"]["uid"] != collection.metadata.uid]
-
-
-def _claimed_elsewhere(found: Gathered, objects: Objects) -> list[Manifest]:
-    """Return who holds our collection by way of another VectorEngine that lists our endpoint."""
-    if found.member is None or found.member.pod is not None:
-        return []
-    claimants = objects.claimants(found.member.name, found.collection.collection_name)
-    return [m for m in claimants if m["metadata"]["uid"] != found.collection.metadata.uid]
-
-
-def _seniority(manifest: Manifest) -> tuple[str, str]:
-    metadata = manifest["metadata"]
-    return metadata["creationTimestamp"], metadata["uid"]

@@ -1,11 +1,13 @@
 """Policies for a VectorCollection that is to exist, each named after what it finds."""
 
+from quiver.domain.claims import retained_as
 from quiver.domain.conditions import State, Verdict
 from quiver.domain.fit import needed_mib
 from quiver.domain.reasons import Reason
-from quiver.ports.errors import EngineRefused
+from quiver.ports.errors import EngineRefused, WrongEngine
 from quiver.reconcile.collections.decision import Decision
 from quiver.reconcile.collections.gathered import Gathered
+from quiver.reconcile.collections.ownership import claim_for
 from quiver.reconcile.collections.settling import settle
 
 TRANSIENT_CODES = frozenset({"UNEXPECTED_ERROR", "OUT_OF_MEMORY", "META_FAILED", "CACHE_FAILED"})
@@ -48,14 +50,22 @@ def name_is_taken(g: Gathered) -> Decision | None:
     return _stalled(
         g,
         Reason.NAME_TAKEN,
-        f"Collection {g.collection.collection_name!r} of this engine belongs to VectorCollection "
-        f"{g.holder!r}. Delete one of the two, or choose another collectionName.",
+        f"Collection {g.collection_name!r} belongs to VectorCollection {g.holder!r}. Delete one of "
+        "the two, or choose another collectionName.",
     )
 
 
 def claimed_member_is_no_more(g: Gathered) -> Decision | None:
     if not g.member_is_gone:
         return None
+    if g.engine is not None and g.engine.spec.external is None:
+        return _stalled(
+            g,
+            Reason.MEMBER_GONE,
+            f"The collection is on pod {g.member_name}, and VectorEngine "
+            f"{g.engine.metadata.name!r} was never asked for so many replicas. Raise them, or "
+            "delete this object: the collection then stays where it is.",
+        )
     return _stalled(
         g,
         Reason.MEMBER_GONE,
@@ -64,23 +74,47 @@ def claimed_member_is_no_more(g: Gathered) -> Decision | None:
     )
 
 
+def endpoint_is_borrowed(g: Gathered) -> Decision | None:
+    if not g.is_borrowed:
+        return None
+    return _stalled(
+        g,
+        Reason.ENDPOINT_REFUSED,
+        f"Endpoint {g.member_name} leads to an engine pod that Quiver manages. Refer to the "
+        "VectorEngine of that pod in engineRef instead.",
+    )
+
+
 def no_member_is_ready(g: Gathered) -> Decision | None:
     if g.member is not None and g.member.ready:
         return None
-    if g.claim is None and any(m.ready and not m.leaving for m in g.members):
+    is_new = g.claim is None and g.lapsed is None
+    if is_new and any(m.ready and not m.leaving for m in g.members):
         return None
     return _waiting(g, Reason.ENGINE_NOT_READY, _why_not_ready(g))
 
 
+def namespace_has_its_share(g: Gathered) -> Decision | None:
+    if g.has_share or not _asks_for_more(g):
+        return None
+    return _stalled(
+        g,
+        Reason.QUOTA_EXCEEDED,
+        f"Each other namespace may have {g.share} collections and partitions on VectorEngine "
+        f"{g.collection.engine_key} (limits.maxPerNamespace), and there is no room for the "
+        f"{g.asked_for} that this object asks for. Delete some; Quiver then goes on by itself.",
+    )
+
+
 def no_member_has_room(g: Gathered) -> Decision | None:
-    if g.member is not None and not _grows_beyond_the_limit(g):
+    if g.member is not None and (g.grows_within_limits or not _asks_for_more(g)):
         return None
     return _stalled(
         g,
         Reason.QUOTA_EXCEEDED,
         f"Each member of the engine holds up to {g.limit} collections and partitions, and there is "
-        f"no room for the {g.size} of this object. Add replicas, or delete some; Quiver then goes "
-        "on by itself.",
+        f"no room for the {g.asked_for} that this object asks for. Add replicas, or delete some; "
+        "Quiver then goes on by itself.",
     )
 
 
@@ -108,13 +142,21 @@ def name_exists_and_is_not_to_be_adopted(g: Gathered) -> Decision | None:
     if g.claim is not None or g.observed is None:
         return None
     if g.collection.spec.adoption_policy == "IfIdentical":
-        return _adoption_fails(g)
+        return _adoption_fails(g) or _adoption_is_not_allowed(g)
+    if g.lapsed is not None:
+        return _stalled(
+            g,
+            Reason.ALREADY_EXISTS,
+            f"{g.member_name} is another server now than the one that collection "
+            f"{g.collection.collection_name!r} was created on, and has one of that name, which "
+            "Quiver leaves alone. If it is yours, set adoptionPolicy to IfIdentical.",
+        )
     return _stalled(
         g,
         Reason.ALREADY_EXISTS,
-        f"The engine already has a collection {g.collection.collection_name!r} that Quiver did not "
-        "create, and leaves it alone. Choose another collectionName, drop it on the engine, or set "
-        "adoptionPolicy to IfIdentical.",
+        f"The engine already has a collection {g.collection.collection_name!r}, which no object "
+        "holds, and Quiver leaves it alone. Choose another collectionName, drop it on the engine, "
+        "or set adoptionPolicy to IfIdentical.",
     )
 
 
@@ -136,7 +178,9 @@ POLICIES = (
     namespace_is_not_allowed,
     name_is_taken,
     claimed_member_is_no_more,
+    endpoint_is_borrowed,
     no_member_is_ready,
+    namespace_has_its_share,
     no_member_has_room,
     segment_does_not_fit,
     engine_does_not_answer,
@@ -153,6 +197,9 @@ def failed(g: Gathered, error: Exception) -> Decision:
         if error.code not in TRANSIENT_CODES:
             return _stalled(g, Reason.ENGINE_REFUSED, message)
         return _waiting(g, Reason.ENGINE_REFUSED, message, retry=True)
+    if isinstance(error, WrongEngine):
+        message = f"{g.member_name}: {error}. Trying again."
+        return _waiting(g, Reason.ENGINE_UNREACHABLE, message, retry=True)
     message = f"The engine at {g.member_name} does not answer: {error}. Trying again."
     return _waiting(g, Reason.ENGINE_UNREACHABLE, message, retry=True)
 
@@ -170,22 +217,45 @@ def _adoption_fails(g: Gathered) -> Decision | None:
     )
 
 
+def _adoption_is_not_allowed(g: Gathered) -> Decision | None:
+    assert g.engine is not None
+    namespace = g.collection.metadata.namespace
+    had_it = g.engine.status.retained.get(retained_as(claim_for(g))) == namespace
+    if g.is_elders:
+        return _stalled(
+            g,
+            Reason.ALREADY_EXISTS,
+            f"The engine already has a collection {g.collection.collection_name!r}, which may be "
+            "somebody else's: an older VectorEngine of another namespace leads to the same server, "
+            "or a claim from before the upgrade may be of it. Choose another collectionName.",
+        )
+    if not g.is_guest or had_it or g.engine.spec.allowed_namespaces.may_adopt:
+        return None
+    return _stalled(
+        g,
+        Reason.ALREADY_EXISTS,
+        f"The engine already has a collection {g.collection.collection_name!r}, which was not this "
+        "namespace's before, and other namespaces than the engine's may not adopt. Choose another "
+        "collectionName, or ask whoever runs the engine for allowedNamespaces.mayAdopt.",
+    )
+
+
 def _differences(g: Gathered) -> str:
-    if g.observed is None:
-        return ""
-    return ", ".join(g.collection.schema.differences(g.observed.schema))
+    if g.observed is not None:
+        return ", ".join(g.collection.schema.differences(g.observed.schema))
+    # Gone from the engine, it comes back under the name that was claimed, or not at all.
+    claimed, wanted = g.collection_name, g.collection.collection_name
+    return f"collectionName is {claimed}, not {wanted}" if claimed != wanted else ""
 
 
-def _grows_beyond_the_limit(g: Gathered) -> bool:
-    """Tell whether new partitions of a placed collection would be more than its member takes.
-
-    What it had before is not new: a collection that is gone may come back as it was.
+def _asks_for_more(g: Gathered) -> bool:
+    """Tell whether the object wants more than it has. What it had before is not more: a collection
+    that is gone may come back as it was.
     """
-    if g.claim is None:
-        return False
+    if g.claim is None and g.lapsed is None:
+        return True
     had = g.observed.partitions if g.observed else frozenset(g.collection.status.partitions)
-    new = len(set(g.collection.spec.partitions) - had)
-    return new > 0 and g.load.get(g.claim.member, 0) > g.limit
+    return bool(set(g.collection.spec.partitions) - had)
 
 
 def _waiting(g: Gathered, reason: Reason, message: str, *, retry: bool = False) -> Decision:
@@ -197,17 +267,22 @@ def _stalled(g: Gathered, reason: Reason, message: str) -> Decision:
 
 
 def _undone(g: Gathered, verdict: Verdict, *, retry: bool = False) -> Decision:
-    placement = g.collection.status.placement if g.claim is not None else None
-    return Decision(verdict=verdict, retry=retry, claim=g.claim, placement=placement)
+    claim = g.claim or g.lapsed
+    placement = g.collection.status.placement if claim is not None else None
+    return Decision(verdict=verdict, retry=retry, claim=claim, placement=placement)
 
 
 def _why_not_ready(g: Gathered) -> str:
     name = g.collection.spec.engine_ref.name
     if g.access.trouble is not None:
         return f"VectorEngine {name!r} cannot be reached: {g.access.trouble.message}"
+    if g.member is not None and g.member.refusal is not None:
+        return f"Endpoint {g.member.name} cannot be used: {g.member.refusal.message}"
     if g.claim is not None:
+        kind = "Endpoint" if ":" in g.claim.member else "Pod"
         return (
-            f"Pod {g.claim.member} of VectorEngine {name!r} holds the collection, and is not ready."
+            f"{kind} {g.claim.member} of VectorEngine {name!r} holds the collection, and is not "
+            "ready."
         )
     condition = g.engine.ready_condition if g.engine else None
     told = f": {condition.message}" if condition is not None and condition.message else "."

@@ -9,15 +9,11 @@ from quiver.domain.collections import CollectionStatus, VectorCollection
 from quiver.domain.conditions import conditions_for
 from quiver.domain.objects import VECTOR_COLLECTION, Key, Manifest
 from quiver.ports.clock import Clock
-from quiver.ports.engines import Engines
 from quiver.ports.errors import EngineError
-from quiver.ports.kubernetes import EventRecorder, Objects
-from quiver.reconcile.collections.act import Actor
+from quiver.reconcile.collections.act import Actor, Tools
 from quiver.reconcile.collections.decide import decide, decide_after_failure
 from quiver.reconcile.collections.decision import Decision, RecordClaim
-from quiver.reconcile.collections.gather import gather
-from quiver.reconcile.collections.reservations import Reservations
-from quiver.reconcile.credentials import Credentials
+from quiver.reconcile.collections.gather import Sources, gather
 from quiver.reconcile.report import report_invalid_spec, status_patch
 from quiver.reconcile.result import Result
 
@@ -25,20 +21,12 @@ from quiver.reconcile.result import Result
 class CollectionReconciler:
     """Makes a VectorCollection's collection exist as the spec says, or go as the spec says."""
 
-    def __init__(
-        self,
-        objects: Objects,
-        engines: Engines,
-        credentials: Credentials,
-        events: EventRecorder,
-        clock: Clock,
-    ) -> None:
-        self._objects = objects
-        self._engines = engines
-        self._credentials = credentials
-        self._events = events
+    def __init__(self, sources: Sources, tools: Tools, clock: Clock) -> None:
+        self._objects = tools.objects
+        self._sources = sources
+        self._tools = tools
         self._clock = clock
-        self._reservations = Reservations()
+        self._reservations = sources.reservations
 
     async def reconcile(self, key: Key) -> Result:
         result = await self._reconcile(key)
@@ -63,30 +51,26 @@ class CollectionReconciler:
     async def _bring_about(
         self, manifest: Manifest, collection: VectorCollection
     ) -> tuple[Decision, Manifest | None]:
-        gathered = await gather(
-            manifest,
-            collection,
-            self._objects,
-            self._engines,
-            self._reservations,
-            self._credentials,
-        )
+        gathered = await gather(manifest, collection, self._sources)
         decision = decide(gathered)
-        actor = Actor(gathered, self._objects, self._engines, self._events)
+        actor = Actor(gathered, self._tools)
         try:
             for step in decision.steps:
                 await actor.do(step)
-                if isinstance(step, RecordClaim):
-                    self._reservations.release(collection.metadata.key)
+                if isinstance(step, RecordClaim) and gathered.lapsed is None:
+                    self._reservations.claimed(collection.metadata.key)
         except EngineError as error:
             held = claim_of(actor.manifest or manifest)
-            decision = replace(decide_after_failure(gathered, error), claim=held)
+            made = tuple(tag for tag in actor.made if tag not in collection.status.partitions)
+            failed = decide_after_failure(gathered, error)
+            decision = replace(failed, claim=held, made_partitions=made)
         return decision, actor.manifest
 
     async def _report(
         self, decision: Decision, manifest: Manifest, collection: VectorCollection
     ) -> None:
-        before = collection.status
+        # A claim may have been written into the status since the object was gathered.
+        before = msgspec.convert(manifest.get("status", {}), CollectionStatus)
         status = self._status(decision, collection)
         if status != before:
             patch = status_patch(status, before)
@@ -95,7 +79,11 @@ class CollectionReconciler:
     def _status(self, decision: Decision, collection: VectorCollection) -> CollectionStatus:
         before, generation = collection.status, collection.metadata.generation
         claim, spec = decision.claim, collection.spec
-        partitions = (*spec.partitions, *decision.kept_partitions)
+        partitions = (*before.partitions, *decision.made_partitions)
+        retained = before.retained_partitions
+        if decision.in_place:
+            partitions = (*spec.partitions, *decision.kept_partitions)
+            retained = decision.retained_partitions or None
         return CollectionStatus(
             observed_generation=generation,
             conditions=conditions_for(
@@ -108,7 +96,8 @@ class CollectionReconciler:
             origin=claim.origin if claim and decision.in_place else before.origin,
             claim=claim,
             placement=decision.placement,
-            partitions=partitions if decision.in_place else before.partitions,
+            partitions=partitions,
+            retained_partitions=retained,
             index=spec.index if decision.in_place else before.index,
             binding=decision.binding if decision.in_place else before.binding,
         )

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from quiver.domain.claims import is_recorded
+from quiver.domain.claims import has_finalizer, has_status_claim, retained_as
 from quiver.domain.collections import Binding, Claim, Placement
 from quiver.domain.conditions import Verdict
 from quiver.domain.reasons import Reason
@@ -13,21 +13,25 @@ from quiver.reconcile.collections.decision import (
     CreatePartition,
     Decision,
     DropPartition,
+    KeepFinalizer,
+    NoteRetained,
     RecordClaim,
+    ReplaceClaim,
     SetIndex,
     Step,
     Tell,
 )
 from quiver.reconcile.collections.gathered import Gathered
+from quiver.reconcile.collections.ownership import claim_for
 
 
 def settle(g: Gathered) -> Decision:
     """Claim what is not claimed yet; create or adopt; then partitions, index and binding."""
     assert g.member is not None, "the policies before this one leave nothing else"
     placement = Placement(endpoint=g.member.endpoint, pod=g.member.pod)
-    claim = _claim(g)
+    claim = claim_for(g)
     steps = [
-        *([] if is_recorded(g.manifest, claim) else [RecordClaim(claim)]),
+        *_claim_steps(g, claim),
         *_collection_steps(g),
         *_partition_steps(g),
         *_index_steps(g),
@@ -38,6 +42,7 @@ def settle(g: Gathered) -> Decision:
         steps=tuple(steps),
         in_place=True,
         kept_partitions=tuple(_held(g)),
+        retained_partitions=_retained(g),
         claim=claim,
         placement=placement,
         binding=_binding(g),
@@ -57,16 +62,19 @@ def _binding(g: Gathered) -> Binding | None:
     return Binding(name=wanted.secret_name) if wanted else None
 
 
-def _claim(g: Gathered) -> Claim:
-    assert g.engine is not None
-    origin = g.claim.origin if g.claim else "Created" if g.observed is None else "Adopted"
-    return Claim(
-        object_uid=g.collection.metadata.uid,
-        engine_uid=g.engine.metadata.uid,
-        member=g.member_name,
-        collection_name=g.collection.collection_name,
-        origin=origin,
-    )
+def _claim_steps(g: Gathered, claim: Claim) -> list[Step]:
+    """Claim and finalizer stand before anything is created. What changes in a claim that counts is
+    written with the status, in the end.
+    """
+    kept: list[Step] = [] if has_finalizer(g.manifest) else [KeepFinalizer()]
+    if g.claim is not None:
+        return kept
+    forgotten: list[Step] = []
+    if g.engine is not None and retained_as(claim) in g.engine.status.retained:
+        forgotten = [NoteRetained(claim, None)]
+    if has_status_claim(g.manifest):
+        return [*kept, ReplaceClaim(claim), *forgotten]
+    return [RecordClaim(claim), *forgotten]
 
 
 def _collection_steps(g: Gathered) -> list[Step]:
@@ -87,6 +95,15 @@ def _partition_steps(g: Gathered) -> list[Step]:
             note = f"Dropped partition {tag!r}, which the spec no longer lists."
             steps += [DropPartition(tag), Tell(Event("Normal", "PartitionDropped", "Drop", note))]
     return steps
+
+
+def _retained(g: Gathered) -> tuple[str, ...]:
+    """Return what stays on the engine of the partitions that the object once had there."""
+    status, found = g.collection.status, g.observed.partitions if g.observed else frozenset()
+    left = set(status.retained_partitions or ())
+    if g.deletion_policy == "Retain":
+        left |= set(status.partitions)
+    return tuple(sorted(left & found - set(g.collection.spec.partitions)))
 
 
 def _may_go(g: Gathered, tag: str) -> bool:

@@ -29,15 +29,19 @@ def decide(gathered: Gathered, default_image: str) -> Decision:
 
 
 def _external(gathered: Gathered) -> Decision:
-    external, silent = gathered.engine.spec.external, gathered.silent
+    external, access = gathered.engine.spec.external, gathered.access
     assert external is not None
-    if gathered.access.trouble is not None:
-        return Decision(gathered.access.trouble, retry=True)
+    if access.trouble is not None:
+        return Decision(access.trouble, retry=True)
+    refusals = {e: d.refusal for e, d in access.endpoints.items() if d.refusal is not None}
+    troubles = {**gathered.silent, **{e: verdict.message for e, verdict in refusals.items()}}
     total = len(external.endpoints)
-    if not silent:
+    if not troubles:
         return Decision(Verdict.ready(f"{_count(total, 'endpoint')}, all of which answer."))
-    told = "; ".join(f"{endpoint}: {why}" for endpoint, why in sorted(silent.items()))
-    message = f"{len(silent)} of {_count(total, 'endpoint')} cannot be used: {told}"
+    told = "; ".join(f"{endpoint}: {why}" for endpoint, why in sorted(troubles.items()))
+    message = f"{len(troubles)} of {_count(total, 'endpoint')} cannot be used: {told}"
+    if any(verdict.state is State.STALLED for verdict in refusals.values()):
+        return Decision(Verdict.stalled(Reason.ENDPOINT_REFUSED, message), retry=True)
     return Decision(Verdict.reconciling(Reason.ENGINE_UNREACHABLE, message), retry=True)
 
 
@@ -73,11 +77,22 @@ def _managed(gathered: Gathered, default_image: str) -> Decision:
 
 
 def _replicas_in_use(gathered: Gathered) -> int:
-    """A pod that holds collections is not scaled away: the highest ordinal in use is the floor."""
-    name = gathered.engine.metadata.name
-    pods = (holder.rpartition("-") for holder in gathered.holders)
-    ordinals = [int(ordinal) for prefix, _, ordinal in pods if prefix == name and ordinal.isdigit()]
-    return max(ordinals, default=-1) + 1
+    """A pod that holds collections is not scaled away: the highest ordinal in use is the floor, as
+    far as the spec ever asked for so many.
+    """
+    highest = highest_replicas(gathered)
+    return max((ordinal + 1 for ordinal in gathered.in_use if ordinal < highest), default=0)
+
+
+def highest_replicas(gathered: Gathered) -> int:
+    """Return the most replicas that the spec ever asked for. Where the status does not tell yet,
+    the StatefulSet does.
+    """
+    spec, status = gathered.engine.spec, gathered.engine.status
+    known, live = status.highest_replicas, gathered.stateful_set
+    if known is None and live is not None and _is_owned(live, gathered.engine):
+        known = live["spec"].get("replicas", 0)
+    return max(known or 0, spec.replicas)
 
 
 def _stand(gathered: Gathered, replicas: int, *, settled: bool) -> Verdict:

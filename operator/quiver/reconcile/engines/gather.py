@@ -1,14 +1,15 @@
 """Gather what a decision about one VectorEngine needs."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
 
-from quiver.domain.access import PLAIN, Access, ClientTls
+from quiver.domain.access import PLAIN, Access, Target
 from quiver.domain.claims import claim_of
-from quiver.domain.engines import External, Pod, VectorEngine
+from quiver.domain.engines import Pod, VectorEngine
+from quiver.domain.members import members_of, ordinal_of
 from quiver.domain.objects import (
     ENGINE_LABEL,
     POD,
@@ -21,15 +22,15 @@ from quiver.domain.objects import (
 from quiver.ports.engines import Engines
 from quiver.ports.errors import EngineError
 from quiver.ports.kubernetes import Objects
-from quiver.reconcile.credentials import Credentials
+from quiver.reconcile.dialling import Dialling
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gathered:
     """One VectorEngine and all that bears on it.
 
-    `access` says how it is dialled. `holders` are the members that collections are claimed on.
-    `silent` tells, for each external endpoint that did not answer, why.
+    `access` says how it is dialled. `in_use` are the ordinals of pods that collections are claimed
+    on. `silent` tells, for each external endpoint that did not answer, why.
     """
 
     engine: VectorEngine
@@ -37,16 +38,16 @@ class Gathered:
     stateful_set: Manifest | None = None
     service: Manifest | None = None
     pods: tuple[Pod, ...] = ()
-    holders: frozenset[str] = frozenset()
+    in_use: frozenset[int] = frozenset()
     silent: Mapping[str, str] = field(default_factory=dict)
 
 
 async def gather(
-    engine: VectorEngine, objects: Objects, engines: Engines, credentials: Credentials
+    engine: VectorEngine, objects: Objects, engines: Engines, dialling: Dialling
 ) -> Gathered:
-    access = await credentials.read(engine)
+    access = await dialling.read(engine)
     if engine.spec.external is not None:
-        silent = await _silent(engine.spec.external, engines, access)
+        silent = await _silent(engine, engines, access)
         return Gathered(engine=engine, access=access, silent=silent)
     key = engine.metadata.key
     claims = (claim_of(c) for c in objects.collections_of(key))
@@ -56,7 +57,7 @@ async def gather(
         stateful_set=await _find(STATEFUL_SET, key, objects),
         service=await _find(SERVICE, key, objects),
         pods=_pods(engine, objects),
-        holders=frozenset(c.member for c in claims if c is not None),
+        in_use=_ordinals(key, (c.member for c in claims if c is not None)),
     )
 
 
@@ -73,17 +74,20 @@ def _pods(engine: VectorEngine, objects: Objects) -> tuple[Pod, ...]:
     return tuple(sorted(own, key=lambda p: p.metadata.name))
 
 
-async def _silent(external: External, engines: Engines, access: Access) -> dict[str, str]:
-    if access.trouble is not None:
-        return {}
-    asked = (_trouble_at(e, engines, access.tls) for e in external.endpoints)
-    answers = await asyncio.gather(*asked)
-    return {e: why for e, why in zip(external.endpoints, answers, strict=True) if why}
+def _ordinals(engine: Key, members: Iterable[str]) -> frozenset[int]:
+    found = (ordinal_of(member, engine.name) for member in members)
+    return frozenset(ordinal for ordinal in found if ordinal is not None)
 
 
-async def _trouble_at(endpoint: str, engines: Engines, tls: ClientTls | None) -> str | None:
+async def _silent(engine: VectorEngine, engines: Engines, access: Access) -> dict[str, str]:
+    members = [m for m in members_of(engine, (), access) if m.ready]
+    answers = await asyncio.gather(*(_trouble_at(m.target(), engines) for m in members))
+    return {m.name: why for m, why in zip(members, answers, strict=True) if why}
+
+
+async def _trouble_at(target: Target, engines: Engines) -> str | None:
     try:
-        await engines.at(endpoint, tls).version()
+        await engines.at(target).version()
     except EngineError as error:
         return str(error)
     return None

@@ -12,10 +12,11 @@ from quiver.ports.clock import Clock
 from quiver.ports.engines import Engines
 from quiver.ports.errors import ApiRefused
 from quiver.ports.kubernetes import Objects
-from quiver.reconcile.credentials import Credentials
-from quiver.reconcile.engines.decide import Decision, decide
+from quiver.reconcile.dialling import Dialling
+from quiver.reconcile.engines.decide import Decision, decide, highest_replicas
 from quiver.reconcile.engines.gather import Gathered, gather
 from quiver.reconcile.engines.workload import selector_of
+from quiver.reconcile.identities import Identities
 from quiver.reconcile.report import report_invalid_spec, status_patch
 from quiver.reconcile.result import Result
 
@@ -30,12 +31,14 @@ class EngineReconciler:
         self,
         objects: Objects,
         engines: Engines,
-        credentials: Credentials,
+        dialling: Dialling,
+        identities: Identities,
         clock: Clock,
         engine_image: str,
     ) -> None:
         self._objects = objects
-        self._credentials = credentials
+        self._dialling = dialling
+        self._identities = identities
         self._engines = engines
         self._clock = clock
         self._engine_image = engine_image
@@ -43,14 +46,15 @@ class EngineReconciler:
     async def reconcile(self, key: Key) -> Result:
         manifest = self._objects.get(VECTOR_ENGINE, key)
         if manifest is None:
-            self._credentials.forget(key)
+            self._dialling.forget(key)
+            self._identities.forget(key)
             return Result.DONE
         try:
             engine = msgspec.convert(manifest, VectorEngine)
         except msgspec.ValidationError as error:
             now = self._clock.now()
             return await report_invalid_spec(VECTOR_ENGINE, manifest, error, self._objects, now)
-        gathered = await gather(engine, self._objects, self._engines, self._credentials)
+        gathered = await gather(engine, self._objects, self._engines, self._dialling)
         decision = await self._apply(decide(gathered, self._engine_image))
         await self._report(decision, manifest, gathered)
         return Result.RETRY if decision.retry else Result.DONE
@@ -70,6 +74,7 @@ class EngineReconciler:
         status = self._status(decision, gathered)
         if status != engine.status:
             patch = status_patch(status, engine.status)
+            del patch["retained"]  # what collections left on the engine is theirs to write
             await self._objects.patch_status(VECTOR_ENGINE, manifest, patch)
 
     def _status(self, decision: Decision, gathered: Gathered) -> EngineStatus:
@@ -86,4 +91,6 @@ class EngineReconciler:
             replicas=len(gathered.pods) if managed else None,
             ready_replicas=sum(p.ready for p in gathered.pods) if managed else None,
             selector=selector_of(engine) if managed else None,
+            highest_replicas=highest_replicas(gathered) if managed else None,
+            retained=engine.status.retained,
         )

@@ -1,0 +1,55 @@
+"""Who the members of engines are: asked each time before anything is made or dropped there."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from quiver.domain.addresses import place_of
+from quiver.domain.engines import VectorEngine
+from quiver.domain.members import Member
+from quiver.domain.objects import Key, ObjectMeta
+from quiver.domain.servers import Server
+from quiver.ports.engines import Engines
+
+
+class _Seen(NamedTuple):
+    """What the members of an engine said last, by their names."""
+
+    engine: ObjectMeta
+    is_managed: bool
+    servers: dict[str, str]
+
+
+class Identities:
+    """Asks members which server they are, and remembers what they said last."""
+
+    def __init__(self, engines: Engines) -> None:
+        self._engines = engines
+        self._seen: dict[Key, _Seen] = {}
+
+    async def ask(self, engine: VectorEngine, member: Member) -> Server:
+        """Raises: EngineError."""
+        instance = await self._engines.at(member.target()).instance()
+        is_pod = member.pod is not None
+        place = None if is_pod else place_of(member.address)
+        server = Server(engine.metadata.uid, instance, place)
+        seen = self._seen.get(engine.metadata.key)
+        if seen is None or seen.engine.uid != engine.metadata.uid:
+            seen = self._seen[engine.metadata.key] = _Seen(engine.metadata, is_pod, {})
+        seen.servers[member.name] = server.identity
+        return server
+
+    def elders_at(
+        self, server: Server, engine: VectorEngine, *, managed: bool
+    ) -> Iterator[ObjectMeta]:
+        """Yield the managed, or the external, VectorEngines that were seen to lead to the server.
+
+        Only those that are older: what a server says can be made up, and must not put a newcomer in
+        the way of whoever was there before.
+        """
+        for seen in self._seen.values():
+            is_older = seen.engine.seniority < engine.metadata.seniority
+            if seen.is_managed is managed and is_older and server.identity in seen.servers.values():
+                yield seen.engine
+
+    def forget(self, engine: Key) -> None:
+        self._seen.pop(engine, None)

@@ -1,0 +1,186 @@
+"""A cluster in memory, and all that reconcilers work with there, without an operator around it."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any, cast
+
+import msgspec
+
+from builders import KEYS, NAMESPACE
+from fakes.engine import FakeEngines
+from quiver.control.cache import Cache
+from quiver.control.objects import CachedObjects
+from quiver.domain.access import Target
+from quiver.domain.addresses import AddressPolicy
+from quiver.domain.collections import VectorCollection
+from quiver.domain.objects import (
+    POD,
+    SERVICE,
+    STATEFUL_SET,
+    VECTOR_COLLECTION,
+    VECTOR_ENGINE,
+    Key,
+    Kind,
+    Manifest,
+)
+from quiver.ports.engines import EngineClient
+from quiver.ports.errors import Conflict, NameNotResolved, NotFound
+from quiver.ports.kubernetes import Event
+from quiver.reconcile.collections.act import Tools
+from quiver.reconcile.collections.gather import Sources, gather
+from quiver.reconcile.collections.gathered import Gathered
+from quiver.reconcile.collections.reconciler import CollectionReconciler
+from quiver.reconcile.collections.reservations import Reservations
+from quiver.reconcile.dialling import Dialling
+from quiver.reconcile.identities import Identities
+from simulation.merging import merged
+
+KINDS = {kind.kind: kind for kind in (VECTOR_COLLECTION, VECTOR_ENGINE, POD, SERVICE, STATEFUL_SET)}
+NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
+
+
+class FakeApi:
+    """Implements `quiver.control.api.Api`. `calls` has each as VERB KIND NAME, in their order."""
+
+    def __init__(self) -> None:
+        self.objects: dict[tuple[Kind, Key], Manifest] = {}
+        self.calls: list[str] = []
+        self.patches: list[Manifest] = []
+        self._version = 100
+
+    def store(self, kind: Kind, manifest: Manifest) -> Manifest:
+        """What somebody else does: make the object, or have it as it is said now."""
+        self._version += 1
+        metadata = {**manifest["metadata"], "resourceVersion": str(self._version)}
+        stored = {**manifest, "metadata": metadata}
+        self.objects[kind, _key(manifest)] = stored
+        return stored
+
+    async def get(self, kind: Kind, key: Key) -> Manifest:
+        self.calls.append(f"get {kind.kind} {key.name}")
+        return self._found(kind, key)
+
+    async def patch(
+        self, kind: Kind, key: Key, patch: Manifest, *, subresource: str = ""
+    ) -> Manifest:
+        self.calls.append(f"patch {kind.kind} {key.name} {subresource}".strip())
+        self.patches.append(patch)
+        found = self._found(kind, key)
+        for field in ("uid", "resourceVersion"):
+            wanted = patch.get("metadata", {}).get(field)
+            if wanted not in (None, found["metadata"][field]):
+                raise Conflict(f"{field} of {key} is another")
+        return self.store(kind, merged(found, patch))
+
+    async def apply(self, kind: Kind, manifest: Manifest) -> Manifest:
+        self.calls.append(f"apply {kind.kind} {manifest['metadata']['name']}")
+        made = {"uid": f"uid-of-{manifest['metadata']['name']}", "generation": 1}
+        return self.store(kind, merged({"metadata": made}, manifest))
+
+    def _found(self, kind: Kind, key: Key) -> Manifest:
+        try:
+            return self.objects[kind, key]
+        except KeyError:
+            raise NotFound(f"{kind.plural} {key} not found") from None
+
+
+class FakeNames:
+    """Implements `quiver.ports.names.Names`. `asked` are the names that were looked up."""
+
+    def __init__(self) -> None:
+        self.addresses: dict[str, tuple[str, ...]] = {}
+        self.asked: list[str] = []
+
+    async def addresses_of(self, host: str) -> tuple[IPv4Address | IPv6Address, ...]:
+        self.asked.append(host)
+        if host not in self.addresses:
+            raise NameNotResolved(f"{host} cannot be resolved: there is no such name")
+        return tuple(map(ip_address, self.addresses[host]))
+
+
+class InterruptedEngines(FakeEngines):
+    """Engines that are asked who they are while something else goes on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: list[Callable[[], Awaitable[object]]] = []
+        """Done one after another, one each time that an engine is asked who it is."""
+
+    def at(self, target: Target) -> EngineClient:
+        return cast("EngineClient", _Interrupted(super().at(target), self.meanwhile))
+
+
+class _Interrupted:
+    def __init__(self, client: EngineClient, meanwhile: list[Callable[[], Awaitable[object]]]):
+        self._client = client
+        self._meanwhile = meanwhile
+
+    async def instance(self) -> str | None:
+        found = await self._client.instance()
+        if self._meanwhile:
+            await self._meanwhile.pop(0)()
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+class Cluster:
+    """What is there is what the cache knows; `changed` are the engines that are dialled anew."""
+
+    def __init__(self, *manifests: Manifest) -> None:
+        self.api = FakeApi()
+        self.cache = Cache(KEYS)
+        api: Any = self.api
+        self.objects = CachedObjects(self.cache, api)
+        self.engines = InterruptedEngines()
+        self.names = FakeNames()
+        self.changed: list[Key] = []
+        self.events: list[Event] = []
+        self.reservations = Reservations()
+        self.identities = Identities(self.engines)
+        policy = AddressPolicy()
+        self.dialling = Dialling(self.objects, self.names, policy, self.changed.append)
+        self.tools = Tools(self.objects, self.engines, self, KEYS, self.identities)
+        self.sources = Sources(
+            objects=self.objects,
+            engines=self.engines,
+            dialling=self.dialling,
+            identities=self.identities,
+            reservations=self.reservations,
+        )
+        self.reconciler = CollectionReconciler(self.sources, self.tools, self)
+        self.add(*manifests)
+
+    def add(self, *manifests: Manifest) -> None:
+        """Make the objects, or have them as they are said now, for all to see."""
+        for manifest in manifests:
+            kind = KINDS[manifest["kind"]]
+            self.cache.put(kind, self.api.store(kind, manifest))
+
+    def remove(self, kind: Kind, name: str) -> None:
+        """Take an object of our namespace away, for all to see."""
+        found = self.api.objects.pop((kind, Key(NAMESPACE, name)))
+        self.cache.remove(kind, Key.of(found), found["metadata"]["uid"])
+
+    def get(self, name: str = "test01", kind: Kind = VECTOR_COLLECTION) -> Manifest:
+        """Return an object of our namespace as the API server has it."""
+        return self.api.objects[kind, Key(NAMESPACE, name)]
+
+    async def gather(self, name: str = "test01", namespace: str = NAMESPACE) -> Gathered:
+        manifest = self.cache.get(VECTOR_COLLECTION, Key(namespace, name))
+        assert manifest is not None
+        return await gather(manifest, msgspec.convert(manifest, VectorCollection), self.sources)
+
+    async def record(self, _regarding: Manifest, event: Event) -> None:
+        """Implements `quiver.ports.kubernetes.EventRecorder`."""
+        self.events.append(event)
+
+    def now(self) -> datetime:
+        """Implements `quiver.ports.clock.Clock`."""
+        return NOON
+
+
+def _key(manifest: Manifest) -> Key:
+    return Key(manifest["metadata"].get("namespace", ""), manifest["metadata"]["name"])

@@ -1,0 +1,395 @@
+"""Steps are carried out on the object, and on the engine, that were looked at."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from builders import NAMESPACE, claim, claimed, collection, engine, external, intended, pod
+from quiver.domain.claims import FINALIZER, claim_of, retained_as
+from quiver.domain.collections import Claim, CollectionSchema
+from quiver.domain.objects import POD, VECTOR_COLLECTION, VECTOR_ENGINE, Key, Manifest
+from quiver.domain.placement import NO_LOAD, Load
+from quiver.domain.servers import Server
+from quiver.ports.errors import ApiUnavailable, Conflict, NotFound, WrongEngine
+from quiver.reconcile.collections import act
+from quiver.reconcile.collections.act import Actor
+from quiver.reconcile.collections.decision import (
+    CreateCollection,
+    CreatePartition,
+    DropCollection,
+    KeepFinalizer,
+    NoteRetained,
+    RecordClaim,
+    Release,
+    ReplaceClaim,
+)
+from quiver.reconcile.result import Result
+from unit.cluster import Cluster
+
+AT = "10.0.0.7:19530"
+ID, OTHER_ID = "0" * 32, "1" * 32
+
+
+def identity(instance: str | None) -> str:
+    return Server("uid-of-engine", instance, None).identity
+
+
+HELD = claim(server=identity(ID))
+KEY, ENGINE = Key(NAMESPACE, "test01"), Key(NAMESPACE, "engine")
+NAMED = "milvus.example.org:19530"
+
+
+class World(Cluster):
+    """A cluster with a ready pod, the engine in it, and a collection."""
+
+    def __init__(
+        self, manifest: Manifest | None = None, *, instance: str | None = ID, ip: str = "10.0.0.7"
+    ) -> None:
+        super().__init__(engine(), pod(ip=ip), manifest or collection())
+        address = f"[{ip}]:19530" if ":" in ip else f"{ip}:19530"
+        self.server = self.engines.start(address, instance=instance)
+
+    async def actor(self) -> Actor:
+        """Return who acts upon what is there now; `calls` are those since."""
+        gathered = await self.gather()
+        self.api.calls.clear()
+        return Actor(gathered, self.tools)
+
+    async def reconcile(self) -> Result:
+        return await self.reconciler.reconcile(KEY)
+
+
+async def test_a_pod_that_tells_no_instance_is_read_before_its_engine_is_changed() -> None:
+    """Its address may be another pod's by now, whose engine could not tell that it is not meant.
+
+    Once is enough for all steps.
+    """
+    world = World(claimed(HELD), instance=None)
+    actor = await world.actor()
+    await actor.do(CreateCollection((await world.gather()).collection.schema))
+    await actor.do(CreatePartition("a"))
+    assert world.api.calls == ["get Pod engine-0", "get VectorCollection test01"]
+    assert world.server.describe("test01") is not None
+
+
+@pytest.mark.parametrize("instance", [ID, None])
+@pytest.mark.parametrize("manifest", [collection(), claimed(claim(server="instance:gone"))])
+async def test_a_new_claim_rests_on_a_pod_that_is_there_still(
+    manifest: Manifest, instance: str | None
+) -> None:
+    """Whatever the server says that answered: what a claim is to remember is the pod's."""
+    world = World(manifest, instance=instance)
+    world.add(engine(uid="uid-of-the-new-engine"))
+    actor, moved = await world.actor(), await world.actor()
+    await actor.do(RecordClaim(HELD))
+    assert world.api.calls == ["get Pod engine-0", "patch VectorCollection test01"]
+    world.api.store(POD, pod(ip="10.0.0.8"))
+    for step in (RecordClaim(HELD), ReplaceClaim(HELD), Release()):
+        with pytest.raises(Conflict, match="another address"):
+            await moved.do(step)
+
+
+@pytest.mark.parametrize("ip", ["10.0.0.8", "10.0.0.70", None])
+async def test_a_pod_that_is_elsewhere_by_now_is_not_called(ip: str | None) -> None:
+    """Neither where it was nor where it is: the next look finds out."""
+    world = World(instance=None)
+    actor = await world.actor()
+    world.api.store(POD, pod(ip=ip))
+    with pytest.raises(Conflict, match="Pod team-a/engine-0 has another address"):
+        await actor.do(DropCollection("test01"))
+    assert world.server.calls["drop"] == 0
+
+
+async def test_a_pod_that_is_gone_by_now_is_not_called() -> None:
+    """Its address may be anybody's."""
+    world = World(instance=None)
+    actor = await world.actor()
+    del world.api.objects[POD, Key(NAMESPACE, "engine-0")]
+    with pytest.raises(Conflict):
+        await actor.do(DropCollection("test01"))
+    assert world.server.calls["drop"] == 0
+
+
+async def test_a_pod_is_found_by_an_address_of_either_kind() -> None:
+    """IPv6 addresses are dialled in brackets, and told without."""
+    world = World(instance=None, ip="fd00::7")
+    await (await world.actor()).do(DropCollection("test01"))
+    assert world.server.calls["drop"] == 1
+
+
+async def test_an_engine_that_tells_its_instance_refuses_what_is_meant_for_another() -> None:
+    """No pod is read for it: the call itself says whom it is for."""
+    world = World(claimed(HELD))
+    actor = await world.actor()
+    world.server.instance = OTHER_ID
+    with pytest.raises(WrongEngine):
+        await actor.do(DropCollection("test01"))
+    assert world.api.calls == ["get VectorCollection test01"]
+
+
+@pytest.mark.parametrize("manifest", [collection(), claimed(HELD)], ids=["new", "claimed"])
+async def test_a_member_is_not_asked_again_for_each_step(manifest: Manifest) -> None:
+    """What it said a moment ago holds."""
+    world = World(manifest)
+    await world.reconcile()
+    assert world.server.collections.keys() == {"test01"}
+    assert world.server.calls["instance"] == 1
+
+
+@pytest.mark.parametrize("step", [RecordClaim(HELD), DropCollection("test01"), Release()])
+async def test_a_member_that_was_asked_long_ago_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch, step: Any
+) -> None:
+    """The process may have stood still meanwhile: what rests on the answer is not done if it is
+    another by now.
+    """
+    monkeypatch.setattr(act, "TRUSTED_S", -1)
+    world = World(claimed(HELD))
+    actor, late = await world.actor(), await world.actor()
+    await actor.do(step)
+    assert world.server.calls["instance"] == 3
+    world.server.calls.clear()
+    world.api.calls.clear()
+    world.server.instance = OTHER_ID
+    with pytest.raises(WrongEngine, match="engine-0 is another server than a moment ago"):
+        await late.do(step)
+    assert (world.server.calls["drop"], world.api.calls) == (0, [])
+
+
+async def test_a_pod_is_read_again_where_its_engine_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """That it was there a while ago says nothing about now."""
+    monkeypatch.setattr(act, "TRUSTED_S", -1)
+    world = World(claimed(HELD), instance=None)
+    actor = await world.actor()
+    await actor.do(DropCollection("test01"))
+    world.api.store(POD, pod(ip="10.0.0.8"))
+    with pytest.raises(Conflict):
+        await actor.do(DropCollection("test01"))
+    assert world.server.calls["drop"] == 1
+
+
+async def test_an_external_server_has_no_pod_to_read() -> None:
+    """It is dialled at the address that was found."""
+    cluster = Cluster(external(NAMED), collection())
+    cluster.names.addresses = {"milvus.example.org": ("10.0.0.9",)}
+    server = cluster.engines.start("10.0.0.9:19530")
+    actor = Actor(await cluster.gather(), cluster.tools)
+    await actor.do(DropCollection("test01"))
+    assert server.calls["drop"] == 1
+    assert "get Pod" not in str(cluster.api.calls)
+
+
+async def test_an_object_that_has_changed_since_has_nothing_done_for_it() -> None:
+    """It may want something else by now, or nothing any more."""
+    world = World()
+    changed, gone = await world.actor(), await world.actor()
+    world.api.store(VECTOR_COLLECTION, collection())
+    with pytest.raises(Conflict, match="has changed since"):
+        await changed.do(DropCollection("test01"))
+    del world.api.objects[VECTOR_COLLECTION, KEY]
+    with pytest.raises(NotFound):
+        await gone.do(DropCollection("test01"))
+    assert world.server.calls["drop"] == 0
+
+
+async def test_a_claim_is_recorded_signed_and_with_the_finalizer() -> None:
+    """In one write, whose answer the operator believes."""
+    world = World()
+    actor = await world.actor()
+    await actor.do(RecordClaim(HELD))
+    assert world.api.calls[-1:] == ["patch VectorCollection test01"]
+    assert world.get()["metadata"]["finalizers"] == [FINALIZER]
+    assert "claim" not in world.get()["status"]
+    assert actor.manifest is not None
+    assert claim_of(actor.manifest) == HELD
+
+
+async def test_a_claim_in_the_status_is_replaced_there() -> None:
+    """Nothing of the one before is left, and the annotation says nothing beside it."""
+    world = World(claimed(HELD))
+    new = claim(member="engine-1")
+    actor = await world.actor()
+    await actor.do(ReplaceClaim(new))
+    assert world.api.calls == ["patch VectorCollection test01 status"]
+    assert world.get()["status"]["claim"] == msgspec.to_builtins(new)
+    assert actor.manifest is not None
+    assert claim_of(actor.manifest) == new
+
+
+async def test_a_finalizer_that_was_taken_off_is_put_back() -> None:
+    """Beside those of others, and with nothing else."""
+    manifest = claimed(HELD)
+    manifest["metadata"]["finalizers"] = ["example.com/other"]
+    world = World(manifest)
+    await (await world.actor()).do(KeepFinalizer())
+    assert world.get()["metadata"]["finalizers"] == ["example.com/other", FINALIZER]
+    assert "annotations" not in world.get()["metadata"]
+
+
+def retained(world: Cluster) -> dict[str, str]:
+    found: dict[str, str] = world.get("engine", VECTOR_ENGINE)["status"].get("retained", {})
+    return found
+
+
+async def test_what_is_left_is_noted_beside_what_others_note() -> None:
+    """One entry is written, or taken out, in whatever version the engine is by then."""
+    world = World(claimed(HELD))
+    actor = await world.actor()
+    world.api.store(VECTOR_ENGINE, engine(status={"retained": {"instance:x/other": "team-b"}}))
+    await actor.do(NoteRetained(HELD, "team-a"))
+    both = {"instance:x/other": "team-b", retained_as(HELD): "team-a"}
+    assert retained(world) == both
+    await actor.do(NoteRetained(HELD, None))
+    assert retained(world) == {"instance:x/other": "team-b"}
+
+
+async def test_an_engine_made_anew_is_told_nothing() -> None:
+    """What was left, was left on the one before."""
+    world = World(claimed(HELD))
+    actor = await world.actor()
+    world.api.store(VECTOR_ENGINE, engine(uid="uid-of-the-new-engine"))
+    with pytest.raises(Conflict):
+        await actor.do(NoteRetained(HELD, "team-a"))
+    assert retained(world) == {}
+
+
+async def test_an_engine_remembers_only_so_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its status stays small; what is somebody's again is taken out of it all the same."""
+    monkeypatch.setattr(act, "MOST_RETAINED", 2)
+    full = {retained_as(HELD): "team-b", "instance:x/other": "team-b"}
+    world = World(claimed(HELD))
+    world.add(engine(status={"retained": full}))
+    actor = await world.actor()
+    await actor.do(NoteRetained(claim(collection_name="more"), "team-a"))
+    assert retained(world) == full
+    await actor.do(NoteRetained(HELD, None))
+    assert retained(world) == {"instance:x/other": "team-b"}
+
+
+def status_claim(cluster: Cluster) -> Claim | None:
+    """Return the claim in the status, as the API server has it."""
+    found = cluster.get()["status"].get("claim")
+    return None if found is None else msgspec.convert(found, Claim)
+
+
+def ready_reason(cluster: Cluster) -> Any:
+    return cluster.get()["status"]["conditions"][0]["reason"]
+
+
+async def test_a_new_collection_is_claimed_made_and_reported() -> None:
+    """The claim stands in the annotation first, and in the status in the end."""
+    world = World()
+    assert await world.reconcile() is Result.DONE
+    assert [call for call in world.api.calls if call.startswith("patch")] == [
+        "patch VectorCollection test01",
+        "patch VectorCollection test01 status",
+    ]
+    assert status_claim(world) == HELD
+    assert world.server.collections.keys() == {"test01"}
+
+
+async def test_a_claim_gets_its_server_with_the_next_status() -> None:
+    """No write of its own is made for it, and none once it is there."""
+    world = World(claimed(claim(), status={"origin": "Created"}))
+    world.server.create((await world.gather()).collection.schema)
+    world.api.calls.clear()
+    await world.reconcile()
+    assert status_claim(world) == HELD
+    assert world.api.calls == ["patch VectorCollection test01 status"]
+    await world.reconcile()
+    assert len(world.api.calls) == 1
+
+
+@pytest.mark.parametrize("manifest", [claimed(HELD), intended(HELD)], ids=["status", "annotation"])
+async def test_a_collection_that_went_with_its_server_is_claimed_anew(manifest: Manifest) -> None:
+    """Wherever the claim stood that has lapsed, the new one counts from then on."""
+    world = World(manifest, instance=OTHER_ID)
+    await world.reconcile()
+    assert ready_reason(world) == "Available"
+    assert world.server.collections.keys() == {"test01"}
+    new = msgspec.structs.replace(HELD, server=identity(OTHER_ID))
+    assert status_claim(world) == new
+    assert (await world.gather()).claim == new
+
+
+async def test_a_claim_that_replaced_another_stands_though_the_engine_refused() -> None:
+    """Whether something was made is not known by then: the server that was asked is remembered."""
+    spec = {"dimension": 12, "metricType": "HAMMING"}
+    world = World(claimed(HELD, spec=spec), instance=OTHER_ID)
+    await world.reconcile()
+    assert ready_reason(world) == "EngineRefused"
+    held = status_claim(world)
+    assert held is not None
+    assert held.server == identity(OTHER_ID)
+
+
+async def test_a_server_that_comes_back_has_its_collection_still() -> None:
+    """As long as nothing was made on the other, its claim is kept."""
+    world = World(claimed(HELD), instance=OTHER_ID)
+    schema = (await world.gather()).collection.schema
+    world.server.create(schema)
+    await world.reconcile()
+    assert ready_reason(world) == "AlreadyExists"
+    assert status_claim(world) == HELD
+    world.server.instance = ID
+    await world.reconcile()
+    assert ready_reason(world) == "Available"
+    assert status_claim(world) == HELD
+
+
+async def test_a_deleted_object_drops_nothing_from_another_server() -> None:
+    """What is there under the name is not the collection that was claimed."""
+    world = World(claimed(HELD, deletionTimestamp="2024-05-02T10:00:00Z"), instance=OTHER_ID)
+    world.server.create((await world.gather()).collection.schema)
+    await world.reconcile()
+    assert world.server.collections.keys() == {"test01"}
+    (told,) = world.events
+    assert (told.type, told.reason) == ("Warning", "Left")
+    assert FINALIZER not in world.get()["metadata"].get("finalizers", ())
+
+
+def set_aside(cluster: Cluster) -> Load:
+    return cluster.reservations.added_to(NO_LOAD, ENGINE, Key("", ""))
+
+
+async def test_what_was_set_aside_is_free_once_a_reconcile_is_over() -> None:
+    """From then on the claim counts, and the partitions as the status has them."""
+    world = World(collection(spec={"partitions": ["a", "b"]}))
+    await world.reconcile()
+    assert set_aside(world) == NO_LOAD
+    assert world.objects.load_of(ENGINE).members == {"engine-0": 3}
+
+
+async def test_no_room_is_counted_twice_on_the_way() -> None:
+    """Whatever is claimed by then, others see all of it taken, and no more than that."""
+    world = World(collection(spec={"partitions": ["a", "b"]}))
+    seen: list[int] = []
+    create = world.server.create
+
+    def created(schema: CollectionSchema) -> None:
+        load = world.objects.load_of(ENGINE)
+        taken = world.reservations.added_to(load, ENGINE, Key("", "")).members
+        seen.append(taken["engine-0"])
+        create(schema)
+
+    world.server.create = created  # type: ignore[method-assign]
+    await world.reconcile()
+    assert seen == [3]
+
+
+async def test_what_was_set_aside_stays_while_nobody_knows_of_the_claim() -> None:
+    """It may stand, though its answer was lost: room and name are kept for it."""
+    world = World()
+    patch = world.api.patch
+
+    async def lost(*arguments: Any, **options: Any) -> Manifest:
+        await patch(*arguments, **options)
+        raise ApiUnavailable("the answer was lost")
+
+    world.api.patch = lost  # type: ignore[method-assign]
+    with pytest.raises(ApiUnavailable):
+        await world.reconcile()
+    assert set_aside(world).members == {"engine-0": 1}

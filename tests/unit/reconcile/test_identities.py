@@ -1,0 +1,125 @@
+"""Members say who they are each time that something is to be done there."""
+
+import msgspec
+import pytest
+
+from builders import NAMESPACE, engine
+from fakes.engine import FakeEngines
+from quiver.domain.engines import VectorEngine
+from quiver.domain.members import Member
+from quiver.domain.objects import Key
+from quiver.domain.servers import Server
+from quiver.ports.errors import EngineUnreachable
+from quiver.reconcile.identities import Identities
+
+KEY = Key(NAMESPACE, "engine")
+ENGINE = msgspec.convert(engine(), VectorEngine)
+LATER = "2024-05-01T11:00:00Z"
+NEWCOMER = msgspec.convert(engine("newcomer", creationTimestamp=LATER), VectorEngine)
+UID = "uid-of-engine"
+ID, OTHER_ID = "0" * 32, "1" * 32
+AT, ENDPOINT = "10.0.0.7:19530", "milvus.example.org:19530"
+POD = Member("engine-0", AT, "engine-0.engine.team-a.svc:19530", True, "engine-0")
+EXTERNAL = Member(ENDPOINT, AT, ENDPOINT, ready=True)
+
+
+class World:
+    def __init__(self, instance: str | None = ID) -> None:
+        self.engines = FakeEngines()
+        self.server = self.engines.start(AT, instance=instance)
+        self.identities = Identities(self.engines)
+
+
+@pytest.mark.parametrize("instance", [ID, None])
+async def test_a_server_is_its_data_and_where_it_is(instance: str | None) -> None:
+    """A pod is only its data: its address goes with it."""
+    world = World(instance)
+    assert await world.identities.ask(ENGINE, POD) == Server(UID, instance, None)
+    assert await world.identities.ask(ENGINE, EXTERNAL) == Server(UID, instance, AT)
+
+
+async def test_who_a_member_is_is_asked_each_time() -> None:
+    """An answer of before says nothing about who is there now."""
+    world = World()
+    await world.identities.ask(ENGINE, POD)
+    world.server.instance = OTHER_ID
+    assert await world.identities.ask(ENGINE, POD) == Server(UID, OTHER_ID, None)
+    world.server.up = False
+    with pytest.raises(EngineUnreachable):
+        await world.identities.ask(ENGINE, POD)
+
+
+def managed(world: World, server: Server, engine: VectorEngine = NEWCOMER) -> list[str]:
+    """Return the older engines with pods that were seen to be the server."""
+    found = world.identities.elders_at(server, engine, managed=True)
+    return [elder.name for elder in found]
+
+
+def external(world: World, server: Server, engine: VectorEngine = NEWCOMER) -> list[str]:
+    """Return the older engines with an endpoint that was seen to lead to the server."""
+    found = world.identities.elders_at(server, engine, managed=False)
+    return [elder.name for elder in found]
+
+
+async def test_a_managed_server_is_known_however_it_is_reached() -> None:
+    """From when its pod was asked, until its engine is forgotten."""
+    world = World()
+    reached = await world.identities.ask(NEWCOMER, EXTERNAL)
+    assert managed(world, reached) == []
+    await world.identities.ask(ENGINE, POD)
+    assert managed(world, reached) == ["engine"]
+    assert managed(world, Server(UID, OTHER_ID, AT)) == []
+    world.identities.forget(KEY)
+    assert managed(world, reached) == []
+
+
+async def test_a_newcomer_is_in_nobodys_way() -> None:
+    """What a pod says can be made up: an engine that was there before is not taken for it."""
+    world = World()
+    reached = await world.identities.ask(ENGINE, EXTERNAL)
+    await world.identities.ask(NEWCOMER, POD)
+    assert managed(world, reached, ENGINE) == []
+
+
+async def test_which_engines_lead_to_a_server_is_known() -> None:
+    """Those with an endpoint at which it was found last; pods are no endpoints."""
+    world = World()
+    twin = msgspec.convert(engine("twin"), VectorEngine)
+    reached = await world.identities.ask(ENGINE, EXTERNAL)
+    assert external(world, reached) == ["engine"]
+    await world.identities.ask(twin, EXTERNAL)
+    assert external(world, reached) == ["engine", "twin"]
+    assert managed(world, reached) == []
+    world.server.instance = OTHER_ID
+    await world.identities.ask(ENGINE, EXTERNAL)
+    assert external(world, reached) == ["twin"]
+    world.identities.forget(Key(NAMESPACE, "twin"))
+    assert external(world, reached) == []
+
+
+async def test_a_pod_with_other_data_is_another_server() -> None:
+    """What the pod was before is no longer Quiver's, for all that is known."""
+    world = World()
+    await world.identities.ask(ENGINE, POD)
+    world.server.instance = OTHER_ID
+    await world.identities.ask(ENGINE, POD)
+    assert managed(world, Server(UID, OTHER_ID, AT)) == ["engine"]
+    assert managed(world, Server(UID, ID, AT)) == []
+
+
+async def test_an_engine_made_anew_begins_anew() -> None:
+    """What was seen of the engine that had its name counts for nothing."""
+    world = World()
+    reached = await world.identities.ask(ENGINE, POD)
+    world.server.instance = OTHER_ID
+    anew = msgspec.convert(engine(uid="uid-of-the-new-engine"), VectorEngine)
+    await world.identities.ask(anew, POD._replace(name="engine-1"))
+    assert managed(world, reached) == []
+
+
+async def test_servers_that_tell_no_identity_are_not_taken_for_each_other() -> None:
+    """That a pod tells none makes no other server one of Quiver's."""
+    world = World(instance=None)
+    await world.identities.ask(ENGINE, POD)
+    assert managed(world, Server(UID, None, AT)) == []
+    assert managed(world, Server("uid-of-another", None, AT)) == []
