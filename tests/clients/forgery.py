@@ -177,11 +177,14 @@ async def all_say(world: World, names: Sequence[str], reason: str) -> None:
 class Forwarder:
     """Another address of a server: whatever comes in goes there, and back."""
 
-    def __init__(self, address: str) -> None:
-        """`address` is HOST:PORT of the server."""
+    def __init__(self) -> None:
+        self._to = "", 0
+        self._open: set[asyncio.Task[None]] = set()
+
+    def lead_to(self, address: str) -> None:
+        """Have connections end at the server of this HOST:PORT from now on."""
         host, _, port = address.rpartition(":")
         self._to = host, int(port)
-        self._open: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -200,9 +203,10 @@ class Forwarder:
         task.add_done_callback(self._open.discard)
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection(*self._to)
-        with closing(writer), closing(back), suppress(OSError):
-            await asyncio.gather(_copied(reader, back), _copied(there, writer))
+        with closing(writer), suppress(OSError):
+            there, back = await asyncio.open_connection(*self._to)
+            with closing(back):
+                await asyncio.gather(_copied(reader, back), _copied(there, writer))
 
 
 async def _copied(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

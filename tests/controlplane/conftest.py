@@ -10,10 +10,12 @@ import pytest
 from clients.engine_process import EngineProcess
 from clients.forgery import Tenant
 from clients.milvus1_stub import Milvus1
+from clients.standin_node import StandinNode
 from fakes.engine import FakeEngine, FakeEngines
 from harness import AdminApi, World, connected, eventually, install
 from localcluster import ControlPlane
 from quiver.adapters.milvus1.driver import Milvus1Engines
+from quiver.app import Settings
 from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind
 from quiver.ports.errors import NotFound
 
@@ -170,3 +172,23 @@ def unguarded(quiver_api: ControlPlane) -> Iterator[None]:
     manifest = json.loads(kept)
     manifest["metadata"] = {key: manifest["metadata"][key] for key in ("name", "labels")}
     quiver_api.kubectl("apply", "--filename=-", input=json.dumps(manifest))
+
+
+@pytest.fixture
+def standin(namespace: str, quiver_api: ControlPlane, tmp_path: Path) -> Iterator[StandinNode]:
+    """A node that runs engines of the default image."""
+    images, name = {Settings().engine_image}, f"node-{namespace}"
+    with StandinNode(quiver_api.kubeconfig, tmp_path, name, images=images) as node:
+        yield node
+
+
+@pytest.fixture
+def managed(
+    namespace: str,
+    api: AdminApi,
+    operator_api: AdminApi,
+    engines: Milvus1Engines,
+    standin: StandinNode,
+) -> World:
+    """A namespace without an engine, beside a node that could run its pods."""
+    return World(namespace, api, operator_api, engines, address="")

@@ -91,7 +91,7 @@ async def test_a_guest_adopts_again_what_it_has_left(
         await adopted(guest, fake)
         assert await remembered(fake_world) == {}
         await left_by(guest, fake)
-        assert set((await remembered(fake_world)).values()) == {guest.namespace}
+        assert set((await remembered(fake_world)).values()) == {f"{guest.namespace}/1"}
         await adopted(fake_world, fake)
         assert await remembered(fake_world) == {}
         fake.create(SCHEMA)

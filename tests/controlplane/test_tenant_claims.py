@@ -6,10 +6,9 @@ The admission policy that refuses such writes is taken away here: it is a second
 import base64
 import json
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -18,6 +17,7 @@ from clients.forgery import (
     Tenant,
     all_say,
     annotate,
+    answered,
     claimed_by,
     engine_is_looked_at,
     forge,
@@ -32,7 +32,6 @@ from fakes.engine import FakeEngine
 from harness import SYSTEM, AdminApi, Power, World, eventually, running
 from localcluster import ControlPlane
 from quiver.adapters.milvus1.driver import Milvus1Engines
-from quiver.app import Settings
 from quiver.control.claim_keys import SECRET_NAME
 from quiver.domain.claims import CLAIM_ANNOTATION, FINALIZER, claim_of
 from quiver.domain.objects import (
@@ -146,33 +145,17 @@ async def test_a_forged_claim_drops_nothing_of_a_guest(
     assert client.count("docs") == ROWS
 
 
-@pytest.fixture
-def managed(
-    namespace: str,
-    api: AdminApi,
-    operator_api: AdminApi,
-    engines: Milvus1Engines,
-    quiver_api: ControlPlane,
-    tmp_path: Path,
-) -> Iterator[World]:
-    """A namespace with a node that runs what `managed_engine` asks for."""
-    images, name = {Settings().engine_image}, f"node-{namespace}"
-    with StandinNode(quiver_api.kubeconfig, tmp_path, name, images=images):
-        yield World(namespace, api, operator_api, engines, address="")
-
-
-async def managed_engine(world: World) -> None:
-    selector = {"kubernetes.io/hostname": f"node-{world.namespace}"}
-    await world.create(VECTOR_ENGINE, "engine", {"nodeSelector": selector})
+async def managed_engine(world: World, node: StandinNode) -> None:
+    await world.create(VECTOR_ENGINE, "engine", {"nodeSelector": node.selector})
     await world.settled_engine()
 
 
 async def test_a_forged_claim_drops_nothing_of_a_managed_engine(
-    managed: World, tenant: Tenant
+    managed: World, standin: StandinNode, tenant: Tenant
 ) -> None:
     """The victim's collection in a pod that Quiver runs."""
     async with running(managed.operator_api, managed.engines):
-        await managed_engine(managed)
+        await managed_engine(managed, standin)
         address = (await managed.get("engine-0", POD))["status"]["podIP"]
         client = Milvus1(f"{address}:19530")
         await robbed(managed, tenant.at(managed), partial(fill, client))
@@ -375,11 +358,13 @@ async def test_a_guest_that_is_no_longer_welcome_can_take_away_what_it_has(
     assert fake.collections == {}
 
 
+@pytest.mark.parametrize("seen", [False, True], ids=["at-once", "once-seen"])
 async def test_a_claim_that_was_given_up_does_not_come_back(
-    fake_world: World, fake: FakeEngine, tenant: Tenant
+    fake_world: World, fake: FakeEngine, tenant: Tenant, seen: bool
 ) -> None:
     """A guest takes a signed claim off its object before the status has it, and puts it back when
-    somebody else has the collection: that one keeps it.
+    somebody else has the collection: that one keeps it, whether the object goes at once or after an
+    operator has looked at it.
     """
     guest = tenant.at(fake_world)
     await allow(fake_world, {"from": "All"})
@@ -395,6 +380,9 @@ async def test_a_claim_that_was_given_up_does_not_come_back(
         await owned(fake_world)
         fake.insert("docs", ROWS)
         await annotate(guest, "loot", signed)
+        if seen:
+            await guest.patch("loot", {"spec": {"partitions": ["theirs"]}})
+            await answered(guest, "loot")
         await take_away(guest, "loot")
         await fake_world.look_now("docs")
         await fake_world.ready("docs")

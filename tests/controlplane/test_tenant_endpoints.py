@@ -1,10 +1,9 @@
 """Whatever a tenant calls the server of others: what is on it stays theirs."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
 from ipaddress import IPv6Address
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,10 +21,7 @@ from clients.forgery import (
 from clients.milvus1_stub import Milvus1
 from clients.standin_node import StandinNode
 from fakes.engine import FakeEngine, FakeEngines
-from harness import AdminApi, FakeNames, World, eventually, ready_condition, running, types
-from localcluster import ControlPlane
-from quiver.adapters.milvus1.driver import Milvus1Engines
-from quiver.app import Settings
+from harness import FakeNames, World, eventually, ready_condition, running, types
 from quiver.domain.objects import POD, VECTOR_ENGINE, Key, Manifest
 from quiver_proto import milvus_pb2 as pb
 
@@ -158,25 +154,9 @@ async def test_a_claim_on_an_address_is_none_on_who_comes_there_later(
     assert victims.count_rows("docs", None) == ROWS
 
 
-@pytest.fixture
-def managed(
-    namespace: str,
-    api: AdminApi,
-    operator_api: AdminApi,
-    engines: Milvus1Engines,
-    quiver_api: ControlPlane,
-    tmp_path: Path,
-) -> Iterator[World]:
-    """A namespace with a node that runs what `managed_engine` asks for."""
-    images, name = {Settings().engine_image}, f"node-{namespace}"
-    with StandinNode(quiver_api.kubeconfig, tmp_path, name, images=images):
-        yield World(namespace, api, operator_api, engines, address="")
-
-
-async def managed_engine(world: World) -> str:
+async def managed_engine(world: World, node: StandinNode) -> str:
     """Make an engine that Quiver runs, with a collection, and return its pod's IP address."""
-    selector = {"kubernetes.io/hostname": f"node-{world.namespace}"}
-    await world.create(VECTOR_ENGINE, "engine", {"nodeSelector": selector})
+    await world.create(VECTOR_ENGINE, "engine", {"nodeSelector": node.selector})
     await owned(world)
     address: str = (await world.get("engine-0", POD))["status"]["podIP"]
     return address
@@ -192,12 +172,12 @@ HOSTS = {
 
 
 async def test_a_pod_of_quivers_is_no_external_engine(
-    managed: World, tenant: Tenant, names: FakeNames
+    managed: World, standin: StandinNode, tenant: Tenant, names: FakeNames
 ) -> None:
     """However the tenant calls the pod, its own VectorEngine says so and gives no hold on it."""
     own = replace(managed, namespace=tenant.namespace, api=tenant.api)
     async with running(managed.operator_api, managed.engines, names=names):
-        address = await managed_engine(managed)
+        address = await managed_engine(managed, standin)
         client = Milvus1(f"{address}:19530")
         fill(client)
         mapped = str(IPv6Address(f"::ffff:{address}"))
@@ -268,44 +248,49 @@ async def milvus_pod(world: World) -> None:
     await world.api.patch(POD, key, {"status": status}, subresource="status")
 
 
+@pytest.mark.parametrize("elder", ["the pod's", "the endpoint's"])
 async def test_a_way_around_to_a_pod_of_quivers_leads_nowhere(
-    managed: World, tenant: Tenant
+    managed: World, standin: StandinNode, tenant: Tenant, elder: str
 ) -> None:
-    """A load balancer, say: the server is known for what it is."""
-    async with running(managed.operator_api, managed.engines):
-        address = await managed_engine(managed)
-        await nothing_is_taken_by_way_of_another_address(managed, tenant, address)
+    """A load balancer, say: the server is known for what it is, whichever VectorEngine is older."""
+    async with Forwarder() as forwarder, running(managed.operator_api, managed.engines):
+        if elder == "the endpoint's":
+            thief = await tenant.with_engine(managed, forwarder.address)
+            await is_the_elder(thief, "engine", VECTOR_ENGINE)
+        address = await managed_engine(managed, standin)
+        forwarder.lead_to(f"{address}:19530")
+        if elder == "the pod's":
+            thief = await tenant.with_engine(managed, forwarder.address)
+        await nothing_is_taken(thief, address)
 
 
 async def test_a_way_around_to_a_pod_that_nobody_has_asked_leads_nowhere(
-    managed: World, tenant: Tenant
+    managed: World, standin: StandinNode, tenant: Tenant
 ) -> None:
     """Nor with an operator that has just started, and has had no reason to ask the pod anything:
     its collection is suspended.
     """
     async with running(managed.operator_api, managed.engines):
-        address = await managed_engine(managed)
+        address = await managed_engine(managed, standin)
         await managed.patch("docs", {"spec": {"suspend": True}})
         await eventually(partial(says_it_is_suspended, managed), "docs is suspended")
-    async with running(managed.operator_api, managed.engines):
-        await nothing_is_taken_by_way_of_another_address(managed, tenant, address)
+    async with Forwarder() as forwarder, running(managed.operator_api, managed.engines):
+        forwarder.lead_to(f"{address}:19530")
+        await nothing_is_taken(await tenant.with_engine(managed, forwarder.address), address)
 
 
 async def says_it_is_suspended(world: World) -> bool:
     return "Suspended" in types(await world.get("docs"))
 
 
-async def nothing_is_taken_by_way_of_another_address(
-    victim: World, tenant: Tenant, address: str
-) -> None:
+async def nothing_is_taken(thief: World, address: str) -> None:
+    """See that the thief's own engine gives no hold on what is in the pod with this address."""
     client = Milvus1(f"{address}:19530")
     fill(client)
-    async with Forwarder(f"{address}:19530") as forwarder:
-        thief = await tenant.with_engine(victim, forwarder.address)
-        await thief.create_collection("loot", **LOOT)
-        said = await answered(thief, "loot")
-        await take_away(thief, "loot")
-        left = client.collections()
+    await thief.create_collection("loot", **LOOT)
+    said = await answered(thief, "loot")
+    await take_away(thief, "loot")
+    left = client.collections()
     client.close()
     assert left == ["docs"]
     assert said != "Available"

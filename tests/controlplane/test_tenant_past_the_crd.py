@@ -76,7 +76,7 @@ class Watched:
 REFUSED = {
     "127.0.0.1:19530": "a loopback address",
     "[::1]:19530": "a loopback address",
-    "[::ffff:127.0.0.1]:19530": "stands for 127.0.0.1",
+    "[::ffff:127.0.0.1]:19530": "a loopback address",
     "localhost.example.org:19530": "a loopback address",
     "169.254.169.254:80": "a link-local address",
     "metadata.example.org:80": "a link-local address",

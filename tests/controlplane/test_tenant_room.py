@@ -127,3 +127,17 @@ async def test_what_a_guest_leaves_behind_counts(
             await guest.patch("docs", tags(*more))
             await told(guest, "docs", "Available", "QuotaExceeded")
     assert placed(fake) <= 3
+
+
+async def test_what_objects_of_a_guest_leave_behind_counts(
+    fake_world: World, fake: FakeEngine, tenant: Tenant
+) -> None:
+    """Collections that are retained when their objects go take room with all their partitions."""
+    await open_to_all(fake_world, maxPerNamespace=4)
+    guest = tenant.at(fake_world)
+    async with running(fake_world.operator_api, fake_world.engines):
+        for name in ("one", "two"):
+            await guest.create_collection(name, partitions=["a", "b"], deletionPolicy="Retain")
+            await told(guest, name, "Available", "QuotaExceeded")
+            await take_away(guest, name)
+    assert placed(fake) <= 4

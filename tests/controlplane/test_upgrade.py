@@ -31,8 +31,6 @@ from clients.standin_node import StandinNode
 from fakes.engine import FakeEngine
 from harness import AdminApi, FakeNames, World, all_reconciled, eventually, running
 from localcluster import ControlPlane
-from quiver.adapters.milvus1.driver import Milvus1Engines
-from quiver.app import Settings
 from quiver.domain.claims import CLAIM_ANNOTATION, FINALIZER
 from quiver.domain.collections import CollectionSchema
 from quiver.domain.objects import (
@@ -246,47 +244,35 @@ async def test_a_forged_claim_that_the_release_before_believed_drops_nothing(
     assert fake.count_rows("docs", None) == ROWS
 
 
-@pytest.fixture
-def node(namespace: str, quiver_api: ControlPlane, tmp_path: Path) -> Iterator[StandinNode]:
-    images, name = {Settings().engine_image}, f"node-{namespace}"
-    with StandinNode(quiver_api.kubeconfig, tmp_path, name, images=images) as standin:
-        yield standin
-
-
-async def test_an_upgrade_leaves_pods_as_they_are(
-    namespace: str,
-    api: AdminApi,
-    operator_api: AdminApi,
-    engines: Milvus1Engines,
-    node: StandinNode,
-) -> None:
+async def test_an_upgrade_leaves_pods_as_they_are(managed: World, standin: StandinNode) -> None:
     """An engine that Quiver runs, whose status does not tell yet how many replicas it had at most:
     its pods stay, and so does the one beyond its replicas that holds a collection.
     """
-    world = World(namespace, api, operator_api, engines, address="")
-    async with running(operator_api, engines):
-        spec = {"nodeSelector": node.selector, "replicas": 2}
-        await world.create(VECTOR_ENGINE, "engine", spec)
-        await world.settled_engine()
-        await world.create_collection("one")
-        await world.ready("one")
-        await world.create_collection("two")
-        placed = {c["status"]["placement"]["pod"] for c in await world.ready("one", "two")}
+    async with running(managed.operator_api, managed.engines):
+        spec = {"nodeSelector": standin.selector, "replicas": 2}
+        await managed.create(VECTOR_ENGINE, "engine", spec)
+        await managed.settled_engine()
+        await managed.create_collection("one")
+        await managed.ready("one")
+        await managed.create_collection("two")
+        placed = {c["status"]["placement"]["pod"] for c in await managed.ready("one", "two")}
         assert placed == {"engine-0", "engine-1"}
-        await world.patch("engine", {"spec": {"replicas": 1}}, VECTOR_ENGINE)
-        await world.settled("engine", "ScaleDownBlocked", VECTOR_ENGINE)
+        await managed.patch("engine", {"spec": {"replicas": 1}}, VECTOR_ENGINE)
+        await managed.settled("engine", "ScaleDownBlocked", VECTOR_ENGINE)
     for name in ("one", "two"):
-        await put_back(world, name)
+        await put_back(managed, name)
     nothing = {"status": {"highestReplicas": None}}
-    await api.patch(VECTOR_ENGINE, Key(namespace, "engine"), nothing, subresource="status")
-    before = await workload(world)
-    async with running(operator_api, engines) as operator:
+    await managed.api.patch(
+        VECTOR_ENGINE, Key(managed.namespace, "engine"), nothing, subresource="status"
+    )
+    before = await workload(managed)
+    async with running(managed.operator_api, managed.engines) as operator:
         await all_reconciled(operator, 3)
-        for manifest in await world.ready("one", "two"):
+        for manifest in await managed.ready("one", "two"):
             assert manifest["status"]["claim"]["server"].startswith("instance:")
-        assert await workload(world) == before
-        await take_away(world, "one", "two")
-        await world.gone("engine-1", POD)
+        assert await workload(managed) == before
+        await take_away(managed, "one", "two")
+        await managed.gone("engine-1", POD)
 
 
 async def workload(world: World) -> list[object]:

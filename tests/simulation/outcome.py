@@ -185,7 +185,8 @@ class Outcome:
         instance = data.instance if data is not None else None
         server = Server(engine["metadata"]["uid"], instance, place).identity
         left = f"{server}/{schema_of(manifest)[0]}"
-        return bool(engine["status"].get("retained", {}).get(left) == namespace)
+        owner = engine["status"].get("retained", {}).get(left, "")
+        return bool(owner.partition("/")[0] == namespace)
 
     def _is_taken(self, manifest: Manifest, engine: Manifest, member: str | None) -> bool:
         """Tell whether another has the name on the engine, or on the server behind the member."""
@@ -236,7 +237,9 @@ class Outcome:
                 size = 1 + len(_there(manifest["status"]))
                 members[claim.member] += size
                 namespaces[manifest["metadata"]["namespace"]] += size
-        namespaces.update(engine["status"].get("retained", {}).values())
+        for owner in engine["status"].get("retained", {}).values():
+            name, _, size = owner.partition("/")
+            namespaces[name] += int(size)
         return members, namespaces
 
     def _is_secret_foreign(self, manifest: Manifest) -> bool:

@@ -143,7 +143,7 @@ class Safety:
                 return True
             allowed = engine["spec"].get("allowedNamespaces", {})
             retained = engine["status"].get("retained", {})
-            if allowed.get("mayAdopt") or retained.get(left) == namespace:
+            if allowed.get("mayAdopt") or retained.get(left, "").partition("/")[0] == namespace:
                 return True
         return False
 

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import TypeVar
 
-from quiver.domain.claims import claim_of, is_unplaced, places_of
+from quiver.domain.claims import claim_of, is_unplaced, known_places_of
 from quiver.domain.collections import default_collection_name
 from quiver.domain.conditions import ready_status
 from quiver.domain.objects import Key, Manifest
@@ -64,7 +64,7 @@ class EngineIndex:
         self._referring[engine][key] = None
         self._wanting[engine, wanted_name(manifest)][key] = None
         if (claim := claim_of(manifest)) is not None:
-            for place in places_of(claim, engine):
+            for place in known_places_of(claim, engine):
                 self._claiming[place][key] = None
             if is_unplaced(claim):
                 self._unplaced[claim.collection_name][key] = None
@@ -79,7 +79,7 @@ class EngineIndex:
         _discard(self._referring, engine, key)
         _discard(self._wanting, (engine, wanted_name(manifest)), key)
         if (claim := claim_of(manifest)) is not None:
-            for place in places_of(claim, engine):
+            for place in known_places_of(claim, engine):
                 _discard(self._claiming, place, key)
             if is_unplaced(claim):
                 _discard(self._unplaced, claim.collection_name, key)

@@ -93,16 +93,23 @@ def claim_of(manifest: Manifest) -> Claim | None:
 
 
 def places_of(claim: Claim, engine: Key) -> frozenset[tuple[str, object, str]]:
-    """Return all that a claimed collection is known by, for an object that refers to `engine`.
+    """Return all that a claimed collection is looked up by, for an object that refers to `engine`.
 
     Claims with a place in common are of one collection, or of two that must not have one name: a
-    name is unique in an engine, and on a server whatever engines reach it.
+    name is unique in an engine, and on an external server whatever engines reach it. A pod is not
+    looked up by its server: a copied volume makes two pods pass for one.
     """
     name = claim.collection_name
     places = {("engine", engine, name), ("uid", claim.engine_uid, name)}
     if ":" in claim.member:
         places |= {("endpoint", claim.member, name), ("server", claim.server or claim.member, name)}
     return frozenset(places)
+
+
+def known_places_of(claim: Claim, engine: Key) -> frozenset[tuple[str, object, str]]:
+    """Return all that a claimed collection is found by: an endpoint may lead to a pod."""
+    server = ("server", claim.server or claim.member, claim.collection_name)
+    return places_of(claim, engine) | {server}
 
 
 def is_unplaced(claim: Claim) -> bool:

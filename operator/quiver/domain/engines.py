@@ -101,8 +101,9 @@ class EngineSpec(Struct, frozen=True, kw_only=True):
 
 
 class EngineStatus(Struct, frozen=True, kw_only=True):
-    """`highest_replicas` is the most that the spec ever asked for. `retained` has the namespaces of
-    guests whose collections were left on the engine, by server and collection name.
+    """`highest_replicas` is the most that the spec ever asked for. `retained` says, by server and
+    collection name, of which namespace a guest's collection was that was left on the engine, and
+    how many collections and partitions that is (NAMESPACE/NUMBER).
     """
 
     observed_generation: int | None = None
@@ -112,6 +113,19 @@ class EngineStatus(Struct, frozen=True, kw_only=True):
     selector: str | None = None
     highest_replicas: int | None = None
     retained: dict[str, str] = msgspec.field(default_factory=dict)
+
+    def retained_by(self, place: str) -> str | None:
+        """Return the namespace whose collection was left in the place."""
+        found = self.retained.get(place)
+        return None if found is None else found.partition("/")[0]
+
+    def retained_of(self, namespace: str, *, but: str) -> int:
+        """Return how many collections and partitions the namespace has left on the engine, those
+        of the collection name `but` aside.
+        """
+        left = [v for place, v in self.retained.items() if place.rpartition("/")[2] != but]
+        found = (value.partition("/") for value in left)
+        return sum(int(size or 1) for owner, _, size in found if owner == namespace)
 
 
 class VectorEngine(Struct, frozen=True, kw_only=True):

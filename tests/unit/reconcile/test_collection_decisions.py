@@ -549,8 +549,9 @@ def test_a_collection_that_is_left_is_told_of(found: Gathered, type_: str, why: 
 
 
 GUEST = {"engineRef": {"name": "engine", "namespace": "team-e"}}
-MINE, THEIRS = {retained_as(HELD): NAMESPACE}, {retained_as(HELD): "team-x"}
-NOTE = NoteRetained(HELD, NAMESPACE)
+ONE = f"{NAMESPACE}/1"
+MINE, THEIRS = {retained_as(HELD): ONE}, {retained_as(HELD): "team-x/1"}
+NOTE = NoteRetained(HELD, ONE)
 
 
 @pytest.mark.parametrize(
@@ -559,10 +560,10 @@ NOTE = NoteRetained(HELD, NAMESPACE)
         (hosting(), [NOTE]),
         (hosting(MINE), []),
         (hosting(THEIRS), [NOTE]),
-        (hosting({"instance:4567/test01": NAMESPACE}), [NOTE]),
+        (hosting({"instance:4567/test01": ONE}), [NOTE]),
         (msgspec.convert(engine(), VectorEngine), []),
-        (retaining("team-x"), [NOTE]),
-        (retaining(NAMESPACE), []),
+        (retaining("team-x/1"), [NOTE]),
+        (retaining(ONE), []),
     ],
     ids=[
         "a guest",
@@ -581,6 +582,14 @@ def test_the_engine_remembers_whose_was_what_stays(host: VectorEngine, noted: li
     decision = decide(gathered(going(spec={**GUEST, **RETAIN}), engine=host, observed=FOUND))
     assert list(decision.steps[:-2]) == noted
     assert [type(step) for step in decision.steps[-2:]] == [Tell, Release]
+
+
+def test_what_stays_is_remembered_with_its_partitions() -> None:
+    """They take room for as long as they are there, and count to the namespace's share."""
+    status = {"partitions": ["a", "b"], "retainedPartitions": ["c"]}
+    manifest = going(spec={**GUEST, **RETAIN}, status=status)
+    decision = decide(gathered(manifest, engine=hosting(), observed=FOUND))
+    assert decision.steps[0] == NoteRetained(HELD, f"{NAMESPACE}/4")
 
 
 @pytest.mark.parametrize(
@@ -700,7 +709,7 @@ def test_what_is_somebodys_again_is_no_longer_remembered(
     assert [type(step) for step in decision.steps] == [RecordClaim, NoteRetained, *told]
     note = decision.steps[1]
     assert isinstance(note, NoteRetained)
-    assert (retained_as(note.claim), note.namespace) == (retained_as(HELD), None)
+    assert (retained_as(note.claim), note.owner) == (retained_as(HELD), None)
 
 
 def test_what_is_taken_over_from_another_server_is_no_longer_remembered() -> None:

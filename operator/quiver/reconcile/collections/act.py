@@ -135,8 +135,8 @@ class Actor:
         """Merges one entry, whatever others write beside it."""
         engine = self._gathered.engine_there
         retained, place = engine.status.retained, retained_as(step.claim)
-        if step.namespace is None or place in retained or len(retained) < MOST_RETAINED:
-            entry = {place: step.namespace}
+        if step.owner is None or place in retained or len(retained) < MOST_RETAINED:
+            entry = {place: step.owner}
             await self._objects.merge_status(
                 VECTOR_ENGINE, engine.metadata.key, engine.metadata.uid, {"retained": entry}
             )

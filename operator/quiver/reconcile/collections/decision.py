@@ -29,12 +29,12 @@ class KeepFinalizer:
 
 @dataclass(frozen=True)
 class NoteRetained:
-    """Write into the engine's status whose namespace had a collection that stays on it; None where
-    it is somebody's again.
+    """Write into the engine's status whose namespace had a collection that stays on it, and how
+    much that is (NAMESPACE/NUMBER); None where it is somebody's again.
     """
 
     claim: Claim
-    namespace: str | None
+    owner: str | None
 
 
 @dataclass(frozen=True)

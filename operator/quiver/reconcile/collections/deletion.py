@@ -150,8 +150,7 @@ def failed(g: Gathered, error: Exception) -> Decision:
 
 def _going(g: Gathered, *steps: Step) -> Decision:
     placement = g.collection.status.placement
-    claim = g.claim or g.lapsed
-    return Decision(verdict=_GOING, steps=steps, claim=claim, placement=placement)
+    return Decision(verdict=_GOING, steps=steps, claim=g.placed_claim, placement=placement)
 
 
 def _left(g: Gathered, type_: str, why: str) -> Decision:
@@ -164,11 +163,12 @@ def _noted(g: Gathered) -> list[Step]:
     """Have the engine remember whose namespace a guest's collection was, which may adopt it."""
     if g.claim is None or g.claim.server is None or g.engine is None or g.holder is not None:
         return []
-    namespace, known = g.collection.metadata.namespace, g.engine.status.retained
-    noted = known.get(retained_as(g.claim))
-    if noted == namespace or (noted is None and not g.is_guest):
+    size = 1 + len(g.collection.status.partitions_there)
+    owner = f"{g.collection.metadata.namespace}/{size}"
+    noted = g.engine.status.retained.get(retained_as(g.claim))
+    if noted == owner or (noted is None and not g.is_guest):
         return []
-    return [NoteRetained(g.claim, namespace)]
+    return [NoteRetained(g.claim, owner)]
 
 
 def _waiting(g: Gathered, reason: Reason, why: str, cure: str = "Trying again") -> Decision:
@@ -179,7 +179,7 @@ def _waiting(g: Gathered, reason: Reason, why: str, cure: str = "Trying again") 
     return Decision(
         verdict=Verdict.reconciling(reason, message),
         retry=True,
-        claim=g.claim or g.lapsed,
+        claim=g.placed_claim,
         placement=g.collection.status.placement,
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from quiver.domain.access import PLAIN, Access, Target
+from quiver.domain.claims import has_status_claim
 from quiver.domain.collections import Claim, ObservedCollection, ObservedIndex, VectorCollection
 from quiver.domain.deletion import DeletionPolicy, deletion_policy
 from quiver.domain.engines import VectorEngine
@@ -63,6 +64,13 @@ class Gathered:
     gpu_mib: int | None = None
     report: Report = Report()
     secrets: Mapping[str, Manifest] = field(default_factory=dict)
+
+    @property
+    def placed_claim(self) -> Claim | None:
+        """The claim that stands in the status, whether it has lapsed or not. One of an annotation
+        gets there only with what it was made for: it may have been given up and put back.
+        """
+        return (self.claim or self.lapsed) if has_status_claim(self.manifest) else None
 
     @property
     def engine_there(self) -> VectorEngine:
@@ -148,10 +156,9 @@ class Gathered:
         """Whether the namespace may have all that the object asks for."""
         namespace = self.collection.metadata.namespace
         had = self.load.namespaces.get(namespace, 0)
-        retained = self.engine.status.retained if self.engine is not None else {}
-        # What it is about to take up again is not counted twice.
-        left = [n for key, n in retained.items() if key.rpartition("/")[2] != self.collection_name]
-        had += left.count(namespace)
+        if self.engine is not None:
+            # What it is about to take up again is not counted twice.
+            had += self.engine.status.retained_of(namespace, but=self.collection_name)
         return self.share is None or had + self.asked_for <= self.share
 
     @property

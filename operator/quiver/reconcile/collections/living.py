@@ -220,7 +220,7 @@ def _adoption_fails(g: Gathered) -> Decision | None:
 def _adoption_is_not_allowed(g: Gathered) -> Decision | None:
     assert g.engine is not None
     namespace = g.collection.metadata.namespace
-    had_it = g.engine.status.retained.get(retained_as(claim_for(g))) == namespace
+    had_it = g.engine.status.retained_by(retained_as(claim_for(g))) == namespace
     if g.is_elders:
         return _stalled(
             g,
@@ -267,7 +267,7 @@ def _stalled(g: Gathered, reason: Reason, message: str) -> Decision:
 
 
 def _undone(g: Gathered, verdict: Verdict, *, retry: bool = False) -> Decision:
-    claim = g.claim or g.lapsed
+    claim = g.placed_claim
     placement = g.collection.status.placement if claim is not None else None
     return Decision(verdict=verdict, retry=retry, claim=claim, placement=placement)
 
