@@ -126,8 +126,10 @@ class Safety:
         mine = self._claims.held(write.new) if write.new else None
         if mine is None or self._claims.held(old) == mine:
             return
+        claim = self._claims.of(write.new) if write.new else None
         since = self._now() - self._made_at.get(mine, 0.0)
-        if mine[1] not in self._fleet.data_of(mine[0]) or since < WITHIN_S:
+        is_new = mine[1] not in self._fleet.data_of(mine[0]) or since < WITHIN_S
+        if is_new and (claim is None or claim.origin != "Adopted"):
             return
         if old["spec"]["adoptionPolicy"] == "Never" or not self._may_adopt(old, write.new):
             self.says(write.actor, f"{write.key} takes {mine[1]!r}, which it may not adopt")
@@ -139,8 +141,10 @@ class Safety:
         key, namespace = engine_key(manifest), manifest["metadata"]["namespace"]
         left = f"{claim.server}/{claim.collection_name}"
         for engine in self._history.since(VECTOR_ENGINE, key, self._now() - LAG_S - WITHIN_S):
-            if engine is None or key.namespace == namespace:
+            if key.namespace == namespace:
                 return True
+            if engine is None:
+                continue
             allowed = engine["spec"].get("allowedNamespaces", {})
             retained = engine["status"].get("retained", {})
             if allowed.get("mayAdopt") or retained.get(left, "").partition("/")[0] == namespace:

@@ -24,6 +24,8 @@ FOUND_BY = {
     "it is not looked who the server is": 0,
     "who has a name is judged by wishes": 406,
     "wishes count as load": 128,
+    "a guest adopts what it may not": 130,
+    "a call is for whoever is at the address": 338,
 }
 """The seed that is tried first, since it found it once. As the stories change others may."""
 MANY = 2000
