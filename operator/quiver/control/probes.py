@@ -69,13 +69,16 @@ class Probes:
                 server = await self._identities.ask(engine, member)
                 present = await self._engines.at(member.target(server.instance)).list_collections()
                 await self._forget_retained(engine, server, present)
+                self._look_for_missing(engine, member, present)
             except PortError as error:
                 log.warning("engine %s, %s: %s", engine.metadata.key, member.name, error)
-                return
             except Exception:
                 # One member must not end the round for all the others.
                 log.exception("engine %s, %s: this is a bug", engine.metadata.key, member.name)
-                return
+
+    def _look_for_missing(
+        self, engine: VectorEngine, member: Member, present: frozenset[str]
+    ) -> None:
         missing = list(self._missing(engine, member, present))
         if missing:
             log.info(

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import ip_address
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ import msgspec
 
 from quiver.domain.access import Access, Dialled
 from quiver.domain.addresses import (
+    Address,
     AddressPolicy,
     InvalidEndpoint,
     dialled,
@@ -37,7 +38,6 @@ from quiver.reconcile.credentials import Credentials
 NOTHING: Mapping[str, Dialled] = MappingProxyType({})
 LOOKUPS = 8
 """Names of one engine that are looked up at the same time: silent ones must not take all places."""
-Address = IPv4Address | IPv6Address
 
 
 class _Known(NamedTuple):

@@ -436,6 +436,17 @@ async def test_who_was_at_a_server_first_is_found(
     assert (await cluster.gather()).is_elders is is_elders
 
 
+async def test_what_may_be_anothers_is_not_adopted_though_its_object_cannot_be_read() -> None:
+    """A claim of the release before counts, and a spec that a looser CRD let in is in nobody's way
+    but its own object's.
+    """
+    held = claim(uid="theirs", member="elsewhere.example.org:19530", engine="another")
+    theirs = claimed(held, namespace="team-b", uid="theirs", spec={"dimension": 0})
+    cluster, server = endpoint_cluster(ADOPTING, theirs)
+    server.create(SCHEMA)
+    assert (await cluster.gather()).is_elders
+
+
 async def test_who_was_at_a_server_first_is_found_by_what_it_said() -> None:
     """Though it was reached at another address."""
     twin = external("10.0.0.8:19530", name="twin", namespace="team-b", **OLD)

@@ -150,7 +150,7 @@ def failed(g: Gathered, error: Exception) -> Decision:
 
 def _going(g: Gathered, *steps: Step) -> Decision:
     placement = g.collection.status.placement
-    return Decision(verdict=_GOING, steps=steps, claim=g.placed_claim, placement=placement)
+    return Decision(verdict=_GOING, steps=steps, claim=g.status_claim, placement=placement)
 
 
 def _left(g: Gathered, type_: str, why: str) -> Decision:
@@ -179,7 +179,7 @@ def _waiting(g: Gathered, reason: Reason, why: str, cure: str = "Trying again") 
     return Decision(
         verdict=Verdict.reconciling(reason, message),
         retry=True,
-        claim=g.placed_claim,
+        claim=g.status_claim,
         placement=g.collection.status.placement,
     )
 

@@ -66,7 +66,7 @@ class Gathered:
     secrets: Mapping[str, Manifest] = field(default_factory=dict)
 
     @property
-    def placed_claim(self) -> Claim | None:
+    def status_claim(self) -> Claim | None:
         """The claim that stands in the status, whether it has lapsed or not. One of an annotation
         gets there only with what it was made for: it may have been given up and put back.
         """

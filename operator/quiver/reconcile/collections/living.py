@@ -267,7 +267,7 @@ def _stalled(g: Gathered, reason: Reason, message: str) -> Decision:
 
 
 def _undone(g: Gathered, verdict: Verdict, *, retry: bool = False) -> Decision:
-    claim = g.placed_claim
+    claim = g.status_claim
     placement = g.collection.status.placement if claim is not None else None
     return Decision(verdict=verdict, retry=retry, claim=claim, placement=placement)
 

@@ -6,10 +6,8 @@ claimed a name, the oldest object that wants it is first.
 
 from collections.abc import Iterable
 
-import msgspec
-
 from quiver.domain.claims import claim_of, has_status_claim
-from quiver.domain.collections import Claim, VectorCollection
+from quiver.domain.collections import Claim
 from quiver.domain.objects import Key, Manifest
 from quiver.ports.kubernetes import Objects
 from quiver.reconcile.collections.gathered import Gathered
@@ -69,9 +67,10 @@ def may_be_claimed(g: Gathered, objects: Objects) -> bool:
     """Tell whether an object of another engine may claim what is on this server, since its claim,
     of the release before, does not say on which one.
     """
-    own, engine = g.collection.metadata.uid, g.collection.engine_key
-    others = [m for m in objects.unplaced(g.collection_name) if m["metadata"]["uid"] != own]
-    return any(msgspec.convert(m, VectorCollection).engine_key != engine for m in others)
+    own, engine = g.collection.metadata.uid, g.engine_there.metadata.uid
+    claims = (claim_of(m) for m in objects.unplaced(g.collection_name))
+    others = (claim for claim in claims if claim is not None and claim.object_uid != own)
+    return any(claim.engine_uid != engine for claim in others)
 
 
 def elders_of(g: Gathered, objects: Objects) -> list[Manifest]:
