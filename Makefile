@@ -23,11 +23,11 @@ demo: setup ## Run the whole story on a Kubernetes of its own, then take it away
 	$(BIN)/python -m demo
 
 test: setup ## Run every test
-	$(BIN)/localcluster build
+	$(BIN)/python -m localcluster build
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 simulate: setup ## Run the operator through more storms than `make test` does: SEEDS=100000
-	PYTHONPATH=tests $(BIN)/python -m simulation --seeds $(SEEDS)
+	$(BIN)/python -m simulation --seeds $(SEEDS)
 
 fuzz: setup ## Send the engine hostile messages for FUZZ_SECONDS (60); FUZZ_SEED repeats a round
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} $(BIN)/python -m pytest tests/engine/test_fuzz.py -s -p no:cacheprovider --timeout 0
@@ -36,19 +36,18 @@ lint: setup ## Check style, types, layers and that generated files are current
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy tools/render.py tools/stubs.py
 	$(BIN)/lint-imports
-	$(BIN)/python tools/render.py --check
-	$(BIN)/python tools/stubs.py --check
+	$(BIN)/python -m tools.render --check
+	$(BIN)/python -m tools.stubs --check
 
 up: setup ## Leave a Kubernetes with Quiver in it standing, and say what to type next
 	$(BIN)/python -m demo --up
 
 down: setup ## Take that Kubernetes away
-	$(BIN)/localcluster down
+	$(BIN)/python -m localcluster down
 
 bench-operator: setup ## Measure the operator with 4,096 and 10,000 collections, into the docs; COLLECTIONS=N for a look
-	$(BIN)/localcluster build
+	$(BIN)/python -m localcluster build
 	$(BIN)/python -m bench.scale $(if $(COLLECTIONS),--collections $(COLLECTIONS) --engines $(or $(ENGINES),1))
 
 storm: setup ## Break everything around Quiver while users edit; SEED=, MINUTES=, COLLECTIONS=
@@ -72,7 +71,7 @@ lock: setup ## Resolve the requirements anew, with hashes
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml --extra engine --group dev -o requirements/dev.txt
 
 render: setup ## Write the files that are made from crds/ and charts/
-	$(BIN)/python tools/render.py
+	$(BIN)/python -m tools.render
 
 proto: setup ## Generate the stubs of both protocols from their .proto files
-	$(BIN)/python tools/stubs.py
+	$(BIN)/python -m tools.stubs

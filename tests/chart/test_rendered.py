@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-TOOL = ROOT / "tools" / "render.py"
+TOOL = ROOT / "dev" / "tools" / "render.py"
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from localcluster.paths import cache_dir
+from machine.paths import cache_dir
 
 _REQUIREMENTS = Path(__file__).with_name("pymilvus1-requirements.txt")
 

@@ -36,8 +36,8 @@ def test_anchors_lead_to_headings(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES[:2], ids=lambda page: page.name)
 def test_make_commands_exist(page: Path) -> None:
     """Every `make` command that README and CONTRIBUTING name is a target of the Makefile."""
-    named = set(re.findall(r"(?:^|`)make ([a-z]+)", page.read_text(), re.MULTILINE))
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", page.read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert named
     assert named <= targets
 

@@ -16,9 +16,9 @@ import pytest
 from localcluster.binaries import Binaries
 from localcluster.build import build, cached_path
 from localcluster.catalogue import Program
-from localcluster.errors import BuildError
-from localcluster.session import module_environment
 from localcluster.toolchain import Go
+from machine.errors import BuildError
+from machine.modules import module_environment
 
 DEADLINE_S = 20.0
 

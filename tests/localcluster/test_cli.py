@@ -10,7 +10,7 @@ import pytest
 
 from localcluster import ControlPlane
 from localcluster.errors import ProcessFailedError
-from localcluster.session import module_environment
+from machine.modules import module_environment
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -17,8 +17,8 @@ from click.testing import CliRunner
 from localcluster import Cluster, ControlPlane, cgroups, preflight
 from localcluster.cli import main
 from localcluster.layout import Layout
-from localcluster.session import module_environment
 from localcluster.teardown import supervisors, tear_down
+from machine.modules import module_environment
 
 DEADLINE_S = 30.0
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from localcluster import oci
-from localcluster.images import build_image
-from localcluster.oci import ImageConfig, LayerWriter
+from imagebuild import oci
+from imagebuild.images import build_image
+from imagebuild.oci import ImageConfig, LayerWriter
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from imagebuild.images import IMAGES
+from imagebuild.interpreter import COMMAND
 from localcluster import Cluster
-from localcluster.images import IMAGES
-from localcluster.interpreter import COMMAND
 
 pytestmark = [pytest.mark.node, pytest.mark.xdist_group("node")]
 

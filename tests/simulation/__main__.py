@@ -45,7 +45,7 @@ def told(verdict: Verdict, lines: int = TAIL) -> str:
     broken = "\n".join(f"  {sentence}" for sentence in verdict.broken) or "  all is well"
     return (
         f"{verdict.trace.tail(lines)}\n\nseed {verdict.seed}:\n{broken}\n"
-        f"replay: PYTHONPATH=tests python -m simulation --seed {verdict.seed} --trace\n"
+        f"replay: python -m simulation --seed {verdict.seed} --trace\n"
     )
 
 

@@ -1,0 +1,1 @@
+"""What the development tools share: cache folder, platform, locks, processes, errors."""
