@@ -16,11 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.recall import recall
-from quiver_engine.collection import Collection
-from quiver_engine.devices import Cpu
-from quiver_engine.indexing import Indexing
-from quiver_engine.insert_log import Durability, InsertLog
-from quiver_engine.memory import Memory
+from quiver_engine.compute.devices import Cpu
+from quiver_engine.compute.search import Asked, search
+from quiver_engine.files.insert_log import Durability, InsertLog
 from quiver_engine.model import (
     Floats,
     IndexSpec,
@@ -31,9 +29,11 @@ from quiver_engine.model import (
     Rows,
     Schema,
 )
-from quiver_engine.search import Asked, search
-from quiver_engine.store import Store
-from quiver_engine.writing import Writer
+from quiver_engine.store.collection import Collection
+from quiver_engine.store.indexing import Indexing
+from quiver_engine.store.store import Store
+from quiver_engine.store.writing import Writer
+from quiver_engine.system.memory import Memory
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE, PLOT = DOCS / "index-file-size.md", DOCS / "index-file-size.svg"

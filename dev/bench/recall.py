@@ -13,12 +13,10 @@ import click
 import faiss
 import numpy as np
 
-from quiver_engine.collection import Collection
-from quiver_engine.devices import Cpu
-from quiver_engine.faiss_indexes import METRICS
-from quiver_engine.indexing import Indexing
-from quiver_engine.insert_log import Durability, InsertLog
-from quiver_engine.memory import Memory
+from quiver_engine.compute.devices import Cpu
+from quiver_engine.compute.search import Asked, search
+from quiver_engine.files.insert_log import Durability, InsertLog
+from quiver_engine.indexes.faiss_indexes import METRICS
 from quiver_engine.model import (
     Floats,
     Ids,
@@ -30,9 +28,11 @@ from quiver_engine.model import (
     Rows,
     Schema,
 )
-from quiver_engine.search import Asked, search
-from quiver_engine.store import Store
-from quiver_engine.writing import Writer
+from quiver_engine.store.collection import Collection
+from quiver_engine.store.indexing import Indexing
+from quiver_engine.store.store import Store
+from quiver_engine.store.writing import Writer
+from quiver_engine.system.memory import Memory
 
 PAGE = Path(__file__).parents[2] / "docs" / "engine.md"
 BEGIN, END = "<!-- recall: begin -->", "<!-- recall: end -->"

@@ -10,10 +10,12 @@ from typing import Any, get_args
 
 import click
 
-from quiver_engine import hardware, log, tls
+from quiver_engine.compute import hardware
 from quiver_engine.engine import Address, Endpoints, Engine
 from quiver_engine.errors import StartError
-from quiver_engine.insert_log import Durability
+from quiver_engine.files.insert_log import Durability
+from quiver_engine.server import tls
+from quiver_engine.system import log
 
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _UNITS |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}

@@ -9,19 +9,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from quiver_engine import allocator, hardware, server, tls
-from quiver_engine.answering import Answering
+from quiver_engine.calls.service import Service
+from quiver_engine.compute import hardware
 from quiver_engine.errors import DiskFailedError, RequestError, StartError
-from quiver_engine.health import HealthServer, Readiness
-from quiver_engine.indexing import Indexing
-from quiver_engine.insert_log import Durability, InsertLog
-from quiver_engine.maintenance import Maintenance
-from quiver_engine.metrics import Metrics
-from quiver_engine.recovery import Recovery
-from quiver_engine.service import Service
+from quiver_engine.files.insert_log import Durability, InsertLog
+from quiver_engine.files.recovery import Recovery
+from quiver_engine.metrics.metrics import Metrics
+from quiver_engine.server import server, tls
+from quiver_engine.server.answering import Answering
+from quiver_engine.server.health import HealthServer, Readiness
 from quiver_engine.settings import Settings
-from quiver_engine.store import Store
-from quiver_engine.writing import Writer
+from quiver_engine.store.indexing import Indexing
+from quiver_engine.store.maintenance import Maintenance
+from quiver_engine.store.store import Store
+from quiver_engine.store.writing import Writer
+from quiver_engine.system import allocator
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """The words of the engine as values: metric, schema, index, limits. No I/O."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from functools import cached_property
@@ -34,6 +34,11 @@ MAX_PARAMS_BYTES = 4096
 MAX_IDS_PER_GET = 1000
 MAX_TAGS_PER_SEARCH = 4096
 MAX_PATTERNS_PER_SEARCH = 64
+MAX_INDEX_WAITERS = 64
+"""Calls that wait for indexes being built."""
+
+CallerWaits = Callable[[], bool]
+"""Whether the caller still waits for the answer."""
 MIN_INDEXED_ROWS = 4096
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from crash_script import CHANGES, check, live
 
-from quiver_engine.catalog import Catalog
+from quiver_engine.files.catalog import Catalog
 
 CATALOG_CHANGES = (
     "create_collection", "drop_collection", "create_partition", "drop_partition", "publish",

@@ -14,15 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from quiver_engine import collection, indexing, insert_log, model
-from quiver_engine.indexing import Indexing
-from quiver_engine.insert_log import Durability, InsertLog
-from quiver_engine.maintenance import Maintenance
-from quiver_engine.metrics import Metrics
-from quiver_engine.service import Service
+from quiver_engine import model
+from quiver_engine.calls.service import Service
+from quiver_engine.files import insert_log
+from quiver_engine.files.insert_log import Durability, InsertLog
+from quiver_engine.metrics.metrics import Metrics
 from quiver_engine.settings import Settings
-from quiver_engine.store import Store
-from quiver_engine.writing import Writer
+from quiver_engine.store.indexing import Indexing
+from quiver_engine.store.maintenance import Maintenance
+from quiver_engine.store.store import Store, collection, indexing
+from quiver_engine.store.writing import Writer
 from quiver_proto import milvus_pb2 as pb
 
 model.MIB = 1024

@@ -12,12 +12,12 @@ import pytest
 
 from clients.engine_process import EngineProcess
 from clients.milvus1_stub import Milvus1, found_ids
-from quiver_engine.catalog_formats import FORMATS
 from quiver_engine.errors import StartError
-from quiver_engine.insert_log import Durability, InsertLog
+from quiver_engine.files.catalog_formats import FORMATS
+from quiver_engine.files.insert_log import Durability, InsertLog
 from quiver_engine.model import InsertBatch, Metric, Rows, Schema
-from quiver_engine.store import Store
-from quiver_engine.writing import Writer
+from quiver_engine.store.store import Store
+from quiver_engine.store.writing import Writer
 from quiver_proto import milvus_pb2 as pb
 
 Connect = Callable[[EngineProcess], Milvus1]

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from quiver_engine.errors import DiskFailedError, RequestError
-from quiver_engine.insert_log import Durability, InsertLog
+from quiver_engine.files.insert_log import Durability, InsertLog
 from quiver_engine.model import InsertBatch, Metric, Rows, Schema
-from quiver_engine.store import Store
-from quiver_engine.writing import BUFFER_BYTES, Writer
+from quiver_engine.store.store import Store
+from quiver_engine.store.writing import BUFFER_BYTES, Writer
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from quiver_engine.fair_queue import MAX_WEIGHT, FairQueue
-from quiver_engine.rpc import Call, Part
+from quiver_engine.server.fair_queue import MAX_WEIGHT, FairQueue
+from quiver_engine.wire.rpc import Call, Part
 
 DEADLINE_S = 30.0
 

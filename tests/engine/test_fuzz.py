@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from clients.engine_process import EngineProcess
 from clients.hostile_messages import METHODS, calls, messages, twisted
 from clients.milvus1_stub import Milvus1, found_ids
-from quiver_engine import wire
 from quiver_engine.errors import RequestError
 from quiver_engine.model import MIB, Rows
+from quiver_engine.wire import codec
 from quiver_proto import milvus_pb2 as pb
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
@@ -130,7 +130,7 @@ def test_no_message_brings_the_engine_down(engine: EngineProcess, held: Milvus1)
 
 def outcome(raw: bytes) -> tuple[object, ...] | None:
     try:
-        batch = wire.decode_insert(raw)
+        batch = codec.decode_insert(raw)
     except RequestError:
         return None
     ids = None if batch.ids is None else batch.ids.tolist()
@@ -145,7 +145,7 @@ def described(rows: Rows) -> tuple[object, ...]:
 
 def slow(raw: bytes, monkeypatch: pytest.MonkeyPatch) -> tuple[object, ...] | None:
     with monkeypatch.context() as patched:
-        patched.setattr(wire, "_cut_rows", lambda raw, _: (None, raw))
+        patched.setattr(codec, "_cut_rows", lambda raw, _: (None, raw))
         return outcome(raw)
 
 

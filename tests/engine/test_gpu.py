@@ -14,7 +14,7 @@ import pytest
 
 from clients.engine_process import EngineProcess
 from clients.milvus1_stub import Milvus1, found_distances, found_ids
-from quiver_engine import cuda, gpu_limits, hardware
+from quiver_engine.compute import cuda, gpu_limits, hardware
 from quiver_engine.errors import StartError
 from quiver_engine.model import IndexSpec, IndexType
 from quiver_proto import milvus_pb2 as pb

@@ -11,12 +11,13 @@ import pytest
 
 from clients.engine_process import EngineProcess
 from clients.milvus1_stub import Milvus1, records
-from quiver_engine import memory, server
-from quiver_engine.answering import Answering
 from quiver_engine.errors import CallerLeft, RequestError
-from quiver_engine.memory import Memory, Resident
-from quiver_engine.metrics import Metrics
-from quiver_engine.rpc import Lane, Rpc
+from quiver_engine.metrics.metrics import Metrics
+from quiver_engine.server import server
+from quiver_engine.server.answering import Answering
+from quiver_engine.system import memory
+from quiver_engine.system.memory import Memory, Resident
+from quiver_engine.wire.rpc import Lane, Rpc
 from quiver_proto import milvus_pb2 as pb
 
 DEADLINE_S = 30.0

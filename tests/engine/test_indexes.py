@@ -15,12 +15,12 @@ import pytest
 
 from clients.engine_process import EngineProcess
 from clients.milvus1_stub import Milvus1, found_distances, found_ids
-from quiver_engine.collection import Collection
-from quiver_engine.indexing import Indexing
-from quiver_engine.insert_log import Durability, InsertLog
+from quiver_engine.files.insert_log import Durability, InsertLog
 from quiver_engine.model import IndexSpec, IndexType, Metric, Schema
-from quiver_engine.store import Store
-from quiver_engine.writing import Writer
+from quiver_engine.store.collection import Collection
+from quiver_engine.store.indexing import Indexing
+from quiver_engine.store.store import Store
+from quiver_engine.store.writing import Writer
 from quiver_proto import milvus_pb2 as pb
 
 Connect = Callable[[EngineProcess], Milvus1]

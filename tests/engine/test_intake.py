@@ -5,9 +5,10 @@ import itertools
 
 import pytest
 
-from quiver_engine import headroom, intake
-from quiver_engine.intake import Intake
 from quiver_engine.model import MIB
+from quiver_engine.server import intake
+from quiver_engine.server.intake import Intake
+from quiver_engine.system import headroom
 
 DEADLINE_S = 30.0
 

@@ -8,11 +8,13 @@ import pytest
 
 from clients.engine_process import EngineProcess
 from clients.milvus1_stub import Milvus1, found_ids, records
-from quiver_engine import checks, fields, patterns, writing
+from quiver_engine import checks
+from quiver_engine.calls import patterns
 from quiver_engine.errors import RequestError
-from quiver_engine.insert_log import Durability, InsertLog
+from quiver_engine.files.insert_log import Durability, InsertLog
 from quiver_engine.model import MAX_PARSED_BYTES, MIB, Metric, Schema
-from quiver_engine.store import Store
+from quiver_engine.store.store import Store, writing
+from quiver_engine.wire import fields
 from quiver_proto import milvus_pb2 as pb
 
 ROOM = 200 * MIB

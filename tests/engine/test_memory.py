@@ -10,10 +10,10 @@ import pytest
 
 from clients.engine_process import EngineProcess
 from clients.milvus1_stub import Milvus1, found_ids
-from quiver_engine import allocator, headroom
 from quiver_engine.errors import RequestError
-from quiver_engine.memory import Memory, Resident
 from quiver_engine.model import MIB
+from quiver_engine.system import allocator, headroom
+from quiver_engine.system.memory import Memory, Resident
 from quiver_proto import milvus_pb2 as pb
 
 Connect = Callable[[EngineProcess], Milvus1]

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from quiver_engine import patterns
+from quiver_engine.calls import patterns
 from quiver_engine.errors import RequestError
 
 TAGS = ["2024", "2025-01", "2025-02", "a.b", "_default", "größe"]

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from quiver_engine.health import HealthServer, Readiness
-from quiver_engine.insert_log import Durability, InsertLog
-from quiver_engine.metrics import Metrics
+from quiver_engine.files.insert_log import Durability, InsertLog
+from quiver_engine.files.recovery import TELL_S, Recovery
+from quiver_engine.metrics.metrics import Metrics
 from quiver_engine.model import InsertBatch, Metric, Rows, Schema
-from quiver_engine.recovery import TELL_S, Recovery
-from quiver_engine.store import Store
-from quiver_engine.writing import Writer
+from quiver_engine.server.health import HealthServer, Readiness
+from quiver_engine.store.store import Store
+from quiver_engine.store.writing import Writer
 
 
 def insert(writer: Writer, count: int) -> None:

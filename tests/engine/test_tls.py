@@ -16,7 +16,7 @@ from clients.engine_process import EngineProcess
 from clients.milvus1_stub import Milvus1
 from clients.pymilvus1 import pymilvus_python
 from localcluster.certificates import Authority, KeyPair
-from quiver_engine import tls
+from quiver_engine.server import tls
 from quiver_proto import milvus_pb2 as pb
 
 AUTHORITY = Authority(Authority.create("ours"))

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from quiver_engine import fields, wire
 from quiver_engine.errors import RequestError
 from quiver_engine.model import Rows
+from quiver_engine.wire import codec, fields
 from quiver_proto import milvus_pb2 as pb
 
 
@@ -59,7 +59,7 @@ def test_inserts_read_as_the_parser_reads_them(seed: int) -> None:
             later = random_insert(random)
             raw += later.SerializeToString()
             request.MergeFrom(later)
-        batch = wire.decode_insert(raw)
+        batch = codec.decode_insert(raw)
         records = list(request.row_record_array)
         assert batch.rows.count == len(records)
         assert batch.rows.floats == sum(len(record.float_data) for record in records)
@@ -84,9 +84,9 @@ def test_damaged_requests_are_refused_or_read_as_the_parser_reads_them(seed: int
             records = list(pb.InsertParam.FromString(raw).row_record_array)
         except Exception:  # noqa: BLE001 - whatever the parser's refusal is
             with pytest.raises(RequestError, match="not a valid milvus"):
-                wire.decode_insert(raw)
+                codec.decode_insert(raw)
             continue
-        rows = wire.decode_insert(raw).rows
+        rows = codec.decode_insert(raw).rows
         assert rows.count == len(records)
         if rows.vectors is not None:
             np.testing.assert_array_equal(rows.vectors, np.array(parsed(records)))
@@ -104,7 +104,7 @@ def test_searches_read_as_the_parser_reads_them() -> None:
             pb.KeyValuePair(key="params", value='{"nprobe": 1}'),
         ],
     )
-    query = wire.decode_search(request.SerializeToString())
+    query = codec.decode_search(request.SerializeToString())
     assert (query.collection, query.tags, query.topk) == ("c", ("a", "b.*"), 9)
     assert (read(query.rows), query.params) == ([[1, 2], [3, 4]], '{"nprobe": 1}')
 
@@ -115,13 +115,15 @@ def test_plain_rows_never_reach_the_parser(
 ) -> None:
     """Ten thousand equal rows are cut out before the rest of the message is parsed."""
     sizes = []
-    parse = wire.parse
+    parse = codec.parse
     monkeypatch.setattr(
-        wire, "parse", lambda kind, raw, rows=0: (sizes.append(len(raw)), parse(kind, raw, rows))[1]
+        codec,
+        "parse",
+        lambda kind, raw, rows=0: (sizes.append(len(raw)), parse(kind, raw, rows))[1],
     )
     records = [pb.RowRecord(**row)] * 10_000
     raw = pb.InsertParam(collection_name="c", row_record_array=records).SerializeToString()
-    assert wire.decode_insert(raw).rows.count == 10_000
+    assert codec.decode_insert(raw).rows.count == 10_000
     assert sizes == [len(b"\x0a\x01c")]
 
 
@@ -131,7 +133,7 @@ def test_results_are_written_as_protobuf_writes_them(shape: tuple[int, int]) -> 
     random = np.random.default_rng(1)
     ids = random.integers(-1, 2**62, shape)
     distances = random.normal(size=shape).astype(np.float32)
-    result = pb.TopKQueryResult.FromString(wire.encode_topk(ids, distances))
+    result = pb.TopKQueryResult.FromString(codec.encode_topk(ids, distances))
     assert (result.row_num, result.status.reason) == (shape[0], "OK")
     np.testing.assert_array_equal(result.ids, ids.ravel())
     np.testing.assert_array_equal(np.array(result.distances, np.float32), distances.ravel())

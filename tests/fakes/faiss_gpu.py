@@ -19,7 +19,7 @@ from typing import Any
 
 import faiss
 
-from quiver_engine import cuda
+from quiver_engine.compute import cuda
 
 MAX_K = 2048
 TEMPORARY = 1 << 20

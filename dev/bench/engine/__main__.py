@@ -21,7 +21,7 @@ from bench.engine.data import Size
 from bench.engine.figures import Run
 from bench.engine.plot import plot
 from bench.engine.report import tables, write_json
-from quiver_engine.insert_log import Durability
+from quiver_engine.files.insert_log import Durability
 from quiver_engine.model import IndexType
 
 ROOT = Path(__file__).parents[3]

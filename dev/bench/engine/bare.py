@@ -13,7 +13,7 @@ from typing import Any, Self
 import grpc
 import numpy as np
 
-from quiver_engine.insert_log import Durability
+from quiver_engine.files.insert_log import Durability
 from quiver_proto import milvus_pb2 as pb
 
 _OPTIONS = [("grpc.max_receive_message_length", -1)]

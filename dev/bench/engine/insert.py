@@ -19,7 +19,7 @@ from bench.engine.client import Client
 from bench.engine.data import Size, clustered
 from bench.engine.search import BATCH, COLLECTION, Say, create
 from bench.processes import Engine
-from quiver_engine.insert_log import Durability
+from quiver_engine.files.insert_log import Durability
 from quiver_engine.model import Floats
 from quiver_proto import milvus_pb2 as pb
 

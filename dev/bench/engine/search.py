@@ -21,10 +21,10 @@ from bench.engine.client import Client
 from bench.engine.data import TOPK, Size, clustered, exact, recall
 from bench.engine.driving import Timing, drive
 from bench.processes import Engine
-from quiver_engine import index_files
-from quiver_engine.insert_log import Durability
-from quiver_engine.memory import Memory
+from quiver_engine.files import index_files
+from quiver_engine.files.insert_log import Durability
 from quiver_engine.model import Floats, IndexSpec, IndexType, Metric
+from quiver_engine.system.memory import Memory
 from quiver_proto import milvus_pb2 as pb
 
 COLLECTION = "bench"

@@ -1,0 +1,72 @@
+"""Cmd: the protocol's words for what has no call of its own."""
+
+import json
+import os
+import resource
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+from quiver_engine.errors import RequestError
+from quiver_engine.metrics.in_flight import InFlight
+from quiver_engine.settings import Settings
+from quiver_engine.store.store import Store
+from quiver_proto import milvus_pb2 as pb
+
+# pymilvus 1.1.2 compares the first two numbers; the rest says who answers.
+PROTOCOL_VERSION = f"1.1.1+quiver.{version('quiver')}"
+
+_KNOWN = (
+    "version, status, mode, build_commit_id, tasktable, requests, get_system_info, get_config,"
+    " set_config, instance"
+)
+
+
+class Commands:
+    """Answers a command's text with a text; raises RequestError 1 for a bad configuration node."""
+
+    def __init__(self, store: Store, settings: Settings, in_flight: InFlight) -> None:
+        self._store = store
+        self._in_flight = in_flight
+        self._settings = settings
+
+    def run(self, text: str) -> str:
+        command, _, rest = text.strip().partition(" ")
+        answers: dict[str, Callable[[], str]] = {
+            "version": lambda: PROTOCOL_VERSION,
+            "build_commit_id": lambda: PROTOCOL_VERSION,
+            "status": lambda: "OK",
+            "mode": lambda: "GPU" if self._store.device.gpus() else "CPU",
+            "tasktable": self._tasks,
+            "requests": lambda: json.dumps({"requests": self._in_flight.names()}),
+            "get_system_info": self._system_info,
+            "get_config": lambda: self._settings.get(rest.strip()),
+            "set_config": lambda: self._set(rest.split()),
+            "instance": lambda: self._store.directory.instance,
+        }
+        if command not in answers:
+            return f"unknown command {text[:100]!r}: this engine knows {_KNOWN}"
+        return answers[command]()
+
+    def _set(self, words: list[str]) -> str:
+        if len(words) != 2:
+            raise RequestError(pb.UNEXPECTED_ERROR, "give set_config PARENT.NODE VALUE")
+        self._settings.set(*words)
+        return "OK"
+
+    def _tasks(self) -> str:
+        tasks = [
+            {"task": "build index", "collection": collection.schema.name, "segment": str(s.id)}
+            for collection in self._store.collections()
+            for _, s in collection.due
+        ]
+        return json.dumps(tasks)
+
+    def _system_info(self) -> str:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        total = os.sysconf("SC_PHYS_PAGES") * resource.getpagesize()
+        info = {"memory_total": total, "memory_used": pages * resource.getpagesize()}
+        for gpu in self._store.device.gpus():
+            info[f"gpu{gpu.number}_memory_total"] = gpu.total
+            info[f"gpu{gpu.number}_memory_used"] = gpu.used
+        return json.dumps({name: str(value) for name, value in info.items()})

@@ -1,0 +1,113 @@
+"""What a collection holds: its rows by id, its segments by name, an overview of it all."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from quiver_engine.calls import patterns
+from quiver_engine.errors import RequestError
+from quiver_engine.files.segments import Segment
+from quiver_engine.model import Ids, IndexType, Vectors
+from quiver_engine.store.collection import Collection, Partition
+from quiver_proto import milvus_pb2 as pb
+
+_INDEX_NAMES = {
+    IndexType.IVF_FLAT: "IVFFLAT",
+    IndexType.IVF_SQ8: "IVFSQ8",
+    IndexType.IVF_SQ8H: "IVFSQ8H",
+    IndexType.IVF_PQ: "PQ",
+    IndexType.RNSG: "NSG",
+    IndexType.HNSW: "HNSW",
+    IndexType.ANNOY: "ANNOY",
+}
+_NO_INDEX = "IDMAP"
+_OF_BITS = "BIN_"
+
+
+def vectors(name: str, segments: Sequence[Segment], ids: Sequence[int]) -> list[Vectors | None]:
+    """Return the vector of each id, None where there is none.
+
+    Of rows with one id the last one of the newest segment counts: the one written last, until a
+    merge puts an older one into a newer segment. Raises RequestError 1 when there are no rows.
+    """
+    if not any(segment.living for segment in segments):
+        raise RequestError(pb.UNEXPECTED_ERROR, f"there are no rows in {name!r} to get")
+    wanted = np.unique(np.array(ids, np.int64))
+    found: dict[int, Vectors] = {}
+    for segment in sorted(segments, key=lambda segment: segment.id):
+        hit = np.isin(segment.ids, wanted)
+        places = np.flatnonzero(hit & ~segment.deletions.rows if segment.deletions else hit)
+        # The first of each id from behind; there may be very many rows of one.
+        known, from_behind = np.unique(segment.ids[places[::-1]], return_index=True)
+        last = places[::-1][from_behind]
+        found |= zip(known.tolist(), segment.vectors[last], strict=True)
+    return [found.get(id_) for id_ in ids]
+
+
+def ids(segment: Segment) -> Ids:
+    """Return the ids of a segment's rows that are not deleted."""
+    return segment.ids[~segment.deletions.rows] if segment.deletions else segment.ids
+
+
+def segment(collection: Collection, name: str) -> Segment:
+    """Return a segment by its name in ShowCollectionInfo; raises RequestError 1."""
+    return named_segments(collection, [name])[0]
+
+
+def named_segments(collection: Collection, names: Iterable[str]) -> list[Segment]:
+    """Return segments by their names in ShowCollectionInfo, each once; raises RequestError 1."""
+    known = {str(segment.id): segment for segment in collection.segments}
+    wanted = dict.fromkeys(names)
+    for name in wanted:
+        if name not in known:
+            raise RequestError(
+                pb.UNEXPECTED_ERROR,
+                f"collection {collection.schema.name!r} has no segment {name[:100]!r};"
+                " ShowCollectionInfo lists those it has, and merging replaces them",
+            )
+    return [known[name] for name in wanted]
+
+
+def matching_segments(collection: Collection, tags: tuple[str, ...]) -> list[Segment]:
+    """Return the segments of partitions whose tags match, all without tags.
+
+    Raises RequestError 1 when none matches, or a pattern is none.
+    """
+    if not tags:
+        return collection.segments
+    partitions = dict(collection.partitions)
+    found = patterns.matching(tags, list(partitions))
+    if not found:
+        raise RequestError(
+            pb.UNEXPECTED_ERROR,
+            f"no partition of {collection.schema.name!r} matches {', '.join(tags)[:300]!r}:"
+            " a tag or a regular expression must match a whole tag; ShowPartitions lists them",
+        )
+    return [segment for tag in found for segment in partitions[tag].segments]
+
+
+def info(collection: Collection) -> dict[str, Any]:
+    """Return what ShowCollectionInfo tells, as values for JSON."""
+    partitions = [_partition_info(collection.partitions[tag]) for tag in collection.tags]
+    return {"row_count": sum(p["row_count"] for p in partitions), "partitions": partitions}
+
+
+def _partition_info(partition: Partition) -> dict[str, Any]:
+    segments = [_segment_info(segment) for segment in partition.segments]
+    return {
+        "tag": partition.tag,
+        "row_count": sum(segment["row_count"] for segment in segments),
+        "segments": segments,
+    }
+
+
+def _segment_info(segment: Segment) -> dict[str, Any]:
+    index = segment.index
+    name = _INDEX_NAMES[index.spec.type] if index else _NO_INDEX
+    return {
+        "name": str(segment.id),
+        "row_count": segment.living,
+        "index_name": _OF_BITS + name if segment.is_binary else name,
+        "data_size": index.disk_bytes if index else segment.file_bytes,
+    }

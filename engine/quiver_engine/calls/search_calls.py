@@ -1,0 +1,184 @@
+"""The rpcs that search."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from itertools import accumulate
+from typing import NamedTuple
+
+import numpy as np
+
+from quiver_engine import checks
+from quiver_engine.calls import index_checks, lookup
+from quiver_engine.compute.search import Asked, Found, no_results, search
+from quiver_engine.errors import RequestError
+from quiver_engine.files.segments import Segment
+from quiver_engine.metrics.traffic import Traffic
+from quiver_engine.model import MIB, CallerWaits, Query, Rows, Vectors
+from quiver_engine.store.collection import Collection
+from quiver_engine.store.store import Store
+from quiver_engine.wire import codec, fields
+from quiver_engine.wire.rpc import Lane, Part, Rpc, Together, ok
+from quiver_proto import milvus_pb2 as pb
+
+_MAX_PART_BYTES = 1 << 16
+_LARGE_REQUEST_BYTES = 32 * MIB
+_MAX_BYTES_AT_ONCE = 4 * MIB
+_BYTES_PER_RESULT = 16
+_NO_ROWS = pb.TopKQueryResult(status=ok()).SerializeToString()
+
+
+class _Cut(NamedTuple):
+    queries: Vectors
+    rest: bytes
+
+
+class _Prepared(NamedTuple):
+    asked: Asked
+    segments: list[Segment]
+
+
+Choose = Callable[[Collection], list[Segment]]
+
+
+class SearchCalls:
+    """Each raises RequestError to refuse."""
+
+    def __init__(self, store: Store, traffic: Traffic) -> None:
+        self._store = store
+        self._traffic = traffic
+
+    def rpcs(self) -> dict[str, Rpc]:
+        """Return the calls by their names in the protocol."""
+        together = Together(_part, self.search_at_once, self.search_together)
+        return {
+            "Search": _rpc(self.search, together),
+            "SearchByID": _rpc(self.search_by_id),
+            "SearchInFiles": replace(
+                _rpc(self.search_in_files), collection=fields.searched_in_files
+            ),
+        }
+
+    def search(self, raw: bytes, is_awaited: CallerWaits) -> bytes:
+        return self._answer(self._prepared(codec.decode_search(raw)), is_awaited)
+
+    def search_together(self, parts: Sequence[Part], is_awaited: CallerWaits) -> list[bytes]:
+        """Search for all queries at once, and give each part its share."""
+        return _shared(parts, self._find(self._prepared(_joined(parts)), is_awaited))
+
+    def search_at_once(self, parts: Sequence[Part]) -> list[bytes] | None:
+        """Do the same if it takes a moment, with all that it reads in memory."""
+        prepared = self._prepared(_joined(parts))
+        asked, segments = prepared
+        if asked.metric.is_binary:
+            return None
+        device = self._store.device
+        results = len(asked.queries) * asked.topk * len(segments)
+        with ExitStack() as kept:
+            read = sum(kept.enter_context(device.at_hand(one, asked)) for one in segments)
+            if read + results * _BYTES_PER_RESULT > _MAX_BYTES_AT_ONCE:
+                return None
+            return _shared(parts, self._find(prepared, lambda: True))
+
+    def search_in_files(self, raw: bytes, is_awaited: CallerWaits) -> bytes:
+        request = codec.parse(pb.SearchInFilesParam, raw)
+        query = codec.decode_search(request.search_param.SerializeToString())
+        names = request.file_id_array
+        if not names:
+            raise RequestError(
+                pb.ILLEGAL_ARGUMENT,
+                "file_id_array is empty: give names of segments; ShowCollectionInfo lists them",
+            )
+        prepared = self._prepared(query, lambda c: lookup.named_segments(c, names))
+        return self._answer(prepared, is_awaited)
+
+    def search_by_id(self, raw: bytes, is_awaited: CallerWaits) -> bytes:
+        request = codec.parse(pb.SearchByIDParam, raw)
+        checks.topk(request.topk)
+        collection = self._store.collection(request.collection_name)
+        checks.wanted_ids(request.id_array)
+        checks.result_size(len(request.id_array), request.topk)
+        segments = lookup.matching_segments(collection, tuple(request.partition_tag_array))
+        found = lookup.vectors(collection.schema.name, segments, list(request.id_array))
+        known = [vector for vector in found if vector is not None]
+        ids, distances = no_results(len(found), request.topk, collection.schema.metric)
+        if not known:
+            return codec.encode_topk(ids, distances)
+        rows = np.stack(known)
+        asked = _asked(
+            collection,
+            Query(
+                collection=request.collection_name,
+                tags=(),
+                rows=Rows.of(rows),
+                topk=request.topk,
+                params=codec.params_text(request.extra_params),
+            ),
+        )
+        places = [place for place, vector in enumerate(found) if vector is not None]
+        ids[places], distances[places] = search(
+            segments, asked, self._store.device.nearest, is_awaited
+        )
+        self._traffic.searched(len(rows), segments)
+        return codec.encode_topk(ids, distances)
+
+    def _prepared(self, query: Query, choose: Choose | None = None) -> _Prepared:
+        """Check a search and choose its segments: by default those that its tags match."""
+        checks.topk(query.topk)
+        collection = self._store.collection(query.collection)
+        asked = _asked(collection, query)
+        if choose is not None:
+            return _Prepared(asked, choose(collection))
+        return _Prepared(asked, lookup.matching_segments(collection, query.tags))
+
+    def _answer(self, prepared: _Prepared, is_awaited: CallerWaits) -> bytes:
+        found = self._find(prepared, is_awaited)
+        return _NO_ROWS if found is None else codec.encode_topk(*found)
+
+    def _find(self, prepared: _Prepared, is_awaited: CallerWaits) -> Found | None:
+        """Return what is found, None where there are no rows."""
+        asked, segments = prepared
+        if not any(segment.living for segment in segments):
+            return None
+        found = search(segments, asked, self._store.device.nearest, is_awaited)
+        self._traffic.searched(len(asked.queries), segments)
+        return found
+
+
+def _joined(parts: Sequence[Part]) -> Query:
+    queries = [part.own.queries for part in parts]
+    return codec.join_search(np.concatenate(queries), parts[0].own.rest)
+
+
+def _shared(parts: Sequence[Part], found: Found | None) -> list[bytes]:
+    """Give each part the answer to its queries."""
+    if found is None:
+        return [_NO_ROWS] * len(parts)
+    ids, distances = found
+    ends = accumulate(part.weight for part in parts)
+    return [
+        codec.encode_topk(ids[end - part.weight : end], distances[end - part.weight : end])
+        for part, end in zip(parts, ends, strict=True)
+    ]
+
+
+def _rpc(answer: Callable[[bytes, CallerWaits], bytes], together: Together | None = None) -> Rpc:
+    return Rpc(answer, pb.TopKQueryResult, Lane.SEARCH, together, _LARGE_REQUEST_BYTES)
+
+
+def _part(raw: bytes) -> Part | None:
+    """Return a search without its queries, and these; None for one that has too many to join."""
+    if len(raw) > _MAX_PART_BYTES:
+        return None
+    queries, rest = codec.cut_search(raw)
+    if queries is None:
+        return None
+    return Part((rest, queries.shape[1], queries.dtype), len(queries), _Cut(queries, rest))
+
+
+def _asked(collection: Collection, query: Query) -> Asked:
+    spec = collection.index.spec
+    params = index_checks.search_params(query.params, spec, query.topk)
+    vectors = checks.vectors(query.rows, collection.schema)
+    checks.result_size(query.rows.count, query.topk)
+    return Asked(vectors, query.topk, collection.schema.metric, spec, params)

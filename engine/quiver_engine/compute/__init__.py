@@ -1,0 +1,1 @@
+"""Searches over segments, on CPUs and GPUs."""

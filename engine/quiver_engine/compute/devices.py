@@ -1,0 +1,124 @@
+"""Where segments are searched and indexes built: on the CPU, or on GPUs (gpus.py)."""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, NamedTuple, Protocol, cast
+
+from quiver_engine.compute.search import Asked
+from quiver_engine.errors import DamagedIndex
+from quiver_engine.files.segments import Segment
+from quiver_engine.indexes import binary_indexes, faiss_indexes
+from quiver_engine.indexes.faiss_indexes import CpuTrainer, Trainer
+from quiver_engine.model import Bits, CallerWaits, Floats, Ids, IndexSpec, Metric
+from quiver_engine.system.memory import Memory, Resident
+
+
+class GpuMemory(NamedTuple):
+    """A GPU's number, what the engine holds there, and the bytes of all processes there."""
+
+    number: int
+    memory: Memory
+    used: int
+    total: int
+
+
+class Device(Protocol):
+    """Chosen once at the start. `memory` is the host's, `trainer` computes for builds."""
+
+    name: str
+    memory: Memory
+    trainer: Trainer
+
+    def gpus(self) -> Sequence[GpuMemory]:
+        """Return the GPUs that are used, none on a CPU."""
+
+    def nearest(
+        self, segment: Segment, asked: Asked, count: int, is_awaited: CallerWaits
+    ) -> tuple[Floats, Ids]:
+        """Return distances and row numbers in the segment, both (queries, count), best first.
+
+        A row number is -1 where there is none. Raises RequestError 24 for what cannot fit,
+        CallerLeft when nobody waits for it any more.
+        """
+
+    def at_hand(self, segment: Segment, asked: Asked) -> AbstractContextManager[float]:
+        """Keep what a search reads if it is in memory; give how many bytes it reads there.
+
+        Infinite where it would have to be loaded first.
+        """
+
+    def preload(self, segment: Segment, metric: Metric, is_awaited: CallerWaits) -> None:
+        """Bring what a search reads into memory; raises RequestError 24 when it cannot fit."""
+
+    def check(self, segment: Segment, spec: IndexSpec) -> None:
+        """Raise RequestError 24 when an index of the segment could not be built or searched."""
+
+
+class Cpu:
+    """FAISS on all cores."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.name = "the CPU"
+        self.memory = memory
+        self.trainer: Trainer = CpuTrainer()
+
+    def gpus(self) -> Sequence[GpuMemory]:
+        return ()
+
+    def nearest(
+        self, segment: Segment, asked: Asked, count: int, is_awaited: CallerWaits
+    ) -> tuple[Floats, Ids]:
+        living = segment.deletions.living_bits if segment.deletions else None
+        if segment.index is not None and segment.index.spec == asked.spec:
+            try:
+                with segment.index.loaded.use(is_awaited) as index:
+                    return _by_index(index, asked, count, living)
+            except DamagedIndex:
+                # It was reported where it was found; the rows themselves are sound.
+                pass
+        with segment.raw.use(is_awaited) as vectors:
+            return _by_brute_force(vectors, asked, count, living)
+
+    @contextmanager
+    def at_hand(self, segment: Segment, asked: Asked) -> Iterator[float]:
+        index = segment.index
+        if index is not None and index.spec == asked.spec:
+            rows = faiss_indexes.rows_read(asked.spec, asked.params, segment.rows, asked.topk)
+            share, resident = rows / segment.rows, cast("Resident[Any]", index.loaded)
+        else:
+            share, resident = 1.0, segment.raw
+        with resident.keep() as is_loaded:
+            yield share * resident.bytes * len(asked.queries) if is_loaded else math.inf
+
+    def preload(self, segment: Segment, _: Metric, is_awaited: CallerWaits) -> None:
+        try:
+            if segment.index is not None:
+                with segment.index.loaded.use(is_awaited):
+                    return
+        except DamagedIndex:
+            # It was reported where it was found, and its place is taken by the rows themselves.
+            pass
+        with segment.raw.use(is_awaited):
+            return
+
+    def check(self, segment: Segment, _: IndexSpec) -> None:
+        segment.raw.check()
+
+
+def _by_index(index: Any, asked: Asked, count: int, living: Bits | None) -> tuple[Floats, Ids]:
+    # Whether rows and queries are floats or bits goes by the metric.
+    queries: Any = asked.queries
+    params = asked.params
+    if asked.metric.is_binary:
+        return binary_indexes.search(index, asked.metric, params, queries, count, living)
+    return faiss_indexes.search(index, asked.spec, params, queries, count, living)
+
+
+def _by_brute_force(
+    vectors: Any, asked: Asked, count: int, living: Bits | None
+) -> tuple[Floats, Ids]:
+    queries: Any = asked.queries
+    if asked.metric.is_binary:
+        return binary_indexes.brute_force(vectors, asked.metric, queries, count, living)
+    return faiss_indexes.brute_force(vectors, asked.metric, queries, count, living)

@@ -1,0 +1,136 @@
+"""The GPUs of a machine as a device: what they can, they do, and the CPU does the rest."""
+
+import math
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from quiver_engine.compute import cuda, gpu_limits
+from quiver_engine.compute.devices import Cpu, Device, GpuMemory
+from quiver_engine.compute.gpu import Gpu, GpuTrainer, OnThisGpu
+from quiver_engine.compute.search import Asked
+from quiver_engine.errors import DamagedIndex
+from quiver_engine.files.deletions import Mask
+from quiver_engine.files.index_files import IndexFile
+from quiver_engine.files.segments import Segment, with_index
+from quiver_engine.indexes.faiss_indexes import Trainer, list_count
+from quiver_engine.model import CallerWaits, Floats, Ids, IndexSpec, Metric, Vectors
+
+_SPARE = 64
+
+
+class Gpus:
+    """Each segment has its GPU by its number; all indexes are trained on the first."""
+
+    def __init__(self, cpu: Cpu, gpus: Sequence[Gpu]) -> None:
+        self.name = "; ".join(gpu.name for gpu in gpus)
+        self.memory = cpu.memory
+        self.trainer: Trainer = GpuTrainer(gpus[0].number)
+        self._cpu: Device = cpu
+        self._gpus = gpus
+
+    def gpus(self) -> Sequence[GpuMemory]:
+        usages = [(gpu, cuda.memory(gpu.number)) for gpu in self._gpus]
+        return [GpuMemory(g.number, g.memory, u.total - u.free, u.total) for g, u in usages]
+
+    def nearest(
+        self, segment: Segment, asked: Asked, count: int, is_awaited: CallerWaits
+    ) -> tuple[Floats, Ids]:
+        try:
+            return self._nearest(segment, asked, count, is_awaited)
+        except DamagedIndex:
+            # It was reported where it was found; the rows themselves are sound.
+            return self._nearest(with_index(segment, None), asked, count, is_awaited)
+
+    def _nearest(
+        self, segment: Segment, asked: Asked, count: int, is_awaited: CallerWaits
+    ) -> tuple[Floats, Ids]:
+        def on_cpu(queries: Vectors) -> tuple[Floats, Ids]:
+            some = replace(asked, queries=queries)
+            return self._cpu.nearest(segment, some, count, is_awaited)
+
+        # FAISS's GPU indexes find deleted rows as well, so more are asked for than are wanted.
+        spare = min(segment.deleted, max(0, min(count + _SPARE, gpu_limits.MAX_K - count)))
+        held, nprobe = self._held(segment, asked)
+        if held is None or nprobe > gpu_limits.MAX_NPROBE or count > gpu_limits.MAX_K:
+            return on_cpu(asked.queries)
+        with held.use(is_awaited) as on_gpu:
+            distances, rows = on_gpu.search(asked.queries, count + spare, nprobe)
+        if segment.deletions is None:
+            return distances, rows
+        distances, rows, is_whole = _living(distances, rows, segment.deletions.rows, count)
+        if not is_whole.all():
+            distances[~is_whole], rows[~is_whole] = on_cpu(asked.queries[~is_whole])
+        return distances, rows
+
+    def _held(self, segment: Segment, asked: Asked) -> tuple[OnThisGpu | None, int]:
+        """Return what is searched on the GPU, if anything, and how many of its lists."""
+        index = segment.index
+        if index is None or index.spec != asked.spec:
+            has_metric = gpu_limits.has_metric(asked.metric)
+            return self._rows(segment, asked.metric) if has_metric else None, 0
+        if not _has_index(segment, index.spec):
+            return None, 0
+        nprobe = min(asked.params["nprobe"], list_count(index.spec, segment.rows))
+        return self._index(segment, index), nprobe
+
+    def _rows(self, segment: Segment, metric: Metric) -> OnThisGpu:
+        gpu, raw, shape = self._gpu_of(segment), segment.raw, segment.vectors.shape
+        return raw.copy(lambda: gpu.rows(raw, (shape[0], shape[1]), metric))
+
+    def _index(self, segment: Segment, index: IndexFile) -> OnThisGpu:
+        gpu, shape = self._gpu_of(segment), segment.vectors.shape
+        return index.loaded.copy(lambda: gpu.index(index, (shape[0], shape[1])))
+
+    def _gpu_of(self, segment: Segment) -> Gpu:
+        return self._gpus[segment.id % len(self._gpus)]
+
+    def at_hand(self, segment: Segment, asked: Asked) -> AbstractContextManager[float]:  # noqa: ARG002 - a GPU is never so near
+        return nullcontext(math.inf)
+
+    def preload(self, segment: Segment, metric: Metric, is_awaited: CallerWaits) -> None:
+        index = segment.index
+        if index is None and gpu_limits.has_metric(metric):
+            with self._rows(segment, metric).use(is_awaited):
+                return
+        if index is None or not _has_index(segment, index.spec):
+            self._cpu.preload(segment, metric, is_awaited)
+            return
+        try:
+            with self._index(segment, index).use(is_awaited):
+                return
+        except DamagedIndex:
+            # It was reported where it was found, and its place is taken by the rows themselves.
+            self.preload(with_index(segment, None), metric, is_awaited)
+
+    def check(self, segment: Segment, spec: IndexSpec) -> None:
+        self._cpu.check(segment, spec)
+        rows, dimension = segment.vectors.shape
+        if _has_index(segment, spec):
+            gpu = self._gpu_of(segment)
+            name = f"the {spec.type.name} index of a segment of {rows} rows on GPU {gpu.number}"
+            gpu.memory.check(name, gpu_limits.index_bytes(spec, rows, dimension))
+
+
+def _has_index(segment: Segment, spec: IndexSpec) -> bool:
+    return not segment.is_binary and gpu_limits.has_index(spec, segment.vectors.shape[1])
+
+
+def _living(
+    distances: Floats, rows: Ids, deleted: Mask, count: int
+) -> tuple[Floats, Ids, npt.NDArray[np.bool_]]:
+    """Leave out deleted rows; tell for each query whether its best `count` are all there."""
+    is_found = rows >= 0
+    keeps = is_found & ~deleted[rows]
+    # A query that found fewer than it asked for has seen all that there is for it.
+    is_whole = (keeps.sum(axis=1) >= count) | ~is_found.all(axis=1)
+    order = np.argsort(~keeps, axis=1, kind="stable")[:, :count]
+    kept = np.where(keeps, rows, -1)
+    return (
+        np.take_along_axis(distances, order, axis=1),
+        np.take_along_axis(kept, order, axis=1),
+        is_whole,
+    )

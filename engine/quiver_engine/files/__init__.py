@@ -1,0 +1,1 @@
+"""Formats on disk, and what makes them survive a crash."""

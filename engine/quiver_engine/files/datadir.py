@@ -1,0 +1,185 @@
+"""The data directory: its lock, its files, what a crash left behind.
+
+LOCK                  held by the engine that uses the directory
+INSTANCE              the engine's id, for its whole life; INSTANCE.tmp while being written
+catalog.sqlite        (and -wal, -shm) what there is
+log/<n>.log           the insert log; <n>.log.damaged is a copy that is never read
+segments/<id>.seg     rows; <id>.seg.tmp while being written
+segments/<id>.idx     an index over the rows of one segment; <id>.idx.tmp while being written
+"""
+
+import errno
+import fcntl
+import logging
+import os
+import re
+import threading
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+
+import faiss
+
+from quiver_engine.errors import DiskFailedError, RequestError, StartError
+from quiver_engine.files import durable, index_files, instance, segments
+from quiver_engine.files.segments import Part, Segment
+from quiver_engine.model import RowLayout
+from quiver_engine.system.memory import Memory
+from quiver_proto import milvus_pb2 as pb
+
+logger = logging.getLogger(__name__)
+
+_OURS = re.compile(r"\d+\.(seg|idx)(\.tmp)?")
+
+
+class DataDir:
+    """A data directory held by this process alone."""
+
+    def __init__(self, path: Path, memory: Memory) -> None:
+        """Make the directory if need be, lock it and give it an id.
+
+        Raises StartError when that cannot be done, DiskFailedError or OSError when the disk
+        refuses the id.
+        """
+        self.path = path
+        self.memory = memory
+        self.catalog_path = path / "catalog.sqlite"
+        self._segments = path / "segments"
+        self.log_path = path / "log"
+        self._next_id = 1
+        self._id_lock = threading.Lock()
+        try:
+            self._segments.mkdir(parents=True, exist_ok=True)
+            self.log_path.mkdir(exist_ok=True)
+            self._lock = _lock(path / "LOCK")
+            self._refuse_orphans()
+        except OSError as error:
+            raise StartError(
+                f"data directory {path} cannot be used: {error.strerror};"
+                " choose a directory that this user can write"
+            ) from error
+        self.instance = instance.id_of(path / "INSTANCE")
+
+    def _refuse_orphans(self) -> None:
+        catalog_is_there = self.catalog_path.exists() and self.catalog_path.stat().st_size
+        has_logs = any(self.log_path.glob("*.log"))
+        if not catalog_is_there and (has_logs or any(self._files())):
+            raise StartError(
+                f"data directory {self.path} is damaged: it has segment files or logs"
+                f" and no catalog ({self.catalog_path.name}); restore it from a backup"
+            )
+
+    def _files(self) -> Iterable[Path]:
+        return (path for path in self._segments.iterdir() if _OURS.fullmatch(path.name))
+
+    def sync(self) -> None:
+        """Make the names of a fresh directory's files durable."""
+        durable.sync_directory(self.path)
+        durable.sync_directory(self.path.parent)
+
+    def segment_path(self, segment_id: int) -> Path:
+        return self._segments / f"{segment_id}.seg"
+
+    def index_path(self, index_id: int) -> Path:
+        return self._segments / f"{index_id}.idx"
+
+    def keep_only(self, wanted: Collection[Path]) -> None:
+        """Remove the files of a crash: those the catalog does not count."""
+        leftovers = [path for path in self._files() if path not in wanted]
+        for path in leftovers:
+            path.unlink()
+        if leftovers:
+            logger.info("removed %d segment files that a crash left behind", len(leftovers))
+
+    def number_after(self, numbers: Iterable[int]) -> None:
+        """Give new files numbers above these."""
+        self._next_id = max(numbers, default=0) + 1
+
+    @property
+    def last_number(self) -> int:
+        """The highest number that a file was given so far."""
+        return self._next_id - 1
+
+    def write_segments(self, groups: Sequence[list[Part]]) -> list[Segment]:
+        """Write one durable segment file for each group of rows; they do not count yet.
+
+        Raises RequestError when the disk is full, DiskFailedError when it fails.
+        """
+        numbers = [self._take_id() for _ in groups]
+        finals = [self.segment_path(number) for number in numbers]
+        temporaries = [path.with_name(f"{path.name}.tmp") for path in finals]
+        try:
+            for path, parts in zip(temporaries, groups, strict=True):
+                segments.write(path, parts)
+            durable.publish(zip(temporaries, finals, strict=True), self._segments)
+        except OSError as error:
+            self.remove([*temporaries, *finals])
+            raise _write_failure(error, self._segments) from error
+        return [
+            self.load_segment(
+                number, layout=segments.layout_of(parts), rows=sum(part.rows for part in parts)
+            )
+            for number, parts in zip(numbers, groups, strict=True)
+        ]
+
+    def load_segment(self, number: int, *, layout: RowLayout, rows: int) -> Segment:
+        """Map a segment file; raises DamagedSegment unless it is as told."""
+        path = self.segment_path(number)
+        return segments.load(path, number, layout=layout, rows=rows, memory=self.memory)
+
+    def write_index(self, index: faiss.Index | faiss.IndexBinary) -> tuple[int, Path]:
+        """Write a durable index file, which does not count yet; return its number and path.
+
+        Raises RequestError when the disk is full, DiskFailedError when it fails.
+        """
+        number = self._take_id()
+        final = self.index_path(number)
+        temporary = final.with_name(f"{final.name}.tmp")
+        try:
+            index_files.write(temporary, index)
+            durable.publish([(temporary, final)], self._segments)
+        except OSError as error:
+            self.remove([temporary, final])
+            raise _write_failure(error, self._segments) from error
+        return number, final
+
+    def _take_id(self) -> int:
+        with self._id_lock:
+            self._next_id += 1
+            return self._next_id - 1
+
+    def remove(self, paths: Iterable[Path]) -> None:
+        """Remove files that do not count; one that cannot be removed is removed at next start."""
+        for path in paths:
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                logger.warning("cannot remove %s: %s", path, error.strerror)
+
+    def close(self) -> None:
+        os.close(self._lock)
+
+
+def _lock(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.read(descriptor, 32).decode(errors="replace").strip()
+        os.close(descriptor)
+        raise StartError(
+            f"data directory {path.parent} is in use by another engine (process {holder}):"
+            " stop that one or choose another directory"
+        ) from error
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"{os.getpid()}\n".encode())
+    return descriptor
+
+
+def _write_failure(error: OSError, directory: Path) -> Exception:
+    if error.errno == errno.EIO:
+        return DiskFailedError(f"writing in {directory} failed: {error.strerror}")
+    return RequestError(
+        pb.UNEXPECTED_ERROR,
+        f"cannot write in the data directory: {error.strerror}; free space and try again"
+        " (rows not flushed yet stay in memory)",
+    )

@@ -1,0 +1,136 @@
+"""Index files: one for a segment, written once, read into memory when a search needs it.
+
+A file is a header of 64 bytes and what FAISS writes. The header carries a checksum of itself and
+one of everything behind it (CRC-32C). What it holds can be built again from its segment, so a
+damaged one costs time, not data.
+"""
+
+import mmap
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import faiss
+from crc32c import crc32c
+
+from quiver_engine.errors import DamagedIndex
+from quiver_engine.files import durable
+from quiver_engine.model import MIB, IndexSpec
+from quiver_engine.system.memory import Memory, Resident
+
+# FAISS's stubs do not know all of it.
+_FAISS: Any = faiss
+
+_MAGIC = b"QUIVRIDX"
+_MAGIC_OF_BITS = b"QUIVRBIX"
+_VERSION = 2
+_FIELDS = struct.Struct("<8sIQQI")
+_CHECKSUM = struct.Struct("<I")
+_HEADER_BYTES = 64
+
+
+@dataclass(frozen=True, eq=False)
+class IndexFile:
+    """A published index; `loaded` has FAISS's object for as long as it is used."""
+
+    id: int
+    path: Path
+    spec: IndexSpec
+    disk_bytes: int
+    loaded: Resident[faiss.Index | faiss.IndexBinary] = field(repr=False)
+
+
+def write(path: Path, index: faiss.Index | faiss.IndexBinary) -> None:
+    """Write and sync an index file; no second copy of the index is made on the way."""
+    checksum = 0
+    with path.open("wb") as file:
+        file.write(bytes(_HEADER_BYTES))
+
+        def sink(chunk: bytes) -> None:
+            nonlocal checksum
+            checksum = crc32c(chunk, checksum)
+            file.write(chunk)
+
+        writer = _FAISS.PyCallbackIOWriter(sink, MIB)
+        if isinstance(index, faiss.IndexBinary):
+            magic = _MAGIC_OF_BITS
+            _FAISS.write_index_binary(index, writer)
+        else:
+            magic = _MAGIC
+            faiss.write_index(index, writer)
+        payload = file.tell() - _HEADER_BYTES
+        file.seek(0)
+        fields = _FIELDS.pack(magic, _VERSION, index.ntotal, payload, checksum)
+        file.write((fields + _CHECKSUM.pack(crc32c(fields))).ljust(_HEADER_BYTES, b"\0"))
+        file.flush()
+        durable.sync_file(file.fileno())
+
+
+def load(
+    path: Path,
+    index_id: int,
+    spec: IndexSpec,
+    rows: int,
+    *,
+    memory: Memory,
+    on_damage: Callable[[str], None],
+) -> IndexFile:
+    """Map an index file and check its header and size; raises DamagedIndex.
+
+    A damage that shows when it is read is told to `on_damage`.
+    """
+    try:
+        with path.open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+    except (OSError, ValueError) as error:
+        raise DamagedIndex(path, str(error)) from error
+    checksum = _read_header(path, mapped, rows)
+
+    def read() -> faiss.Index | faiss.IndexBinary:
+        try:
+            return _read(path, mapped, checksum)
+        except DamagedIndex as error:
+            on_damage(str(error))
+            raise
+
+    name = f"the {spec.type.name} index of a segment of {rows} rows"
+    loaded = Resident(memory, name, len(mapped), read)
+    return IndexFile(index_id, path, spec, len(mapped), loaded)
+
+
+def _read_header(path: Path, mapped: mmap.mmap, rows: int) -> int:
+    if len(mapped) < _HEADER_BYTES:
+        raise DamagedIndex(path, f"it has {len(mapped)} bytes only")
+    magic, version, found_rows, payload, checksum = _FIELDS.unpack_from(mapped)
+    (of_header,) = _CHECKSUM.unpack_from(mapped, _FIELDS.size)
+    if magic not in (_MAGIC, _MAGIC_OF_BITS) or of_header != crc32c(mapped[: _FIELDS.size]):
+        raise DamagedIndex(path, "its header is not an index file's")
+    if version != _VERSION:
+        raise DamagedIndex(path, f"its format version is {version}, this engine reads {_VERSION}")
+    if (found_rows, payload) != (rows, len(mapped) - _HEADER_BYTES):
+        raise DamagedIndex(path, "its size or its rows are not what its header or segment says")
+    return int(checksum)
+
+
+def _read(path: Path, mapped: mmap.mmap, checksum: int) -> faiss.Index | faiss.IndexBinary:
+    # First the checksum, then FAISS: it trusts the sizes that it reads.
+    found, content = 0, memoryview(mapped)
+    for start in range(_HEADER_BYTES, len(content), MIB):
+        found = crc32c(content[start : start + MIB], found)
+    if found != checksum:
+        raise DamagedIndex(path, "its content does not match its checksum")
+    place = _HEADER_BYTES
+
+    def source(size: int) -> bytes:
+        nonlocal place
+        chunk = mapped[place : place + size]
+        place += len(chunk)
+        return chunk
+
+    reader = _FAISS.PyCallbackIOReader(source, MIB)
+    if mapped[: len(_MAGIC)] == _MAGIC_OF_BITS:
+        of_bits: faiss.IndexBinary = _FAISS.read_index_binary(reader)
+        return of_bits
+    return faiss.read_index(reader)

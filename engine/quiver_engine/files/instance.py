@@ -1,0 +1,42 @@
+"""A data directory's id: it tells the engine's collections from those of every other engine."""
+
+import re
+import secrets
+from pathlib import Path
+
+from quiver_engine.errors import StartError
+from quiver_engine.files import durable
+
+_CONTENT = re.compile(rb"[0-9a-f]{32}\n")
+
+
+def id_of(path: Path) -> str:
+    """Return the id in this file, which is made durably if it is missing.
+
+    Raises StartError for a damaged file, DiskFailedError or OSError when the disk refuses.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        content = _make(path)
+    if not _CONTENT.fullmatch(content):
+        raise StartError(
+            f"{path} is damaged: it holds {content[:40]!r} instead of 32 lowercase hex digits and a"
+            " newline; it is the only thing that tells this engine's collections from those of"
+            " another: restore it from a backup, or remove it, which gives the data directory a new"
+            " identity, so that Quiver's operator no longer takes its collections for those that"
+            " it made"
+        )
+    return content.decode().strip()
+
+
+def _make(path: Path) -> bytes:
+    content = f"{secrets.token_hex(16)}\n".encode()
+    # The next start writes over what a crash leaves of it.
+    temporary = path.with_name(f"{path.name}.tmp")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        durable.sync_file(file.fileno())
+    durable.publish([(temporary, path)], path.parent)
+    return content

@@ -1,0 +1,244 @@
+"""Raw segment files: written once, then memory-mapped and never changed.
+
+A file is a header of 64 bytes, the ids (int64), the vectors (row by row, float32 or eight bits a
+byte, as the catalog says), all little-endian. The header carries a checksum of itself and one of
+everything behind it (CRC-32C).
+"""
+
+import errno
+import mmap
+import os
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from crc32c import crc32c
+
+from quiver_engine.errors import DamagedSegment, StartError
+from quiver_engine.files import durable
+from quiver_engine.files.deletions import Deletions
+from quiver_engine.files.index_files import IndexFile
+from quiver_engine.model import MIB, Ids, RowLayout, Vectors
+from quiver_engine.system.memory import Memory, Resident
+
+_MAGIC = b"QUIVRSEG"
+_VERSION = 2
+_WITHOUT_CRC32C = 1
+_FIELDS = struct.Struct("<8sIIQI")
+_CHECKSUM = struct.Struct("<I")
+_HEADER_BYTES = 64
+_CHUNK_BYTES = 8 * MIB
+# What a file that is lost, or that the disk cannot read any more, shows as.
+_LOST = (errno.ENOENT, errno.EIO, errno.EBADMSG, errno.EUCLEAN)
+
+
+class Part(NamedTuple):
+    """Rows: ids of shape (n,), vectors of shape (n, width), and which of these n it is about.
+
+    `chosen` has their numbers, None for all: they are copied out when they are written, a chunk
+    at a time.
+    """
+
+    ids: Ids
+    vectors: Vectors
+    chosen: Ids | None = None
+
+    @property
+    def rows(self) -> int:
+        return len(self.ids if self.chosen is None else self.chosen)
+
+    def between(self, start: int, end: int) -> "Part":
+        if self.chosen is None:
+            return Part(self.ids[start:end], self.vectors[start:end])
+        return self._replace(chosen=self.chosen[start:end])
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """A published file's rows: ids int64 (n,), vectors (n, width), both mapped.
+
+    Searches by brute force read them through `raw`, which counts them as memory.
+    """
+
+    id: int
+    path: Path
+    ids: Ids
+    vectors: Vectors
+    raw: Resident[Vectors]
+    index: IndexFile | None = None
+    deletions: Deletions | None = None
+
+    def let_go(self) -> None:
+        """Give memory back; the next search reads the files again."""
+        self.raw.let_go()
+        if self.index is not None:
+            self.index.loaded.let_go()
+
+    @property
+    def deleted(self) -> int:
+        return self.deletions.count if self.deletions else 0
+
+    @property
+    def living(self) -> int:
+        """Rows that are not deleted."""
+        return self.rows - self.deleted
+
+    @property
+    def living_part(self) -> Part:
+        """The rows that are not deleted."""
+        return Part(self.ids, self.vectors, self.deletions.living if self.deletions else None)
+
+    @property
+    def rows(self) -> int:
+        return len(self.ids)
+
+    @property
+    def is_binary(self) -> bool:
+        return self.vectors.dtype == np.uint8
+
+    @property
+    def file_bytes(self) -> int:
+        return _HEADER_BYTES + self.ids.nbytes + self.vectors.nbytes
+
+    @property
+    def disk_bytes(self) -> int:
+        return self.file_bytes + (self.index.disk_bytes if self.index else 0)
+
+
+def with_index(segment: Segment, index: IndexFile | None) -> Segment:
+    return replace(segment, index=index)
+
+
+def with_deletions(segment: Segment, deletions: Deletions) -> Segment:
+    return replace(segment, deletions=deletions)
+
+
+def cut(parts: Iterable[Part], sealed_rows: int) -> list[list[Part]]:
+    """Share rows out over segments: full ones of `sealed_rows`, the last one with the rest."""
+    groups: list[list[Part]] = []
+    room = 0
+    for part in parts:
+        start = 0
+        while start < part.rows:
+            if not room:
+                groups.append([])
+                room = sealed_rows
+            end = min(part.rows, start + room)
+            groups[-1].append(part.between(start, end))
+            room -= end - start
+            start = end
+    return groups
+
+
+def write(path: Path, parts: Sequence[Part]) -> None:
+    """Write and sync a segment file; holds at most one chunk of it in memory."""
+    rows = sum(part.rows for part in parts)
+    with path.open("wb") as file:
+        file.write(bytes(_HEADER_BYTES))
+        checksum = 0
+        for chunk in _payload(parts):
+            checksum = crc32c(chunk, checksum)
+            file.write(chunk)
+        file.seek(0)
+        file.write(_header(layout_of(parts).dimension, rows, checksum))
+        file.flush()
+        durable.sync_file(file.fileno())
+
+
+def layout_of(parts: Sequence[Part]) -> RowLayout:
+    vectors = parts[0].vectors
+    return RowLayout(vectors.dtype, vectors.shape[1])
+
+
+def load(path: Path, segment_id: int, *, layout: RowLayout, rows: int, memory: Memory) -> Segment:
+    """Map a segment file whose header and size are as the catalog says.
+
+    Raises DamagedSegment, or StartError for one that this engine cannot read.
+    """
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            expected = _HEADER_BYTES + rows * (8 + layout.bytes)
+            if size != expected:
+                raise DamagedSegment(path, f"it has {size} bytes, {expected} are expected")
+            mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    _read_header(path, mapped[:_HEADER_BYTES], layout.dimension, rows)
+    ids = np.frombuffer(mapped, "<i8", rows, _HEADER_BYTES)
+    vectors = np.frombuffer(mapped, layout.dtype, rows * layout.width, _HEADER_BYTES + ids.nbytes)
+    shaped = vectors.reshape(rows, layout.width)
+    return Segment(segment_id, path, ids, shaped, _resident(mapped, shaped, memory))
+
+
+def _resident(mapped: mmap.mmap, vectors: Vectors, memory: Memory) -> Resident[Vectors]:
+    def read_ahead() -> Vectors:
+        mapped.madvise(mmap.MADV_WILLNEED)
+        return vectors
+
+    def let_go() -> None:
+        mapped.madvise(mmap.MADV_DONTNEED)
+
+    return Resident(memory, f"a segment of {len(vectors)} rows", len(mapped), read_ahead, let_go)
+
+
+def verify(segment: Segment, on_chunk: Callable[[], object] = lambda: None) -> None:
+    """Read a whole segment and hold it against its checksum; raises as load does."""
+    # Not through the map: what the disk cannot read would end the process there.
+    checksum, chunk = 0, memoryview(bytearray(_CHUNK_BYTES))
+    try:
+        with segment.path.open("rb", buffering=0) as file:
+            _, _, _, _, expected = _FIELDS.unpack_from(file.read(_HEADER_BYTES))
+            while count := file.readinto(chunk):
+                checksum = crc32c(chunk[:count], checksum)
+                on_chunk()
+    except OSError as error:
+        raise _unreadable(segment.path, error) from error
+    if checksum != expected:
+        raise DamagedSegment(segment.path, "its content does not match its checksum")
+
+
+def _unreadable(path: Path, error: OSError) -> Exception:
+    why = error.strerror or str(error)
+    if error.errno in _LOST:
+        return DamagedSegment(path, why)
+    return StartError(f"segment file {path} cannot be read: {why}; see to that and start again")
+
+
+def _payload(parts: Sequence[Part]) -> Iterator[memoryview]:
+    for part in parts:
+        yield from _chunks(part.ids, part.chosen)
+    for part in parts:
+        yield from _chunks(part.vectors, part.chosen)
+
+
+def _chunks(array: Ids | Vectors, chosen: Ids | None) -> Iterator[memoryview]:
+    step = max(1, _CHUNK_BYTES // (array.nbytes // len(array)))
+    for start in range(0, len(array) if chosen is None else len(chosen), step):
+        some = slice(start, start + step)
+        rows = array[some] if chosen is None else array.take(chosen[some], axis=0)
+        yield np.ascontiguousarray(rows).data.cast("B")
+
+
+def _header(dimension: int, rows: int, checksum: int) -> bytes:
+    fields = _FIELDS.pack(_MAGIC, _VERSION, dimension, rows, checksum)
+    return (fields + _CHECKSUM.pack(crc32c(fields))).ljust(_HEADER_BYTES, b"\0")
+
+
+def _read_header(path: Path, header: bytes, dimension: int, rows: int) -> None:
+    magic, version, found_dimension, found_rows, _ = _FIELDS.unpack_from(header)
+    (checksum,) = _CHECKSUM.unpack_from(header, _FIELDS.size)
+    is_sound = version == _WITHOUT_CRC32C or checksum == crc32c(header[: _FIELDS.size])
+    if magic != _MAGIC or not is_sound:
+        raise DamagedSegment(path, "its header is not a segment's")
+    if version != _VERSION:
+        raise StartError(
+            f"segment file {path} has format version {version}, this engine reads {_VERSION}:"
+            " start the engine's version that wrote it"
+        )
+    if (found_dimension, found_rows) != (dimension, rows):
+        why = f"its header tells of {found_rows} rows of dimension {found_dimension}"
+        raise DamagedSegment(path, why)

@@ -1,0 +1,1 @@
+"""FAISS indexes of each type. Pure: no files, no clients."""

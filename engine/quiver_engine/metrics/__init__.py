@@ -1,0 +1,1 @@
+"""Figures for `/metrics`, kept where things happen."""

@@ -1,0 +1,1 @@
+"""gRPC and HTTP servers, threads, admission: what a client connects to."""

@@ -1,0 +1,104 @@
+"""Every outcome of a call as bytes of its answer: what went wrong is in its Status."""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from google.protobuf.message import Message
+
+from quiver_engine.errors import CallerLeft, DiskFailedError, RequestError
+from quiver_engine.metrics.metrics import Metrics
+from quiver_engine.wire.rpc import Call, Rpc
+from quiver_proto import milvus_pb2 as pb
+
+logger = logging.getLogger(__name__)
+
+_NO_ANSWER = b""
+
+
+class Answering:
+    """Answers calls of these rpcs, on whatever thread."""
+
+    def __init__(
+        self,
+        rpcs: Mapping[str, Rpc],
+        metrics: Metrics,
+        on_disk_failure: Callable[[DiskFailedError], None],
+    ) -> None:
+        self._rpcs = rpcs
+        self._metrics = metrics
+        self._on_disk_failure = on_disk_failure
+
+    def call(self, name: str, raw: bytes, remaining_s: float | None) -> Call:
+        """Return a request that has just come; it is in flight until it is answered.
+
+        Its caller waits for so many seconds, None for as long as it takes.
+        """
+        rpc = self._rpcs[name]
+        part = None if rpc.together is None else rpc.together.read(raw)
+        expires = math.inf if remaining_s is None else time.monotonic() + remaining_s
+        call = Call(name, raw, rpc.collection(raw), part, expires)
+        self._metrics.begin(call)
+        return call
+
+    def at_once(self, calls: Sequence[Call]) -> Sequence[bytes] | None:
+        """Return the answers of calls that hold up nobody, None for what is for a thread."""
+        together = self._rpcs[calls[0].name].together
+        parts = [call.part for call in calls if call.part is not None]
+        if together is None or not parts:
+            return None
+        code, replies = self._outcome(calls, lambda: together.at_once(parts))
+        if replies is not None:
+            for call in calls:
+                self._metrics.end(call, code)
+        return replies
+
+    def answer(self, calls: Sequence[Call]) -> Sequence[bytes]:
+        """Return the answers of one call, or of several that are answered together."""
+        awaited = [call for call in calls if call.is_awaited()]
+        code, replies = self._outcome(awaited, lambda: self._run(awaited))
+        answers = dict(zip(awaited, replies or (), strict=True))
+        for call in calls:
+            self._metrics.end(call, code if call in answers else pb.UNEXPECTED_ERROR)
+        return [answers.get(call, _NO_ANSWER) for call in calls]
+
+    def _run(self, calls: Sequence[Call]) -> Sequence[bytes]:
+        def is_awaited() -> bool:
+            return any(call.is_awaited() for call in calls)
+
+        if not calls:
+            return []
+        rpc = self._rpcs[calls[0].name]
+        parts = [call.part for call in calls if call.part is not None]
+        if rpc.together is None or not parts:
+            return [rpc.answer(calls[0].raw, is_awaited)]
+        return rpc.together.answer(parts, is_awaited)
+
+    def _outcome(
+        self, calls: Sequence[Call], run: Callable[[], Sequence[bytes] | None]
+    ) -> tuple[int, Sequence[bytes] | None]:
+        try:
+            return pb.SUCCESS, run()
+        except RequestError as error:
+            status = pb.Status(error_code=error.code, reason=error.reason)
+        except CallerLeft:
+            status = pb.Status(error_code=pb.UNEXPECTED_ERROR, reason="the caller has left")
+        except MemoryError:
+            reason = "the engine ran out of memory for this call: ask for less at a time"
+            status = pb.Status(error_code=pb.OUT_OF_MEMORY, reason=reason)
+        except DiskFailedError as error:
+            self._on_disk_failure(error)
+            reason = f"{error}; the engine stops, since it cannot know what is on disk"
+            status = pb.Status(error_code=pb.UNEXPECTED_ERROR, reason=reason)
+        except Exception:
+            logger.exception("%s failed", calls[0].name)
+            reason = "a fault of the engine, not of the request; the engine's log tells more"
+            status = pb.Status(error_code=pb.UNEXPECTED_ERROR, reason=reason)
+        reply = self._rpcs[calls[0].name].reply
+        return status.error_code, [_refusal(reply, status)] * len(calls)
+
+
+def _refusal(reply: type[Message], status: pb.Status) -> bytes:
+    message = status if reply is pb.Status else reply(status=status)
+    return message.SerializeToString()

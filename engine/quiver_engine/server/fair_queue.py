@@ -1,0 +1,145 @@
+"""Threads for calls, shared out fairly: collections take turns, and none may hold them all.
+
+Calls that may be answered together are, when they had to wait anyway. All of it but the work runs
+in the server's event loop, so nothing here needs a lock.
+"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from quiver_engine.wire.rpc import Call
+
+Work = Callable[[Sequence[Call]], Sequence[bytes]]
+"""Answers calls, one or several of one kin; never raises."""
+AtOnce = Callable[[Sequence[Call]], Sequence[bytes] | None]
+
+MAX_WEIGHT = 19
+"""FAISS computes distances of 20 queries and more in another way, which rounds differently.
+
+So whoever asks little gets the same answer alone and in company
+(`distance_compute_blas_threshold` in faiss/utils/distances.h).
+"""
+
+
+class _Waiting(NamedTuple):
+    call: Call
+    answer: asyncio.Future[bytes]
+
+
+class FairQueue:
+    """`threads` work at once, `most_of_one` of them for one collection.
+
+    `at_once` answers calls of one kin in the event loop if that holds up nobody, else gives None.
+    """
+
+    def __init__(
+        self,
+        pool: ThreadPoolExecutor,
+        threads: int,
+        most_of_one: int,
+        work: Work,
+        at_once: AtOnce = lambda _: None,
+    ) -> None:
+        """`pool` has so many threads."""
+        self._work = work
+        self._at_once = at_once
+        self._most_of_one = most_of_one
+        self._pool = pool
+        self._free = threads
+        self._running: Counter[bytes] = Counter()
+        self._fresh: dict[tuple[bytes, Hashable], deque[_Waiting]] = {}
+        """What came since the event loop last looked."""
+        self._waiting: dict[bytes, dict[Hashable, deque[_Waiting]]] = {}
+        """By collection, the next one's turn first, and by kin."""
+
+    async def answer(self, call: Call) -> bytes:
+        """Return the answer when it was the call's turn; a caller who leaves is marked as such."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[bytes] = loop.create_future()
+        if not self._fresh:
+            loop.call_soon(self._sort)
+        kin = call if call.part is None else call.part.kin
+        self._fresh.setdefault((call.collection, kin), deque()).append(_Waiting(call, answer))
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            call.left = True
+            raise
+
+    def _sort(self) -> None:
+        """Answer what takes a moment; the rest waits for its turn."""
+        fresh, self._fresh = self._fresh, {}
+        for (collection, kin), alike in fresh.items():
+            while alike:
+                batch = _batch(alike)
+                answers = self._at_once([waiting.call for waiting in batch])
+                if answers is None:
+                    waiting = self._waiting.setdefault(collection, {})
+                    waiting.setdefault(kin, deque()).extend(batch)
+                else:
+                    _tell(batch, answers)
+        self._begin()
+
+    def _begin(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._free and (collection := self._next()) is not None:
+            batch = self._take(collection)
+            self._free -= 1
+            self._running[collection] += 1
+            self._pool.submit(self._answer, loop, collection, batch)
+
+    def _next(self) -> bytes | None:
+        for collection in self._waiting:
+            if self._running[collection] < self._most_of_one:
+                return collection
+        return None
+
+    def _take(self, collection: bytes) -> list[_Waiting]:
+        """Take a batch out; the rest of its collection goes behind the others."""
+        waiting = self._waiting.pop(collection)
+        kin = next(iter(waiting))
+        alike = waiting.pop(kin)
+        batch = _batch(alike)
+        if alike:
+            waiting[kin] = alike
+        if waiting:
+            self._waiting[collection] = waiting
+        return batch
+
+    def _answer(
+        self, loop: asyncio.AbstractEventLoop, collection: bytes, batch: list[_Waiting]
+    ) -> None:
+        answers = self._work([waiting.call for waiting in batch])
+        loop.call_soon_threadsafe(self._end, collection, batch, answers)
+
+    def _end(self, collection: bytes, batch: list[_Waiting], answers: Sequence[bytes]) -> None:
+        self._free += 1
+        self._running[collection] -= 1
+        if not self._running[collection]:
+            del self._running[collection]
+        _tell(batch, answers)
+        self._begin()
+
+
+def _batch(alike: deque[_Waiting]) -> list[_Waiting]:
+    """Take as many as go together, one at least."""
+    batch = [alike.popleft()]
+    room = MAX_WEIGHT - _weight(batch[0])
+    while alike and _weight(alike[0]) <= room:
+        batch.append(alike.popleft())
+        room -= _weight(batch[-1])
+    return batch
+
+
+def _tell(batch: list[_Waiting], answers: Sequence[bytes]) -> None:
+    for waiting, answer in zip(batch, answers, strict=True):
+        if not waiting.answer.done():
+            waiting.answer.set_result(answer)
+
+
+def _weight(waiting: _Waiting) -> int:
+    part = waiting.call.part
+    return MAX_WEIGHT if part is None else part.weight

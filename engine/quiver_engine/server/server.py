@@ -1,0 +1,167 @@
+"""gRPC around the calls: raw bytes in, raw bytes out.
+
+One event loop takes requests and sends answers, so a slow client holds a connection and no thread.
+Whole requests are answered by threads: FAISS, checksums and fsync let go of Python's lock, so a
+call that waits for the disk holds up none of the others.
+"""
+
+import asyncio
+import os
+import socket
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import grpc
+import grpc.aio
+import uvloop
+
+from quiver_engine.errors import StartError
+from quiver_engine.model import MAX_INDEX_WAITERS, MAX_MESSAGE_BYTES
+from quiver_engine.server.answering import Answering
+from quiver_engine.server.fair_queue import FairQueue
+from quiver_engine.server.intake import Intake
+from quiver_engine.system.priority import give_way
+from quiver_engine.wire.rpc import Lane, Rpc
+
+_SERVICE = "milvus.grpc.MilvusService"
+_MAX_CALLS = 10_000
+_SEARCHES = max(4, os.cpu_count() or 1)
+_THREADS = {Lane.SHORT: 64, Lane.LONG: 2 * MAX_INDEX_WAITERS, Lane.SEARCH: _SEARCHES}
+# Of a lane's threads, how many one collection may take, whoever hammers it.
+_SHARE = 2
+_INSTANCE_KEY = "quiver-instance"
+_OPTIONS = [
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", -1),
+    # Without this a second engine would silently share the port.
+    ("grpc.so_reuseport", 0),
+]
+
+T = TypeVar("T")
+Context = grpc.aio.ServicerContext[bytes, bytes]
+Behaviour = Callable[[object, Context], Awaitable[bytes]]
+
+
+class Server:
+    """Answers calls from `start` to `drain`; `port` is what it is bound to."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        handler: grpc.GenericRpcHandler,
+        credentials: grpc.ServerCredentials | None = None,
+    ) -> None:
+        """Bind, without TLS where there are no credentials; raises StartError when the address
+        cannot be had.
+        """
+        self._loop = uvloop.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="grpc", daemon=True).start()
+        target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        try:
+            _try_address(host, port)
+            self.port = self._run(self._bind(target, handler, credentials))
+        except (OSError, RuntimeError) as error:
+            why = getattr(error, "strerror", None) or "the address cannot be had"
+            raise StartError(
+                f"cannot serve gRPC on {target}: {why}; choose another address with --listen"
+            ) from error
+
+    async def _bind(
+        self,
+        target: str,
+        handler: grpc.GenericRpcHandler,
+        credentials: grpc.ServerCredentials | None,
+    ) -> int:
+        self._server = grpc.aio.server(
+            handlers=[handler], options=_OPTIONS, maximum_concurrent_rpcs=_MAX_CALLS
+        )
+        if credentials is None:
+            return self._server.add_insecure_port(target)
+        return self._server.add_secure_port(target, credentials)
+
+    def start(self) -> None:
+        self._run(self._server.start())
+
+    def drain(self, grace_s: float) -> None:
+        """Take no new calls; return when those in flight are done or the grace is over."""
+        self._run(self._server.stop(grace_s))
+
+    def _run(self, what: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(what, self._loop).result()
+
+
+def _try_address(host: str, port: int) -> None:
+    # gRPC hides why it cannot bind, and writes lines of its own to stderr about it.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    socket.create_server((host, port), family=family).close()
+
+
+def handler(rpcs: Mapping[str, Rpc], answering: Answering) -> grpc.GenericRpcHandler:
+    """Return gRPC's handler of these calls."""
+    queues = {lane: _queue(lane, answering) for lane in _THREADS}
+    intakes = {rpc.largest: Intake() for rpc in rpcs.values() if rpc.largest}
+
+    def behaviour(name: str, rpc: Rpc) -> "Behaviour":
+        async def answer(_: object, context: "Context") -> bytes:
+            intake = intakes.get(rpc.largest)
+            if intake is None:
+                return await answer_to(await context.read(), context)
+            raw = await intake.receive(context.read, rpc.largest)
+            with intake.holding(raw):
+                return await answer_to(raw, context)
+
+        async def answer_to(raw: object, context: "Context") -> bytes:
+            if not isinstance(raw, bytes):
+                why = "the call came without a request"
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, why)
+            call = answering.call(name, raw, context.time_remaining())
+            if rpc.lane is Lane.NOW:
+                return answering.answer([call])[0]
+            return await queues[rpc.lane].answer(call)
+
+        return answer
+
+    # As a stream of one request, for only then is it said when to receive it.
+    methods: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
+        name: grpc.stream_unary_rpc_method_handler(behaviour(name, rpc))
+        for name, rpc in rpcs.items()
+    }
+    return grpc.method_handlers_generic_handler(_SERVICE, methods)
+
+
+class MeantFor(grpc.GenericRpcHandler):
+    """Refuses calls whose metadata ask for another instance, and hands on all others."""
+
+    def __init__(self, instance: str, handler: grpc.GenericRpcHandler) -> None:
+        self._instance = instance
+        self._handler = handler
+        self._refusal: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_unary_rpc_method_handler(
+            _refuse
+        )
+
+    # Not in the call itself: here the metadata are plain tuples, and nothing was received yet.
+    def service(
+        self, handler_call_details: grpc.HandlerCallDetails
+    ) -> "grpc.RpcMethodHandler[Any, Any] | None":
+        for key, value in handler_call_details.invocation_metadata:
+            if key == _INSTANCE_KEY and value != self._instance:
+                return self._refusal
+        return self._handler.service(handler_call_details)
+
+
+async def _refuse(_: object, context: "Context") -> bytes:
+    why = (
+        "this is another engine than the call is meant for, and nothing was done; Cmd instance,"
+        f" sent without {_INSTANCE_KEY} in its metadata, tells which one it is"
+    )
+    await context.abort(grpc.StatusCode.FAILED_PRECONDITION, why)
+
+
+def _queue(lane: Lane, answering: Answering) -> FairQueue:
+    threads = _THREADS[lane]
+    begin = None if lane is Lane.SEARCH else give_way
+    pool = ThreadPoolExecutor(threads, lane.value, begin)
+    return FairQueue(pool, threads, threads // _SHARE, answering.answer, answering.at_once)

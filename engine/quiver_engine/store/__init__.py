@@ -1,0 +1,1 @@
+"""Live collections, and the background work that indexes, merges and compacts them."""

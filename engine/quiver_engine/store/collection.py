@@ -1,0 +1,203 @@
+"""A live collection: its partitions, their segments, and the rows not flushed yet."""
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from quiver_engine.errors import no_partition
+from quiver_engine.files import deletions
+from quiver_engine.files.segments import Part, Segment
+from quiver_engine.model import (
+    DEFAULT_TAG,
+    MIN_INDEXED_ROWS,
+    IdOrigin,
+    Ids,
+    IndexState,
+    IndexType,
+    Schema,
+    Vectors,
+)
+
+# Each part costs a look by itself, and there may be one for each insert.
+_PARTS_PER_DELETE = 64
+_LARGE_PART_BYTES = 1 << 16
+
+
+@dataclass
+class Buffer:
+    """Rows in the order of their inserts, and deletions of rows that were flushed before them."""
+
+    parts: list[Part] = field(default_factory=list)
+    deleted: list[Ids] = field(default_factory=list)
+    bytes: int = 0
+
+    def append(self, ids: Ids, vectors: Vectors) -> None:
+        self.parts.append(Part(ids, vectors))
+        self.bytes += ids.nbytes + vectors.nbytes
+
+    def delete(self, ids: Ids) -> None:
+        """Delete the rows here that have these ids, and note the ids for earlier ones."""
+        if len(self.parts) > _PARTS_PER_DELETE:
+            self.parts = [self.joined()]
+        self.parts = _without(self.parts, ids)
+        self.deleted.append(ids)
+        self._count()
+
+    def _count(self) -> None:
+        self.bytes = sum(ids.nbytes for ids in self.deleted)
+        self.bytes += sum(part.ids.nbytes + part.vectors.nbytes for part in self.parts)
+
+    def joined(self) -> Part:
+        """Return all rows as one part."""
+        if len(self.parts) == 1:
+            return self.parts[0]
+        ids, vectors, _ = zip(*self.parts, strict=True)
+        return Part(np.concatenate(ids), np.concatenate(vectors))
+
+    def written(self) -> list[Part]:
+        """Return all rows in parts to write: joined, where they are not large enough already."""
+        is_joined = self.bytes < len(self.parts) * _LARGE_PART_BYTES
+        return [self.joined()] if is_joined else self.parts
+
+    def prepend(self, earlier: "Buffer") -> None:
+        for ids in self.deleted:
+            earlier.parts = _without(earlier.parts, ids)
+        self.parts = earlier.parts + self.parts
+        self.deleted = earlier.deleted + self.deleted
+        self._count()
+
+
+def _without(parts: list[Part], deleted: Ids) -> list[Part]:
+    kept = [(part, ~deletions.hit(part.ids, deleted)) for part in parts]
+    return [
+        part if keep.all() else Part(part.ids[keep], part.vectors[keep])
+        for part, keep in kept
+        if keep.any()
+    ]
+
+
+@dataclass(eq=False)
+class Partition:
+    """Segments are a tuple that is swapped whole, so that a search reads it without a lock."""
+
+    id: int
+    tag: str
+    segments: tuple[Segment, ...] = ()
+    damaged: tuple[Path, ...] = ()
+    """Segment files that were found damaged: kept on disk and in the catalog, seen by nobody."""
+    buffer: Buffer = field(default_factory=Buffer)
+    dropped: bool = False
+
+    def replace(self, changed: Segment) -> None:
+        """Swap the segment of that number for this one."""
+        self.segments = tuple(changed if s.id == changed.id else s for s in self.segments)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Buffers taken out of partitions, to be flushed, and the last log record in them."""
+
+    buffers: list[tuple[Partition, Buffer]]
+    logged: int
+
+
+@dataclass(frozen=True)
+class IndexFailure:
+    """Why an index could not be built, and when (monotonic clock) it is tried again."""
+
+    why: str
+    retry_at: float
+
+
+class Collection:
+    """`lock` guards the buffers, `id_origin` and `logged`.
+
+    `flush_lock` makes flushes take turns, `merge_lock` makes merges.
+    """
+
+    def __init__(
+        self,
+        id_: int,
+        schema: Schema,
+        id_origin: IdOrigin | None = None,
+        index: IndexState | None = None,
+        logged: int = 0,
+    ) -> None:
+        self.id = id_
+        self.schema = schema
+        self.id_origin = id_origin
+        self.index = index or IndexState()
+        self.logged = logged
+        """Number of the last record of the insert log that is in a segment or a buffer."""
+        self.index_failure: IndexFailure | None = None
+        self.dropped = False
+        self.partitions: dict[str, Partition] = {}
+        self.lock = threading.Lock()
+        self.flush_lock = threading.Lock()
+        self.merge_lock = threading.Lock()
+
+    def partition(self, tag: str) -> Partition:
+        """Return a partition; raises RequestError 1 when there is none of that tag."""
+        try:
+            return self.partitions[tag]
+        except KeyError:
+            raise no_partition(self.schema.name, tag) from None
+
+    @property
+    def tags(self) -> list[str]:
+        """The partitions' tags, `_default` first."""
+        return sorted(self.partitions, key=lambda tag: tag != DEFAULT_TAG)
+
+    @property
+    def segments(self) -> list[Segment]:
+        return [s for partition in list(self.partitions.values()) for s in partition.segments]
+
+    @property
+    def damaged(self) -> list[Path]:
+        """Segment files that are left out."""
+        return [path for partition in list(self.partitions.values()) for path in partition.damaged]
+
+    def is_due(self, segment: Segment) -> bool:
+        """Whether a segment is to get an index that it has not got yet."""
+        index = self.index
+        return (
+            index.spec.type is not IndexType.FLAT
+            and segment.index is None
+            and segment.rows >= MIN_INDEXED_ROWS
+            and (segment.rows >= self.schema.sealed_rows or segment.id <= index.covers)
+        )
+
+    @property
+    def due(self) -> list[tuple[Partition, Segment]]:
+        """The segments that are to get an index."""
+        return [
+            (partition, segment)
+            for partition in list(self.partitions.values())
+            for segment in partition.segments
+            if self.is_due(segment)
+        ]
+
+    @property
+    def rows(self) -> int:
+        """Rows that searches see."""
+        return sum(segment.living for segment in self.segments)
+
+    @property
+    def buffered_bytes(self) -> int:
+        return sum(partition.buffer.bytes for partition in list(self.partitions.values()))
+
+    def take_buffers(self) -> Taken:
+        """Take the rows that are not flushed yet out of the buffers."""
+        with self.lock:
+            taken = [(p, p.buffer) for p in self.partitions.values() if p.buffer.bytes]
+            for partition, _ in taken:
+                partition.buffer = Buffer()
+            return Taken(taken, self.logged)
+
+    def give_back(self, taken: Taken) -> None:
+        """Put rows back that could not be flushed, before those that came since."""
+        with self.lock:
+            for partition, buffer in taken.buffers:
+                partition.buffer.prepend(buffer)

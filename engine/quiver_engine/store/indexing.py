@@ -1,0 +1,211 @@
+"""Indexes on their way: asked for, built in the background one segment at a time, waited for.
+
+What is asked for stands in the catalog before anything is built, so a build that a restart cuts
+off is taken up again.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any, cast
+
+import faiss
+
+from quiver_engine.errors import (
+    BuildCancelled,
+    BuildError,
+    CallerLeft,
+    RequestError,
+    no_collection,
+)
+from quiver_engine.files.segments import Segment
+from quiver_engine.indexes import binary_indexes, faiss_indexes
+from quiver_engine.indexes.faiss_indexes import Trainer
+from quiver_engine.model import MAX_INDEX_WAITERS, CallerWaits, IndexSpec, IndexState
+from quiver_engine.store.collection import Collection, IndexFailure, Partition
+from quiver_engine.store.store import Store
+from quiver_engine.store.writing import Writer
+from quiver_engine.system.priority import give_way
+from quiver_proto import milvus_pb2 as pb
+
+logger = logging.getLogger(__name__)
+
+LOOK_S = 0.2
+LOOK_AT_ALL_S = 1.0
+RETRY_S = 60.0
+
+
+class Indexing:
+    """`work` runs on one thread; it gives each collection a turn after every segment."""
+
+    def __init__(self, store: Store, writer: Writer) -> None:
+        self._store = store
+        self._writer = writer
+        self._stopping = False
+        self._waiters = 0
+        self._progress = threading.Condition()
+        self._asked = threading.Event()
+        # A thread that gave way once cannot take it back, and the looks at all collections, with
+        # Python's lock held, must not be put off.
+        self._builder = ThreadPoolExecutor(1, "build", give_way)
+        self._was_asked = False
+        self._asking: deque[Collection] = deque()
+        self._look_at_all_at = 0.0
+
+    def stop(self) -> None:
+        self._stopping = True
+        self._asked.set()
+        with self._progress:
+            self._progress.notify_all()
+
+    def wait_for_work(self, seconds: float) -> None:
+        self._was_asked = self._asked.wait(seconds)
+        self._asked.clear()
+
+    def create(self, collection: Collection, spec: IndexSpec, is_awaited: CallerWaits) -> None:
+        """Ask for an index and wait until every segment that is to have it has it.
+
+        Raises RequestError 21 when it cannot be built, CallerLeft when nobody waits any more; the
+        index stays asked for.
+        """
+        self._store.set_index(collection, lambda now: replace(now, spec=spec, requested=True))
+        collection.index_failure = None
+        self._asking.append(collection)
+        self._asked.set()
+        with self._progress:
+            if self._waiters >= MAX_INDEX_WAITERS:
+                raise RequestError(
+                    pb.UNEXPECTED_ERROR,
+                    f"the index is being built, and {MAX_INDEX_WAITERS} calls wait for theirs"
+                    " already: ShowCollectionInfo tells when it is done",
+                )
+            self._waiters += 1
+            try:
+                self._wait(collection, spec, is_awaited)
+            finally:
+                self._waiters -= 1
+
+    def _wait(self, collection: Collection, spec: IndexSpec, is_awaited: CallerWaits) -> None:
+        while collection.index.requested or collection.due:
+            if self._stopping:
+                raise RequestError(
+                    pb.UNEXPECTED_ERROR,
+                    "the engine is stopping; it goes on with the index at its next start",
+                )
+            if collection.dropped:
+                raise no_collection(collection.schema.name)
+            if collection.index.spec != spec:
+                raise RequestError(
+                    pb.BUILD_INDEX_ERROR, "another CreateIndex or DropIndex took this one's place"
+                )
+            if failure := collection.index_failure:
+                raise RequestError(pb.BUILD_INDEX_ERROR, f"the index is not built: {failure.why}")
+            if not is_awaited():
+                raise CallerLeft
+            self._progress.wait(LOOK_S)
+
+    def drop(self, collection: Collection) -> None:
+        """Return a collection to FLAT; the files of its indexes go in the background."""
+        self._store.set_index(collection, lambda _: IndexState())
+
+    def work(self) -> None:
+        """Build whatever is to be built; after a wait that was ended early, what was asked for."""
+        self._store.drop_damaged()
+        if not self._was_asked:
+            self._look_at_all_at = 0.0
+        self._was_asked = False
+        turns = self._whose_turn([])
+        while turns:
+            turns = self._whose_turn([each for each in turns if self._take_turn(each)])
+
+    def _whose_turn(self, busy: list[Collection]) -> list[Collection]:
+        """Return `busy` and those that an index was asked for meanwhile, or all once a second."""
+        asking = [self._asking.popleft() for _ in range(len(self._asking))]
+        if time.monotonic() < self._look_at_all_at:
+            return list(dict.fromkeys(busy + asking))
+        self._look_at_all_at = time.monotonic() + LOOK_AT_ALL_S
+        return self._store.collections()
+
+    def _take_turn(self, collection: Collection) -> bool:
+        """Do one collection's next step; return whether there was one."""
+        failure = collection.index_failure
+        rests = failure is not None and time.monotonic() < failure.retry_at
+        if self._stopping or collection.dropped or rests:
+            return False
+        is_requested = collection.index.requested
+        due = [] if is_requested else collection.due
+        if not (is_requested or due):
+            return False
+        try:
+            if is_requested:
+                self._prepare(collection)
+            else:
+                self._build(collection, *due[0])
+            collection.index_failure = None
+        except (RequestError, BuildError) as error:
+            name = collection.schema.name
+            logger.warning("cannot index %r, tried again in a minute: %s", name, error)
+            collection.index_failure = IndexFailure(str(error), time.monotonic() + RETRY_S)
+        finally:
+            with self._progress:
+                self._progress.notify_all()
+        return True
+
+    def _prepare(self, collection: Collection) -> None:
+        """Flush and merge, and have every segment that is there by then indexed."""
+        asked = collection.index
+
+        def prepared(now: IndexState) -> IndexState:
+            # A later CreateIndex or DropIndex has put another state in this one's place.
+            return replace(now, requested=False, covers=covers) if now is asked else now
+
+        self._writer.flush(collection)
+        with collection.merge_lock:
+            self._writer.merge_small(collection)
+            covers = self._store.directory.last_number
+            self._store.set_index(collection, prepared)
+
+    def _build(self, collection: Collection, partition: Partition, segment: Segment) -> None:
+        spec = collection.index.spec
+        started = time.monotonic()
+
+        def is_wanted() -> bool:
+            is_gone = collection.dropped or partition.dropped or collection.index.spec != spec
+            return not (self._stopping or is_gone)
+
+        self._store.device.check(segment, spec)
+        trainer = self._store.device.trainer
+        try:
+            index = self._builder.submit(
+                _build, spec, collection, segment, is_wanted, trainer
+            ).result()
+        except BuildCancelled:
+            return
+        number, _ = self._store.directory.write_index(index)
+        file = self._store.load_index(number, spec, segment.id, segment.rows)
+        self._store.add_index(collection, partition, segment, file)
+        logger.info(
+            "indexed %d rows of %r as %s in %.1f s",
+            segment.rows,
+            collection.schema.name,
+            spec.type.name,
+            time.monotonic() - started,
+        )
+
+
+def _build(
+    spec: IndexSpec,
+    collection: Collection,
+    segment: Segment,
+    is_wanted: Callable[[], bool],
+    trainer: Trainer,
+) -> faiss.Index | faiss.IndexBinary:
+    # Whether rows are floats or bits goes by the metric.
+    metric, vectors = collection.schema.metric, cast("Any", segment.vectors)
+    if metric.is_binary:
+        return binary_indexes.build(spec, vectors, is_wanted)
+    return faiss_indexes.build(spec, metric, vectors, is_wanted, trainer)

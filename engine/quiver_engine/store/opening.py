@@ -1,0 +1,110 @@
+"""What is on disk, as it is found at the start."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from quiver_engine.errors import DamagedIndex, DamagedSegment
+from quiver_engine.files import deletions, segments
+from quiver_engine.files.catalog import Catalog, SegmentRow
+from quiver_engine.files.datadir import DataDir
+from quiver_engine.files.index_files import IndexFile
+from quiver_engine.files.recovery import Recovery
+from quiver_engine.files.segments import Segment
+from quiver_engine.model import IndexSpec
+from quiver_engine.store.collection import Collection, Partition
+
+logger = logging.getLogger(__name__)
+
+LoadIndex = Callable[[int, IndexSpec, int, int], IndexFile]
+"""Map the index file of a number, a kind, a segment's number and its rows."""
+
+
+def collections(
+    catalog: Catalog, directory: DataDir, load_index: LoadIndex, recovery: Recovery
+) -> list[Collection]:
+    """Return all collections with verified segments; removes what a crash left behind.
+
+    A damaged segment is left out, and its file is left alone. A damaged index is dropped, to be
+    built anew. Raises StartError for a file of another format.
+    """
+    listed = catalog.collections()
+    found = {
+        row.id: Collection(row.id, row.schema, row.id_origin, row.index, row.flushed)
+        for row in listed
+    }
+    partitions: dict[int, tuple[Collection, Partition]] = {}
+    for row in catalog.partitions():
+        owner, partition = found[row.collection], Partition(row.id, row.tag)
+        owner.partitions[row.tag] = partition
+        partitions[row.id] = (owner, partition)
+    opener = _Opener(catalog, directory, load_index, recovery)
+    entries = catalog.segments()
+    recovery.expect_segments(len(entries))
+    for entry in entries:
+        owner, partition = partitions[entry.partition]
+        opener.open(entry, owner, partition)
+        recovery.verified()
+    directory.keep_only(opener.files)
+    directory.number_after([*opener.numbers, *(row.index.covers for row in listed)])
+    return list(found.values())
+
+
+class _Opener:
+    """Opens what the catalog lists; `files` and `numbers` are what counts."""
+
+    def __init__(
+        self, catalog: Catalog, directory: DataDir, load_index: LoadIndex, recovery: Recovery
+    ) -> None:
+        self.files: set[Path] = set()
+        self.numbers: list[int] = []
+        self._catalog = catalog
+        self._directory = directory
+        self._load_index = load_index
+        self._recovery = recovery
+
+    def open(self, entry: SegmentRow, owner: Collection, partition: Partition) -> None:
+        path = self._directory.segment_path(entry.id)
+        self._count(entry.id, path)
+        try:
+            partition.segments += (self._segment(entry, owner),)
+        except DamagedSegment as error:
+            partition.damaged += (path,)
+            logger.error(  # noqa: TRY400 - the error says it all
+                "%s; its %d rows of partition %r of %r are left out: restore the file from a backup"
+                " and start again, or drop the partition or collection and insert them again",
+                error,
+                entry.rows,
+                partition.tag,
+                owner.schema.name,
+            )
+            if entry.index is not None:
+                # A later change of the collection's index would not reach it.
+                self._catalog.remove_index(entry.index)
+
+    def _segment(self, entry: SegmentRow, owner: Collection) -> Segment:
+        segment = self._directory.load_segment(
+            entry.id, layout=owner.schema.layout, rows=entry.rows
+        )
+        segments.verify(segment, self._recovery.reading)
+        if entry.deletions is not None:
+            stored = deletions.from_bytes(entry.deletions, entry.rows)
+            segment = segments.with_deletions(segment, stored)
+        if entry.index is None:
+            return segment
+        index = self._index(entry.index, entry, owner.index.spec)
+        return segments.with_index(segment, index)
+
+    def _index(self, number: int, entry: SegmentRow, spec: IndexSpec) -> IndexFile | None:
+        try:
+            index = self._load_index(number, spec, entry.id, entry.rows)
+        except DamagedIndex as error:
+            logger.warning("%s; it is built anew", error)
+            self._catalog.remove_index(number)
+            return None
+        self._count(number, index.path)
+        return index
+
+    def _count(self, number: int, path: Path) -> None:
+        self.numbers.append(number)
+        self.files.add(path)

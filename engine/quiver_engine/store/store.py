@@ -1,0 +1,257 @@
+"""Collections and their rows: the catalog on disk and its image in memory, kept equal.
+
+Reads go to memory and take no lock. Changes of the catalog take turns, each durable before it
+shows in memory; reads, inserts and searches never wait for one.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from quiver_engine import checks
+from quiver_engine.compute.devices import Cpu, Device
+from quiver_engine.errors import RequestError, no_collection
+from quiver_engine.files import index_files, segments
+from quiver_engine.files.catalog import Catalog, Flushed, SegmentRow
+from quiver_engine.files.datadir import DataDir
+from quiver_engine.files.index_files import IndexFile
+from quiver_engine.files.recovery import Recovery
+from quiver_engine.files.segments import Segment
+from quiver_engine.model import (
+    DEFAULT_TAG,
+    MAX_COLLECTIONS_AND_PARTITIONS,
+    IndexSpec,
+    IndexState,
+    Schema,
+)
+from quiver_engine.store import opening
+from quiver_engine.store.changes import Change, segments_after
+from quiver_engine.store.collection import Collection, Partition
+from quiver_engine.system import allocator
+from quiver_engine.system.memory import Memory
+from quiver_proto import milvus_pb2 as pb
+
+logger = logging.getLogger(__name__)
+
+
+class Store:
+    """An open data directory. Refusals are RequestError; DiskFailedError means: stop."""
+
+    def __init__(
+        self, path: Path, device: Device | None = None, recovery: Recovery | None = None
+    ) -> None:
+        """Open a data directory, removing what a crash left; raises StartError."""
+        self.device = device or Cpu(Memory())
+        self.directory = DataDir(path, self.device.memory)
+        self._catalog = Catalog(self.directory.catalog_path)
+        self.directory.sync()
+        self._catalog_lock = threading.Lock()
+        self._doomed: list[Path] = []
+        self._damaged: deque[tuple[int, int]] = deque()
+        opened = opening.collections(
+            self._catalog, self.directory, self.load_index, recovery or Recovery()
+        )
+        self._collections = {collection.schema.name: collection for collection in opened}
+        self._count = sum(len(collection.partitions) for collection in opened)
+        """Collections and partitions: each collection's _default stands for itself in it."""
+
+    def collections(self) -> list[Collection]:
+        return list(self._collections.values())
+
+    def has(self, name: str) -> bool:
+        return name in self._collections
+
+    def collection(self, name: str) -> Collection:
+        """Return a collection; raises RequestError 4 when there is none of that name."""
+        try:
+            return self._collections[name]
+        except KeyError:
+            raise no_collection(name) from None
+
+    @property
+    def damaged(self) -> int:
+        """How many segment files are left out because they are damaged."""
+        return sum(len(collection.damaged) for collection in self.collections())
+
+    def create_collection(self, schema: Schema) -> None:
+        with self._catalog_lock:
+            if schema.name in self._collections:
+                raise RequestError(
+                    pb.ILLEGAL_COLLECTION_NAME,
+                    f"collection {schema.name!r} exists already: drop it or take another name",
+                )
+            self._check_limit()
+            id_, partition_id = self._catalog.create_collection(schema, DEFAULT_TAG)
+            collection = Collection(id_, schema)
+            collection.partitions[DEFAULT_TAG] = Partition(partition_id, DEFAULT_TAG)
+            self._collections[schema.name] = collection
+            self._count += 1
+
+    def _check_limit(self) -> None:
+        if self._count >= MAX_COLLECTIONS_AND_PARTITIONS:
+            raise RequestError(
+                pb.UNEXPECTED_ERROR,
+                f"the engine holds {self._count} collections and partitions, and"
+                f" {MAX_COLLECTIONS_AND_PARTITIONS} is the limit for both together:"
+                " drop some or use another engine",
+            )
+
+    def drop_collection(self, name: str) -> None:
+        with self._catalog_lock:
+            collection = self.collection(name)
+            self._catalog.drop_collection(collection.id)
+            del self._collections[name]
+            collection.dropped = True
+            self._discard(collection.partitions.values())
+
+    def create_partition(self, name: str, tag: str) -> None:
+        checks.new_tag(tag)
+        with self._catalog_lock:
+            collection = self.collection(name)
+            if tag in collection.partitions:
+                raise RequestError(
+                    pb.UNEXPECTED_ERROR,
+                    f"collection {name!r} has a partition {tag!r} already: take another tag",
+                )
+            self._check_limit()
+            partition = Partition(self._catalog.create_partition(collection.id, tag), tag)
+            with collection.lock:
+                collection.partitions[tag] = partition
+            self._count += 1
+
+    def drop_partition(self, name: str, tag: str) -> None:
+        checks.dropped_tag(tag)
+        with self._catalog_lock:
+            collection = self.collection(name)
+            partition = collection.partition(tag)
+            self._catalog.drop_partition(partition.id)
+            with collection.lock:
+                del collection.partitions[tag]
+            self._discard([partition])
+
+    def _discard(self, partitions: Iterable[Partition]) -> None:
+        for partition in partitions:
+            self._count -= 1
+            partition.dropped = True
+            self._doom(partition.segments)
+            self._doomed += partition.damaged
+
+    def _doom(self, gone: Iterable[Segment]) -> None:
+        """Let go of segments that do not count any more; searches under way keep theirs."""
+        for segment in gone:
+            self._doomed.append(segment.path)
+            segment.raw.discard()
+            self._doom_index(segment)
+
+    def _doom_index(self, segment: Segment) -> None:
+        if segment.index is not None:
+            segment.index.loaded.discard()
+            self._doomed.append(segment.index.path)
+
+    def publish(self, changes: Sequence[Change], flush: Flushed | None = None) -> None:
+        """Make changes count, on disk and for searches; those of dropped partitions vanish."""
+        with self._catalog_lock:
+            live = [change for change in changes if not change.partition.dropped]
+            after = {change.partition: segments_after(change) for change in live}
+            marked = {
+                segment.id: segment.deletions.to_bytes()
+                for change in live
+                for segment in after[change.partition]
+                if segment.deletions and segment not in change.partition.segments
+            }
+            try:
+                self._catalog.publish(
+                    [SegmentRow(s.id, c.partition.id, s.rows) for c in live for s in c.added],
+                    [s.id for c in live for s in c.removed],
+                    marked,
+                    flush,
+                )
+            except RequestError:
+                self._doom(s for c in changes for s in c.added)
+                raise
+            self._doom(s for c in changes if c not in live for s in c.added)
+            for change in live:
+                removed = {segment.id for segment in change.removed}
+                self._doom(s for s in change.partition.segments if s.id in removed)
+                change.partition.segments = after[change.partition]
+
+    def set_index(self, collection: Collection, change: Callable[[IndexState], IndexState]) -> None:
+        """Change what index a collection is to have; indexes of another kind vanish at once."""
+        with self._catalog_lock:
+            if collection.dropped:
+                raise no_collection(collection.schema.name)
+            state = change(collection.index)
+            old = [] if state.spec == collection.index.spec else list(_indexed(collection))
+            self._catalog.set_index(collection.id, state, [index.id for _, _, index in old])
+            collection.index = state
+            for partition, segment, _ in old:
+                self._doom_index(segment)
+                partition.replace(segments.with_index(segment, None))
+
+    def add_index(
+        self, collection: Collection, partition: Partition, segment: Segment, index: IndexFile
+    ) -> None:
+        """Make an index count, unless its segment or its kind is not wanted any more."""
+        with self._catalog_lock:
+            current = next((s for s in partition.segments if s.id == segment.id), None)
+            is_wanted = collection.index.spec == index.spec and not partition.dropped
+            if current is None or not is_wanted:
+                self._doomed.append(index.path)
+                return
+            try:
+                self._catalog.add_index(index.id, segment.id)
+            except RequestError:
+                self._doomed.append(index.path)
+                raise
+            partition.replace(segments.with_index(current, index))
+
+    def load_index(self, index_id: int, spec: IndexSpec, segment_id: int, rows: int) -> IndexFile:
+        """Map an index file; raises DamagedIndex. What shows later is kept for drop_damaged."""
+        path = self.directory.index_path(index_id)
+
+        def on_damage(what: str) -> None:
+            logger.error("%s; it is built anew", what)
+            self._damaged.append((segment_id, index_id))
+
+        memory = self.directory.memory
+        return index_files.load(path, index_id, spec, rows, memory=memory, on_damage=on_damage)
+
+    def drop_damaged(self) -> None:
+        """Take away the index files that turned out to be damaged."""
+        while self._damaged:
+            segment_id, index_id = self._damaged.popleft()
+            with self._catalog_lock:
+                for collection in self.collections():
+                    for partition, segment, index in _indexed(collection):
+                        if (segment.id, index.id) != (segment_id, index_id):
+                            continue
+                        self._catalog.remove_index(index_id)
+                        self._doom_index(segment)
+                        partition.replace(segments.with_index(segment, None))
+
+    def settle(self) -> None:
+        """Bring the catalog to where files may be removed that its commits do not need any more."""
+        with self._catalog_lock:
+            self._catalog.empty_journal()
+
+    def sweep(self) -> None:
+        """Remove the files of what was dropped or merged away."""
+        with self._catalog_lock:
+            self._catalog.empty_journal()
+            doomed, self._doomed = self._doomed, []
+        self.directory.remove(doomed)
+        if doomed:
+            allocator.return_free_memory()
+
+    def close(self) -> None:
+        self._catalog.close()
+        self.directory.close()
+
+
+def _indexed(collection: Collection) -> Iterator[tuple[Partition, Segment, IndexFile]]:
+    for partition in list(collection.partitions.values()):
+        for segment in partition.segments:
+            if segment.index is not None:
+                yield partition, segment, segment.index

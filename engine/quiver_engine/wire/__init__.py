@@ -1,0 +1,1 @@
+"""The protocol's bytes: requests decoded, answers encoded."""

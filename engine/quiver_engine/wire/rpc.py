@@ -1,0 +1,111 @@
+"""A call as the server sees it."""
+
+import math
+import time
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from google.protobuf.message import Message
+
+from quiver_engine.model import CallerWaits
+from quiver_engine.wire import codec, fields
+from quiver_proto import milvus_pb2 as pb
+
+
+class Lane(Enum):
+    """Kinds of calls by how long they hold a thread: no kind waits for threads of another."""
+
+    NOW = "now"
+    """What only looks at memory; answered by the event loop itself."""
+    SHORT = "short"
+    LONG = "long"
+    SEARCH = "search"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A request cut into what makes calls alike and what is its own.
+
+    Calls of equal `kin` may be answered together; `weight` says how much of such a batch it is.
+    """
+
+    kin: Hashable
+    weight: int
+    own: Any
+
+
+@dataclass(frozen=True)
+class Together:
+    """How calls that wait at the same moment are answered as one.
+
+    `read` gives a request's part, None when it is to be answered alone; `answer` takes parts of
+    one kin and gives each its answer. A refusal is one of them all. `at_once` does the same if it
+    takes hardly longer than handing it to a thread, and gives None for anything else.
+    """
+
+    read: Callable[[bytes], Part | None]
+    at_once: Callable[[Sequence[Part]], Sequence[bytes] | None]
+    answer: Callable[[Sequence[Part], CallerWaits], Sequence[bytes]]
+
+
+@dataclass(frozen=True)
+class Rpc:
+    """A call: raw request bytes to raw answer bytes, and the type a refusal takes.
+
+    `largest` is what a request has in bytes at most where that is much, 0 where it is not.
+    `collection` finds the name in it of the collection whose turn the call takes.
+    """
+
+    answer: Callable[[bytes, CallerWaits], bytes]
+    reply: type[Message]
+    lane: Lane = Lane.SHORT
+    together: Together | None = None
+    largest: int = 0
+    collection: Callable[[bytes], bytes] = fields.first_text
+
+
+@dataclass(eq=False)
+class Call:
+    """A request that came; its caller waits until it leaves, or until `expires` (monotonic, s)."""
+
+    name: str
+    raw: bytes
+    collection: bytes
+    part: Part | None = None
+    expires: float = math.inf
+    left: bool = False
+    started: float = field(default_factory=time.monotonic)
+
+    def is_awaited(self) -> bool:
+        return not self.left and time.monotonic() < self.expires
+
+
+def ok() -> pb.Status:
+    return pb.Status(error_code=pb.SUCCESS, reason="OK")
+
+
+def awaited_rpc(
+    request_type: type[codec.M],
+    answer: Callable[[codec.M, CallerWaits], Message],
+    reply: type[Message],
+) -> Rpc:
+    """Return a call that may take long and asks meanwhile whether anybody waits for it."""
+
+    def from_bytes(raw: bytes, is_awaited: CallerWaits) -> bytes:
+        return answer(codec.parse(request_type, raw), is_awaited).SerializeToString()
+
+    return Rpc(from_bytes, reply, Lane.LONG)
+
+
+def rpc(
+    request_type: type[codec.M],
+    answer: Callable[[codec.M], Message],
+    reply: type[Message],
+    lane: Lane = Lane.SHORT,
+) -> Rpc:
+    def from_bytes(raw: bytes, _: CallerWaits) -> bytes:
+        return answer(codec.parse(request_type, raw)).SerializeToString()
+
+    return Rpc(from_bytes, reply, lane)
