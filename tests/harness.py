@@ -17,7 +17,7 @@ from quiver.adapters.clock import SystemClock
 from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.adapters.kubernetes.connection import Connection, load_configuration
 from quiver.app import Operator, Outside, Settings
-from quiver.control.metrics import Metrics
+from quiver.control.observe.metrics import Metrics
 from quiver.domain.access import Target
 from quiver.domain.addresses import AddressPolicy
 from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest

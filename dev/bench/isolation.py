@@ -27,7 +27,7 @@ from bench.processes import Engine, Operator
 from localcluster import ControlPlane
 from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.adapters.kubernetes.connection import Connection, load_configuration
-from quiver.control.metrics import Metrics
+from quiver.control.observe.metrics import Metrics
 from quiver.domain.conditions import ready_reason
 from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key
 

@@ -27,32 +27,32 @@ from quiver.adapters.kubernetes.pod import own_identity, own_namespace
 from quiver.adapters.measured import MeasuredEngines
 from quiver.adapters.milvus1.driver import Milvus1Engines
 from quiver.adapters.names import DnsNames
-from quiver.control.api import Api
-from quiver.control.breakers import Breakers
-from quiver.control.broadcaster import EventBroadcaster
-from quiver.control.cache import Cache
+from quiver.control.cache.by_engine import engine_of, is_settled
+from quiver.control.cache.cache import Cache
+from quiver.control.cache.cached_objects import CachedObjects
+from quiver.control.cache.echoes import Echoes
+from quiver.control.cache.log_fields import log_fields
+from quiver.control.cache.relisting import Lister
+from quiver.control.cache.triggers import Wakeups
 from quiver.control.claim_keys import KeySecret
-from quiver.control.controller import Controller, Hooks, Pace
-from quiver.control.echoes import Echoes
-from quiver.control.election import Election, Terms
-from quiver.control.index import engine_of, is_settled
-from quiver.control.lanes import Lanes
-from quiver.control.leadership import Leadership
-from quiver.control.listing import Lister
-from quiver.control.metrics import CollectionsCollector, Metrics
-from quiver.control.naming import log_fields
-from quiver.control.objects import CachedObjects
-from quiver.control.parking import Parking
-from quiver.control.probes import Probes
-from quiver.control.queue import WorkQueue
-from quiver.control.readiness import Readiness
-from quiver.control.resync import Queues, Resync
-from quiver.control.verify import Verification
-from quiver.control.wakeups import Wakeups
+from quiver.control.drift.presence import Probes
+from quiver.control.drift.resync import Queues, Resync
+from quiver.control.drift.rounds import Verification
+from quiver.control.leader.election import Election, Terms
+from quiver.control.leader.leadership import Leadership
+from quiver.control.observe.broadcaster import EventBroadcaster
+from quiver.control.observe.metrics import CollectionsCollector, Metrics
+from quiver.control.observe.readiness import Readiness
+from quiver.control.work.breakers import Breakers
+from quiver.control.work.controller import Controller, Hooks, Pace
+from quiver.control.work.fair_queue import Lanes
+from quiver.control.work.parking import Parking
+from quiver.control.work.queue import WorkQueue
 from quiver.domain.addresses import AddressPolicy
 from quiver.domain.claims import ClaimKeys
 from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
 from quiver.handlers import Watch, watch
+from quiver.ports.api import Api
 from quiver.ports.clock import Clock
 from quiver.ports.engines import Engines
 from quiver.ports.names import Names
@@ -228,7 +228,7 @@ class Operator:
 
     def _parking(self, controller: str, queue: WorkQueue) -> Parking:
         size = self.metrics.parked.labels(controller)
-        return Parking(self._breakers, queue.add_afresh, size)
+        return Parking(self._breakers, queue.add_afresh, size.set)
 
     def _make_controllers(self, clock: Clock, parking: Parking) -> tuple[Controller, Controller]:
         objects, engines = self._objects, self._breakers
@@ -302,7 +302,7 @@ async def real_operator(
             lease_client = KubernetesClient(elector, deadline=Terms.renew / 2)
             api = await stack.enter_async_context(lease_client)
             election = Election(api, settings.namespace, own_identity(), leadership, clock)
-            yield partial(operator.run, partial(election.term, status=metrics.leading))
+            yield partial(operator.run, partial(election.term, metrics=metrics))
     finally:
         await engines.close()
         await names.close()

@@ -16,7 +16,7 @@ import click
 from quiver import __version__
 from quiver.adapters.kubernetes.connection import NoCluster
 from quiver.app import Settings, real_operator
-from quiver.control.logs import JsonFormatter, TextFormatter
+from quiver.control.observe.logs import JsonFormatter, TextFormatter
 from quiver.domain.addresses import AddressPolicy, Network
 
 log = logging.getLogger(__name__)

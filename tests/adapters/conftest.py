@@ -9,7 +9,7 @@ from localcluster import ControlPlane
 from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.adapters.kubernetes.connection import Connection, load_configuration
 from quiver.adapters.milvus1.driver import Milvus1Engines
-from quiver.control.metrics import Metrics
+from quiver.control.observe.metrics import Metrics
 
 CRDS = Path(__file__).parents[2] / "crds"
 

@@ -9,9 +9,9 @@ from typing import Any
 import aiohttp
 
 from quiver.adapters.kubernetes.client import KubernetesClient
-from quiver.control.cache import Cache
-from quiver.control.echoes import Echoes
-from quiver.control.metrics import Metrics
+from quiver.control.cache.cache import Cache
+from quiver.control.cache.echoes import Echoes
+from quiver.control.observe.metrics import Metrics
 from quiver.domain.objects import SERVICE, VECTOR_COLLECTION, Key, Manifest
 from quiver.handlers import UNUSED_FINALIZER, watch
 

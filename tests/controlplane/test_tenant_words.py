@@ -9,7 +9,7 @@ import pytest
 from clients.faulty_engine import Fault, FaultyEngine, Proceed, fails_with, refuses
 from clients.forgery import take_away
 from harness import World, ready_condition, running
-from quiver.control.logs import JsonFormatter, TextFormatter
+from quiver.control.observe.logs import JsonFormatter, TextFormatter
 from quiver.domain.objects import VECTOR_ENGINE, Manifest
 from quiver_proto import milvus_pb2 as pb
 

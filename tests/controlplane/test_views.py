@@ -16,9 +16,9 @@ from fakes.disturbance import Feed, PastApi, Powers, essence, looked, powered
 from fakes.engine import FakeEngine
 from harness import World, eventually, running
 from quiver.app import Operator
-from quiver.control.api import Listing
 from quiver.domain.collections import CollectionSchema
 from quiver.domain.objects import SECRET, VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
+from quiver.ports.api import Listing
 
 HNSW: Manifest = {"type": "HNSW", "params": {"M": 16, "efConstruction": 64}}
 IVF: Manifest = {"type": "IVF_FLAT", "params": {"nlist": 64}}

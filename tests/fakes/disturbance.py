@@ -7,8 +7,8 @@ from typing import Any
 
 from harness import Power, PoweredApi, PoweredEngines, World, eventually, running
 from quiver.app import Operator
-from quiver.control.api import Listing
 from quiver.domain.objects import VECTOR_COLLECTION, Key, Kind, Manifest
+from quiver.ports.api import Listing
 
 MANY = {"workers": 32, "workers_per_engine": 32}
 """Workers, since each object that the operator is cut off from keeps one waiting."""

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from quiver.control.api import Listing
 from quiver.domain.objects import NAMESPACE, Key, Kind, Manifest
+from quiver.ports.api import Listing
 from quiver.ports.errors import ApiRefused, Conflict, NotFound
 from simulation.admission import HAS_STATUS, check_transition, defaulted
 from simulation.merging import applied, merged

@@ -12,11 +12,11 @@ from unittest.mock import patch
 
 import msgspec
 
-from quiver.control.cache import Cache
-from quiver.control.index import EngineIndex
-from quiver.control.leadership import Leadership
-from quiver.control.objects import CachedObjects
-from quiver.control.queue import WorkQueue
+from quiver.control.cache.by_engine import EngineIndex
+from quiver.control.cache.cache import Cache
+from quiver.control.cache.cached_objects import CachedObjects
+from quiver.control.leader.leadership import Leadership
+from quiver.control.work.queue import WorkQueue
 from quiver.domain.access import Target
 from quiver.domain.claims import CLAIM_ANNOTATION, VERIFIED, ClaimKeys, claim_of, verified
 from quiver.domain.collections import Claim
@@ -41,9 +41,9 @@ from quiver.reconcile.collections.reservations import Reservations
 
 RECONCILER = "quiver.reconcile.collections.reconciler"
 CLAIM_READERS = (
-    "control.index",
-    "control.probes",
-    "control.wakeups",
+    "control.cache.by_engine",
+    "control.drift.presence",
+    "control.cache.triggers",
     "reconcile.collections.gather",
     "reconcile.collections.ownership",
     "reconcile.collections.reconciler",
@@ -193,7 +193,7 @@ def _annotation_believed_over_status() -> Any:
             return verified(manifest, keys)
         return {**manifest, "status": {**manifest["status"], "claim": msgspec.to_builtins(claim)}}
 
-    return patch("quiver.control.cache.verified", over)
+    return patch("quiver.control.cache.cache.verified", over)
 
 
 def _any_server_is_the_claims() -> Any:

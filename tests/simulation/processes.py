@@ -10,10 +10,10 @@ from random import Random
 
 from quiver.adapters.guarded import GuardedEngines
 from quiver.app import Operator, Outside, Settings, unelected
-from quiver.control.election import Election
-from quiver.control.leadership import Leadership, NotLeading
-from quiver.control.metrics import Metrics
-from quiver.control.readiness import Readiness
+from quiver.control.leader.election import Election
+from quiver.control.leader.leadership import Leadership, NotLeading
+from quiver.control.observe.metrics import Metrics
+from quiver.control.observe.readiness import Readiness
 from simulation.api_server import BEGINNING, ApiServer
 from simulation.client import ModelClient
 from simulation.engines import Fleet, ModelEngines
@@ -127,7 +127,7 @@ class Process:
     async def _elected(self, readiness: Readiness, metrics: Metrics) -> AsyncIterator[None]:
         client = self._client(_nothing, deadline=5.0)
         election = Election(client, NAMESPACE, self.name, self._leadership, self._clock)
-        async with election.term(readiness, metrics.leading):
+        async with election.term(readiness, metrics):
             self._say("leads")
             yield
 

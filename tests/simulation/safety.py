@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from quiver.control.election import LEASE
+from quiver.control.leader.election import LEASE
 from quiver.domain.claims import FINALIZER
 from quiver.domain.collections import Claim
 from quiver.domain.objects import (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from random import Random
 
 from quiver.app import Settings
-from quiver.control.election import LEASE, LEASE_NAME
+from quiver.control.leader.election import LEASE, LEASE_NAME
 from quiver.domain.objects import Key
 from simulation.api_server import ApiServer, Write
 from simulation.claims import Claims

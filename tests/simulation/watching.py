@@ -9,8 +9,8 @@ from collections.abc import Callable
 from contextvars import copy_context
 from random import Random
 
-from quiver.control.cache import Cache, uid_of
-from quiver.control.listing import WATCHED
+from quiver.control.cache.cache import Cache, uid_of
+from quiver.control.cache.relisting import WATCHED
 from quiver.domain.objects import Key, Kind
 from simulation.api_server import ApiServer, Event, selected
 from simulation.weather import Lost, Weather, exchange

@@ -11,7 +11,7 @@ import yaml
 
 from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.adapters.kubernetes.connection import Connection, load_configuration
-from quiver.control.metrics import Metrics
+from quiver.control.observe.metrics import Metrics
 from quiver.domain.objects import VECTOR_ENGINE
 from storm.ledger import Ledger
 from storm.network import Network

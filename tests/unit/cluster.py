@@ -9,8 +9,8 @@ import msgspec
 
 from builders import KEYS, NAMESPACE
 from fakes.engine import FakeEngines
-from quiver.control.cache import Cache
-from quiver.control.objects import CachedObjects
+from quiver.control.cache.cache import Cache
+from quiver.control.cache.cached_objects import CachedObjects
 from quiver.domain.access import Target
 from quiver.domain.addresses import AddressPolicy
 from quiver.domain.collections import VectorCollection
@@ -41,7 +41,7 @@ NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
 
 class FakeApi:
-    """Implements `quiver.control.api.Api`. `calls` has each as VERB KIND NAME, in their order."""
+    """Implements `quiver.ports.api.Api`. `calls` has each as VERB KIND NAME, in their order."""
 
     def __init__(self) -> None:
         self.objects: dict[tuple[Kind, Key], Manifest] = {}

@@ -12,7 +12,7 @@ from bench.scale.watching import Watcher, watching
 from localcluster import ControlPlane
 from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.adapters.kubernetes.connection import Connection, load_configuration
-from quiver.control.metrics import Metrics
+from quiver.control.observe.metrics import Metrics
 from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key
 from quiver.ports.errors import ApiUnavailable
 

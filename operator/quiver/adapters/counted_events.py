@@ -1,6 +1,6 @@
 """Counts events as they happen, published or not."""
 
-from quiver.control.metrics import Metrics
+from quiver.control.observe.metrics import Metrics
 from quiver.domain.objects import Manifest
 from quiver.ports.kubernetes import Event, EventRecorder
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from quiver.control.readiness import Readiness
+from quiver.control.observe.readiness import Readiness
 
 
 def application(readiness: Readiness, registry: CollectorRegistry) -> web.Application:

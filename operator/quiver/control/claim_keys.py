@@ -7,10 +7,10 @@ import logging
 import secrets
 from collections.abc import Mapping
 
-from quiver.control.api import Api
-from quiver.control.readiness import Readiness
+from quiver.control.observe.readiness import Readiness
 from quiver.domain.claims import KEY_BYTES, ClaimKeys
 from quiver.domain.objects import MANAGED_BY, MANAGED_BY_LABEL, SECRET, Key, Manifest
+from quiver.ports.api import Api
 from quiver.ports.errors import ApiError, Conflict, NotFound
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from aiohttp import ClientSession, web
 from quiver.adapters.guarded import GuardedEngines
 from quiver.adapters.kubernetes.pod import own_identity, own_namespace
 from quiver.adapters.kubernetes.tracing import check_writes
-from quiver.control.leadership import NotLeading
+from quiver.control.leader.leadership import NotLeading
 from quiver.domain.access import Target
 
 CHANGES = {

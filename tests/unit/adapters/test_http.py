@@ -4,7 +4,7 @@ import aiohttp
 from prometheus_client import CollectorRegistry
 
 from quiver.adapters.http import application, serving
-from quiver.control.readiness import Readiness
+from quiver.control.observe.readiness import Readiness
 
 
 async def fetch(address: str, path: str) -> tuple[int, str]:

@@ -9,7 +9,7 @@ import pytest
 
 from quiver.adapters.kubernetes.connection import Connection, NoCluster, load_configuration
 from quiver.adapters.kubernetes.errors import error_for
-from quiver.control.metrics import Metrics
+from quiver.control.observe.metrics import Metrics
 from quiver.ports.errors import ApiRefused, ApiUnavailable, Conflict, NotFound
 
 

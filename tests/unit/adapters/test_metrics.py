@@ -9,7 +9,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from quiver.adapters.counted_events import CountedEvents
 from quiver.adapters.measured import MeasuredEngines
-from quiver.control.metrics import CollectionsCollector, Metrics
+from quiver.control.observe.metrics import CollectionsCollector, Metrics
 from quiver.domain.access import Target
 from quiver.domain.objects import Manifest
 from quiver.ports.engines import EngineClient

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from quiver.control import breakers as module
-from quiver.control.backoff import Backoff
-from quiver.control.breakers import Breakers, unanswered
-from quiver.control.controller import Controller, Hooks, Pace
-from quiver.control.metrics import Metrics
-from quiver.control.parking import Parking
-from quiver.control.queue import WorkQueue
+from quiver.control.observe.metrics import Metrics
+from quiver.control.work import breakers as module
+from quiver.control.work.backoff import Backoff
+from quiver.control.work.breakers import Breakers, unanswered
+from quiver.control.work.controller import Controller, Hooks, Pace
+from quiver.control.work.parking import Parking
+from quiver.control.work.queue import WorkQueue
 from quiver.domain.access import Target
 from quiver.domain.objects import Key
 from quiver.ports.errors import EngineRefused, EngineUnreachable
@@ -200,7 +200,7 @@ class Asking:
 @asynccontextmanager
 async def controlled(setup: Setup, reconciler: Asking, queue: WorkQueue) -> AsyncIterator[Parking]:
     gauge = setup.metrics.parked.labels("things")
-    parking = Parking(setup.breakers, queue.add_afresh, gauge)
+    parking = Parking(setup.breakers, queue.add_afresh, gauge.set)
     hooks = Hooks(park=parking.park)
     controller = Controller("things", reconciler, queue, setup.metrics, Pace(workers=2), hooks)
     task = asyncio.create_task(controller.run())

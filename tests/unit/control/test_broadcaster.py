@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from builders import collection
-from quiver.control.broadcaster import EventBroadcaster
+from quiver.control.observe.broadcaster import EventBroadcaster
 from quiver.domain.objects import Manifest
 from quiver.ports.errors import ApiUnavailable
 from quiver.ports.kubernetes import Event

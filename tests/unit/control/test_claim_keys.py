@@ -11,7 +11,7 @@ import pytest
 
 from builders import claim
 from quiver.control.claim_keys import SECRET_NAME, KeySecret
-from quiver.control.readiness import Readiness
+from quiver.control.observe.readiness import Readiness
 from quiver.domain.claims import KEY_BYTES, ClaimKeys
 from quiver.domain.objects import SECRET, Key, Kind, Manifest
 from quiver.ports.errors import ApiError, ApiRefused, ApiUnavailable, Conflict, NotFound

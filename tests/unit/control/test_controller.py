@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from quiver.control.backoff import Backoff
-from quiver.control.controller import Controller, Hooks, Pace
-from quiver.control.logs import JsonFormatter
-from quiver.control.metrics import Metrics
-from quiver.control.queue import WorkQueue
+from quiver.control.observe.logs import JsonFormatter
+from quiver.control.observe.metrics import Metrics
+from quiver.control.work.backoff import Backoff
+from quiver.control.work.controller import Controller, Hooks, Pace
+from quiver.control.work.queue import WorkQueue
 from quiver.domain.objects import Key
 from quiver.ports.errors import ApiUnavailable, Conflict
 from quiver.reconcile.result import Result

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from builders import NAMESPACE, collection
-from quiver.control.cache import Cache
-from quiver.control.echoes import PATH, Echoes
+from quiver.control.cache.cache import Cache
+from quiver.control.cache.echoes import PATH, Echoes
 from quiver.domain.objects import VECTOR_COLLECTION, Key, Manifest
 
 KEY = Key(NAMESPACE, "test01")

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from quiver.adapters.clock import SystemClock
-from quiver.control.election import LEASE, LEASE_NAME, Election, Terms
-from quiver.control.leadership import Leadership, NotLeading
-from quiver.control.metrics import Metrics
-from quiver.control.readiness import Readiness
+from quiver.control.leader.election import LEASE, LEASE_NAME, Election, Terms
+from quiver.control.leader.leadership import Leadership, NotLeading
+from quiver.control.observe.metrics import Metrics
+from quiver.control.observe.readiness import Readiness
 from quiver.domain.objects import Key, Kind, Manifest
 from quiver.ports.errors import ApiError, ApiUnavailable, Conflict, NotFound
 
@@ -92,7 +92,7 @@ class Candidate:
         self.election = Election(api, "system", identity, self.leadership, SystemClock(), terms)
 
     async def serve(self) -> None:
-        async with self.election.term(self.readiness, self.metrics.leading):
+        async with self.election.term(self.readiness, self.metrics):
             self.leads.set()
             await asyncio.Event().wait()
 

@@ -1,7 +1,7 @@
 """Which collections have nothing new about them."""
 
 from builders import collection
-from quiver.control.index import is_settled
+from quiver.control.cache.by_engine import is_settled
 from quiver.domain.objects import Manifest
 
 

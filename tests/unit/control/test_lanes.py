@@ -3,9 +3,9 @@
 import asyncio
 from itertools import count
 
-from quiver.control.lanes import Lanes
-from quiver.control.metrics import Metrics
-from quiver.control.queue import WorkQueue
+from quiver.control.observe.metrics import Metrics
+from quiver.control.work.fair_queue import Lanes
+from quiver.control.work.queue import WorkQueue
 from quiver.domain.objects import Key
 
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from quiver.control.logs import JsonFormatter, TextFormatter, log_context
+from quiver.control.observe.logs import JsonFormatter, TextFormatter, log_context
 
 FORGERY = "gone\n\x1b[A\r2024-05-01T12:00:00.000Z ERROR   the lease is lost"
 FORMATTERS = [TextFormatter(), JsonFormatter()]

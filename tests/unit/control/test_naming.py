@@ -1,8 +1,8 @@
 """Log lines say which object they are about."""
 
 from builders import NAMESPACE, collection, engine
-from quiver.control.cache import Cache
-from quiver.control.naming import log_fields
+from quiver.control.cache.cache import Cache
+from quiver.control.cache.log_fields import log_fields
 from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key
 
 

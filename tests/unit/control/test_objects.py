@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from builders import KEYS, NAMESPACE, claim, collection, engine, intended, pod
-from quiver.control.cache import Cache
-from quiver.control.objects import CachedObjects
+from quiver.control.cache.cache import Cache
+from quiver.control.cache.cached_objects import CachedObjects
 from quiver.domain.claims import claim_of
 from quiver.domain.objects import POD, VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
 from quiver.ports.errors import Conflict, NotFound

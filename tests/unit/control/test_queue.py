@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from quiver.control.backoff import Backoff
-from quiver.control.metrics import Metrics
-from quiver.control.queue import ShutDown, WorkQueue
+from quiver.control.observe.metrics import Metrics
+from quiver.control.work.backoff import Backoff
+from quiver.control.work.queue import ShutDown, WorkQueue
 from quiver.domain.objects import Key
 
 A, B = Key("team-a", "a"), Key("team-a", "b")

@@ -7,18 +7,18 @@ import msgspec
 import pytest
 
 from builders import NAMESPACE, claim, claimed, collection, engine, external, pod
-from quiver.control.api import Listing
-from quiver.control.cache import Cache
-from quiver.control.listing import Lister
-from quiver.control.objects import CachedObjects
-from quiver.control.probes import Probes
-from quiver.control.readiness import Readiness
-from quiver.control.resync import Queues, Resync
+from quiver.control.cache.cache import Cache
+from quiver.control.cache.cached_objects import CachedObjects
+from quiver.control.cache.relisting import Lister
+from quiver.control.drift.presence import Probes
+from quiver.control.drift.resync import Queues, Resync
+from quiver.control.observe.readiness import Readiness
 from quiver.domain.access import Target
 from quiver.domain.addresses import AddressPolicy
 from quiver.domain.engines import VectorEngine
 from quiver.domain.objects import POD, VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
 from quiver.domain.servers import Server
+from quiver.ports.api import Listing
 from quiver.ports.errors import ApiError, ApiUnavailable, EngineUnreachable, NotFound
 from quiver.reconcile.dialling import Dialling
 from quiver.reconcile.identities import Identities
@@ -193,7 +193,7 @@ async def test_a_failed_list_leaves_what_is_known(world: World) -> None:
 
 async def test_a_nudge_lists_soon(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """When a watch begins anew, deletions that it missed are found at once."""
-    monkeypatch.setattr("quiver.control.resync.SETTLE_S", 0)
+    monkeypatch.setattr("quiver.control.drift.resync.SETTLE_S", 0)
     world.cache.put(VECTOR_COLLECTION, collection("ghost"))
     gone = asyncio.Event()
     world.cache.subscribe(lambda _change: gone.set())
@@ -211,7 +211,7 @@ async def test_missing_crds_are_waited_for(
     """Without the CRDs the operator says how to install them, waits, and goes on when they are
     there.
     """
-    monkeypatch.setattr("quiver.control.listing.RETRY_S", 0)
+    monkeypatch.setattr("quiver.control.cache.relisting.RETRY_S", 0)
     world.cluster.failures = [NotFound("no such resource")] * 3
     readiness = Readiness()
     assert readiness.problem is not None

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from builders import collection
-from quiver.control import verify
-from quiver.control.cache import Cache
-from quiver.control.verify import Verification
+from quiver.control.cache.cache import Cache
+from quiver.control.drift import rounds as verify
+from quiver.control.drift.rounds import Verification
 from quiver.domain.objects import VECTOR_COLLECTION, Key
 
 PERIOD_S = 1.0

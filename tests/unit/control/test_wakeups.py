@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from builders import KEYS, NAMESPACE, claim, claimed, collection, engine, intended, pod
-from quiver.control.cache import Cache
-from quiver.control.wakeups import Wakeups
+from quiver.control.cache.cache import Cache
+from quiver.control.cache.triggers import Wakeups
 from quiver.domain.claims import CLAIM_ANNOTATION
 from quiver.domain.objects import (
     ENGINE_LABEL,

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from builders import KEYS, NAMESPACE, claim, claimed, collection, intended
-from quiver.control.cache import Cache
+from quiver.control.cache.cache import Cache
 from quiver.domain.claims import (
     CLAIM_ANNOTATION,
     FINALIZER,

@@ -12,8 +12,8 @@ import msgspec
 from quiver.adapters.kubernetes.connection import USER_AGENT, Connection
 from quiver.adapters.kubernetes.errors import error_for
 from quiver.adapters.kubernetes.screening import Screen
-from quiver.control.api import Listing
 from quiver.domain.objects import Key, Kind, Manifest
+from quiver.ports.api import Listing
 from quiver.ports.errors import ApiRefused, ApiUnavailable
 
 FIELD_MANAGER = "quiver"
@@ -25,7 +25,7 @@ _GONE = "the list took so long that the API server has forgotten its beginning"
 
 
 class KubernetesClient:
-    """Implements `quiver.control.api.Api`.
+    """Implements `quiver.ports.api.Api`.
 
     No write is repeated: aiohttp repeats only idempotent requests, on a connection that was closed
     while idle.

@@ -16,7 +16,7 @@ from prometheus_client import Counter
 from quiver import __version__
 from quiver.adapters.kubernetes.screening import Screen, screened_by
 from quiver.adapters.kubernetes.tracing import check_writes, count_requests, on_lists
-from quiver.control.metrics import Metrics
+from quiver.control.observe.metrics import Metrics
 
 USER_AGENT = f"quiver-operator/{__version__}"
 CONNECTIONS = 32

@@ -5,9 +5,9 @@ import uuid
 from socket import gethostname
 
 from quiver.adapters.kubernetes.series import Repeats, Series
-from quiver.control.api import Api
 from quiver.domain.objects import GROUP, Key, Kind, Manifest
 from quiver.domain.text import one_line
+from quiver.ports.api import Api
 from quiver.ports.clock import Clock
 from quiver.ports.errors import ApiError, NotFound
 from quiver.ports.kubernetes import Event

@@ -12,12 +12,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from prometheus_client import Gauge
-
-from quiver.control.api import Api
-from quiver.control.leadership import Leadership
-from quiver.control.readiness import Readiness
+from quiver.control.leader.leadership import Leadership
+from quiver.control.observe.metrics import Metrics
+from quiver.control.observe.readiness import Readiness
 from quiver.domain.objects import Key, Kind, Manifest
+from quiver.ports.api import Api
 from quiver.ports.clock import Clock
 from quiver.ports.errors import ApiError, Conflict, NotFound
 
@@ -68,14 +67,16 @@ class Election:
         self._seen_at = 0.0
 
     @asynccontextmanager
-    async def term(self, readiness: Readiness, status: Gauge) -> AsyncIterator[None]:
+    async def term(self, readiness: Readiness, metrics: Metrics) -> AsyncIterator[None]:
         """Wait to be elected, then lead; on leaving, let the next one lead at once.
 
-        `status` is 1 meanwhile. Raises: NotLeading, in a group, when the lease is lost.
+        The metric of leadership is 1 meanwhile. Raises: NotLeading, in a group, when the lease
+        is lost.
         """
-        status.labels(LEASE_NAME).set(0)
+        leading = metrics.leading.labels(LEASE_NAME)
+        leading.set(0)
         await self._campaign(readiness)
-        status.labels(LEASE_NAME).set(1)
+        leading.set(1)
         log.info("%s leads", self._identity)
         try:
             async with asyncio.TaskGroup() as group:
@@ -83,7 +84,7 @@ class Election:
                 yield
                 keeping.cancel()
         finally:
-            status.labels(LEASE_NAME).set(0)
+            leading.set(0)
             await self._release()
 
     async def _campaign(self, readiness: Readiness) -> None:

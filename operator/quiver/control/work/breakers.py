@@ -10,8 +10,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TypeVar
 
-from quiver.control.backoff import Backoff
-from quiver.control.metrics import Metrics
+from quiver.control.observe.metrics import Metrics
+from quiver.control.work.backoff import Backoff
 from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
 from quiver.ports.engines import EngineClient, Engines

@@ -2,9 +2,7 @@
 
 from collections.abc import Callable, Collection
 
-from prometheus_client import Gauge
-
-from quiver.control.breakers import Breakers
+from quiver.control.work.breakers import Breakers
 from quiver.domain.access import Target
 from quiver.domain.objects import Key
 
@@ -12,10 +10,15 @@ from quiver.domain.objects import Key
 class Parking:
     """Parked keys cost nothing; when their engine answers they all come back."""
 
-    def __init__(self, breakers: Breakers, come_back: Callable[[Key], None], size: Gauge) -> None:
+    def __init__(
+        self,
+        breakers: Breakers,
+        come_back: Callable[[Key], None],
+        report_size: Callable[[int], object],
+    ) -> None:
         self._breakers = breakers
         self._come_back = come_back
-        self._size = size
+        self._report_size = report_size
         self._waiting: dict[Key, Target] = {}
         breakers.subscribe(self._recovered)
 
@@ -28,7 +31,7 @@ class Parking:
         if target is None:
             return False
         self._waiting[key] = target
-        self._size.set(len(self._waiting))
+        self._report_size(len(self._waiting))
         return True
 
     def _recovered(self, recovered: Target) -> None:
@@ -36,4 +39,4 @@ class Parking:
         for key in back:
             del self._waiting[key]
             self._come_back(key)
-        self._size.set(len(self._waiting))
+        self._report_size(len(self._waiting))

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from quiver.control.breakers import unanswered
-from quiver.control.logs import log_context
-from quiver.control.metrics import Metrics
-from quiver.control.queue import ShutDown, WorkQueue
+from quiver.control.observe.logs import log_context
+from quiver.control.observe.metrics import Metrics
+from quiver.control.work.breakers import unanswered
+from quiver.control.work.queue import ShutDown, WorkQueue
 from quiver.domain.access import Target
 from quiver.domain.objects import Key
 from quiver.ports.errors import Conflict, NotFound, PortError

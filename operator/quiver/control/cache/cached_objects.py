@@ -5,11 +5,11 @@ from contextlib import suppress
 from itertools import chain
 from typing import Any
 
-from quiver.control.api import Api
-from quiver.control.cache import Cache, uid_of
+from quiver.control.cache.cache import Cache, uid_of
 from quiver.domain.collections import Claim
 from quiver.domain.objects import POD, VECTOR_ENGINE, Key, Kind, Manifest
 from quiver.domain.placement import Load
+from quiver.ports.api import Api
 from quiver.ports.errors import NotFound
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from quiver.control.cache import Cache
+from quiver.control.cache.cache import Cache
 from quiver.domain.claims import claim_of
 from quiver.domain.engines import Pod, VectorEngine
 from quiver.domain.members import Member, members_of

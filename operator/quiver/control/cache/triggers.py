@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from quiver.control.cache import Cache, Change
-from quiver.control.index import engine_of, wanted_name
+from quiver.control.cache.by_engine import engine_of, wanted_name
+from quiver.control.cache.cache import Cache, Change
 from quiver.domain.claims import claim_of
 from quiver.domain.conditions import ready_message, ready_reason, ready_status
 from quiver.domain.objects import (

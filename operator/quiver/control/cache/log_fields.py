@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from quiver.control.cache import Cache
-from quiver.control.index import engine_of, wanted_name
+from quiver.control.cache.by_engine import engine_of, wanted_name
+from quiver.control.cache.cache import Cache
 from quiver.domain.objects import VECTOR_COLLECTION, Key, Kind
 
 

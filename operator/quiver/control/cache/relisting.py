@@ -3,9 +3,8 @@
 import asyncio
 import logging
 
-from quiver.control.api import Api
-from quiver.control.cache import Cache
-from quiver.control.readiness import Readiness
+from quiver.control.cache.cache import Cache
+from quiver.control.observe.readiness import Readiness
 from quiver.domain.objects import (
     GROUP,
     MANAGED_BY,
@@ -17,6 +16,7 @@ from quiver.domain.objects import (
     VECTOR_ENGINE,
     Kind,
 )
+from quiver.ports.api import Api
 from quiver.ports.errors import ApiError, NotFound
 
 log = logging.getLogger(__name__)

@@ -4,9 +4,9 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from quiver.control.backoff import Backoff
-from quiver.control.lanes import Lanes
-from quiver.control.metrics import QueueMetrics
+from quiver.control.observe.metrics import QueueMetrics
+from quiver.control.work.backoff import Backoff
+from quiver.control.work.fair_queue import Lanes
 from quiver.domain.objects import Key
 
 

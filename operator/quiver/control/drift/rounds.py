@@ -6,7 +6,7 @@ import asyncio
 import zlib
 from collections.abc import Callable
 
-from quiver.control.cache import Cache
+from quiver.control.cache.cache import Cache
 from quiver.domain.objects import VECTOR_COLLECTION, Key
 
 STEP_S = 1.0

@@ -6,9 +6,9 @@ import random
 from collections.abc import Callable, Container
 from dataclasses import dataclass
 
-from quiver.control.cache import Cache
-from quiver.control.listing import Lister
-from quiver.control.probes import Probes
+from quiver.control.cache.cache import Cache
+from quiver.control.cache.relisting import Lister
+from quiver.control.drift.presence import Probes
 from quiver.domain.conditions import ready_status
 from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
-from quiver.control.index import EngineIndex
-from quiver.control.slim import slim
+from quiver.control.cache.by_engine import EngineIndex
+from quiver.control.cache.trim import slim
 from quiver.domain.claims import ClaimKeys, places_of, verified
 from quiver.domain.collections import Claim
 from quiver.domain.objects import VECTOR_COLLECTION, Key, Kind, Manifest

@@ -1,0 +1,1 @@
+"""What no event tells: differences that periodic rounds find."""

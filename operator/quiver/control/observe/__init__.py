@@ -1,0 +1,1 @@
+"""What people see of the operator: metrics, logs, events, readiness."""
