@@ -27,7 +27,7 @@ from quiver.adapters.kubernetes.pod import own_identity, own_namespace
 from quiver.adapters.measured import MeasuredEngines
 from quiver.adapters.milvus1.driver import Milvus1Engines
 from quiver.adapters.names import DnsNames
-from quiver.control.cache.by_engine import engine_of, is_settled
+from quiver.control.cache.by_engine import is_settled
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.cached_objects import CachedObjects
 from quiver.control.cache.echoes import Echoes
@@ -50,6 +50,7 @@ from quiver.control.work.parking import Parking
 from quiver.control.work.queue import WorkQueue
 from quiver.domain.addresses import AddressPolicy
 from quiver.domain.claims import ClaimKeys
+from quiver.domain.manifests import engine_of
 from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
 from quiver.handlers import Watch, watch
 from quiver.ports.api import Api

@@ -16,8 +16,9 @@ from typing import Any
 import aiohttp
 import kopf
 
-from quiver.control.cache.cache import Cache, uid_of
+from quiver.control.cache.cache import Cache
 from quiver.control.cache.relisting import WATCHED
+from quiver.domain.manifests import uid_of
 from quiver.domain.objects import GROUP, Key, Kind
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from contextvars import copy_context
 from random import Random
 
-from quiver.control.cache.cache import Cache, uid_of
+from quiver.control.cache.cache import Cache
 from quiver.control.cache.relisting import WATCHED
+from quiver.domain.manifests import uid_of
 from quiver.domain.objects import Key, Kind
 from simulation.api_server import ApiServer, Event, selected
 from simulation.weather import Lost, Weather, exchange

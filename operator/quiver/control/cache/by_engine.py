@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from quiver.domain.claims import claim_of, is_unplaced, known_places_of
-from quiver.domain.collections import default_collection_name
 from quiver.domain.conditions import ready_status
+from quiver.domain.manifests import collection_name_of, engine_of
 from quiver.domain.objects import Key, Manifest
 from quiver.domain.placement import NO_LOAD, Load
 
@@ -62,7 +62,7 @@ class EngineIndex:
             return
         key = Key.of(manifest)
         self._referring[engine][key] = None
-        self._wanting[engine, wanted_name(manifest)][key] = None
+        self._wanting[engine, collection_name_of(manifest)][key] = None
         if (claim := claim_of(manifest)) is not None:
             for place in known_places_of(claim, engine):
                 self._claiming[place][key] = None
@@ -77,7 +77,7 @@ class EngineIndex:
             return
         key = Key.of(manifest)
         _discard(self._referring, engine, key)
-        _discard(self._wanting, (engine, wanted_name(manifest)), key)
+        _discard(self._wanting, (engine, collection_name_of(manifest)), key)
         if (claim := claim_of(manifest)) is not None:
             for place in known_places_of(claim, engine):
                 _discard(self._claiming, place, key)
@@ -109,20 +109,6 @@ def _add(counter: Counter[str], name: str, number: int) -> None:
     counter[name] += number
     if not counter[name]:
         del counter[name]
-
-
-def engine_of(collection: Manifest) -> Key | None:
-    """Return the VectorEngine that a VectorCollection refers to; None where its spec is broken."""
-    reference = collection.get("spec", {}).get("engineRef", {})
-    name = reference.get("name")
-    namespace = reference.get("namespace") or collection["metadata"]["namespace"]
-    return None if name is None else Key(namespace, name)
-
-
-def wanted_name(collection: Manifest) -> str:
-    """Return the name that the VectorCollection's collection has, or is to have, on its engine."""
-    name: str | None = collection["spec"].get("collectionName")
-    return name or default_collection_name(collection["metadata"]["name"])
 
 
 def is_settled(collection: Manifest) -> bool:

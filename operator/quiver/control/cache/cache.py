@@ -11,6 +11,7 @@ from quiver.control.cache.by_engine import EngineIndex
 from quiver.control.cache.trim import slim
 from quiver.domain.claims import ClaimKeys, places_of, verified
 from quiver.domain.collections import Claim
+from quiver.domain.manifests import uid_of, version_of
 from quiver.domain.objects import VECTOR_COLLECTION, Key, Kind, Manifest
 from quiver.domain.placement import Load
 
@@ -184,15 +185,3 @@ class Cache:
     def _tell(self, change: Change) -> None:
         for listener in self._listeners:
             listener(change)
-
-
-def uid_of(manifest: Manifest) -> str:
-    uid: str = manifest["metadata"]["uid"]
-    return uid
-
-
-def version_of(manifest: Manifest) -> int:
-    """Return the resourceVersion, which the API server promises to be comparable within one
-    cluster.
-    """
-    return int(manifest["metadata"]["resourceVersion"])

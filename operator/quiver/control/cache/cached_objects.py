@@ -5,8 +5,9 @@ from contextlib import suppress
 from itertools import chain
 from typing import Any
 
-from quiver.control.cache.cache import Cache, uid_of
+from quiver.control.cache.cache import Cache
 from quiver.domain.collections import Claim
+from quiver.domain.manifests import uid_of
 from quiver.domain.objects import POD, VECTOR_ENGINE, Key, Kind, Manifest
 from quiver.domain.placement import Load
 from quiver.ports.api import Api
@@ -70,7 +71,7 @@ class CachedObjects:
         return await self._write(kind, Key.of(manifest), self._api.apply(kind, manifest))
 
     async def delete(self, kind: Kind, manifest: Manifest) -> None:
-        key, uid = Key.of(manifest), manifest["metadata"]["uid"]
+        key, uid = Key.of(manifest), uid_of(manifest)
         with suppress(NotFound):
             await self._api.delete(kind, key, uid)
         self._cache.remove(kind, key, uid, ours=True)

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from quiver.control.cache.by_engine import engine_of, wanted_name
 from quiver.control.cache.cache import Cache
+from quiver.domain.manifests import collection_name_of, engine_of, uid_of
 from quiver.domain.objects import VECTOR_COLLECTION, Key, Kind
 
 
@@ -13,10 +13,10 @@ def log_fields(cache: Cache, kind: Kind, key: Key) -> Mapping[str, str]:
     manifest = cache.get(kind, key)
     if manifest is None:
         return fields
-    fields["uid"] = manifest["metadata"]["uid"]
+    fields["uid"] = uid_of(manifest)
     engine = engine_of(manifest) if kind == VECTOR_COLLECTION else key
     if engine is not None:
         fields["engine"] = engine.name if engine.namespace == key.namespace else str(engine)
     if kind == VECTOR_COLLECTION:
-        fields["collection"] = wanted_name(manifest)
+        fields["collection"] = collection_name_of(manifest)
     return fields

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from quiver.control.cache.by_engine import engine_of, wanted_name
 from quiver.control.cache.cache import Cache, Change
 from quiver.domain.claims import claim_of
 from quiver.domain.conditions import ready_message, ready_reason, ready_status
+from quiver.domain.manifests import collection_name_of, engine_of, uid_of
 from quiver.domain.objects import (
     ENGINE_LABEL,
     POD,
@@ -55,7 +55,9 @@ class Wakeups:
         self._add_engine_soon(engine)
         # What it held and what it wished may differ: a spec may be changed past the CRD.
         claim = claim_of(old)
-        names = {wanted_name(old)} | ({claim.collection_name} if claim is not None else set())
+        names = {collection_name_of(old)} | (
+            {claim.collection_name} if claim is not None else set()
+        )
         for name in sorted(names):
             for other in self._cache.namesakes(engine, name):
                 if Key.of(other) != key:
@@ -118,4 +120,4 @@ def _pod_face(manifest: Manifest | None) -> object:
 
 
 def _uid(manifest: Manifest | None) -> str | None:
-    return None if manifest is None else str(manifest["metadata"]["uid"])
+    return None if manifest is None else uid_of(manifest)

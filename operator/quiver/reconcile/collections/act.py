@@ -11,6 +11,7 @@ from quiver.domain.claims import (
     replacing_status,
     retained_as,
 )
+from quiver.domain.manifests import version_of
 from quiver.domain.members import GRPC_PORT, Member
 from quiver.domain.objects import (
     POD,
@@ -155,7 +156,7 @@ class Actor:
         found = await self._objects.fetch(VECTOR_COLLECTION, key)
         if found is None:
             raise NotFound(f"VectorCollection {key} is gone")
-        if _version(found) != _version(self.manifest):
+        if version_of(found) != version_of(self.manifest):
             raise Conflict(f"VectorCollection {key} has changed since")
         self._is_present = True
 
@@ -221,8 +222,3 @@ class Actor:
 
     def _client(self) -> EngineClient:
         return self._engines.at(self._gathered.target)
-
-
-def _version(manifest: Manifest) -> str:
-    version: str = manifest["metadata"]["resourceVersion"]
-    return version

@@ -3,7 +3,8 @@
 import base64
 
 from quiver.domain.collections import Placement, VectorCollection
-from quiver.domain.objects import API_VERSION, MANAGED_BY, MANAGED_BY_LABEL, Manifest
+from quiver.domain.manifests import owner_reference, owner_uids
+from quiver.domain.objects import MANAGED_BY, MANAGED_BY_LABEL, VECTOR_COLLECTION, Manifest
 from quiver.reconcile.collections.decision import ApplySecret, DeleteSecret, Step
 from quiver.reconcile.collections.gathered import Gathered
 from quiver.reconcile.matching import matches
@@ -39,8 +40,7 @@ def _is_published(desired: Manifest, live: Manifest | None) -> bool:
 
 
 def _is_ours(secret: Manifest, collection: VectorCollection) -> bool:
-    owners = secret["metadata"].get("ownerReferences", [])
-    return any(owner["uid"] == collection.metadata.uid for owner in owners)
+    return collection.metadata.uid in owner_uids(secret)
 
 
 def _secret(g: Gathered, name: str, placement: Placement) -> Manifest:
@@ -57,13 +57,6 @@ def _secret(g: Gathered, name: str, placement: Placement) -> Manifest:
         if g.access.tls.ca is not None:
             entries[CA_ENTRY] = g.access.tls.ca.decode("ascii")
     metadata = g.collection.metadata
-    owner = {
-        "apiVersion": API_VERSION,
-        "kind": "VectorCollection",
-        "name": metadata.name,
-        "uid": metadata.uid,
-        "controller": True,
-    }
     return {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -71,7 +64,7 @@ def _secret(g: Gathered, name: str, placement: Placement) -> Manifest:
             "name": name,
             "namespace": metadata.namespace,
             "labels": {MANAGED_BY_LABEL: MANAGED_BY},
-            "ownerReferences": [owner],
+            "ownerReferences": [owner_reference(VECTOR_COLLECTION, metadata)],
         },
         "type": "servicebinding.io/milvus",
         "data": {key: base64.b64encode(v.encode()).decode() for key, v in entries.items()},

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from quiver.domain.conditions import State, Verdict
 from quiver.domain.engines import Pod, VectorEngine
+from quiver.domain.manifests import owner_uids
 from quiver.domain.objects import SERVICE, STATEFUL_SET, Kind, Manifest
 from quiver.domain.reasons import Reason
 from quiver.reconcile.engines.gather import Gathered
@@ -57,8 +58,7 @@ def _foreign(gathered: Gathered) -> Decision | None:
 
 
 def _is_owned(live: Manifest, engine: VectorEngine) -> bool:
-    owners = live["metadata"].get("ownerReferences", [])
-    return any(owner["uid"] == engine.metadata.uid for owner in owners)
+    return engine.metadata.uid in owner_uids(live)
 
 
 def _managed(gathered: Gathered, default_image: str) -> Decision:

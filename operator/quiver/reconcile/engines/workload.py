@@ -7,13 +7,14 @@ import msgspec
 
 from quiver.domain.engines import EngineSpec, Gpu, VectorEngine
 from quiver.domain.fit import GPU_MEMORY_LABEL, search_memory_mib
+from quiver.domain.manifests import owner_reference
 from quiver.domain.members import GRPC_PORT
 from quiver.domain.objects import (
-    API_VERSION,
     ENGINE_LABEL,
     GROUP,
     MANAGED_BY,
     MANAGED_BY_LABEL,
+    VECTOR_ENGINE,
     Manifest,
 )
 from quiver.domain.quantities import mebibytes, parse_quantity
@@ -68,14 +69,7 @@ def stateful_set_for(engine: VectorEngine, *, image: str, replicas: int) -> Mani
 
 
 def _owned(engine: VectorEngine, api_version: str, kind: str, spec: Manifest) -> Manifest:
-    owner = {
-        "apiVersion": API_VERSION,
-        "kind": "VectorEngine",
-        "name": engine.metadata.name,
-        "uid": engine.metadata.uid,
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
+    owner = owner_reference(VECTOR_ENGINE, engine.metadata, block_deletion=True)
     return {
         "apiVersion": api_version,
         "kind": kind,

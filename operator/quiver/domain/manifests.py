@@ -1,0 +1,54 @@
+"""Reading manifests as they are, and references to owners, which are written into manifests."""
+
+from quiver.domain.collections import default_collection_name
+from quiver.domain.objects import Key, Kind, Manifest, ObjectMeta
+
+
+def uid_of(manifest: Manifest) -> str:
+    uid: str = manifest["metadata"]["uid"]
+    return uid
+
+
+def version_of(manifest: Manifest) -> int:
+    """Return the resourceVersion, which the API server promises to be comparable within one
+    cluster.
+    """
+    return int(manifest["metadata"]["resourceVersion"])
+
+
+def seniority_of(manifest: Manifest) -> tuple[str, str]:
+    """Sorts the older object first, as `ObjectMeta.seniority` does."""
+    metadata = manifest["metadata"]
+    return metadata["creationTimestamp"], metadata["uid"]
+
+
+def engine_of(collection: Manifest) -> Key | None:
+    """Return the VectorEngine that a VectorCollection refers to; None where its spec is broken."""
+    reference = collection.get("spec", {}).get("engineRef", {})
+    name = reference.get("name")
+    namespace = reference.get("namespace") or collection["metadata"]["namespace"]
+    return None if name is None else Key(namespace, name)
+
+
+def collection_name_of(collection: Manifest) -> str:
+    """Return the name that the VectorCollection's spec gives its collection."""
+    name: str | None = collection["spec"].get("collectionName")
+    return name or default_collection_name(collection["metadata"]["name"])
+
+
+def owner_uids(manifest: Manifest) -> frozenset[str]:
+    """Return the uids of the objects that own this one."""
+    owners = manifest["metadata"].get("ownerReferences", [])
+    return frozenset(owner["uid"] for owner in owners)
+
+
+def owner_reference(kind: Kind, owner: ObjectMeta, *, block_deletion: bool = False) -> Manifest:
+    """Return the reference to the controlling owner, for an object that goes with it."""
+    reference = {
+        "apiVersion": kind.api_version,
+        "kind": kind.kind,
+        "name": owner.name,
+        "uid": owner.uid,
+        "controller": True,
+    }
+    return {**reference, "blockOwnerDeletion": True} if block_deletion else reference
