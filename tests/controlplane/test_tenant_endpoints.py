@@ -140,6 +140,8 @@ async def test_a_claim_on_an_address_is_none_on_who_comes_there_later(
     endpoints = {"external": {"endpoints": ["victim.example.org:19530"]}}
     await fake_world.patch("engine", {"spec": endpoints}, VECTOR_ENGINE)
     async with running(fake_world.operator_api, fake_engines, names=names):
+        # Its engine's first status would have the operator look at the loot once more.
+        await thief.settled_engine()
         await thief.create_collection("loot", collectionName="docs")
         await thief.ready("loot")
         await is_the_elder(thief, "loot")
