@@ -20,10 +20,10 @@ from quiver.control.work.queue import WorkQueue
 from quiver.domain.access import Target
 from quiver.domain.claims import CLAIM_ANNOTATION, VERIFIED, ClaimKeys, claim_of, verified
 from quiver.domain.collections import Claim
+from quiver.domain.manifests import uid_of
 from quiver.domain.objects import VECTOR_COLLECTION, Key, Kind, Manifest
 from quiver.domain.servers import Server
 from quiver.ports.errors import EngineUnreachable
-from quiver.ports.kubernetes import Objects
 from quiver.reconcile.collections import deletion, living
 from quiver.reconcile.collections.act import Actor
 from quiver.reconcile.collections.decide import decide
@@ -35,6 +35,7 @@ from quiver.reconcile.collections.decision import (
     Release,
     Step,
 )
+from quiver.reconcile.collections.gather import _Gathering
 from quiver.reconcile.collections.gathered import Gathered
 from quiver.reconcile.collections.reconciler import CollectionReconciler
 from quiver.reconcile.collections.reservations import Reservations
@@ -45,7 +46,8 @@ CLAIM_READERS = (
     "control.drift.presence",
     "control.cache.triggers",
     "reconcile.collections.gather",
-    "reconcile.collections.ownership",
+    "reconcile.collections.assignment",
+    "reconcile.collections.observe",
     "reconcile.collections.reconciler",
     "reconcile.engines.gather",
 )
@@ -216,12 +218,12 @@ def _pod_not_read_first() -> Any:
 
 
 def _names_judged_by_wishes() -> Any:
-    def claimants(g: Gathered, objects: Objects) -> list[Manifest]:
-        found = objects.namesakes(g.collection.engine_key, g.collection.collection_name)
+    def claimants(gathering: _Gathering, g: Gathered) -> tuple[Manifest, ...]:
+        found = gathering._objects.namesakes(g.collection.engine_key, g.collection.collection_name)
         own = g.collection.metadata.uid
-        return [m for m in found if m["metadata"]["uid"] != own and claim_of(m) is not None]
+        return tuple(m for m in found if uid_of(m) != own and claim_of(m) is not None)
 
-    return patch("quiver.reconcile.collections.ownership._claimants", claimants)
+    return patch.object(_Gathering, "_claimants", claimants)
 
 
 def _guest_adopts_anything() -> Any:
@@ -250,7 +252,7 @@ def _vanished_objects_stay() -> Any:
 @contextmanager
 def _limits_not_counted() -> Iterator[None]:
     kept = _without(living.POLICIES, "no_member_has_room")
-    choose = "quiver.reconcile.collections.placing.choose_member"
+    choose = "quiver.reconcile.collections.assignment.choose_member"
 
     def least_loaded(members: Any, load: Any, _size: int, _limit: int) -> Any:
         ready = [m for m in members if m.ready and not m.leaving]

@@ -28,7 +28,7 @@ from quiver.ports.engines import EngineClient
 from quiver.ports.errors import Conflict, NameNotResolved, NotFound
 from quiver.ports.kubernetes import Event
 from quiver.reconcile.collections.act import Tools
-from quiver.reconcile.collections.gather import Sources, gather
+from quiver.reconcile.collections.gather import Sources
 from quiver.reconcile.collections.gathered import Gathered
 from quiver.reconcile.collections.reconciler import CollectionReconciler
 from quiver.reconcile.collections.reservations import Reservations
@@ -171,7 +171,8 @@ class Cluster:
     async def gather(self, name: str = "test01", namespace: str = NAMESPACE) -> Gathered:
         manifest = self.cache.get(VECTOR_COLLECTION, Key(namespace, name))
         assert manifest is not None
-        return await gather(manifest, msgspec.convert(manifest, VectorCollection), self.sources)
+        collection = msgspec.convert(manifest, VectorCollection)
+        return await self.reconciler.prepare(manifest, collection)
 
     async def record(self, _regarding: Manifest, event: Event) -> None:
         """Implements `quiver.ports.kubernetes.EventRecorder`."""

@@ -25,6 +25,7 @@ from quiver.domain.placement import Load
 from quiver.domain.reasons import Reason
 from quiver.domain.servers import Server
 from quiver.ports.errors import EngineRefused, EngineUnreachable, WrongEngine
+from quiver.reconcile.collections.assignment import claim_for
 from quiver.reconcile.collections.decide import decide, decide_after_failure
 from quiver.reconcile.collections.decision import (
     ApplySecret,
@@ -42,7 +43,6 @@ from quiver.reconcile.collections.decision import (
     Tell,
 )
 from quiver.reconcile.collections.gathered import Gathered, Report
-from quiver.reconcile.collections.ownership import claim_for
 
 MEMBER = Member("engine-0", "10.0.0.7:19530", "engine-0.engine.team-a.svc:19530", True, "engine-0")
 SCHEMA = CollectionSchema(name="test01", dimension=256, index_file_size=1024, metric_type="L2")

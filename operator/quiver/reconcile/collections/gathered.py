@@ -36,10 +36,12 @@ class Gathered:
 
     `claim` is the object's, unless the server that is on its member now is another than the one
     that it was made on: then it is `lapsed`. `engine` is None where there is none, `allowed` tells
-    whether it takes this namespace, `access` how it is dialled. `holder` is another object that has
-    our collection's name. `member` holds the collection, or is to hold it; None while there is none
-    that could. `server` is who the member is, None where it could not be asked, and `asked_at` when
-    (the loop's time); `is_borrowed` tells that it is an external endpoint which leads to a pod of
+    whether it takes this namespace, `access` how it is dialled. `claimants` are the other objects
+    that claim the collection, `elders` the older ones that ask for its name and claim nothing;
+    `holder` is the one of them that has the name. `member` holds the collection, or is to hold it;
+    None while there is none that could. `server` is who the member is, None where it could not be
+    asked, and `asked_at` when (the loop's time); `is_borrowed` tells that it is an external
+    endpoint which leads to a pod of
     Quiver's, `is_elders` that an older VectorEngine of another namespace leads to it, where a
     collection is to be adopted. `gpu_mib` is the memory of a GPU on the member's node, where a
     collection is yet to be placed. `secrets` are those there are, by name, of the binding that is
@@ -55,6 +57,8 @@ class Gathered:
     access: Access = PLAIN
     members: tuple[Member, ...] = ()
     load: Load = NO_LOAD
+    claimants: tuple[Manifest, ...] = ()
+    elders: tuple[Manifest, ...] = ()
     holder: str | None = None
     member: Member | None = None
     server: Server | None = None
@@ -76,6 +80,13 @@ class Gathered:
     def engine_there(self) -> VectorEngine:
         assert self.engine is not None, "no policy does anything without an engine"
         return self.engine
+
+    @property
+    def may_be_placed(self) -> bool:
+        """Whether the object may get a collection that it does not have."""
+        collection = self.collection
+        is_wanted = not collection.metadata.deleting and not collection.spec.suspend
+        return self.engine is not None and self.allowed and is_wanted
 
     @property
     def target(self) -> Target:

@@ -5,9 +5,9 @@ from quiver.domain.conditions import State, Verdict
 from quiver.domain.fit import needed_mib
 from quiver.domain.reasons import Reason
 from quiver.ports.errors import EngineRefused, WrongEngine
+from quiver.reconcile.collections.assignment import claim_for
 from quiver.reconcile.collections.decision import Decision
 from quiver.reconcile.collections.gathered import Gathered
-from quiver.reconcile.collections.ownership import claim_for
 from quiver.reconcile.collections.settling import settle
 
 TRANSIENT_CODES = frozenset({"UNEXPECTED_ERROR", "OUT_OF_MEMORY", "META_FAILED", "CACHE_FAILED"})

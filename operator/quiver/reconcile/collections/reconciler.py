@@ -9,11 +9,14 @@ from quiver.domain.collections import CollectionStatus, VectorCollection
 from quiver.domain.conditions import conditions_for
 from quiver.domain.objects import VECTOR_COLLECTION, Key, Manifest
 from quiver.ports.clock import Clock
-from quiver.ports.errors import EngineError
+from quiver.ports.errors import Conflict, EngineError
 from quiver.reconcile.collections.act import Actor, Tools
+from quiver.reconcile.collections.assignment import assign
 from quiver.reconcile.collections.decide import decide, decide_after_failure
 from quiver.reconcile.collections.decision import Decision, RecordClaim
 from quiver.reconcile.collections.gather import Sources, gather
+from quiver.reconcile.collections.gathered import Gathered
+from quiver.reconcile.collections.observe import observe
 from quiver.reconcile.report import report_invalid_spec, status_patch
 from quiver.reconcile.result import Result
 
@@ -48,10 +51,29 @@ class CollectionReconciler:
             await self._report(decision, manifest, collection)
         return Result.RETRY if decision.retry else Result.DONE
 
+    async def prepare(self, manifest: Manifest, collection: VectorCollection) -> Gathered:
+        """Gather what a decision is made from, and reserve the name and the room that it may use.
+
+        The reservation stands before the member is asked for the collection: what is found there
+        cannot be another object's a moment later. Raises: ApiError; Conflict while another object
+        is about to claim the name.
+        """
+        gathered = await gather(manifest, collection, self._sources)
+        # Nothing is awaited between the last look at the cache and the reservation.
+        assignment, key = assign(gathered), collection.metadata.key
+        if assignment.contested is not None:
+            rival = self._reservations.rival(key, assignment.contested)
+            if rival is not None:
+                # What comes of it is known in a moment; until then there is nothing to say.
+                raise Conflict(f"VectorCollection {rival} is about to claim the name")
+        if assignment.reserved is not None:
+            self._reservations.reserve(key, assignment.reserved)
+        return await observe(replace(gathered, holder=assignment.holder), self._sources)
+
     async def _bring_about(
         self, manifest: Manifest, collection: VectorCollection
     ) -> tuple[Decision, Manifest | None]:
-        gathered = await gather(manifest, collection, self._sources)
+        gathered = await self.prepare(manifest, collection)
         decision = decide(gathered)
         actor = Actor(gathered, self._tools)
         try:

@@ -7,6 +7,7 @@ from quiver.domain.collections import Binding, Claim, Placement
 from quiver.domain.conditions import Verdict
 from quiver.domain.reasons import Reason
 from quiver.ports.kubernetes import Event
+from quiver.reconcile.collections.assignment import claim_for
 from quiver.reconcile.collections.binding import binding_steps, foreign_secret
 from quiver.reconcile.collections.decision import (
     CreateCollection,
@@ -22,7 +23,6 @@ from quiver.reconcile.collections.decision import (
     Tell,
 )
 from quiver.reconcile.collections.gathered import Gathered
-from quiver.reconcile.collections.ownership import claim_for
 
 
 def settle(g: Gathered) -> Decision:

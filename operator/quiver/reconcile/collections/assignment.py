@@ -1,0 +1,118 @@
+"""Which object has a collection's name, which member the collection is on, and what is set aside
+for it until it is claimed. Pure.
+
+Claims decide, never what specs ask for: a spec may have been changed past the CRD. A name that no
+object has claimed goes to the oldest object that asks for it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from quiver.domain.claims import claim_of, has_status_claim, places_of
+from quiver.domain.collections import Claim
+from quiver.domain.manifests import seniority_of
+from quiver.domain.members import Member
+from quiver.domain.objects import Key, Manifest
+from quiver.domain.placement import choose_member
+from quiver.reconcile.collections.gathered import Gathered
+from quiver.reconcile.collections.reservations import Wish
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """`holder` is another object that has the collection's name.
+
+    `contested` is what the object asks for where no object has the name: no other reconcile may be
+    about to claim it. `reserved` is what is set aside until this reconcile ends.
+    """
+
+    holder: str | None = None
+    contested: Wish | None = None
+    reserved: Wish | None = None
+
+
+def assign(g: Gathered) -> Assignment:
+    if g.claim is not None:
+        return _claimed(g)
+    return _unclaimed(g) if g.may_be_placed else Assignment()
+
+
+def chosen_member(g: Gathered) -> Member | None:
+    """Return the member that an unclaimed collection goes to; None while none has room.
+
+    A collection that was lost with its server's data returns to its member, where clients look.
+    """
+    if g.lapsed is not None:
+        return next((m for m in g.members if m.name == g.lapsed.member), None)
+    if not g.has_share:
+        return None
+    return choose_member(g.members, g.load.members, g.size, g.limit)
+
+
+def claim_for(g: Gathered) -> Claim:
+    """Return the claim that the object has, or would have, on its member as it is now."""
+    assert g.engine is not None
+    if g.claim is not None:
+        origin = g.claim.origin
+    else:
+        origin = "Created" if g.observed is None else "Adopted"
+    remembered = g.claim.server if g.claim is not None else None
+    return Claim(
+        object_uid=g.collection.metadata.uid,
+        engine_uid=g.engine.metadata.uid,
+        member=g.member_name,
+        collection_name=g.collection_name,
+        origin=origin,
+        server=remembered if g.server is None else g.server.identity,
+    )
+
+
+def _claimed(g: Gathered) -> Assignment:
+    if g.server is None:
+        return Assignment()
+    grows = bool(g.growth) and g.grows_within_limits
+    return Assignment(_rival(g), reserved=_wish(g) if grows else None)
+
+
+def _unclaimed(g: Gathered) -> Assignment:
+    holder = _eldest(g.claimants) or _eldest(g.elders)
+    if holder is not None:
+        return Assignment(holder)
+    wish = _wish(g)
+    has_room = g.lapsed is None or g.grows_within_limits
+    return Assignment(None, wish, wish if g.server is not None and has_room else None)
+
+
+def _wish(g: Gathered) -> Wish:
+    key = g.collection.engine_key
+    return Wish(key, g.member_name, places_of(claim_for(g), key), g.asked_for)
+
+
+def _rival(g: Gathered) -> str | None:
+    """Return the object that has the collection which both claim.
+
+    The oldest has it, of those whose claim is proven. A claim that is not proven gives way to every
+    other, and takes nothing from one that is not proven either: then no object has the collection,
+    and none may drop it.
+    """
+    if not _is_proven(g.manifest, g):
+        return _eldest(g.claimants)
+    seniority = g.collection.metadata.seniority
+    return _eldest(m for m in g.claimants if _is_proven(m, g) and seniority_of(m) < seniority)
+
+
+def _is_proven(manifest: Manifest, g: Gathered) -> bool:
+    """Tell whether the object's claim is on this very server, and in the status.
+
+    A signed annotation may have been put back after the claim was given up; an address may have
+    been another server's; and the release before believed whatever stood in an annotation.
+    """
+    claim, server = claim_of(manifest), g.server
+    if claim is None or server is None or not has_status_claim(manifest):
+        return False
+    return claim.server == server.identity
+
+
+def _eldest(manifests: Iterable[Manifest]) -> str | None:
+    eldest = min(manifests, key=seniority_of, default=None)
+    return None if eldest is None else str(Key.of(eldest))

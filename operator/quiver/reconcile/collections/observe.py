@@ -1,0 +1,103 @@
+"""Observe the collection on its member, once it is known whose it is. Reads only."""
+
+from dataclasses import replace
+
+from quiver.domain.claims import claim_of
+from quiver.domain.fit import GPU_MEMORY_LABEL
+from quiver.domain.objects import NODE, SECRET, Key, Manifest
+from quiver.ports.engines import EngineClient
+from quiver.ports.errors import EngineError
+from quiver.ports.kubernetes import Objects
+from quiver.reconcile.collections.gather import Sources
+from quiver.reconcile.collections.gathered import Gathered, Report
+
+
+async def observe(found: Gathered, sources: Sources) -> Gathered:
+    """Ask the member for the collection, and the API server for what bears on it.
+
+    An engine that fails a call is part of what is found. Raises: ApiError.
+    """
+    if not found.may_be_placed and found.claim is None and found.lapsed is None:
+        return found
+    if found.claim is None and found.may_be_placed:
+        found = replace(found, gpu_mib=await _gpu_mib(found, sources.objects))
+    is_left = found.lapsed is not None and found.collection.metadata.deleting
+    if found.server is not None and not found.is_borrowed and not is_left:
+        client = sources.engines.at(found.target)
+        found = replace(found, report=await _asked(client, found))
+    found = replace(found, secrets=await _secrets(found, sources.objects))
+    return replace(found, is_elders=await _is_elders(found, sources))
+
+
+async def _asked(client: EngineClient, found: Gathered) -> Report:
+    try:
+        return await _report(client, found)
+    except EngineError as error:
+        return Report(failure=error)
+
+
+async def _report(client: EngineClient, found: Gathered) -> Report:
+    name, collection = found.collection_name, found.collection
+    observed = await client.describe(name)
+    if observed is None:
+        return Report()
+    report = Report(collection=observed)
+    if collection.metadata.deleting:
+        if found.claim is not None and found.deletion_policy == "DeleteIfEmpty":
+            return replace(report, rows=await client.count_rows(name))
+        return report
+    if collection.spec.index is not None or collection.status.index is not None:
+        report = replace(report, index=await client.describe_index(name))
+    if found.deletion_policy == "DeleteIfEmpty":
+        unlisted = set(collection.status.partitions) - set(collection.spec.partitions)
+        tags = sorted(unlisted & observed.partitions)
+        counts = {tag: await client.count_rows(name, tag) for tag in tags}
+        report = replace(report, partition_rows=counts)
+    return report
+
+
+async def _gpu_mib(found: Gathered, objects: Objects) -> int | None:
+    """Read what GPU Feature Discovery says of the node: asked once, before anything is made."""
+    member, engine = found.member, found.engine
+    if member is None or member.node is None or engine is None or engine.spec.gpu is None:
+        return None
+    node = await objects.fetch(NODE, Key("", member.node))
+    label = node["metadata"].get("labels", {}).get(GPU_MEMORY_LABEL, "") if node else ""
+    return int(label) if label.isascii() and label.isdigit() else None
+
+
+async def _secrets(found: Gathered, objects: Objects) -> dict[str, Manifest]:
+    collection = found.collection
+    wanted, published = collection.spec.binding, collection.status.binding
+    names = {b.secret_name for b in [wanted] if b} | {b.name for b in [published] if b}
+    keys = [Key(collection.metadata.namespace, name) for name in sorted(names)]
+    secrets = [await objects.fetch(SECRET, key) for key in keys]
+    return {secret["metadata"]["name"]: secret for secret in secrets if secret is not None}
+
+
+async def _is_elders(found: Gathered, sources: Sources) -> bool:
+    """Tell whether the server may be an older VectorEngine's of another namespace, where the
+    object wants to adopt what is on it.
+    """
+    adopts = found.collection.spec.adoption_policy == "IfIdentical" and found.claim is None
+    server, engine = found.server, found.engine
+    if not adopts or engine is None or found.observed is None or server is None:
+        return False
+    if server.address is None:
+        return False
+    elders = sources.identities.elders_at(server, engine, managed=False)
+    if any(e.namespace != engine.metadata.namespace for e in elders):
+        return True
+    if _may_be_claimed(found, sources.objects):
+        return True
+    return await sources.dialling.has_elder_at(engine, server.address)
+
+
+def _may_be_claimed(found: Gathered, objects: Objects) -> bool:
+    """Tell whether an object of another engine may claim what is on this server, since its claim,
+    of the release before, does not say on which one.
+    """
+    own, engine = found.collection.metadata.uid, found.engine_there.metadata.uid
+    claims = (claim_of(m) for m in objects.unplaced(found.collection_name))
+    others = (claim for claim in claims if claim is not None and claim.object_uid != own)
+    return any(claim.engine_uid != engine for claim in others)
