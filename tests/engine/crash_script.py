@@ -20,9 +20,10 @@ from quiver_engine.files import insert_log
 from quiver_engine.files.insert_log import Durability, InsertLog
 from quiver_engine.metrics.metrics import Metrics
 from quiver_engine.settings import Settings
+from quiver_engine.store import collection, indexing
 from quiver_engine.store.indexing import Indexing
 from quiver_engine.store.maintenance import Maintenance
-from quiver_engine.store.store import Store, collection, indexing
+from quiver_engine.store.store import Store
 from quiver_engine.store.writing import Writer
 from quiver_proto import milvus_pb2 as pb
 

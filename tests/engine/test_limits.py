@@ -13,7 +13,8 @@ from quiver_engine.calls import patterns
 from quiver_engine.errors import RequestError
 from quiver_engine.files.insert_log import Durability, InsertLog
 from quiver_engine.model import MAX_PARSED_BYTES, MIB, Metric, Schema
-from quiver_engine.store.store import Store, writing
+from quiver_engine.store import writing
+from quiver_engine.store.store import Store
 from quiver_engine.wire import fields
 from quiver_proto import milvus_pb2 as pb
 
