@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import signal
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import ip_network
@@ -16,7 +15,7 @@ import click
 from quiver import __version__
 from quiver.adapters.kubernetes.connection import NoCluster
 from quiver.app import Settings, real_operator
-from quiver.control.observe.logs import JsonFormatter, TextFormatter
+from quiver.control.observe.logs import Format, set_up_logging
 from quiver.domain.addresses import AddressPolicy, Network
 
 log = logging.getLogger(__name__)
@@ -131,7 +130,7 @@ def _network(cidr: str) -> Network | None:
     "--log-level", type=click.Choice(LEVELS), default="info", help="The least that is logged."
 )
 def operator(
-    log_format: str,
+    log_format: Format,
     log_level: str,
     allow_engine_cidr: tuple[Network, ...],
     deny_engine_cidr: tuple[Network, ...],
@@ -195,11 +194,9 @@ def _on_signals(stop: Callable[[], object]) -> Callable[[], bool]:
     return lambda: bool(told)
 
 
-def _set_up_logging(log_format: str, log_level: str) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+def _set_up_logging(log_format: Format, log_level: str) -> None:
     level = getattr(logging, log_level.upper())
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    set_up_logging(log_format, level)
     # kopf tells each of its own steps at info; only what goes wrong is of interest here.
     if level >= logging.INFO:
         logging.getLogger("kopf").setLevel(logging.WARNING)

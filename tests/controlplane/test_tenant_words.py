@@ -9,7 +9,7 @@ import pytest
 from clients.faulty_engine import Fault, FaultyEngine, Proceed, fails_with, refuses
 from clients.forgery import take_away
 from harness import World, ready_condition, running
-from quiver.control.observe.logs import JsonFormatter, TextFormatter
+from quiver.control.observe.logs import log_formatter
 from quiver.domain.objects import VECTOR_ENGINE, Manifest
 from quiver_proto import milvus_pb2 as pb
 
@@ -46,7 +46,7 @@ def is_clean(text: str, limit: int) -> bool:
 def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
     """Return the operator's log, formatted in both ways, line by line as it ends up in a file."""
     records = [r for r in caplog.get_records("call") if r.name.startswith(("quiver", "grpc"))]
-    formatters = (TextFormatter(), JsonFormatter())
+    formatters = (log_formatter("text"), log_formatter("json"))
     return [f.format(record) for record in records for f in formatters]
 
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from quiver.control.observe.logs import JsonFormatter
+from quiver.control.observe.logs import log_formatter
 from quiver.control.observe.metrics import Metrics
 from quiver.control.work.backoff import Backoff
 from quiver.control.work.controller import Controller, Hooks, Pace
@@ -191,7 +191,7 @@ async def test_log_lines_say_what_they_are_about() -> None:
 
     class Collect(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            lines.append(json.loads(JsonFormatter().format(record)))
+            lines.append(json.loads(log_formatter("json").format(record)))
 
     logger, handler = logging.getLogger("quiver.test"), Collect()
     logger.addHandler(handler)

@@ -1,71 +1,87 @@
-"""Log records that say which object they are about."""
+"""Log records that say which object they are about, as lines for people or for collectors."""
 
-import json
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
-from datetime import UTC, datetime
-from types import MappingProxyType
+import sys
+from collections.abc import Iterator
+from typing import Literal
 
+from structlog.contextvars import merge_contextvars
+from structlog.processors import JSONRenderer, TimeStamper, format_exc_info
+from structlog.stdlib import ProcessorFormatter, add_log_level, add_logger_name
+from structlog.typing import EventDict, WrappedLogger
+
+Format = Literal["text", "json"]
 LIMIT = 8192
 """Characters of a message, or of a field: container runtimes cut lines at 16 KiB."""
 TRACE_LIMIT = 65536
 """Characters of a traceback."""
 
-_context: ContextVar[Mapping[str, str]] = ContextVar("log_context", default=MappingProxyType({}))
+
+def set_up_logging(log_format: Format, level: int) -> None:
+    """Write all records of at least this level to stderr."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(log_formatter(log_format))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
 
 
-@contextmanager
-def log_context(**fields: str) -> Iterator[None]:
-    """Have every record logged meanwhile, here and in tasks started here, carry the fields."""
-    # Text by type only: a looser CRD may have let an object with something else through.
-    told = {name: str(value) for name, value in fields.items()}
-    token = _context.set({**_context.get(), **told})
-    try:
-        yield
-    finally:
-        _context.reset(token)
+def log_formatter(log_format: Format) -> logging.Formatter:
+    """Return the formatter of records.
 
-
-class TextFormatter(logging.Formatter):
-    """One line for people: time, level, message, then the fields as name=value.
-
-    Lines that begin otherwise are a traceback's, which stands indented below its message: nobody's
-    words can look like a record of their own.
+    A record carries the fields of the mapping that is bound as structlog's context variable
+    `about`, in their order: names of the object that it is about.
     """
-
-    def format(self, record: logging.LogRecord) -> str:
-        fields = " ".join(f"{name}={_line(value)}" for name, value in _context.get().items())
-        line = f"{_moment(record)} {record.levelname:<7} {_line(record.getMessage())}"
-        trace = self.formatException(record.exc_info) if record.exc_info else ""
-        below = [f"    {_line(each)}" for each in _bounded(trace, TRACE_LIMIT).split("\n") if each]
-        return "\n".join([f"{line}  [{fields}]" if fields else line, *below])
-
-
-class JsonFormatter(logging.Formatter):
-    """One JSON object per record, for log collectors."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        entry = {
-            "time": _moment(record),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": _bounded(record.getMessage()),
-            **{name: _bounded(value) for name, value in _context.get().items()},
-        }
-        if record.exc_info:
-            entry["exception"] = _bounded(self.formatException(record.exc_info), TRACE_LIMIT)
-        # ASCII alone: some readers take U+2028 and the like for the end of a line.
-        return json.dumps(entry)
+    return ProcessorFormatter(
+        foreign_pre_chain=[
+            add_log_level,
+            add_logger_name,
+            TimeStamper(fmt="iso", key="time"),
+            merge_contextvars,
+        ],
+        processors=[
+            ProcessorFormatter.remove_processors_meta,
+            format_exc_info,
+            _bounded_fields,
+            # ASCII alone: some readers take U+2028 and the like for the end of a line.
+            JSONRenderer() if log_format == "json" else _line_for_people,
+        ],
+    )
 
 
-def _line(text: str) -> str:
+def _bounded_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Name the message as collectors do, and bound all that a tenant or a server may have said."""
+    first = {"time": event.pop("time"), "level": event.pop("level"), "logger": event.pop("logger")}
+    message, trace = event.pop("event"), event.pop("exception", None)
+    # A looser CRD may have let an object through whose fields are not text.
+    fields = {name: _bounded(str(value)) for name, value in event.pop("about", {}).items()}
+    bounded = {**first, "message": _bounded(message), **fields}
+    return bounded if trace is None else {**bounded, "exception": _bounded(trace, TRACE_LIMIT)}
+
+
+def _line_for_people(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    """Return one line: time, level, message, then the fields as name=value.
+
+    Lines that begin otherwise belong to a traceback, which stands indented below its message. So
+    no words of a tenant look like a record of the operator.
+    """
+    time, level, message = event.pop("time"), event.pop("level"), event.pop("message")
+    del event["logger"]
+    trace = event.pop("exception", "")
+    fields = " ".join(f"{name}={_printable(value)}" for name, value in event.items())
+    line = f"{time} {level.upper():<7} {_printable(message)}"
+    return "\n".join([f"{line}  [{fields}]" if fields else line, *_indented(trace)])
+
+
+def _indented(trace: str) -> Iterator[str]:
+    for line in trace.split("\n"):
+        if line:
+            yield f"    {_printable(line)}"
+
+
+def _printable(text: str) -> str:
     """Return the text with all that does not print escaped, as Python's literals have it."""
-    bounded = _bounded(text)
-    if bounded.isprintable():
-        return bounded
-    return _bounded("".join(c if c.isprintable() else _escaped(c) for c in bounded))
+    if text.isprintable():
+        return text
+    return _bounded("".join(c if c.isprintable() else _escaped(c) for c in text))
 
 
 def _escaped(character: str) -> str:
@@ -74,8 +90,3 @@ def _escaped(character: str) -> str:
 
 def _bounded(text: str, limit: int = LIMIT) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def _moment(record: logging.LogRecord) -> str:
-    time = datetime.fromtimestamp(record.created, UTC)
-    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from quiver.control.observe.logs import log_context
+from structlog.contextvars import bound_contextvars
+
 from quiver.control.observe.metrics import Metrics
 from quiver.control.work.breakers import unanswered
 from quiver.control.work.queue import ShutDown, WorkQueue
@@ -93,7 +94,10 @@ class Controller:
                 return
             with unanswered() as targets:
                 try:
-                    with log_context(**self._hooks.describe(key)), self._active.track_inprogress():
+                    with (
+                        bound_contextvars(about=self._hooks.describe(key)),
+                        self._active.track_inprogress(),
+                    ):
                         await self._reconcile(key, targets)
                 finally:
                     self._queue.done(key, held_up=bool(targets))
