@@ -8,7 +8,7 @@ from functools import partial
 from typing import NamedTuple
 
 from quiver.control.cache.by_engine import EngineIndex
-from quiver.control.cache.trim import slim
+from quiver.control.cache.trim import trim
 from quiver.domain.claims import ClaimKeys, places_of, verified
 from quiver.domain.collections import Claim
 from quiver.domain.manifests import uid_of, version_of
@@ -88,7 +88,7 @@ class Cache:
     def trimmed(self, kind: Kind, manifest: Manifest) -> Manifest:
         """Return what is kept of a manifest."""
         kept = verified(manifest, self._keys) if kind == VECTOR_COLLECTION else manifest
-        return slim(kind, kept)
+        return trim(kind, kept)
 
     def put(self, kind: Kind, manifest: Manifest, *, ours: bool = False) -> Manifest | None:
         """Take the manifest in, and return what is kept of it; None where the object is known to be

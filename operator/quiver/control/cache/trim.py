@@ -16,11 +16,11 @@ _POD_STATUS = (
 )
 
 
-def slim(kind: Kind, manifest: Manifest) -> Manifest:
+def trim(kind: Kind, manifest: Manifest) -> Manifest:
     """Return a copy without what nobody here reads, its field names shared among all objects."""
     # The items of a list of built-in objects do not say what they are.
     kept = {**manifest, "apiVersion": intern(kind.api_version), "kind": kind.kind}
-    kept["metadata"] = _slim_metadata(manifest["metadata"])
+    kept["metadata"] = _trim_metadata(manifest["metadata"])
     if kind == POD:
         kept["spec"] = {"nodeName": manifest.get("spec", {}).get("nodeName", "")}
         status = manifest.get("status", {})
@@ -29,7 +29,7 @@ def slim(kind: Kind, manifest: Manifest) -> Manifest:
     return copy
 
 
-def _slim_metadata(metadata: Manifest) -> Manifest:
+def _trim_metadata(metadata: Manifest) -> Manifest:
     kept = {key: value for key, value in metadata.items() if key != "managedFields"}
     if APPLIED_ANNOTATION in kept.get("annotations", {}):
         annotations = dict(kept["annotations"])
