@@ -33,7 +33,7 @@ from quiver.control.cache.cached_objects import CachedObjects
 from quiver.control.cache.echoes import Echoes
 from quiver.control.cache.log_fields import log_fields
 from quiver.control.cache.relisting import Lister
-from quiver.control.cache.triggers import Wakeups
+from quiver.control.cache.triggers import Triggers
 from quiver.control.claim_keys import KeySecret
 from quiver.control.drift.presence import Probes
 from quiver.control.drift.resync import Queues, Resync
@@ -146,13 +146,13 @@ class Operator:
         self._collections = WorkQueue(self.metrics.queue("vectorcollection"), lanes=lanes)
         self._engines = WorkQueue(self.metrics.queue("vectorengine"))
         soon = partial(self._engines.add_after, seconds=FOLD_S)
-        self.cache.subscribe(Wakeups(self.cache, self._collections.add, self._engines.add, soon))
+        self.cache.subscribe(Triggers(self.cache, self._collections.add, self._engines.add, soon))
         self.metrics.registry.register(CollectionsCollector(_All(self.cache, VECTOR_COLLECTION)))
         parking = self._parking("vectorcollection", self._collections)
         queues = Queues(self._collections.add, self._engines.add, parking)
         self._objects = CachedObjects(self.cache, api)
         self._dialling = Dialling(
-            self._objects, outside.names, settings.addresses, self._wake_collections_of
+            self._objects, outside.names, settings.addresses, self._enqueue_collections_of
         )
         self._identities = Identities(self._breakers)
         self._probes = Probes(
@@ -211,7 +211,7 @@ class Operator:
     def _watch_session(self, on_list: Callable[[], None]) -> tuple[str, aiohttp.ClientSession]:
         return self._api.server, self._api.watch_session(on_list, Echoes(self.cache))
 
-    def _wake_collections_of(self, engine: Key) -> None:
+    def _enqueue_collections_of(self, engine: Key) -> None:
         for collection in self.cache.collections_of(engine):
             self._collections.add(Key.of(collection))
 

@@ -18,7 +18,7 @@ from quiver.domain.objects import (
 Add = Callable[[Key], None]
 
 
-class Wakeups:
+class Triggers:
     """Listens to a cache and adds keys to the queues of collections and engines.
 
     What a reconciler has just written itself is no news to it, so that a collection costs one
@@ -67,7 +67,7 @@ class Wakeups:
         if not change.ours:
             self._add_engine(change.key)
         if _engine_face(change.old) != _engine_face(change.new):
-            self._wake_collections_of(change.key)
+            self._enqueue_collections_of(change.key)
 
     def _part_changed(self, change: Change) -> None:
         manifest = change.new or change.old or {}
@@ -77,9 +77,9 @@ class Wakeups:
         engine = Key(change.key.namespace, name)
         self._add_engine(engine)
         if change.kind == POD and _pod_face(change.old) != _pod_face(change.new):
-            self._wake_collections_of(engine)
+            self._enqueue_collections_of(engine)
 
-    def _wake_collections_of(self, engine: Key) -> None:
+    def _enqueue_collections_of(self, engine: Key) -> None:
         for collection in self._cache.collections_of(engine):
             self._add_collection(Key.of(collection))
 

@@ -7,7 +7,7 @@ import pytest
 
 from builders import KEYS, NAMESPACE, claim, claimed, collection, engine, intended, pod
 from quiver.control.cache.cache import Cache
-from quiver.control.cache.triggers import Wakeups
+from quiver.control.cache.triggers import Triggers
 from quiver.domain.claims import CLAIM_ANNOTATION
 from quiver.domain.objects import (
     ENGINE_LABEL,
@@ -40,7 +40,7 @@ class World:
         self.cache.put(VECTOR_COLLECTION, collection("other", resourceVersion="1"))
         self.cache.put(POD, pod())
         add_engine, soon = self._adder("engine"), self._adder("engine soon")
-        listen = Wakeups(self.cache, self._adder("collection"), add_engine, soon)
+        listen = Triggers(self.cache, self._adder("collection"), add_engine, soon)
         self.cache.subscribe(listen)
 
     def _adder(self, kind: str) -> Callable[[Key], None]:
