@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import msgspec
 
-from quiver.control.cache.by_engine import EngineIndex
+from quiver.control.cache.by_engine import CollectionsByEngine
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.cached_objects import CachedObjects
 from quiver.control.leader.leadership import Leadership
@@ -231,14 +231,14 @@ def _guest_adopts_anything() -> Any:
 
 
 def _wishes_counted_as_load() -> Any:
-    count = EngineIndex._count
+    count = CollectionsByEngine._count
 
-    def counted(index: EngineIndex, engine: Key, manifest: Manifest, sign: int) -> None:
+    def counted(index: CollectionsByEngine, engine: Key, manifest: Manifest, sign: int) -> None:
         wished = {"partitions": manifest["spec"].get("partitions", [])}
         status = {**manifest.get("status", {}), **wished}
         count(index, engine, {**manifest, "status": status}, sign)
 
-    return patch.object(EngineIndex, "_count", counted)
+    return patch.object(CollectionsByEngine, "_count", counted)
 
 
 def _vanished_objects_stay() -> Any:

@@ -15,7 +15,7 @@ Keys = dict[Key, None]
 """A set that keeps its order: whoever is woken by it is woken in the same order every time."""
 
 
-class EngineIndex:
+class CollectionsByEngine:
     """Per engine: which VectorCollections refer to it, who wants which name, what members hold.
 
     Asking is done in each reconcile, so its cost must not grow with the number of collections.

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
-from quiver.control.cache.by_engine import EngineIndex
+from quiver.control.cache.by_engine import CollectionsByEngine
 from quiver.control.cache.trim import trim
 from quiver.domain.claims import ClaimKeys, places_of, verified
 from quiver.domain.collections import Claim
@@ -45,7 +45,7 @@ class Cache:
         """`keys` tell which claims are believed that stand in annotations; None believes none."""
         self._keys = keys or ClaimKeys()
         self._objects: dict[Kind, dict[str, dict[str, Manifest]]] = {}
-        self._index = EngineIndex()
+        self._by_engine = CollectionsByEngine()
         self._gone: dict[str, None] = {}
         self._held: dict[tuple[Kind, Key], list[Callable[[], object]]] = {}
         self._listeners: list[Listener] = []
@@ -67,23 +67,23 @@ class Cache:
 
     def collections_of(self, engine: Key) -> Iterable[Manifest]:
         """Return the VectorCollections that refer to the engine."""
-        return self._collections(self._index.referring(engine))
+        return self._collections(self._by_engine.referring(engine))
 
     def namesakes(self, engine: Key, collection_name: str) -> Iterable[Manifest]:
         """Return those of them that want a collection of this name."""
-        return self._collections(self._index.wanting(engine, collection_name))
+        return self._collections(self._by_engine.wanting(engine, collection_name))
 
     def claimants(self, engine: Key, claim: Claim) -> Iterable[Manifest]:
         """Return the VectorCollections that claim what `claim` does, on this engine or another."""
-        return self._collections(self._index.claiming(places_of(claim, engine)))
+        return self._collections(self._by_engine.claiming(places_of(claim, engine)))
 
     def unplaced(self, collection_name: str) -> Iterable[Manifest]:
         """Return those that claim such a collection on an external server, nobody knows which."""
-        return self._collections(self._index.unplaced(collection_name))
+        return self._collections(self._by_engine.unplaced(collection_name))
 
     def load_of(self, engine: Key) -> Load:
         """Return how many collections and partitions are claimed, and there."""
-        return self._index.load(engine)
+        return self._by_engine.load(engine)
 
     def trimmed(self, kind: Kind, manifest: Manifest) -> Manifest:
         """Return what is kept of a manifest."""
@@ -169,9 +169,9 @@ class Cache:
         objects = self._objects.setdefault(kind, {}).setdefault(key.namespace, {})
         if kind == VECTOR_COLLECTION:
             if old is not None:
-                self._index.discard(old)
+                self._by_engine.discard(old)
             if new is not None:
-                self._index.add(new)
+                self._by_engine.add(new)
         if new is None:
             del objects[key.name]
         else:
