@@ -35,7 +35,7 @@ from quiver.control.cache.log_fields import log_fields
 from quiver.control.cache.relisting import Lister
 from quiver.control.cache.triggers import Triggers
 from quiver.control.claim_keys import KeySecret
-from quiver.control.drift.presence import Probes
+from quiver.control.drift.presence import PresenceChecks
 from quiver.control.drift.resync import Queues, Resync
 from quiver.control.drift.rounds import Verification
 from quiver.control.leader.election import Election, Terms
@@ -155,7 +155,7 @@ class Operator:
             self._objects, outside.names, settings.addresses, self._enqueue_collections_of
         )
         self._identities = Identities(self._breakers)
-        self._probes = Probes(
+        self._presence_checks = PresenceChecks(
             self.cache,
             self._breakers,
             self._dialling,
@@ -164,7 +164,7 @@ class Operator:
             self._objects,
         )
         self._resync = Resync(
-            self._lister, self.cache, self._probes, queues, settings.resync_period
+            self._lister, self.cache, self._presence_checks, queues, settings.resync_period
         )
         self._verification = Verification(self.cache, self._collections.add, settings.verify_period)
         self._broadcaster = EventBroadcaster(ApiEventRecorder(api, outside.clock))
@@ -192,7 +192,7 @@ class Operator:
                 group.create_task(self._verification.run(), name="verification")
                 group.create_task(self._broadcaster.run(), name="events")
                 # Which servers are pods of Quiver's is to be known soon, not after a resync period.
-                group.create_task(self._probes.once(), name="first probes")
+                group.create_task(self._presence_checks.once(), name="first presence checks")
                 keeping = self._key_secret.keep_current(self._settings.resync_period)
                 group.create_task(keeping, name="claim keys")
                 for controller in self._controllers:

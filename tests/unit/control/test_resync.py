@@ -10,7 +10,7 @@ from builders import NAMESPACE, claim, claimed, collection, engine, external, po
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.cached_objects import CachedObjects
 from quiver.control.cache.relisting import Lister
-from quiver.control.drift.presence import Probes
+from quiver.control.drift.presence import PresenceChecks
 from quiver.control.drift.resync import Queues, Resync
 from quiver.control.observe.readiness import Readiness
 from quiver.domain.access import Target
@@ -93,10 +93,10 @@ class World:
         self.identities = Identities(engines)
         objects = CachedObjects(self.cache, api)
         dialling = Dialling(objects, unused, AddressPolicy(), lambda _engine: None)
-        probes = Probes(
+        presence_checks = PresenceChecks(
             self.cache, engines, dialling, self.identities, queues.add_collection, objects
         )
-        self.resync = Resync(self.lister, self.cache, probes, queues, 60)
+        self.resync = Resync(self.lister, self.cache, presence_checks, queues, 60)
 
     def add(self, *collections: Manifest) -> None:
         self.cluster.objects[VECTOR_COLLECTION] += collections

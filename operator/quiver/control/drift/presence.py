@@ -24,7 +24,7 @@ PROBES = 16
 """Members asked at the same time."""
 
 
-class Probes:
+class PresenceChecks:
     """Each ready member is asked; a collection that it should have and has not is queued."""
 
     def __init__(
@@ -46,9 +46,9 @@ class Probes:
     async def once(self) -> None:
         """Do one round."""
         turns = asyncio.Semaphore(PROBES)
-        async with asyncio.TaskGroup() as probes:
+        async with asyncio.TaskGroup() as checks:
             for engine, member in list(self._ready_members()):
-                probes.create_task(self._probe(engine, member, turns))
+                checks.create_task(self._check(engine, member, turns))
 
     def _ready_members(self) -> Iterator[tuple[VectorEngine, Member]]:
         for manifest in self._cache.all(VECTOR_ENGINE):
@@ -63,7 +63,7 @@ class Probes:
                 continue  # its own reconcile says so in its status
             yield from ((engine, member) for member in members if member.ready)
 
-    async def _probe(self, engine: VectorEngine, member: Member, turns: asyncio.Semaphore) -> None:
+    async def _check(self, engine: VectorEngine, member: Member, turns: asyncio.Semaphore) -> None:
         async with turns:
             try:
                 server = await self._identities.ask(engine, member)

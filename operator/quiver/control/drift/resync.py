@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.relisting import Lister
-from quiver.control.drift.presence import Probes
+from quiver.control.drift.presence import PresenceChecks
 from quiver.domain.conditions import ready_status
 from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key
 
@@ -38,7 +38,7 @@ class Resync:
         self,
         lister: Lister,
         cache: Cache,
-        probes: Probes,
+        presence_checks: PresenceChecks,
         queues: Queues,
         period: float,
         uniform: Callable[[float, float], float] = random.uniform,
@@ -46,7 +46,7 @@ class Resync:
         """`period` is in seconds; `uniform` spreads it by a fifth either way."""
         self._lister = lister
         self._cache = cache
-        self._probes = probes
+        self._presence_checks = presence_checks
         self._queues = queues
         self._period = period
         self._uniform = uniform
@@ -83,7 +83,7 @@ class Resync:
         """Do one whole round."""
         await self._lister.refresh()
         self._queue_what_is_not_well()
-        await self._probes.once()
+        await self._presence_checks.once()
 
     def _queue_what_is_not_well(self) -> None:
         for engine in self._cache.all(VECTOR_ENGINE):
