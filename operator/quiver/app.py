@@ -37,7 +37,7 @@ from quiver.control.cache.triggers import Triggers
 from quiver.control.claim_keys import KeySecret
 from quiver.control.drift.presence import PresenceChecks
 from quiver.control.drift.resync import Queues, Resync
-from quiver.control.drift.rounds import Verification
+from quiver.control.drift.rounds import VerificationRounds
 from quiver.control.leader.election import Election, Terms
 from quiver.control.leader.leadership import Leadership
 from quiver.control.observe.broadcaster import EventBroadcaster
@@ -166,7 +166,7 @@ class Operator:
         self._resync = Resync(
             self._lister, self.cache, self._presence_checks, queues, settings.resync_period
         )
-        self._verification = Verification(self.cache, self._collections.add, settings.verify_period)
+        self._rounds = VerificationRounds(self.cache, self._collections.add, settings.verify_period)
         self._broadcaster = EventBroadcaster(ApiEventRecorder(api, outside.clock))
         self._controllers = self._make_controllers(outside.clock, parking)
 
@@ -189,7 +189,7 @@ class Operator:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._watch(), name="watch")
                 group.create_task(self._resync.run(), name="resync")
-                group.create_task(self._verification.run(), name="verification")
+                group.create_task(self._rounds.run(), name="verification rounds")
                 group.create_task(self._broadcaster.run(), name="events")
                 # Which servers are pods of Quiver's is to be known soon, not after a resync period.
                 group.create_task(self._presence_checks.once(), name="first presence checks")

@@ -12,7 +12,7 @@ from quiver.domain.objects import VECTOR_COLLECTION, Key
 STEP_S = 1.0
 
 
-class Verification:
+class VerificationRounds:
     """Queues each collection once per period, evenly spread, so that idle calls are few and steady.
 
     The order mixes engines, and stays the same from round to round.

@@ -7,7 +7,7 @@ import pytest
 from builders import collection
 from quiver.control.cache.cache import Cache
 from quiver.control.drift import rounds as verify
-from quiver.control.drift.rounds import Verification
+from quiver.control.drift.rounds import VerificationRounds
 from quiver.domain.objects import VECTOR_COLLECTION, Key
 
 PERIOD_S = 1.0
@@ -23,7 +23,7 @@ async def test_a_round_looks_at_each_collection_once_and_evenly(
         cache.put(VECTOR_COLLECTION, collection(f"docs-{number:02}"))
     loop = asyncio.get_running_loop()
     begun = loop.time()
-    rounds = Verification(cache, lambda key: queued.append((loop.time(), key)), PERIOD_S)
+    rounds = VerificationRounds(cache, lambda key: queued.append((loop.time(), key)), PERIOD_S)
     await asyncio.wait_for(rounds._round(), 20)
     keys = [key for _, key in queued]
     assert sorted(keys) == sorted(set(keys))
@@ -36,7 +36,7 @@ async def test_without_collections_it_waits(monkeypatch: pytest.MonkeyPatch) -> 
     """An empty cluster costs nothing, and what is created later has its turn in a later round."""
     monkeypatch.setattr(verify, "STEP_S", 0.01)
     cache, queued = Cache(), asyncio.Event()
-    task = asyncio.create_task(Verification(cache, lambda _key: queued.set(), 0.05).run())
+    task = asyncio.create_task(VerificationRounds(cache, lambda _key: queued.set(), 0.05).run())
     await asyncio.sleep(0.1)
     assert not queued.is_set()
     cache.put(VECTOR_COLLECTION, collection("docs"))
