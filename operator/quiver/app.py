@@ -32,7 +32,7 @@ from quiver.control.cache.cache import Cache
 from quiver.control.cache.cached_objects import CachedObjects
 from quiver.control.cache.echoes import Echoes
 from quiver.control.cache.log_fields import log_fields
-from quiver.control.cache.relisting import Lister
+from quiver.control.cache.relisting import Relister
 from quiver.control.cache.triggers import Triggers
 from quiver.control.claim_keys import KeySecret
 from quiver.control.drift.presence import PresenceChecks
@@ -140,7 +140,7 @@ class Operator:
         self._api = api
         self._settings = settings
         self._watch_cluster = watch
-        self._lister = Lister(api, self.cache)
+        self._relister = Relister(api, self.cache)
         self._breakers = Breakers(MeasuredEngines(outside.engines, self.metrics), self.metrics)
         lanes = Lanes(self._engine_of, settings.workers_per_engine, self._group_of)
         self._collections = WorkQueue(self.metrics.queue("vectorcollection"), lanes=lanes)
@@ -164,7 +164,7 @@ class Operator:
             self._objects,
         )
         self._resync = Resync(
-            self._lister, self.cache, self._presence_checks, queues, settings.resync_period
+            self._relister, self.cache, self._presence_checks, queues, settings.resync_period
         )
         self._rounds = VerificationRounds(self.cache, self._collections.add, settings.verify_period)
         self._broadcaster = EventBroadcaster(ApiEventRecorder(api, outside.clock))
@@ -184,7 +184,7 @@ class Operator:
             # Nobody may judge by a half-full cache, nor by claims that nobody could believe: the
             # workers start when both are there.
             await self._key_secret.load(self.readiness)
-            await self._lister.fill(self.readiness)
+            await self._relister.fill(self.readiness)
             await stack.enter_async_context(self._breakers.probing())
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._watch(), name="watch")
@@ -206,7 +206,7 @@ class Operator:
                 log.warning("the watch ended, beginning anew: %s", error)
             await asyncio.sleep(WATCH_AGAIN_S)
             # kopf does not watch kinds that it does not find when it starts.
-            await self._lister.fill(self.readiness)
+            await self._relister.fill(self.readiness)
 
     def _watch_session(self, on_list: Callable[[], None]) -> tuple[str, aiohttp.ClientSession]:
         return self._api.server, self._api.watch_session(on_list, Echoes(self.cache))

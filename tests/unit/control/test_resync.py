@@ -9,7 +9,7 @@ import pytest
 from builders import NAMESPACE, claim, claimed, collection, engine, external, pod
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.cached_objects import CachedObjects
-from quiver.control.cache.relisting import Lister
+from quiver.control.cache.relisting import Relister
 from quiver.control.drift.presence import PresenceChecks
 from quiver.control.drift.resync import Queues, Resync
 from quiver.control.observe.readiness import Readiness
@@ -83,7 +83,7 @@ class World:
         self.cluster, self.engines, self.cache = FakeCluster(), FakeEngines(), Cache()
         self.collections: set[str] = set()
         self.engine_keys: set[str] = set()
-        self.lister = Lister(self.cluster, self.cache)  # type: ignore[arg-type]
+        self.relister = Relister(self.cluster, self.cache)  # type: ignore[arg-type]
         queues = Queues(
             lambda key: self.collections.add(key.name), lambda key: self.engine_keys.add(key.name)
         )
@@ -96,7 +96,7 @@ class World:
         presence_checks = PresenceChecks(
             self.cache, engines, dialling, self.identities, queues.add_collection, objects
         )
-        self.resync = Resync(self.lister, self.cache, presence_checks, queues, 60)
+        self.resync = Resync(self.relister, self.cache, presence_checks, queues, 60)
 
     def add(self, *collections: Manifest) -> None:
         self.cluster.objects[VECTOR_COLLECTION] += collections
@@ -215,7 +215,7 @@ async def test_missing_crds_are_waited_for(
     world.cluster.failures = [NotFound("no such resource")] * 3
     readiness = Readiness()
     assert readiness.problem is not None
-    await world.lister.fill(readiness)
+    await world.relister.fill(readiness)
     assert readiness.problem is None
     warnings = [record.getMessage() for record in caplog.records]
     assert len(warnings) == 1

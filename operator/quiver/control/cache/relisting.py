@@ -34,7 +34,7 @@ WATCHED: dict[Kind, str] = {
 RETRY_S = 2.0
 
 
-class Lister:
+class Relister:
     """Fills the cache, and later finds what the watches missed."""
 
     def __init__(self, api: Api, cache: Cache) -> None:

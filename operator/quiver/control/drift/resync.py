@@ -7,7 +7,7 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 from quiver.control.cache.cache import Cache
-from quiver.control.cache.relisting import Lister
+from quiver.control.cache.relisting import Relister
 from quiver.control.drift.presence import PresenceChecks
 from quiver.domain.conditions import ready_status
 from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key
@@ -36,7 +36,7 @@ class Resync:
 
     def __init__(
         self,
-        lister: Lister,
+        relister: Relister,
         cache: Cache,
         presence_checks: PresenceChecks,
         queues: Queues,
@@ -44,7 +44,7 @@ class Resync:
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         """`period` is in seconds; `uniform` spreads it by a fifth either way."""
-        self._lister = lister
+        self._relister = relister
         self._cache = cache
         self._presence_checks = presence_checks
         self._queues = queues
@@ -64,7 +64,7 @@ class Resync:
             while await self._nudged_before(due - loop.time()):
                 await asyncio.sleep(SETTLE_S)
                 self._nudged.clear()
-                await self._lister.refresh()
+                await self._relister.refresh()
             try:
                 await self.once()
             except Exception:
@@ -81,7 +81,7 @@ class Resync:
 
     async def once(self) -> None:
         """Do one whole round."""
-        await self._lister.refresh()
+        await self._relister.refresh()
         self._queue_what_is_not_well()
         await self._presence_checks.once()
 
