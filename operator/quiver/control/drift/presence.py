@@ -20,7 +20,7 @@ from quiver.reconcile.identities import Identities
 
 log = logging.getLogger(__name__)
 
-PROBES = 16
+CONCURRENT_CHECKS = 16
 """Members asked at the same time."""
 
 
@@ -45,7 +45,7 @@ class PresenceChecks:
 
     async def once(self) -> None:
         """Do one round."""
-        turns = asyncio.Semaphore(PROBES)
+        turns = asyncio.Semaphore(CONCURRENT_CHECKS)
         async with asyncio.TaskGroup() as checks:
             for engine, member in list(self._ready_members()):
                 checks.create_task(self._check(engine, member, turns))
