@@ -45,7 +45,7 @@ from quiver.control.observe.metrics import CollectionsCollector, Metrics
 from quiver.control.observe.readiness import Readiness
 from quiver.control.work.breakers import Breakers
 from quiver.control.work.controller import Controller, Hooks, Pace
-from quiver.control.work.fair_queue import Lanes
+from quiver.control.work.fair_queue import FairQueue
 from quiver.control.work.parking import Parking
 from quiver.control.work.queue import WorkQueue
 from quiver.domain.addresses import AddressPolicy
@@ -142,8 +142,8 @@ class Operator:
         self._watch_cluster = watch
         self._relister = Relister(api, self.cache)
         self._breakers = Breakers(MeasuredEngines(outside.engines, self.metrics), self.metrics)
-        lanes = Lanes(self._engine_of, settings.workers_per_engine, self._group_of)
-        self._collections = WorkQueue(self.metrics.queue("vectorcollection"), lanes=lanes)
+        waiting = FairQueue(self._engine_of, settings.workers_per_engine, self._group_of)
+        self._collections = WorkQueue(self.metrics.queue("vectorcollection"), waiting=waiting)
         self._engines = WorkQueue(self.metrics.queue("vectorengine"))
         soon = partial(self._engines.add_after, seconds=FOLD_S)
         self.cache.subscribe(Triggers(self.cache, self._collections.add, self._engines.add, soon))

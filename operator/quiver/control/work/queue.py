@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from quiver.control.observe.metrics import QueueMetrics
 from quiver.control.work.backoff import Backoff
-from quiver.control.work.fair_queue import Lanes
+from quiver.control.work.fair_queue import FairQueue
 from quiver.domain.objects import Key
 
 
@@ -19,8 +19,8 @@ class WorkQueue:
 
     A key is in one worker's hands at a time. Adds of a waiting key fold into one; an add while the
     key is being worked on means once more afterwards. Retries are counted in memory only, so a
-    restart starts afresh. Lanes, where given, tell whose turn it is; a key that is added while it
-    waits may change its group.
+    restart starts afresh. `waiting` says which key is next; a key that is added while it waits
+    may change its group.
     """
 
     def __init__(
@@ -28,13 +28,13 @@ class WorkQueue:
         metrics: QueueMetrics,
         backoff: Backoff | None = None,
         now: Callable[[], float] | None = None,
-        lanes: Lanes | None = None,
+        waiting: FairQueue | None = None,
     ) -> None:
         """`now` returns seconds that never run backwards; the running loop's time unless given."""
         self._metrics = metrics
         self._backoff = backoff or Backoff()
         self._now = now or (lambda: asyncio.get_running_loop().time())
-        self._lanes = Lanes(lambda key: key, 1) if lanes is None else lanes
+        self._fair_queue = FairQueue(lambda key: key, 1) if waiting is None else waiting
         self._dirty: set[Key] = set()
         self._processing: dict[Key, float] = {}
         self._added_at: dict[Key, float] = {}
@@ -44,7 +44,7 @@ class WorkQueue:
         self._shut_down = False
 
     def __len__(self) -> int:
-        return len(self._lanes)
+        return len(self._fair_queue)
 
     def add(self, key: Key) -> None:
         """Have the key worked on, as soon as a worker is free."""
@@ -52,7 +52,7 @@ class WorkQueue:
             return
         if key in self._dirty:
             if key not in self._processing:
-                self._lanes.regroup(key)
+                self._fair_queue.regroup(key)
             return
         self._dirty.add(key)
         self._added_at[key] = self._now()
@@ -100,7 +100,7 @@ class WorkQueue:
 
         Raises: ShutDown.
         """
-        while not self._lanes.has_next:
+        while not self._fair_queue.has_next:
             if self._shut_down:
                 raise ShutDown
             getter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -115,10 +115,10 @@ class WorkQueue:
         return self._take()
 
     def done(self, key: Key, *, held_up: bool = False) -> None:
-        """Give the key back; if it was added meanwhile it waits again. `held_up` slows its lane."""
+        """Give the key back; if it was added meanwhile it waits again. `held_up` slows its flow."""
         self._metrics.work_seconds.observe(self._now() - self._processing.pop(key))
-        self._lanes.give_back(key, held_up=held_up)
-        if self._lanes.has_next:
+        self._fair_queue.give_back(key, held_up=held_up)
+        if self._fair_queue.has_next:
             self._wake_getter()
         if key in self._dirty and not self._shut_down:
             self._enqueue(key)
@@ -133,13 +133,13 @@ class WorkQueue:
             self._wake_getter()
 
     def _enqueue(self, key: Key) -> None:
-        self._lanes.put(key)
-        self._metrics.depth.set(len(self._lanes))
+        self._fair_queue.put(key)
+        self._metrics.depth.set(len(self._fair_queue))
         self._wake_getter()
 
     def _take(self) -> Key:
-        key = self._lanes.take()
-        self._metrics.depth.set(len(self._lanes))
+        key = self._fair_queue.take()
+        self._metrics.depth.set(len(self._fair_queue))
         now = self._now()
         self._metrics.queue_seconds.observe(now - self._added_at.pop(key))
         self._dirty.discard(key)
@@ -165,5 +165,5 @@ class WorkQueue:
         """A cancelled getter that was woken already must not swallow the wake-up."""
         if getter in self._getters:
             self._getters.remove(getter)
-        elif getter.done() and not getter.cancelled() and self._lanes.has_next:
+        elif getter.done() and not getter.cancelled() and self._fair_queue.has_next:
             self._wake_getter()

@@ -4,7 +4,7 @@ import asyncio
 from itertools import count
 
 from quiver.control.observe.metrics import Metrics
-from quiver.control.work.fair_queue import Lanes
+from quiver.control.work.fair_queue import FairQueue
 from quiver.control.work.queue import WorkQueue
 from quiver.domain.objects import Key
 
@@ -13,13 +13,13 @@ def key(engine: str, number: int) -> Key:
     return Key(engine, str(number))
 
 
-def lanes(limit: int) -> Lanes:
-    return Lanes(lambda key: key.namespace, limit)
+def flows(limit: int) -> FairQueue:
+    return FairQueue(lambda key: key.namespace, limit)
 
 
 def test_lanes_take_turns() -> None:
     """A thousand keys of one engine are ahead, and the next turn is the other's."""
-    waiting = lanes(limit=2000)
+    waiting = flows(limit=2000)
     for number in range(1000):
         waiting.put(key("crowded", number))
     waiting.put(key("quiet", 0))
@@ -29,8 +29,8 @@ def test_lanes_take_turns() -> None:
 
 
 def test_a_lane_has_so_many_keys_out_and_no_more() -> None:
-    """The limit holds for each lane by itself, and a key that comes back makes room."""
-    waiting = lanes(limit=2)
+    """The limit holds for each flow by itself, and a key that comes back makes room."""
+    waiting = flows(limit=2)
     for engine in ("a", "b"):
         for number in range(3):
             waiting.put(key(engine, number))
@@ -45,7 +45,7 @@ def test_a_lane_has_so_many_keys_out_and_no_more() -> None:
 
 def test_a_lane_that_is_held_up_has_one_key_out() -> None:
     """Until one of its keys comes back without having waited for an engine in vain."""
-    waiting = lanes(limit=3)
+    waiting = flows(limit=3)
     for number in range(6):
         waiting.put(key("slow", number))
     for number in range(3):
@@ -62,7 +62,7 @@ def test_a_lane_that_is_held_up_has_one_key_out() -> None:
 
 def test_nothing_is_kept_of_lanes_that_are_empty() -> None:
     """Engines and collections come and go for years."""
-    waiting = lanes(limit=1)
+    waiting = flows(limit=1)
     for number in range(100):
         waiting.put(key(f"engine-{number}", 0))
         waiting.give_back(waiting.take())
@@ -73,7 +73,7 @@ def test_nothing_is_kept_of_lanes_that_are_empty() -> None:
 
 def test_groups_of_a_lane_take_turns() -> None:
     """A tenant's one collection does not wait behind the thousand of another tenant."""
-    waiting = Lanes(lambda _key: "engine", 2000, lambda key: key.namespace)
+    waiting = FairQueue(lambda _key: "engine", 2000, lambda key: key.namespace)
     for number in range(1000):
         waiting.put(key("crowd", number))
     assert waiting.take() == key("crowd", 0)
@@ -86,7 +86,7 @@ def test_groups_of_a_lane_take_turns() -> None:
 def test_a_waiting_key_can_change_its_group() -> None:
     """What was to be looked at again some time, and is then changed, waits with what is new."""
     urgent = set[Key]()
-    waiting = Lanes(lambda _key: "engine", 2000, urgent.__contains__)
+    waiting = FairQueue(lambda _key: "engine", 2000, urgent.__contains__)
     for number in range(1000):
         waiting.put(key("a", number))
     urgent.add(key("a", 999))
@@ -98,8 +98,8 @@ def test_a_waiting_key_can_change_its_group() -> None:
 async def test_an_add_takes_a_waiting_key_to_its_present_group() -> None:
     """An add of a waiting key folds into the one before, and its group is asked for anew."""
     urgent = set[Key]()
-    inner = Lanes(lambda _key: "engine", 2000, urgent.__contains__)
-    queue = WorkQueue(Metrics().queue("things"), lanes=inner)
+    inner = FairQueue(lambda _key: "engine", 2000, urgent.__contains__)
+    queue = WorkQueue(Metrics().queue("things"), waiting=inner)
     for number in range(10):
         queue.add(key("a", number))
     urgent.add(key("a", 9))
@@ -110,8 +110,8 @@ async def test_an_add_takes_a_waiting_key_to_its_present_group() -> None:
 
 
 async def test_a_worker_waits_though_a_full_lane_has_keys() -> None:
-    """It is woken by a key of another lane, and by room in the full one."""
-    queue = WorkQueue(Metrics().queue("things"), lanes=lanes(limit=1))
+    """It is woken by a key of another flow, and by room in the full one."""
+    queue = WorkQueue(Metrics().queue("things"), waiting=flows(limit=1))
     queue.add(key("a", 0))
     queue.add(key("a", 1))
     assert await queue.get() == key("a", 0)
@@ -127,8 +127,8 @@ async def test_a_worker_waits_though_a_full_lane_has_keys() -> None:
 
 
 async def test_no_worker_sleeps_while_there_is_work_for_it() -> None:
-    """Eight workers on three lanes: each key is worked on once, within each lane's limit."""
-    queue = WorkQueue(Metrics().queue("things"), lanes=lanes(limit=2))
+    """Eight workers on three flows: each key is worked on once, within each flow's limit."""
+    queue = WorkQueue(Metrics().queue("things"), waiting=flows(limit=2))
     keys = [key(engine, number) for engine in "abc" for number in range(50)]
     busy, seen, steps = dict.fromkeys("abc", 0), list[Key](), count()
 
