@@ -148,6 +148,17 @@ async def test_a_partition_that_exists_or_cannot_be_is_refused(
     assert await refusal_of(client.create_partition(name, tag)) == "UNEXPECTED_ERROR"
 
 
+async def test_a_refusal_tells_whether_it_may_pass(client: EngineClient, name: str) -> None:
+    """What an engine may do later is worth another try; what it can never do is not."""
+    await client.create_partition(name, "a")
+    with pytest.raises(EngineRefused) as passing:
+        await client.create_partition(name, "a")
+    assert passing.value.retriable
+    with pytest.raises(EngineRefused) as standing:
+        await client.set_index(name, Index(type="IVF_FLAT", params={}))
+    assert not standing.value.retriable
+
+
 async def test_a_missing_collection_is_named_as_missing(client: EngineClient) -> None:
     """What needs a collection is refused without one, but for what is to be gone anyway."""
     missing = "COLLECTION_NOT_EXISTS"

@@ -133,7 +133,8 @@ class FakeEngine:
     def create_partition(self, name: str, tag: str) -> None:
         rows = self._found(name).rows
         if not tag.strip() or len(tag.encode()) > 255 or tag in rows:
-            raise EngineRefused("UNEXPECTED_ERROR", f"partition {tag!r} exists or has no good name")
+            reason = f"partition {tag!r} exists or has no good name"
+            raise EngineRefused("UNEXPECTED_ERROR", reason, retriable=True)
         rows[tag] = 0
 
     def drop_partition(self, name: str, tag: str) -> None:

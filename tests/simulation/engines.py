@@ -156,7 +156,7 @@ class Fleet:
         try:
             engine = self.engine(address)
             if change.call in ("create", "create_partition") and size_of(engine) >= LIMIT:
-                raise EngineRefused("UNEXPECTED_ERROR", "the server is full")
+                raise EngineRefused("UNEXPECTED_ERROR", "the server is full", retriable=True)
             answer = do(engine)
         except EngineError as error:
             outcome = str(error)
@@ -279,7 +279,7 @@ class ModelEngineClient:
         except Lost as error:
             raise EngineUnreachable(f"{self._address}: {error}") from error
         except Overloaded as error:
-            raise EngineRefused("UNEXPECTED_ERROR", str(error)) from error
+            raise EngineRefused("UNEXPECTED_ERROR", str(error), retriable=True) from error
 
 
 def _identity(engine: FakeEngine) -> str:

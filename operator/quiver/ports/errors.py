@@ -2,13 +2,16 @@
 
 
 class PortError(Exception):
-    """The outside world failed a call. `retriable` tells whether waiting can mend it."""
-
-    retriable = True
+    """The outside world failed a call."""
 
 
 class EngineError(PortError):
-    """A call to an engine failed."""
+    """A call to an engine failed.
+
+    `retriable` tells whether the same call may succeed later although nobody changes anything.
+    """
+
+    retriable = True
 
 
 class EngineUnreachable(EngineError):
@@ -21,13 +24,15 @@ class EngineUnreachable(EngineError):
 class EngineRefused(EngineError):
     """The engine answered with an error.
 
-    `code` is the protocol's name for it, such as ILLEGAL_DIMENSION.
+    `code` is the protocol's name for it, such as ILLEGAL_DIMENSION. It is for people and metrics:
+    decisions depend on `retriable` alone, which the driver sets.
     """
 
-    def __init__(self, code: str, reason: str) -> None:
+    def __init__(self, code: str, reason: str, *, retriable: bool = False) -> None:
         super().__init__(f"{reason} ({code})")
         self.code = code
         self.reason = reason
+        self.retriable = retriable
 
 
 class WrongEngine(EngineError):
@@ -55,8 +60,6 @@ class NotFound(ApiError):
 
 class ApiRefused(ApiError):
     """The API server will not take the request as it is (403, 422, ...); the message is its own."""
-
-    retriable = False
 
 
 class ApiUnavailable(ApiError):

@@ -59,7 +59,7 @@ class _Member:
         if address in engines.dead:
             raise EngineUnreachable(engines.words)
         if engines.refusing:
-            raise EngineRefused("UNEXPECTED_ERROR", "busy")
+            raise EngineRefused("UNEXPECTED_ERROR", "busy", retriable=True)
         return answer
 
 

@@ -24,7 +24,7 @@ from quiver.domain.objects import Manifest
 from quiver.domain.placement import Load
 from quiver.domain.reasons import Reason
 from quiver.domain.servers import Server
-from quiver.ports.errors import EngineRefused, EngineUnreachable, WrongEngine
+from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable, WrongEngine
 from quiver.reconcile.collections.assignment import claim_for
 from quiver.reconcile.collections.decide import decide, decide_after_failure
 from quiver.reconcile.collections.decision import (
@@ -468,6 +468,7 @@ DELETIONS: list[tuple[str, Gathered, list[type]]] = [
     ("its pod is not ready", gathered(going(), member=None), []),
     ("its engine is silent", gathered(going(), failure=EngineUnreachable("silence")), []),
     ("its engine is another", gathered(going(), failure=WrongEngine("another")), []),
+    ("its engine refuses", gathered(going(), failure=EngineRefused("ANY", "no")), []),
     ("its endpoint is refused", going_from(endpoint(ready=False, refusal=REFUSED)), []),
     ("a Secret is in the way", gathered(going(), access=NO_SECRET, member=None), []),
 ]
@@ -617,17 +618,36 @@ def test_an_object_without_our_finalizer_is_not_touched() -> None:
     ("error", "state", "retry"),
     [
         (EngineRefused("ILLEGAL_DIMENSION", "dimension 0"), State.STALLED, False),
-        (EngineRefused("UNEXPECTED_ERROR", "busy"), State.RECONCILING, True),
+        (EngineRefused("ANY", "busy", retriable=True), State.RECONCILING, True),
         (EngineUnreachable("connection refused"), State.RECONCILING, True),
         (WrongEngine("another engine"), State.RECONCILING, True),
     ],
 )
 def test_a_step_that_fails_tells_whether_waiting_helps(
-    error: Exception, state: State, retry: bool
+    error: EngineError, state: State, retry: bool
 ) -> None:
     """A refusal that stands is Stalled; what may pass is tried again."""
     decision = decide_after_failure(gathered(), error)
     assert (decision.verdict.state, decision.retry) == (state, retry)
+    assert str(error) in decision.verdict.message
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "reason"),
+    [
+        (EngineRefused("ANY", "not now", retriable=True), State.RECONCILING, Reason.ENGINE_REFUSED),
+        (EngineRefused("PERMISSION_DENIED", "no"), State.STALLED, Reason.ENGINE_REFUSED),
+        (EngineUnreachable("silence"), State.RECONCILING, Reason.ENGINE_UNREACHABLE),
+        (WrongEngine("another engine"), State.RECONCILING, Reason.ENGINE_UNREACHABLE),
+    ],
+)
+def test_a_drop_that_fails_says_whether_the_engine_refused_it(
+    error: EngineError, state: State, reason: Reason
+) -> None:
+    """A refusal is not called silence; either way the drop is tried again."""
+    decision = decide_after_failure(gathered(going(), observed=FOUND), error)
+    assert decision.verdict[:2] == (state, reason)
+    assert decision.retry
     assert str(error) in decision.verdict.message
 
 

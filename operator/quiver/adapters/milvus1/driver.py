@@ -15,13 +15,13 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 import grpc.aio
 
 from quiver.adapters.milvus1.channels import Channels
-from quiver.adapters.milvus1.errors import error_for, unreadable
+from quiver.adapters.milvus1.errors import error_for, refusal_of, unreadable
 from quiver.adapters.milvus1.indexes import Builds, index_of, index_request, progress_of, rows_in
 from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
 from quiver.domain.text import one_line
 from quiver.ports.engines import EngineClient
-from quiver.ports.errors import EngineRefused, EngineUnreachable
+from quiver.ports.errors import EngineUnreachable
 from quiver_proto import milvus_pb2 as pb
 
 DEADLINE_S = 5.0
@@ -230,11 +230,4 @@ class Milvus1Client:
 
 def _require_success(status: pb.Status) -> None:
     if status.error_code != pb.SUCCESS:
-        reason = one_line(status.reason) or "no reason given"
-        raise EngineRefused(_code_name(status.error_code), reason)
-
-
-def _code_name(code: int) -> str:
-    # One name for all codes that the protocol does not have: metrics have a label of it.
-    known = code in pb.ErrorCode.values()
-    return pb.ErrorCode.Name(code) if known else "UNKNOWN_CODE"  # type: ignore[arg-type]
+        raise refusal_of(status)

@@ -7,6 +7,10 @@ import grpc.aio
 from quiver.domain.access import Target
 from quiver.domain.text import one_line
 from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable, WrongEngine
+from quiver_proto import milvus_pb2 as pb
+
+RETRIABLE = frozenset({pb.UNEXPECTED_ERROR, pb.OUT_OF_MEMORY, pb.META_FAILED, pb.CACHE_FAILED})
+"""What a server may answer now and not later; any other refusal stands until something changes."""
 
 _COMPLAINTS = ("Exception deserializing", "Invalid encoding")
 """What gRPC logs, traceback and all, about answers that are no messages, and reasons that are no
@@ -41,6 +45,16 @@ def error_for(error: grpc.aio.AioRpcError, target: Target, deadline: float) -> E
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return EngineRefused(code.name, f"{address}: {details}")
     return EngineUnreachable(f"{address} failed: {details} ({code.name})")
+
+
+def refusal_of(status: pb.Status) -> EngineRefused:
+    """Return the error for a call that the server answered with another code than SUCCESS."""
+    code = status.error_code
+    reason = one_line(status.reason) or "no reason given"
+    # One name for all codes that the protocol does not have: metrics have a label of it.
+    known = code in pb.ErrorCode.values()
+    name = pb.ErrorCode.Name(code) if known else "UNKNOWN_CODE"
+    return EngineRefused(name, reason, retriable=code in RETRIABLE)
 
 
 def unreadable(what: str) -> EngineRefused:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from quiver.ports.errors import EngineError
 from quiver.reconcile.collections import deletion, living
 from quiver.reconcile.collections.decision import Decision
 from quiver.reconcile.collections.gathered import Gathered
@@ -17,7 +18,7 @@ def decide(gathered: Gathered) -> Decision:
     raise AssertionError("the last policy decides whatever is left")
 
 
-def decide_after_failure(gathered: Gathered, error: Exception) -> Decision:
+def decide_after_failure(gathered: Gathered, error: EngineError) -> Decision:
     """Return what holds when a step failed; the steps before it stand."""
     if gathered.collection.metadata.deleting:
         return deletion.failed(gathered, error)

@@ -5,8 +5,9 @@ and says why.
 """
 
 from quiver.domain.claims import FINALIZER, retained_as
-from quiver.domain.conditions import Verdict
+from quiver.domain.conditions import State, Verdict
 from quiver.domain.reasons import Reason
+from quiver.ports.errors import EngineError, EngineRefused
 from quiver.ports.kubernetes import Event
 from quiver.reconcile.collections.decision import (
     Decision,
@@ -143,9 +144,15 @@ POLICIES = (
 )
 
 
-def failed(g: Gathered, error: Exception) -> Decision:
-    """What holds when the engine did not do what it was asked to."""
-    return _waiting(g, Reason.ENGINE_UNREACHABLE, f"{_claimed(g)} did not drop it: {error}")
+def failed(g: Gathered, error: EngineError) -> Decision:
+    """Return what holds when the engine did not do what it was asked to.
+
+    It is asked again even if somebody has to change something first: nothing tells Quiver of it.
+    """
+    refused = isinstance(error, EngineRefused)
+    reason = Reason.ENGINE_REFUSED if refused else Reason.ENGINE_UNREACHABLE
+    state = State.RECONCILING if error.retriable else State.STALLED
+    return _waiting(g, reason, f"{_claimed(g)} did not drop it: {error}", state=state)
 
 
 def _going(g: Gathered, *steps: Step) -> Decision:
@@ -171,13 +178,19 @@ def _noted(g: Gathered) -> list[Step]:
     return [NoteRetained(g.claim, owner)]
 
 
-def _waiting(g: Gathered, reason: Reason, why: str, cure: str = "Trying again") -> Decision:
+def _waiting(
+    g: Gathered,
+    reason: Reason,
+    why: str,
+    cure: str = "Trying again",
+    state: State = State.RECONCILING,
+) -> Decision:
     message = (
         f"The collection cannot be dropped yet: {why}. {cure}. To let the object go and leave the "
         "collection, set deletionPolicy to Retain."
     )
     return Decision(
-        verdict=Verdict.reconciling(reason, message),
+        verdict=Verdict(state, reason, message),
         retry=True,
         claim=g.status_claim,
         placement=g.collection.status.placement,

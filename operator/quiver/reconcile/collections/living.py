@@ -4,14 +4,11 @@ from quiver.domain.claims import retained_as
 from quiver.domain.conditions import State, Verdict
 from quiver.domain.fit import needed_mib
 from quiver.domain.reasons import Reason
-from quiver.ports.errors import EngineRefused, WrongEngine
+from quiver.ports.errors import EngineError, EngineRefused, WrongEngine
 from quiver.reconcile.collections.assignment import claim_for
 from quiver.reconcile.collections.decision import Decision
 from quiver.reconcile.collections.gathered import Gathered
 from quiver.reconcile.collections.settling import settle
-
-TRANSIENT_CODES = frozenset({"UNEXPECTED_ERROR", "OUT_OF_MEMORY", "META_FAILED", "CACHE_FAILED"})
-"""What an engine may answer now and not later; any other refusal stands until the spec changes."""
 
 
 def object_is_suspended(g: Gathered) -> Decision | None:
@@ -190,18 +187,21 @@ POLICIES = (
 )
 
 
-def failed(g: Gathered, error: Exception) -> Decision:
-    """What holds when the engine did not do what it was asked to."""
+def failed(g: Gathered, error: EngineError) -> Decision:
+    """Return what holds when the engine did not do what it was asked to."""
+    reason, message = _failure(g, error)
+    if not error.retriable:
+        return _stalled(g, reason, message)
+    return _waiting(g, reason, message, retry=True)
+
+
+def _failure(g: Gathered, error: EngineError) -> tuple[Reason, str]:
     if isinstance(error, EngineRefused):
-        message = f"The engine at {g.member_name} refused: {error}"
-        if error.code not in TRANSIENT_CODES:
-            return _stalled(g, Reason.ENGINE_REFUSED, message)
-        return _waiting(g, Reason.ENGINE_REFUSED, message, retry=True)
+        return Reason.ENGINE_REFUSED, f"The engine at {g.member_name} refused: {error}"
     if isinstance(error, WrongEngine):
-        message = f"{g.member_name}: {error}. Trying again."
-        return _waiting(g, Reason.ENGINE_UNREACHABLE, message, retry=True)
+        return Reason.ENGINE_UNREACHABLE, f"{g.member_name}: {error}. Trying again."
     message = f"The engine at {g.member_name} does not answer: {error}. Trying again."
-    return _waiting(g, Reason.ENGINE_UNREACHABLE, message, retry=True)
+    return Reason.ENGINE_UNREACHABLE, message
 
 
 def _adoption_fails(g: Gathered) -> Decision | None:
