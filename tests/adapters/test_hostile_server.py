@@ -399,18 +399,17 @@ import asyncio
 import sys
 
 import quiver.app
-from quiver.adapters.milvus1.channels import Channels
-from quiver.adapters.milvus1.driver import Milvus1Client
+from quiver.adapters.milvus1.driver import Deadlines, Milvus1Engines
 from quiver.domain.access import Target
 from quiver.ports.errors import EngineError
 
 async def ask():
-    channels = Channels()
+    engines = Milvus1Engines(Deadlines(read=1))
     try:
-        await Milvus1Client(channels, Target(sys.argv[1]), deadline=1).version()
+        await engines.at(Target(sys.argv[1])).version()
     except EngineError:
         print("failed")
-    await channels.close()
+    await engines.close()
 
 asyncio.run(ask())
 """

@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from clients.engine_process import EngineProcess
-from quiver.adapters.milvus1.channels import Channels
-from quiver.adapters.milvus1.driver import Milvus1Client, Milvus1Engines
+from quiver.adapters.grpc.channels import Channels
+from quiver.adapters.milvus1.driver import Deadlines, Milvus1Client, Milvus1Engines
+from quiver.adapters.milvus1.indexes import Builds
 from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSchema
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineRefused, EngineUnreachable
+from quiver_proto.milvus_pb2_grpc import MilvusServiceStub
 
 
 @pytest.fixture
@@ -100,9 +102,10 @@ async def test_nobody_there_is_said_at_once(engines: Milvus1Engines) -> None:
 
 async def test_silence_ends_at_the_deadline(silent: str) -> None:
     """A server that takes the connection and says nothing is given up, and dialled anew later."""
-    channels = Channels()
+    channels = Channels(MilvusServiceStub)
+    client = Milvus1Client(channels, Target(silent), Builds(), Deadlines(read=0.2))
     with pytest.raises(EngineUnreachable, match=silent):
-        await Milvus1Client(channels, Target(silent), deadline=0.2).list_collections()
+        await client.list_collections()
     assert len(channels) == 0
     await channels.close()
 
@@ -155,8 +158,8 @@ def connections_to(address: str) -> Iterator[socket.socket]:
 
 async def test_idle_connections_are_closed(engine_process: EngineProcess) -> None:
     """An address that nobody uses any more keeps no connection."""
-    channels = Channels(idle=0.05)
-    await Milvus1Client(channels, Target(engine_process.grpc_address)).version()
+    channels = Channels(MilvusServiceStub, idle=0.05)
+    await Milvus1Client(channels, Target(engine_process.grpc_address), Builds()).version()
     assert len(channels) == 1
     async with asyncio.timeout(5):
         while len(channels):  # noqa: ASYNC110 - gRPC tells nobody
@@ -168,8 +171,8 @@ async def test_a_closed_connection_is_no_cancellation(engine_process: EngineProc
     """A call whose connection is closed under it fails as unreachable; the task that made it lives
     on.
     """
-    channels = Channels()
-    client = Milvus1Client(channels, Target(engine_process.grpc_address))
+    channels = Channels(MilvusServiceStub)
+    client = Milvus1Client(channels, Target(engine_process.grpc_address), Builds())
     await client.version()
     call = asyncio.create_task(client.version())
     await asyncio.sleep(0)

@@ -33,8 +33,7 @@ from harness import (
     running,
 )
 from localcluster import ControlPlane
-from quiver.adapters.milvus1.channels import Channels
-from quiver.adapters.milvus1.driver import Milvus1Client, Milvus1Engines
+from quiver.adapters.milvus1.driver import Deadlines, Milvus1Engines
 from quiver.app import Operator
 from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSchema
@@ -44,19 +43,6 @@ from quiver.ports.errors import ApiUnavailable
 from quiver_proto import milvus_pb2 as pb
 
 UNREACHABLE = "EngineUnreachable"
-
-
-class ImpatientEngines:
-    """The real driver with short deadlines, so that a silent engine does not cost minutes."""
-
-    def __init__(self) -> None:
-        self._channels = Channels()
-
-    def at(self, target: Target) -> EngineClient:
-        return Milvus1Client(self._channels, target, deadline=0.5, long_deadline=0.5)
-
-    async def close(self) -> None:
-        await self._channels.close()
 
 
 class CountingEngines:
@@ -114,8 +100,9 @@ async def faulty(world: World) -> AsyncIterator[FaultyEngine]:
 
 
 @pytest.fixture
-async def impatient() -> AsyncIterator[ImpatientEngines]:
-    engines = ImpatientEngines()
+async def impatient() -> AsyncIterator[Milvus1Engines]:
+    """The driver with short deadlines, so that a silent engine does not cost minutes."""
+    engines = Milvus1Engines(Deadlines(0.5, 0.5))
     yield engines
     await engines.close()
 
@@ -179,7 +166,7 @@ async def test_nothing_is_lost_while_the_engine_is_down(
 
 
 async def test_a_deletion_that_waits_for_its_engine_names_the_way_out(
-    world: World, engine_process: EngineProcess, impatient: ImpatientEngines
+    world: World, engine_process: EngineProcess, impatient: Milvus1Engines
 ) -> None:
     """With deletionPolicy Retain the object goes though the engine is down."""
     async with running(world.operator_api, world.engines):
@@ -196,7 +183,7 @@ async def test_a_deletion_that_waits_for_its_engine_names_the_way_out(
 
 
 async def test_an_engine_that_never_answers_holds_up_nobody_else(
-    world: World, faulty: FaultyEngine, impatient: ImpatientEngines
+    world: World, faulty: FaultyEngine, impatient: Milvus1Engines
 ) -> None:
     """More collections wait for it than there are workers, and another engine's are Ready."""
     faulty.spoil(never_answers)
@@ -214,7 +201,7 @@ async def test_an_engine_that_never_answers_holds_up_nobody_else(
 
 
 async def test_the_status_stays_as_it_is_while_nothing_but_time_passes(
-    world: World, faulty: FaultyEngine, impatient: ImpatientEngines
+    world: World, faulty: FaultyEngine, impatient: Milvus1Engines
 ) -> None:
     """A silent engine is asked again and again, and the object is written once."""
     faulty.spoil(never_answers)

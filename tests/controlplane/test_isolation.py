@@ -10,30 +10,14 @@ import pytest
 from clients.engine_process import EngineProcess
 from clients.faulty_engine import FaultyEngine, Proceed, never_answers
 from harness import World, eventually, ready_condition, running
-from quiver.adapters.milvus1.channels import Channels
-from quiver.adapters.milvus1.driver import Milvus1Client
+from quiver.adapters.milvus1.driver import Deadlines, Milvus1Engines
 from quiver.app import Operator
-from quiver.domain.access import Target
 from quiver.domain.objects import VECTOR_ENGINE
-from quiver.ports.engines import EngineClient
 
 MANY = 40
 WORKERS = {"workers": 6, "workers_per_engine": 4}
 CALL_S = 4.0
 PATIENCE_S = 20.0
-
-
-class ImpatientEngines:
-    """The real driver, which gives up on a call sooner."""
-
-    def __init__(self) -> None:
-        self._channels = Channels()
-
-    def at(self, target: Target) -> EngineClient:
-        return Milvus1Client(self._channels, target, deadline=CALL_S, long_deadline=CALL_S)
-
-    async def close(self) -> None:
-        await self._channels.close()
 
 
 class Slow:
@@ -55,8 +39,9 @@ class Slow:
 
 
 @pytest.fixture
-async def impatient() -> AsyncIterator[ImpatientEngines]:
-    engines = ImpatientEngines()
+async def impatient() -> AsyncIterator[Milvus1Engines]:
+    """The driver with short deadlines, so that a silent engine does not cost minutes."""
+    engines = Milvus1Engines(Deadlines(CALL_S, CALL_S))
     yield engines
     await engines.close()
 
@@ -84,7 +69,7 @@ def parked(operator: Operator) -> float:
 
 
 async def test_a_dead_engine_holds_up_nobody_and_gets_one_call_at_a_time(
-    world: World, faulty: FaultyEngine, impatient: ImpatientEngines
+    world: World, faulty: FaultyEngine, impatient: Milvus1Engines
 ) -> None:
     """Its collections are told of it, wait without cost, and are all Ready soon after it answers.
 

@@ -6,7 +6,7 @@ import grpc
 import pytest
 from grpc.aio import AioRpcError, Metadata
 
-from quiver.adapters.milvus1.errors import error_for
+from quiver.adapters.grpc.errors import error_for
 from quiver.domain.access import Target
 from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable, WrongEngine
 
@@ -17,7 +17,7 @@ def error_of(
     code: grpc.StatusCode, details: str | None, instance: str | None = None
 ) -> EngineError:
     failure = AioRpcError(code, Metadata(), Metadata(), details=details)
-    return error_for(failure, Target(ADDRESS, instance=instance), 5.0)
+    return error_for(failure, Target(ADDRESS, instance=instance), "Milvus 1.x", 5.0)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from quiver.adapters.milvus1.errors import unreadable
+from quiver.adapters.grpc.errors import unreadable
+from quiver.adapters.milvus1.errors import PROTOCOL
 from quiver.domain.collections import Index, IndexProgress
 from quiver_proto import milvus_pb2 as pb
 
@@ -128,4 +129,4 @@ def _read(text: str, shape: type[Shape], what: str) -> Shape:
     try:
         return msgspec.json.decode(text, type=shape)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise unreadable(what) from error
+        raise unreadable(what, PROTOCOL) from error

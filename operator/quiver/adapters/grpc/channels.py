@@ -1,19 +1,16 @@
 """Connections to engines: one per target, shared, closed when nobody has used them for a while."""
 
-from __future__ import annotations
-
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import Generic, TypeVar
 
 import grpc.aio
 
 from quiver.domain.access import Target
-from quiver_proto.milvus_pb2_grpc import MilvusServiceStub
 
-if TYPE_CHECKING:
-    from quiver_proto.milvus_pb2_grpc import MilvusServiceAsyncStub
+Stub = TypeVar("Stub")
 
 IDLE_S = 300.0
 SWEEP_S = 60.0
@@ -52,31 +49,34 @@ _SERVER_NAME = "grpc.ssl_target_name_override"
 
 
 @dataclass
-class _Entry:
+class _Entry(Generic[Stub]):
     channel: grpc.aio.Channel
-    stub: MilvusServiceAsyncStub
+    stub: Stub
     used_at: float
 
 
-class Channels:
+class Channels(Generic[Stub]):
     """Hands out stubs by target. Nothing is sent before the first call."""
 
-    def __init__(self, idle: float = IDLE_S) -> None:
-        """`idle` is in seconds."""
+    def __init__(self, make_stub: Callable[[grpc.aio.Channel], Stub], idle: float = IDLE_S) -> None:
+        """`make_stub` gives a channel the methods of a protocol. A channel that nobody has used for
+        `idle` seconds is closed.
+        """
+        self._make_stub = make_stub
         self._idle = idle
-        self._entries: dict[Target, _Entry] = {}
+        self._entries: dict[Target, _Entry[Stub]] = {}
         self._sweeper: asyncio.TimerHandle | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def stub(self, target: Target) -> MilvusServiceAsyncStub:
+    def stub(self, target: Target) -> Stub:
         loop = asyncio.get_running_loop()
         entry = self._entries.get(target)
         if entry is None:
             channel = _channel(target)
-            entry = self._entries[target] = _Entry(channel, MilvusServiceStub(channel), 0.0)
+            entry = self._entries[target] = _Entry(channel, self._make_stub(channel), 0.0)
         entry.used_at = loop.time()
         if self._sweeper is None:
             self._sweeper = loop.call_later(min(SWEEP_S, self._idle), self._sweep)
@@ -107,8 +107,8 @@ class Channels:
         if self._entries:
             self._sweeper = loop.call_later(min(SWEEP_S, self._idle), self._sweep)
 
-    def _close(self, entry: _Entry) -> None:
-        # The longest call lasts 30 s; after that nobody is cut off.
+    def _close(self, entry: _Entry[Stub]) -> None:
+        # The longest call lasts 30 s: none is cut off.
         task = asyncio.create_task(entry.channel.close(grace=31), name="close idle engine channel")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

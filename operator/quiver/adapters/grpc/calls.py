@@ -1,0 +1,70 @@
+"""Calls to one server: each has a deadline, and fails with an error of the ports."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import grpc.aio
+
+from quiver.adapters.grpc.channels import Channels, Stub
+from quiver.adapters.grpc.errors import error_for, unreadable
+from quiver.domain.access import Target
+from quiver.ports.errors import EngineUnreachable
+
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
+Metadata = tuple[tuple[str, str], ...]
+
+if TYPE_CHECKING:
+    Pick = Callable[[Stub], grpc.aio.UnaryUnaryMultiCallable[Request, Answer]]
+
+
+class Caller(Generic[Stub]):
+    """Makes the calls of one client over the channels that all clients share."""
+
+    def __init__(
+        self,
+        channels: Channels[Stub],
+        target: Target,
+        protocol: str,
+        metadata: Metadata | None = None,
+    ) -> None:
+        """`protocol` is the name, for people, of what the server should speak; `metadata` goes with
+        every call.
+        """
+        self._channels = channels
+        self._target = target
+        self._protocol = protocol
+        self._metadata = metadata
+
+    async def call(
+        self, pick: Pick[Stub, Request, Answer], request: Request, deadline: float | None
+    ) -> Answer:
+        """Send the request to the method that `pick` takes from the stub.
+
+        `deadline` is in seconds; None waits for as long as the connection lasts.
+        Raises: EngineUnreachable, EngineRefused, WrongEngine.
+        """
+        connection = self._target.connection
+        method = pick(self._channels.stub(connection))
+        try:
+            answer = await method(
+                request, timeout=deadline, metadata=self._metadata, wait_for_ready=False
+            )
+        except grpc.aio.AioRpcError as error:
+            failure = error_for(error, self._target, self._protocol, deadline or 0)
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                # The other end may be gone without a word; only a new connection finds out.
+                self._channels.drop(connection)
+            raise failure from error
+        except asyncio.CancelledError as error:
+            # gRPC cancels the calls of a channel that is closed; that is not this task's end.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise EngineUnreachable(f"the connection to {self._target.name} was closed") from error
+        if answer is None:  # what came could not be parsed
+            raise unreadable("the call", self._protocol)
+        return answer

@@ -1,0 +1,79 @@
+"""From gRPC's statuses to the ports' errors. Each message is one short line, whatever a server
+says.
+"""
+
+import logging
+
+import grpc.aio
+
+from quiver.domain.access import Target
+from quiver.domain.text import one_line
+from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable, WrongEngine
+
+_COMPLAINTS = ("Exception deserializing", "Invalid encoding")
+"""How gRPC's log records begin that are about answers which are no messages, and reasons which are
+no UTF-8. They come with a traceback, and the errors of this module say the same.
+"""
+
+
+def _is_no_complaint(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith(_COMPLAINTS)
+
+
+for _logger in ("grpc._common", "grpc._cython.cygrpc"):
+    logging.getLogger(_logger).addFilter(_is_no_complaint)
+
+
+def error_for(
+    error: grpc.aio.AioRpcError, target: Target, protocol: str, deadline: float
+) -> EngineError:
+    """Return the error for a call to `target` that failed below the protocol.
+
+    `protocol` is the name of what the server should speak; `deadline` is in seconds.
+    """
+    code, address = error.code(), target.name
+    details = one_line(error.details() or "") or "no details"
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        return EngineRefused(code.name, f"{address} does not speak the {protocol} protocol")
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return EngineUnreachable(f"{address} did not answer within {deadline:g} s")
+    if code is grpc.StatusCode.UNAVAILABLE:
+        cause = _cause(error.details() or "", over_tls=target.tls is not None)
+        return EngineUnreachable(f"{address} cannot be reached: {cause or details}")
+    if code is grpc.StatusCode.FAILED_PRECONDITION and target.instance is not None:
+        return WrongEngine(f"{address} is another engine than the one meant, and did nothing")
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return EngineRefused(code.name, f"{address}: {details}")
+    return EngineUnreachable(f"{address} failed: {details} ({code.name})")
+
+
+def unreadable(what: str, protocol: str) -> EngineRefused:
+    """Return the error for an answer about `what` that no server of the protocol gives."""
+    reason = f"what it says of {what} is not as {protocol} says it"
+    return EngineRefused("UNREADABLE_ANSWER", reason)
+
+
+def _cause(details: str, *, over_tls: bool) -> str | None:
+    """Return, in words for people, the cause that gRPC's details end in; None if it is unknown."""
+    closed = "the connection was closed"
+    if over_tls:
+        closed += ", as by an engine that wants a client certificate, or another one"
+    known = {
+        "certificate has expired": "its certificate has expired",
+        "certificate is not yet valid": "its certificate is not valid yet",
+        "hostname verification check failed": "its certificate is for other names than this one",
+        "certificate_verify_failed": "its certificate is of no CA that is trusted for it",
+        "wrong_version_number": "it does not speak TLS",
+        "failed to create security handshaker": "gRPC cannot use the certificates for it",
+        "connection refused": "connection refused",
+        "no route to host": "no route to host",
+        "name resolution": "its name cannot be resolved",
+        "dns resolution failed": "its name cannot be resolved",
+        "domain name not found": "its name cannot be resolved",
+        "connection reset": "the connection was reset",
+        "socket closed": closed,
+        "timed out": "connecting took too long",
+        "timeout": "connecting took too long",
+    }
+    lowered = details.lower()
+    return next((words for sign, words in known.items() if sign in lowered), None)
