@@ -153,7 +153,7 @@ class World:
 
     @property
     def engine(self) -> EngineClient:
-        return self.engines.at(Target(self.address))
+        return self.engines.at(Target(self.address, "Quiver"))
 
     async def create_collection(self, name: str, **spec: Any) -> Manifest:
         reference = {"name": "engine"}

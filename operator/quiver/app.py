@@ -19,13 +19,13 @@ from quiver import __version__
 from quiver.adapters import http
 from quiver.adapters.clock import SystemClock
 from quiver.adapters.counted_events import CountedEvents
+from quiver.adapters.drivers import Drivers
 from quiver.adapters.guarded import GuardedEngines
 from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.adapters.kubernetes.connection import Connection, load_configuration
 from quiver.adapters.kubernetes.events import ApiEventRecorder
 from quiver.adapters.kubernetes.pod import own_identity, own_namespace
 from quiver.adapters.measured import MeasuredEngines
-from quiver.adapters.milvus1.driver import Milvus1Engines
 from quiver.adapters.names import DnsNames
 from quiver.control.cache.by_engine import is_settled
 from quiver.control.cache.cache import Cache
@@ -284,7 +284,7 @@ async def real_operator(
     leadership = Leadership(on_loss)
     require = leadership.require if settings.leader_elect else None
     connection = Connection(await load_configuration(), metrics, require)
-    engines, names = Milvus1Engines(), DnsNames()
+    engines, names = Drivers(), DnsNames()
     settings = replace(settings, namespace=own_namespace())
     try:
         async with AsyncExitStack() as stack:

@@ -95,7 +95,7 @@ async def client(
     caplog: pytest.LogCaptureFixture,
 ) -> AsyncIterator[EngineClient]:
     """A client that has an index built; nothing that it is answered may be called a bug."""
-    client = engines.at(Target(server.address))
+    client = engines.at(Target(server.address, "Quiver"))
     with monkeypatch.context() as patched:
         patched.setattr(indexes, "REFUSAL_S", 0)
         await client.set_index(ENDLESS, INDEX)
@@ -199,7 +199,7 @@ async def test_details_need_not_be_text(engines: Milvus1Engines, client: EngineC
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     with pytest.raises(EngineError, match=r"failed: ÿ lost \(INTERNAL\)"):
-        await engines.at(Target(f"127.0.0.1:{port}")).version()
+        await engines.at(Target(f"127.0.0.1:{port}", "Quiver")).version()
     server.stop(None).wait()
 
 
@@ -406,7 +406,7 @@ from quiver.ports.errors import EngineError
 async def ask():
     engines = Milvus1Engines(Deadlines(read=1))
     try:
-        await engines.at(Target(sys.argv[1])).version()
+        await engines.at(Target(sys.argv[1], "Quiver")).version()
     except EngineError:
         print("failed")
     await engines.close()

@@ -23,7 +23,7 @@ from quiver_proto.milvus_pb2_grpc import MilvusServiceStub
 
 @pytest.fixture
 def member(engines: Milvus1Engines, engine_process: EngineProcess) -> EngineClient:
-    return engines.at(Target(engine_process.grpc_address))
+    return engines.at(Target(engine_process.grpc_address, "Quiver"))
 
 
 @pytest.fixture
@@ -97,13 +97,13 @@ async def test_nobody_there_is_said_at_once(engines: Milvus1Engines) -> None:
     """A refused connection is named, without waiting for the deadline."""
     async with asyncio.timeout(3):
         with pytest.raises(EngineUnreachable, match=r":1 cannot be reached: connection"):
-            await engines.at(Target("127.0.0.1:1")).list_collections()
+            await engines.at(Target("127.0.0.1:1", "Quiver")).list_collections()
 
 
 async def test_silence_ends_at_the_deadline(silent: str) -> None:
     """A server that takes the connection and says nothing is given up, and dialled anew later."""
     channels = Channels(MilvusServiceStub)
-    client = Milvus1Client(channels, Target(silent), Builds(), Deadlines(read=0.2))
+    client = Milvus1Client(channels, Target(silent, "Quiver"), Builds(), Deadlines(read=0.2))
     with pytest.raises(EngineUnreachable, match=silent):
         await client.list_collections()
     assert len(channels) == 0
@@ -114,7 +114,7 @@ async def test_a_restarted_engine_is_found_again(
     engines: Milvus1Engines, engine_process: EngineProcess
 ) -> None:
     """An engine that was away answers within seconds of its return."""
-    member = engines.at(Target(engine_process.grpc_address))
+    member = engines.at(Target(engine_process.grpc_address, "Quiver"))
     await member.version()
     engine_process.kill()
     with pytest.raises(EngineUnreachable):
@@ -159,7 +159,7 @@ def connections_to(address: str) -> Iterator[socket.socket]:
 async def test_idle_connections_are_closed(engine_process: EngineProcess) -> None:
     """An address that nobody uses any more keeps no connection."""
     channels = Channels(MilvusServiceStub, idle=0.05)
-    await Milvus1Client(channels, Target(engine_process.grpc_address), Builds()).version()
+    await Milvus1Client(channels, Target(engine_process.grpc_address, "Quiver"), Builds()).version()
     assert len(channels) == 1
     async with asyncio.timeout(5):
         while len(channels):  # noqa: ASYNC110 - gRPC tells nobody
@@ -172,7 +172,7 @@ async def test_a_closed_connection_is_no_cancellation(engine_process: EngineProc
     on.
     """
     channels = Channels(MilvusServiceStub)
-    client = Milvus1Client(channels, Target(engine_process.grpc_address), Builds())
+    client = Milvus1Client(channels, Target(engine_process.grpc_address, "Quiver"), Builds())
     await client.version()
     call = asyncio.create_task(client.version())
     await asyncio.sleep(0)

@@ -49,10 +49,14 @@ async def test_an_engine_with_certificates_is_reached(
     connection.
     """
     address = serve(by_address(), mutual=True).grpc_address
-    assert (await engines.at(Target(address, tls(shown=SHOWN))).version()).startswith("1.1")
+    assert (await engines.at(Target(address, "Quiver", tls(shown=SHOWN))).version()).startswith(
+        "1.1"
+    )
     with pytest.raises(EngineUnreachable):
-        await engines.at(Target(address)).version()
-    assert (await engines.at(Target(address, tls(shown=SHOWN))).version()).startswith("1.1")
+        await engines.at(Target(address, "Quiver")).version()
+    assert (await engines.at(Target(address, "Quiver", tls(shown=SHOWN))).version()).startswith(
+        "1.1"
+    )
 
 
 @pytest.mark.parametrize("name", [NAME, "*.engine.team-a.svc"])
@@ -61,9 +65,11 @@ async def test_a_pod_is_dialled_by_ip_and_known_by_its_name(
 ) -> None:
     """Its certificate is for its DNS name, or for all pods of its Service."""
     address = serve(OURS.server("engine", [name], [])).grpc_address
-    await engines.at(Target(address, tls(name=NAME))).version()
+    await engines.at(Target(address, "Quiver", tls(name=NAME))).version()
     with pytest.raises(EngineUnreachable, match="for other names than this one"):
-        await engines.at(Target(address, tls(name="engine-0.engine.team-b.svc"))).version()
+        await engines.at(
+            Target(address, "Quiver", tls(name="engine-0.engine.team-b.svc"))
+        ).version()
 
 
 @pytest.mark.parametrize(
@@ -81,7 +87,7 @@ async def test_a_failed_handshake_says_why(
     """What does not fit, in words, and no certificate or key among them."""
     address = serve(by_address(), mutual=True).grpc_address
     with pytest.raises(EngineUnreachable) as caught:
-        await engines.at(Target(address, wrongly)).version()
+        await engines.at(Target(address, "Quiver", wrongly)).version()
     assert words in str(caught.value)
     assert "BEGIN" not in f"{caught.value}{wrongly!r}"
 
@@ -91,4 +97,4 @@ async def test_an_engine_without_tls_is_not_spoken_to_in_the_clear(
 ) -> None:
     """Where TLS is asked for, its absence is an error and no reason to do without."""
     with pytest.raises(EngineUnreachable, match="does not speak TLS"):
-        await engines.at(Target(engine_process.grpc_address, tls())).version()
+        await engines.at(Target(engine_process.grpc_address, "Quiver", tls())).version()

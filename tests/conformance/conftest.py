@@ -38,7 +38,7 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
     async def insert(name: str, rows: int, tag: str) -> None:
         await asyncio.to_thread(write, name, rows, tag)
 
-    yield Subject(engines, Target(process.grpc_address), insert)
+    yield Subject(engines, Target(process.grpc_address, "Quiver"), insert)
     writer.close()
     await engines.close()
 
@@ -55,4 +55,4 @@ def _fake() -> Subject:
     async def insert(name: str, rows: int, tag: str) -> None:
         server.insert(name, rows, tag)
 
-    return Subject(engines, Target(FAKE_ADDRESS), insert)
+    return Subject(engines, Target(FAKE_ADDRESS, "Quiver"), insert)

@@ -261,7 +261,7 @@ async def test_a_server_that_is_not_there_is_unreachable(
     subject: Subject, schema: CollectionSchema
 ) -> None:
     """Every call says so, and names the address."""
-    client, name = subject.engines.at(Target(NOBODY)), schema.name
+    client, name = subject.engines.at(Target(NOBODY, "Quiver")), schema.name
     calls: list[Awaitable[object]] = [
         client.version(),
         client.instance(),

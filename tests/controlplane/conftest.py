@@ -14,7 +14,7 @@ from clients.standin_node import StandinNode
 from fakes.engine import FakeEngine, FakeEngines
 from harness import AdminApi, World, connected, eventually, install
 from localcluster import ControlPlane
-from quiver.adapters.milvus1.driver import Milvus1Engines
+from quiver.adapters.drivers import Drivers
 from quiver.app import Settings
 from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind
 from quiver.ports.errors import NotFound
@@ -65,8 +65,8 @@ def engine_process(tmp_path: Path) -> Iterator[EngineProcess]:
 
 
 @pytest.fixture
-async def engines() -> AsyncIterator[Milvus1Engines]:
-    engines = Milvus1Engines()
+async def engines() -> AsyncIterator[Drivers]:
+    engines = Drivers()
     yield engines
     await engines.close()
 
@@ -76,7 +76,7 @@ async def world(
     namespace: str,
     api: AdminApi,
     operator_api: AdminApi,
-    engines: Milvus1Engines,
+    engines: Drivers,
     engine_process: EngineProcess,
 ) -> World:
     """A namespace with a VectorEngine `engine` that points to a running engine process."""
@@ -187,7 +187,7 @@ def managed(
     namespace: str,
     api: AdminApi,
     operator_api: AdminApi,
-    engines: Milvus1Engines,
+    engines: Drivers,
     standin: StandinNode,
 ) -> World:
     """A namespace without an engine, beside a node that could run its pods."""

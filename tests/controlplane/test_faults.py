@@ -33,6 +33,7 @@ from harness import (
     running,
 )
 from localcluster import ControlPlane
+from quiver.adapters.drivers import Drivers
 from quiver.adapters.milvus1.driver import Deadlines, Milvus1Engines
 from quiver.app import Operator
 from quiver.domain.access import Target
@@ -179,7 +180,7 @@ async def test_a_deletion_that_waits_for_its_engine_names_the_way_out(
         await world.patch("docs", {"spec": {"deletionPolicy": "Retain"}})
         await world.gone("docs")
     await asyncio.to_thread(engine_process.start)
-    assert await impatient.at(Target(world.address)).list_collections() == {"docs"}
+    assert await impatient.at(Target(world.address, "Quiver")).list_collections() == {"docs"}
 
 
 async def test_an_engine_that_never_answers_holds_up_nobody_else(
@@ -355,7 +356,7 @@ def own_plane(tmp_path: Path) -> Iterator[ControlPlane]:
 
 
 async def test_the_operator_outlives_a_restart_of_the_api_server(
-    own_plane: ControlPlane, engine_process: EngineProcess, engines: Milvus1Engines
+    own_plane: ControlPlane, engine_process: EngineProcess, engines: Drivers
 ) -> None:
     """What comes after it is seen, and what went while the watch was broken is missed."""
     operator_kubeconfig = await asyncio.to_thread(install, own_plane)

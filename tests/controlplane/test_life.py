@@ -208,13 +208,13 @@ async def test_an_external_milvus_server_is_an_engine_like_any_other(
             await world.settled_engine("milvus")
             await world.create_collection("docs", engineRef={"name": "milvus"}, partitions=["a"])
             await world.ready("docs")
-            found = await world.engines.at(Target(server.grpc_address)).describe("docs")
+            found = await world.engines.at(Target(server.grpc_address, "Milvus1")).describe("docs")
             assert found is not None
             assert found.partitions == {"a"}
             await world.delete("docs")
             await world.gone("docs")
             assert (
-                await world.engines.at(Target(server.grpc_address)).list_collections()
+                await world.engines.at(Target(server.grpc_address, "Milvus1")).list_collections()
                 == frozenset()
             )
     assert await world.engine.describe("docs") is None

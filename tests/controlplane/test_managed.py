@@ -13,7 +13,7 @@ from clients.standin_node import StandinNode
 from harness import AdminApi, World, eventually, ready_condition, running
 from localcluster import ControlPlane
 from localcluster.certificates import Authority
-from quiver.adapters.milvus1.driver import Milvus1Engines
+from quiver.adapters.drivers import Drivers
 from quiver.app import Settings
 from quiver.domain.access import Target
 from quiver.domain.objects import (
@@ -52,7 +52,7 @@ def managed(
     namespace: str,
     api: AdminApi,
     operator_api: AdminApi,
-    engines: Milvus1Engines,
+    engines: Drivers,
     node: StandinNode,
 ) -> World:
     """A namespace without an engine yet; `create_engine` makes one for its node."""
@@ -77,7 +77,7 @@ async def says(world: World, name: str, words: str, kind: Kind = VECTOR_COLLECTI
 async def on_pod(world: World, pod: str) -> frozenset[str]:
     """Return the names of the collections that the engine in a pod has."""
     address = (await world.get(pod, POD))["status"]["podIP"]
-    return await world.engines.at(Target(f"{address}:19530")).list_collections()
+    return await world.engines.at(Target(f"{address}:19530", "Quiver")).list_collections()
 
 
 def pod_of(collection: Manifest) -> str:

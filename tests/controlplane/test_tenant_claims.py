@@ -31,7 +31,7 @@ from fakes.disturbance import until_cut
 from fakes.engine import FakeEngine
 from harness import SYSTEM, AdminApi, Power, World, eventually, running
 from localcluster import ControlPlane
-from quiver.adapters.milvus1.driver import Milvus1Engines
+from quiver.adapters.drivers import Drivers
 from quiver.control.claim_keys import SECRET_NAME
 from quiver.domain.claims import CLAIM_ANNOTATION, FINALIZER, claim_of
 from quiver.domain.objects import (
@@ -167,7 +167,7 @@ MEMBERS = ["engine-149", "engine-\u00b2", "engine-01", "engine--1", "engine-" + 
 
 
 async def test_no_claim_makes_an_engine_grow(
-    namespace: str, api: AdminApi, operator_api: AdminApi, engines: Milvus1Engines, tenant: Tenant
+    namespace: str, api: AdminApi, operator_api: AdminApi, engines: Drivers, tenant: Tenant
 ) -> None:
     """Forged by a guest, or copied into the status by an operator of before: an engine has no more
     replicas than its spec ever asked for, and odd names of members stop nothing.

@@ -10,7 +10,7 @@ import pytest
 from clients.engine_process import EngineProcess
 from harness import AdminApi, World, eventually, ready_condition, running, types
 from localcluster.certificates import Authority, KeyPair
-from quiver.adapters.milvus1.driver import Milvus1Engines
+from quiver.adapters.drivers import Drivers
 from quiver.domain.access import ClientTls, Target
 from quiver.domain.objects import SECRET, VECTOR_ENGINE, Manifest
 
@@ -43,7 +43,7 @@ async def tls_world(
     namespace: str,
     api: AdminApi,
     operator_api: AdminApi,
-    engines: Milvus1Engines,
+    engines: Drivers,
     secured: EngineProcess,
 ) -> World:
     """A namespace whose VectorEngine `engine` points to the secured engine; its Secrets are yet to
@@ -103,7 +103,7 @@ async def test_a_collection_is_made_over_tls(tls_world: World) -> None:
         published = await entries(world, "docs-binding")
         assert (published["tls"], published["ca.crt"]) == ("true", OURS.pem.decode())
         tls = ClientTls(OURS.pem, SHOWN.certificate, SHOWN.key)
-        engine = world.engines.at(Target(world.address, tls))
+        engine = world.engines.at(Target(world.address, "Quiver", tls))
         assert await engine.list_collections() == {"docs"}
         await world.delete("docs")
         await world.gone("docs")

@@ -106,7 +106,7 @@ class Comparison:
 
     async def names(self, endpoint: str) -> list[str]:
         """Compare the names of an engine's collections."""
-        there = await self._engines.at(Target(endpoint)).list_collections()
+        there = await self._engines.at(Target(endpoint, "Quiver")).list_collections()
         foreign = set(foreign_names())
         needed = foreign | self._placed_at(endpoint)
         needed |= {name for place, name in self._ledger.kept if place == endpoint}
@@ -131,7 +131,7 @@ class Comparison:
         self._ledger.seen(wish, manifest["status"], ready=True)
         assert wish.place is not None
         endpoint, name = wish.place
-        client = self._engines.at(Target(endpoint))
+        client = self._engines.at(Target(endpoint, "Quiver"))
         observed = await client.describe(name)
         if observed is None:
             return [f"{name} on {endpoint} is not there, and its object says Ready"]

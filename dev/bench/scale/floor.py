@@ -18,7 +18,7 @@ CLAIM = "x" * 200
 async def floor(api: KubernetesClient, addresses: Sequence[str], names: Sequence[str]) -> Floor:
     """Measure it. The objects are left; their collections are dropped."""
     engines, figures = Milvus1Engines(), Floor()
-    clients = [engines.at(Target(address)) for address in addresses]
+    clients = [engines.at(Target(address, "Quiver")) for address in addresses]
     client_of = {name: clients[n % len(clients)] for n, name in enumerate(names)}
     begun = time.monotonic()
     await each(names, lambda name: api.create(VECTOR_COLLECTION, collection(name)))

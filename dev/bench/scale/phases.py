@@ -303,7 +303,7 @@ async def clear_engines(bench: Bench) -> None:
     """Drop what a plain operator may have left."""
     engines = Milvus1Engines()
     for address in bench.addresses:
-        client = engines.at(Target(address))
+        client = engines.at(Target(address, "Quiver"))
         for name in await client.list_collections():
             await client.drop(name)
     await engines.close()

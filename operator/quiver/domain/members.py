@@ -1,13 +1,13 @@
 """The members of an engine: each holds collections of its own."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import NamedTuple
 
 from quiver.domain.access import Access, ClientTls, Dialled, Target
 from quiver.domain.conditions import Verdict
-from quiver.domain.engines import Pod, VectorEngine
+from quiver.domain.engines import EngineType, Pod, VectorEngine
 
 GRPC_PORT = 19530
 _ORDINAL = re.compile(r"(.+)-(0|[1-9][0-9]{0,5})", re.ASCII)
@@ -17,14 +17,14 @@ class Member(NamedTuple):
     """One pod, or one external endpoint.
 
     `name` is what claims remember: a StatefulSet's pod keeps its name and its volume when it is
-    replaced.
-    `address` is what the operator dials, over TLS where `tls` says how; `endpoint` is what clients
-    are told. A member that is
-    `leaving` is beyond the wanted replicas: it keeps what it holds and is given nothing new. `node`
-    is where its pod runs. An endpoint with a `refusal` is not dialled, and that is why.
+    replaced. `type` is its engine's. `address` is what the operator dials, over TLS where `tls`
+    says how; `endpoint` is the address for clients. A member that is `leaving` is beyond the wanted
+    replicas: it keeps what it holds and is given nothing new. `node` is where its pod runs. A
+    `refusal` is why an endpoint is not dialled.
     """
 
     name: str
+    type: EngineType
     address: str
     endpoint: str
     ready: bool
@@ -35,9 +35,9 @@ class Member(NamedTuple):
     refusal: Verdict | None = None
 
     def target(self, instance: str | None = None) -> Target:
-        """Return whom to call; with `instance`, that engine alone."""
+        """Return what calls to the member are for; with `instance`, that engine alone."""
         authority = self.endpoint if self.pod is None else None
-        return Target(self.address, self.tls, authority, instance)
+        return Target(self.address, self.type, self.tls, authority, instance)
 
 
 def members_of(engine: VectorEngine, pods: Iterable[Pod], access: Access) -> tuple[Member, ...]:
@@ -46,7 +46,8 @@ def members_of(engine: VectorEngine, pods: Iterable[Pod], access: Access) -> tup
     None is ready while `access` has a trouble: what cannot be dialled can be given nothing.
     """
     if engine.spec.external is not None:
-        return tuple(_endpoints(engine.spec.external.endpoints, access))
+        endpoints = engine.spec.external.endpoints
+        return tuple(_endpoint(endpoint, engine.spec.type, access) for endpoint in endpoints)
     own = [p for p in pods if _belongs(p, engine) and p.status.pod_ip]
     own.sort(key=lambda p: p.metadata.name)
     return tuple(_pod_member(pod, engine, access) for pod in own)
@@ -70,14 +71,19 @@ def has_had(engine: VectorEngine, member: str) -> bool:
     return highest is None or ordinal < max(highest, engine.spec.replicas)
 
 
-def _endpoints(endpoints: Iterable[str], access: Access) -> Iterator[Member]:
-    for endpoint in endpoints:
-        found = access.endpoints.get(endpoint, Dialled())
-        ready = access.trouble is None and found.refusal is None and bool(found.address)
-        host = endpoint.rpartition(":")[0].strip("[]")
+def _endpoint(endpoint: str, type_: EngineType, access: Access) -> Member:
+    found = access.endpoints.get(endpoint, Dialled())
+    host = endpoint.rpartition(":")[0].strip("[]")
+    return Member(
+        name=endpoint,
+        type=type_,
+        address=found.address,
+        endpoint=endpoint,
+        ready=access.trouble is None and found.refusal is None and bool(found.address),
         # What is dialled is an address; the certificate is for what people call the server.
-        tls = access.tls and replace(access.tls, server_name=host)
-        yield Member(endpoint, found.address, endpoint, ready, tls=tls, refusal=found.refusal)
+        tls=access.tls and replace(access.tls, server_name=host),
+        refusal=found.refusal,
+    )
 
 
 def _belongs(pod: Pod, engine: VectorEngine) -> bool:
@@ -93,13 +99,14 @@ def _pod_member(pod: Pod, engine: VectorEngine, access: Access) -> Member:
     address = pod.status.pod_ip or ""
     address = f"[{address}]" if ":" in address else address
     return Member(
-        name,
-        f"{address}:{GRPC_PORT}",
-        f"{host}:{GRPC_PORT}",
-        pod.ready and access.trouble is None,
-        name,
-        ordinal is not None and ordinal >= engine.spec.replicas,
-        pod.spec.node_name,
+        name=name,
+        type=engine.spec.type,
+        address=f"{address}:{GRPC_PORT}",
+        endpoint=f"{host}:{GRPC_PORT}",
+        ready=pod.ready and access.trouble is None,
+        pod=name,
+        leaving=ordinal is not None and ordinal >= engine.spec.replicas,
+        node=pod.spec.node_name,
         # Its certificate is for its name, and it is dialled by IP.
-        access.tls and replace(access.tls, server_name=host),
+        tls=access.tls and replace(access.tls, server_name=host),
     )

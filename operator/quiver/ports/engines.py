@@ -53,4 +53,4 @@ class Engines(Protocol):
     """Gives out clients; connections are shared and kept."""
 
     def at(self, target: Target) -> EngineClient:
-        """Return the client for the target, without connecting yet."""
+        """Return the client for the target, by the driver of its type, without connecting yet."""

@@ -17,7 +17,7 @@ def error_of(
     code: grpc.StatusCode, details: str | None, instance: str | None = None
 ) -> EngineError:
     failure = AioRpcError(code, Metadata(), Metadata(), details=details)
-    return error_for(failure, Target(ADDRESS, instance=instance), "Milvus 1.x", 5.0)
+    return error_for(failure, Target(ADDRESS, "Quiver", instance=instance), "Milvus 1.x", 5.0)
 
 
 @pytest.mark.parametrize(

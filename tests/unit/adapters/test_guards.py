@@ -100,7 +100,7 @@ async def test_a_write_is_stopped_when_its_connection_is_there(
 async def test_engines_are_changed_only_with_permission() -> None:
     """Each change asks first and is not made without; looking needs no permission."""
     engine, permission = AnyEngine(), Permission()
-    client = GuardedEngines(engine, permission.require).at(Target("10.0.0.7:19530"))
+    client = GuardedEngines(engine, permission.require).at(Target("10.0.0.7:19530", "Quiver"))
     permission.given = False
     for name, arguments in CHANGES.items():
         with pytest.raises(NotLeading):

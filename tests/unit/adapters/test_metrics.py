@@ -74,7 +74,7 @@ async def test_calls_to_engines_are_counted_by_outcome() -> None:
     """A refusal counts under the protocol's code, silence as UNREACHABLE."""
     metrics = Metrics()
     moods = (None, EngineRefused("ILLEGAL_DIMENSION", "no"), EngineUnreachable("silence"))
-    member = MeasuredEngines(Moody(*moods), metrics).at(Target("10.0.0.7:19530"))
+    member = MeasuredEngines(Moody(*moods), metrics).at(Target("10.0.0.7:19530", "Quiver"))
     for _ in moods:
         try:
             await member.version()

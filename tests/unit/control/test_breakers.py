@@ -74,7 +74,7 @@ class Setup:
     async def ask(self, address: str) -> str | None:
         """Return the words of the failure."""
         try:
-            await self.breakers.at(Target(address)).list_collections()
+            await self.breakers.at(Target(address, "Quiver")).list_collections()
         except EngineUnreachable as error:
             return str(error)
         return None
@@ -114,7 +114,7 @@ async def test_a_probe_finds_out_when_it_answers_again(setup: Setup) -> None:
     assert setup.recovered == []
     setup.engines.dead.clear()
     await until(lambda: setup.recovered)
-    assert setup.recovered == [Target(DEAD)]
+    assert setup.recovered == [Target(DEAD, "Quiver")]
     assert await setup.ask(DEAD) is None
     assert setup.sample("quiver_operator_silent_engine_addresses") == 0
 
@@ -123,8 +123,8 @@ async def test_a_refusal_is_an_answer(setup: Setup) -> None:
     """An engine that says no is there."""
     setup.engines.refusing = True
     with pytest.raises(EngineRefused):
-        await setup.breakers.at(Target(WELL)).list_collections()
-    assert not setup.breakers.is_open(Target(WELL))
+        await setup.breakers.at(Target(WELL, "Quiver")).list_collections()
+    assert not setup.breakers.is_open(Target(WELL, "Quiver"))
     await setup.ask(DEAD)
     setup.engines.dead.clear()
     await until(lambda: setup.recovered)
@@ -141,7 +141,7 @@ async def test_an_engine_that_answers_nothing_but_probes_is_probed_less_and_less
     setup.breakers._engines = HalfDead()  # type: ignore[assignment]
     for _ in range(3):
         assert await setup.ask(DEAD) is not None
-        await until(lambda: not setup.breakers.is_open(Target(DEAD)))
+        await until(lambda: not setup.breakers.is_open(Target(DEAD, "Quiver")))
     assert failures == [1, 2, 3]
 
 
@@ -164,7 +164,7 @@ async def test_an_address_that_nobody_wants_any_more_is_forgotten(
     """A pod's address goes with the pod: it is not probed for ever."""
     monkeypatch.setattr(module, "UNWANTED_S", 0.05)
     await setup.ask(DEAD)
-    await until(lambda: not setup.breakers.is_open(Target(DEAD)))
+    await until(lambda: not setup.breakers.is_open(Target(DEAD, "Quiver")))
     before = setup.engines.calls[DEAD, "version"]
     await asyncio.sleep(0.02)
     assert setup.engines.calls[DEAD, "version"] == before
@@ -178,7 +178,11 @@ async def test_who_was_not_answered_can_be_known(setup: Setup) -> None:
         await setup.ask(DEAD)
     with unanswered() as third:
         await setup.ask(WELL)
-    assert [list(block) for block in (first, second, third)] == [[Target(DEAD)], [Target(DEAD)], []]
+    assert [list(block) for block in (first, second, third)] == [
+        [Target(DEAD, "Quiver")],
+        [Target(DEAD, "Quiver")],
+        [],
+    ]
 
 
 class Asking:

@@ -69,7 +69,7 @@ def test_a_transition_time_moves_only_with_its_status() -> None:
 
 
 def member(name: str, *, ready: bool = True, leaving: bool = False) -> Member:
-    return Member(name, f"{name}:19530", f"{name}:19530", ready, name, leaving)
+    return Member(name, "Quiver", f"{name}:19530", f"{name}:19530", ready, name, leaving)
 
 
 def test_the_least_loaded_ready_member_with_room_is_chosen() -> None:

@@ -1,5 +1,7 @@
 """Who the members of an engine are, and how each is dialled."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -101,8 +103,8 @@ def test_an_endpoint_is_dialled_where_it_was_found() -> None:
     """Its name is what claims and clients know; what is dialled is an address."""
     access = Access(endpoints={NAMED: Dialled("10.0.0.1:19530")})
     (member,) = members_of(parsed(external(NAMED)), [], access)
-    assert member == Member(NAMED, "10.0.0.1:19530", NAMED, ready=True)
-    assert member.target() == Target("10.0.0.1:19530", None, NAMED)
+    assert member == Member(NAMED, "Quiver", "10.0.0.1:19530", NAMED, ready=True)
+    assert member.target() == Target("10.0.0.1:19530", "Quiver", None, NAMED)
     assert member.target().name == NAMED
 
 
@@ -160,9 +162,28 @@ def test_pods_are_members_by_their_names() -> None:
     )
     host = f"engine.{NAMESPACE}.svc:19530"
     assert found == (
-        Member("engine-0", "10.0.0.7:19530", f"engine-0.{host}", True, "engine-0"),
-        Member("engine-1", "[fd00::1]:19530", f"engine-1.{host}", False, "engine-1", leaving=True),
+        Member("engine-0", "Quiver", "10.0.0.7:19530", f"engine-0.{host}", True, "engine-0"),
+        Member(
+            "engine-1",
+            "Quiver",
+            "[fd00::1]:19530",
+            f"engine-1.{host}",
+            False,
+            "engine-1",
+            leaving=True,
+        ),
     )
+
+
+@pytest.mark.parametrize("manifest", [engine, partial(external, NAMED)], ids=["pod", "endpoint"])
+@pytest.mark.parametrize("type_", ["Quiver", "Milvus1"])
+def test_a_members_target_has_the_type_of_its_engine(
+    manifest: Callable[..., Manifest], type_: str
+) -> None:
+    """Of a pod and of an endpoint alike: the type chooses the driver."""
+    parsed_engine = parsed(manifest(spec={"type": type_}))
+    (member,) = members_of(parsed_engine, pods(pod("engine-0")), PLAIN)
+    assert member.target().type == type_
 
 
 @pytest.mark.parametrize("instance", [None, "0" * 32])
@@ -170,5 +191,5 @@ def test_a_call_to_a_pod_says_which_engine_it_is_for(instance: str | None) -> No
     """It is called what it is dialled at, and names the engine that was there before."""
     (member,) = members_of(parsed(engine()), pods(pod()), PLAIN)
     target: Any = member.target(instance)
-    assert target == Target("10.0.0.7:19530", None, None, instance)
-    assert target.connection == Target("10.0.0.7:19530")
+    assert target == Target("10.0.0.7:19530", "Quiver", None, None, instance)
+    assert target.connection == Target("10.0.0.7:19530", "Quiver")

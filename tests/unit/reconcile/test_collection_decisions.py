@@ -44,7 +44,9 @@ from quiver.reconcile.collections.decision import (
 )
 from quiver.reconcile.collections.gathered import Gathered, Report
 
-MEMBER = Member("engine-0", "10.0.0.7:19530", "engine-0.engine.team-a.svc:19530", True, "engine-0")
+MEMBER = Member(
+    "engine-0", "Quiver", "10.0.0.7:19530", "engine-0.engine.team-a.svc:19530", True, "engine-0"
+)
 SCHEMA = CollectionSchema(name="test01", dimension=256, index_file_size=1024, metric_type="L2")
 FOUND = ObservedCollection(schema=SCHEMA)
 DELETED = "2024-05-02T10:00:00Z"
@@ -57,7 +59,7 @@ NO_SECRET = Access(trouble=Verdict.reconciling(Reason.SECRET_NOT_FOUND, "There i
 
 
 def endpoint(*, ready: bool = True, refusal: Verdict | None = None) -> Member:
-    return Member(ENDPOINT, "10.0.0.9:19530", ENDPOINT, ready, refusal=refusal)
+    return Member(ENDPOINT, "Quiver", "10.0.0.9:19530", ENDPOINT, ready, refusal=refusal)
 
 
 def hosting(retained: dict[str, str] | None = None, **spec: Any) -> VectorEngine:

@@ -19,8 +19,8 @@ NEWCOMER = msgspec.convert(engine("newcomer", creationTimestamp=LATER), VectorEn
 UID = "uid-of-engine"
 ID, OTHER_ID = "0" * 32, "1" * 32
 AT, ENDPOINT = "10.0.0.7:19530", "milvus.example.org:19530"
-POD = Member("engine-0", AT, "engine-0.engine.team-a.svc:19530", True, "engine-0")
-EXTERNAL = Member(ENDPOINT, AT, ENDPOINT, ready=True)
+POD = Member("engine-0", "Quiver", AT, "engine-0.engine.team-a.svc:19530", True, "engine-0")
+EXTERNAL = Member(ENDPOINT, "Quiver", AT, ENDPOINT, ready=True)
 
 
 class World:
