@@ -218,7 +218,7 @@ class Users:
             },
         }
         if name == "more":
-            spec["type"] = self._type
+            spec |= {"type": self._type, "image": "registry.example/engine:1"}
         if name in ("pods", "more"):
             spec["replicas"] = pick((1, 2))
             spec["storage"] = {"size": "1Gi"} if self._storage else None

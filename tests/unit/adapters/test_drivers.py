@@ -6,6 +6,7 @@ import pytest
 
 from quiver.adapters.drivers import DRIVERS, Drivers
 from quiver.domain.access import Target
+from quiver.domain.capabilities import CAPABILITIES
 from quiver.domain.engines import EngineType
 from quiver.reconcile.engines.flavor import FLAVORS
 
@@ -31,7 +32,9 @@ class Another(OneDriver):
     pass
 
 
-@pytest.mark.parametrize("table", [DRIVERS, FLAVORS], ids=["driver", "container"])
+@pytest.mark.parametrize(
+    "table", [DRIVERS, CAPABILITIES, FLAVORS], ids=["driver", "capabilities", "container"]
+)
 def test_every_type_of_engine_has_what_goes_with_a_type(table: dict[str, object]) -> None:
     """A type of the API that one of the tables lacks would fail only when somebody uses it."""
     assert set(table) == set(TYPES)

@@ -303,6 +303,29 @@ def test_searches_are_told_how_much_of_the_pods_memory_is_theirs(
     assert "args" not in pod_spec(milvus)["containers"][0]
 
 
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({"type": "Milvus1"}, "spec.image is required for type Milvus1"),
+        ({"type": "Milvus1", "image": "m", "tls": {"secretName": "t"}}, "do not speak TLS"),
+    ],
+)
+def test_pods_are_not_asked_for_what_their_type_cannot_do(spec: Manifest, words: str) -> None:
+    """Stored under a looser CRD, such a spec is Stalled and says what to do: nothing is applied,
+    and no option is passed on that the image does not know.
+    """
+    decision = decide(gathered(spec), IMAGE)
+    assert decision.verdict[:2] == (State.STALLED, Reason.INVALID_SPEC)
+    assert words in decision.verdict.message
+    assert decision.manifests == ()
+
+
+def test_others_may_put_tls_before_an_engine_that_has_none() -> None:
+    """What they run at an endpoint is theirs: Quiver dials it as the spec says."""
+    found = gathered({"type": "Milvus1", "tls": {}, "external": {"endpoints": ["m.org:19530"]}})
+    assert decide(found, IMAGE).verdict.state is State.READY
+
+
 def test_an_engine_pod_is_confined() -> None:
     """Non-root, read-only, no privileges, no API token."""
     spec = pod_spec({})

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from quiver.domain.capabilities import CAPABILITIES
 from quiver.domain.conditions import State, Verdict
 from quiver.domain.engines import Pod, VectorEngine
 from quiver.domain.manifests import owner_uids
@@ -26,7 +27,7 @@ def decide(gathered: Gathered, default_image: str) -> Decision:
         return Decision(Verdict.reconciling(Reason.DROPPING, "The engine is being deleted."))
     if gathered.engine.spec.external is not None:
         return _external(gathered)
-    return _foreign(gathered) or _managed(gathered, default_image)
+    return _impossible(gathered) or _foreign(gathered) or _managed(gathered, default_image)
 
 
 def _external(gathered: Gathered) -> Decision:
@@ -44,6 +45,25 @@ def _external(gathered: Gathered) -> Decision:
     if any(verdict.state is State.STALLED for verdict in refusals.values()):
         return Decision(Verdict.stalled(Reason.ENDPOINT_REFUSED, message), retry=True)
     return Decision(Verdict.reconciling(Reason.ENGINE_UNREACHABLE, message), retry=True)
+
+
+def _impossible(gathered: Gathered) -> Decision | None:
+    """The CRD refuses what the type cannot do, but may have been swapped for a looser one."""
+    spec = gathered.engine.spec
+    can = CAPABILITIES[spec.type]
+    if spec.image is None and not can.has_default_image:
+        message = (
+            f"spec.image is required for type {spec.type}, because no image of it comes with "
+            "Quiver. Name one, or say in spec.external where the engine runs."
+        )
+        return Decision(Verdict.stalled(Reason.INVALID_SPEC, message))
+    if spec.tls is not None and not can.pods_serve_tls:
+        message = (
+            f"spec.tls must not be given for pods of type {spec.type}, because they do not speak "
+            "TLS. Take it out, or use type Quiver."
+        )
+        return Decision(Verdict.stalled(Reason.INVALID_SPEC, message))
+    return None
 
 
 def _foreign(gathered: Gathered) -> Decision | None:
