@@ -20,12 +20,11 @@ from quiver.adapters import http
 from quiver.adapters.clock import SystemClock
 from quiver.adapters.counted_events import CountedEvents
 from quiver.adapters.drivers import Drivers
-from quiver.adapters.guarded import GuardedEngines
+from quiver.adapters.interceptors import LeadershipInterceptor, MetricsInterceptor
 from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.adapters.kubernetes.connection import Connection, load_configuration
 from quiver.adapters.kubernetes.events import ApiEventRecorder
 from quiver.adapters.kubernetes.pod import own_identity, own_namespace
-from quiver.adapters.measured import MeasuredEngines
 from quiver.adapters.names import DnsNames
 from quiver.control.cache.by_engine import is_settled
 from quiver.control.cache.cache import Cache
@@ -46,6 +45,7 @@ from quiver.control.observe.readiness import Readiness
 from quiver.control.work.breakers import Breakers
 from quiver.control.work.controller import Controller, Hooks, Pace
 from quiver.control.work.fair_queue import FairQueue
+from quiver.control.work.interception import InterceptedEngines
 from quiver.control.work.parking import Parking
 from quiver.control.work.queue import WorkQueue
 from quiver.domain.addresses import AddressPolicy
@@ -141,7 +141,8 @@ class Operator:
         self._settings = settings
         self._watch_cluster = watch
         self._relister = Relister(api, self.cache)
-        self._breakers = Breakers(MeasuredEngines(outside.engines, self.metrics), self.metrics)
+        measured = InterceptedEngines(outside.engines, MetricsInterceptor(self.metrics))
+        self._breakers = Breakers(measured, self.metrics)
         waiting = FairQueue(self._engine_of, settings.workers_per_engine, self._group_of)
         self._collections = WorkQueue(self.metrics.queue("vectorcollection"), waiting=waiting)
         self._engines = WorkQueue(self.metrics.queue("vectorengine"))
@@ -284,14 +285,15 @@ async def real_operator(
     leadership = Leadership(on_loss)
     require = leadership.require if settings.leader_elect else None
     connection = Connection(await load_configuration(), metrics, require)
-    engines, names = Drivers(), DnsNames()
+    drivers, names = Drivers(), DnsNames()
+    engines = InterceptedEngines(drivers, LeadershipInterceptor(require)) if require else drivers
     settings = replace(settings, namespace=own_namespace())
     try:
         async with AsyncExitStack() as stack:
             client = await stack.enter_async_context(KubernetesClient(connection))
             outside = Outside(
                 api=client,
-                engines=GuardedEngines(engines, require) if require else engines,
+                engines=engines,
                 names=names,
                 clock=clock,
             )
@@ -305,7 +307,7 @@ async def real_operator(
             election = Election(api, settings.namespace, own_identity(), leadership, clock)
             yield partial(operator.run, partial(election.term, metrics=metrics))
     finally:
-        await engines.close()
+        await drivers.close()
         await names.close()
 
 

@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from functools import partial
 from random import Random
 
-from quiver.adapters.guarded import GuardedEngines
+from quiver.adapters.interceptors import LeadershipInterceptor
 from quiver.app import Operator, Outside, Settings, unelected
 from quiver.control.leader.election import Election
 from quiver.control.leader.leadership import Leadership, NotLeading
 from quiver.control.observe.metrics import Metrics
 from quiver.control.observe.readiness import Readiness
+from quiver.control.work.interception import InterceptedEngines
 from simulation.api_server import BEGINNING, ApiServer
 from simulation.client import ModelClient
 from simulation.engines import Fleet, ModelEngines
@@ -74,7 +75,7 @@ class Process:
         engines = ModelEngines(around.fleet, around.weather, name)
         outside = Outside(
             api=self._client(require),
-            engines=GuardedEngines(engines, require),
+            engines=InterceptedEngines(engines, LeadershipInterceptor(require)),
             names=ModelNames(around.fleet, around.weather),
             clock=self._clock,
         )

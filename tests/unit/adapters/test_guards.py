@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, web
 
-from quiver.adapters.guarded import GuardedEngines
+from quiver.adapters.interceptors import LeadershipInterceptor
 from quiver.adapters.kubernetes.pod import own_identity, own_namespace
 from quiver.adapters.kubernetes.tracing import check_writes
 from quiver.control.leader.leadership import NotLeading
+from quiver.control.work.interception import InterceptedEngines
 from quiver.domain.access import Target
 
 CHANGES = {
@@ -100,7 +101,8 @@ async def test_a_write_is_stopped_when_its_connection_is_there(
 async def test_engines_are_changed_only_with_permission() -> None:
     """Each change asks first and is not made without; looking needs no permission."""
     engine, permission = AnyEngine(), Permission()
-    client = GuardedEngines(engine, permission.require).at(Target("10.0.0.7:19530", "Quiver"))
+    engines = InterceptedEngines(engine, LeadershipInterceptor(permission.require))
+    client = engines.at(Target("10.0.0.7:19530", "Quiver"))
     permission.given = False
     for name, arguments in CHANGES.items():
         with pytest.raises(NotLeading):

@@ -8,8 +8,9 @@ from prometheus_client import generate_latest
 from prometheus_client.metrics import MetricWrapperBase
 
 from quiver.adapters.counted_events import CountedEvents
-from quiver.adapters.measured import MeasuredEngines
+from quiver.adapters.interceptors import MetricsInterceptor
 from quiver.control.observe.metrics import CollectionsCollector, Metrics
+from quiver.control.work.interception import InterceptedEngines
 from quiver.domain.access import Target
 from quiver.domain.objects import Manifest
 from quiver.ports.engines import EngineClient
@@ -74,7 +75,8 @@ async def test_calls_to_engines_are_counted_by_outcome() -> None:
     """A refusal counts under the protocol's code, silence as UNREACHABLE."""
     metrics = Metrics()
     moods = (None, EngineRefused("ILLEGAL_DIMENSION", "no"), EngineUnreachable("silence"))
-    member = MeasuredEngines(Moody(*moods), metrics).at(Target("10.0.0.7:19530", "Quiver"))
+    engines = InterceptedEngines(Moody(*moods), MetricsInterceptor(metrics))
+    member = engines.at(Target("10.0.0.7:19530", "Quiver"))
     for _ in moods:
         try:
             await member.version()

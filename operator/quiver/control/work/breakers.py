@@ -1,19 +1,18 @@
-"""Engines that do not answer: they are left alone, but for one call at a time that finds out when
-they are back.
+"""Circuit breakers: an engine that does not answer is called no more, but for one probe at a time
+that finds out when it is back.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TypeVar
 
 from quiver.control.observe.metrics import Metrics
 from quiver.control.work.backoff import Backoff
+from quiver.control.work.interception import Answer, EngineCall, InterceptedClient
 from quiver.domain.access import Target
-from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
 from quiver.ports.engines import EngineClient, Engines
 from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable
 
@@ -21,18 +20,16 @@ log = logging.getLogger(__name__)
 
 PROBING = Backoff(base=0.25, cap=10.0)
 UNWANTED_S = 300.0
-"""After so long without anybody asking for it, an address is probed no more: its pod may be gone.
-"""
+"""A target that nothing has called for so long is probed no more: its pod may be gone."""
 
-Answer = TypeVar("Answer")
 Recovered = Callable[[Target], None]
 _unanswered: ContextVar[dict[Target, None] | None] = ContextVar("unanswered", default=None)
 
 
 @contextmanager
 def unanswered() -> Iterator[Collection[Target]]:
-    """Collect the targets that do not answer meanwhile, here and in tasks started here, in their
-    order.
+    """Collect the targets that do not answer within the block and tasks started in it, in the order
+    in which they failed.
     """
     targets: dict[Target, None] = {}
     token = _unanswered.set(targets)
@@ -44,8 +41,9 @@ def unanswered() -> Iterator[Collection[Target]]:
 
 @dataclass
 class _Breaker:
-    """`words` are those of the first failure: words that change with time would have each waiting
-    object's status written again and again.
+    """`words` are those of the first failure: if they changed with time, the status of each object
+    that waits would be written again and again. `asked_at` is when the target was called last, or
+    would have been (the loop's time).
     """
 
     words: str
@@ -55,8 +53,8 @@ class _Breaker:
 class Breakers:
     """Implements `quiver.ports.engines.Engines` over another.
 
-    A call that is not answered opens the breaker of its target. Calls to it then fail at once, so
-    that they hold no worker, until a probe is answered.
+    A call that is not answered opens the breaker of its target. Until a probe is answered, calls to
+    the target fail at once: they must not keep workers waiting.
     """
 
     def __init__(self, engines: Engines, metrics: Metrics, probing: Backoff = PROBING) -> None:
@@ -69,13 +67,13 @@ class Breakers:
         self._listeners: list[Recovered] = []
 
     def at(self, target: Target) -> EngineClient:
-        return _Client(self, self._engines.at(target), target.connection)
+        return InterceptedClient(self._engines.at(target), target, self._intercept)
 
     def is_open(self, target: Target) -> bool:
         return target in self._open
 
     def subscribe(self, recovered: Recovered) -> None:
-        """Have `recovered` called with a target when its breaker has closed."""
+        """Have `recovered` called with each target whose breaker has closed."""
         self._listeners.append(recovered)
 
     @asynccontextmanager
@@ -88,15 +86,16 @@ class Breakers:
                 probe.cancel()
             await asyncio.gather(*self._probes, return_exceptions=True)
 
-    async def call(self, target: Target, call: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Raises EngineUnreachable without calling while the target does not answer."""
+    async def _intercept(self, call: EngineCall[Answer]) -> Answer:
+        """Raises: EngineUnreachable, without sending the call while its breaker is open."""
+        target = call.target.connection
         breaker = self._open.get(target)
         if breaker is not None:
             breaker.asked_at = asyncio.get_running_loop().time()
             _note(target)
             raise EngineUnreachable(breaker.words)
         try:
-            answer = await call()
+            answer = await call.send()
         except EngineUnreachable as error:
             self._trip(target, error)
             _note(target)
@@ -150,48 +149,3 @@ def _note(target: Target) -> None:
     targets = _unanswered.get()
     if targets is not None:
         targets[target] = None
-
-
-class _Client:
-    """Implements `quiver.ports.engines.EngineClient`."""
-
-    def __init__(self, breakers: Breakers, client: EngineClient, target: Target) -> None:
-        self._breakers = breakers
-        self._client = client
-        self._target = target
-
-    async def _call(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
-        return await self._breakers.call(self._target, call)
-
-    async def version(self) -> str:
-        return await self._call(self._client.version)
-
-    async def instance(self) -> str | None:
-        return await self._call(self._client.instance)
-
-    async def list_collections(self) -> frozenset[str]:
-        return await self._call(self._client.list_collections)
-
-    async def describe(self, name: str) -> ObservedCollection | None:
-        return await self._call(lambda: self._client.describe(name))
-
-    async def count_rows(self, name: str, tag: str | None = None) -> int:
-        return await self._call(lambda: self._client.count_rows(name, tag))
-
-    async def describe_index(self, name: str) -> ObservedIndex:
-        return await self._call(lambda: self._client.describe_index(name))
-
-    async def set_index(self, name: str, index: Index | None) -> None:
-        await self._call(lambda: self._client.set_index(name, index))
-
-    async def create(self, schema: CollectionSchema) -> None:
-        await self._call(lambda: self._client.create(schema))
-
-    async def drop(self, name: str) -> None:
-        await self._call(lambda: self._client.drop(name))
-
-    async def create_partition(self, name: str, tag: str) -> None:
-        await self._call(lambda: self._client.create_partition(name, tag))
-
-    async def drop_partition(self, name: str, tag: str) -> None:
-        await self._call(lambda: self._client.drop_partition(name, tag))

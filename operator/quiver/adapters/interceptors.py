@@ -1,0 +1,52 @@
+"""What the process does around each call to an engine: see to it that it leads, and count."""
+
+import time
+from collections.abc import Callable
+
+from quiver.control.observe.metrics import Metrics
+from quiver.control.work.interception import Answer, EngineCall
+from quiver.ports.errors import EngineRefused, EngineUnreachable, WrongEngine
+
+
+class LeadershipInterceptor:
+    """Has engines changed only while this process leads."""
+
+    def __init__(self, require: Callable[[], None]) -> None:
+        """`require` is called right before each call that changes something, and raises to forbid
+        it.
+        """
+        self._require = require
+
+    async def __call__(self, call: EngineCall[Answer]) -> Answer:
+        if call.changes:
+            self._require()
+        return await call.send()
+
+
+class MetricsInterceptor:
+    """Counts and times calls, by their name and outcome."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    async def __call__(self, call: EngineCall[Answer]) -> Answer:
+        started, code = time.perf_counter(), "OK"
+        try:
+            return await call.send()
+        except BaseException as error:
+            code = _code_of(error)
+            raise
+        finally:
+            self._metrics.count_engine_call(call.name, code, time.perf_counter() - started)
+
+
+def _code_of(error: BaseException) -> str:
+    match error:
+        case EngineRefused(code=code):
+            return code
+        case EngineUnreachable():
+            return "UNREACHABLE"
+        case WrongEngine():
+            return "WRONG_ENGINE"
+        case _:
+            return "ABANDONED"

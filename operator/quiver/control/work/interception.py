@@ -1,0 +1,89 @@
+"""Calls to engines, with something done around each of them, whatever protocol they speak."""
+
+from collections.abc import Awaitable, Callable
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from quiver.domain.access import Target
+from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
+from quiver.ports.engines import EngineClient, Engines
+
+Answer = TypeVar("Answer")
+
+
+class EngineCall(NamedTuple, Generic[Answer]):
+    """One call to an engine, which `send` makes.
+
+    `name` is the port's name for it. `changes` tells whether it may change what the engine holds.
+    """
+
+    target: Target
+    name: str
+    changes: bool
+    send: Callable[[], Awaitable[Answer]]
+
+
+class Interceptor(Protocol):
+    """Sends each call that it is given, or raises."""
+
+    async def __call__(self, call: EngineCall[Answer]) -> Answer: ...
+
+
+class InterceptedEngines:
+    """Implements `quiver.ports.engines.Engines` over another: all calls pass the interceptor."""
+
+    def __init__(self, engines: Engines, intercept: Interceptor) -> None:
+        self._engines = engines
+        self._intercept = intercept
+
+    def at(self, target: Target) -> EngineClient:
+        return InterceptedClient(self._engines.at(target), target, self._intercept)
+
+
+class InterceptedClient:
+    """Implements `quiver.ports.engines.EngineClient` over another. Says which calls change
+    something.
+    """
+
+    def __init__(self, client: EngineClient, target: Target, intercept: Interceptor) -> None:
+        self._client = client
+        self._target = target
+        self._intercept = intercept
+
+    async def version(self) -> str:
+        return await self._read("version", self._client.version)
+
+    async def instance(self) -> str | None:
+        return await self._read("instance", self._client.instance)
+
+    async def list_collections(self) -> frozenset[str]:
+        return await self._read("list_collections", self._client.list_collections)
+
+    async def describe(self, name: str) -> ObservedCollection | None:
+        return await self._read("describe", lambda: self._client.describe(name))
+
+    async def count_rows(self, name: str, tag: str | None = None) -> int:
+        return await self._read("count_rows", lambda: self._client.count_rows(name, tag))
+
+    async def describe_index(self, name: str) -> ObservedIndex:
+        return await self._read("describe_index", lambda: self._client.describe_index(name))
+
+    async def set_index(self, name: str, index: Index | None) -> None:
+        await self._change("set_index", lambda: self._client.set_index(name, index))
+
+    async def create(self, schema: CollectionSchema) -> None:
+        await self._change("create", lambda: self._client.create(schema))
+
+    async def drop(self, name: str) -> None:
+        await self._change("drop", lambda: self._client.drop(name))
+
+    async def create_partition(self, name: str, tag: str) -> None:
+        await self._change("create_partition", lambda: self._client.create_partition(name, tag))
+
+    async def drop_partition(self, name: str, tag: str) -> None:
+        await self._change("drop_partition", lambda: self._client.drop_partition(name, tag))
+
+    def _read(self, name: str, send: Callable[[], Awaitable[Answer]]) -> Awaitable[Answer]:
+        return self._intercept(EngineCall(self._target, name, False, send))
+
+    def _change(self, name: str, send: Callable[[], Awaitable[Answer]]) -> Awaitable[Answer]:
+        return self._intercept(EngineCall(self._target, name, True, send))

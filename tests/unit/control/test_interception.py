@@ -1,0 +1,84 @@
+"""An interceptor sees each call to an engine, and the engine gets it unchanged."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from quiver.control.work.interception import Answer, EngineCall, InterceptedEngines
+from quiver.domain.access import Target
+from quiver.ports.engines import EngineClient
+from quiver.ports.errors import EngineUnreachable
+
+TARGET = Target("10.0.0.7:19530", "Quiver")
+ARGUMENTS: dict[str, tuple[object, ...]] = {
+    "version": (),
+    "instance": (),
+    "list_collections": (),
+    "describe": ("docs",),
+    "count_rows": ("docs", "a"),
+    "describe_index": ("docs",),
+    "set_index": ("docs", object()),
+    "create": (object(),),
+    "drop": ("docs",),
+    "create_partition": ("docs", "a"),
+    "drop_partition": ("docs", "a"),
+}
+CHANGES = {"set_index", "create", "drop", "create_partition", "drop_partition"}
+
+
+class AnyEngine:
+    """Answers every call with an object of its own, and remembers its name and arguments."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, tuple[object, ...]]] = []
+        self.answer = object()
+
+    def at(self, _target: Target) -> Any:
+        return self
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        async def call(*arguments: object) -> object:
+            self.calls.append((name, arguments))
+            return self.answer
+
+        return call
+
+
+class Seeing:
+    """Remembers calls as (target, name, changes)."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[Target, str, bool]] = []
+
+    async def __call__(self, call: EngineCall[Answer]) -> Answer:
+        self.seen.append(call[:3])
+        return await call.send()
+
+
+def test_all_calls_of_the_port_are_tried_here() -> None:
+    """A call that is added to the port is to be forwarded too."""
+    assert set(ARGUMENTS) == {name for name in vars(EngineClient) if not name.startswith("_")}
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+async def test_a_call_passes_the_interceptor_and_arrives_as_it_was(name: str) -> None:
+    """The engine gets its arguments, and the caller the engine's answer; changes have none."""
+    engine, intercept = AnyEngine(), Seeing()
+    client = InterceptedEngines(engine, intercept).at(TARGET)
+    answer = await getattr(client, name)(*ARGUMENTS[name])
+    assert intercept.seen == [(TARGET, name, name in CHANGES)]
+    assert engine.calls == [(name, ARGUMENTS[name])]
+    assert answer is (None if name in CHANGES else engine.answer)
+
+
+async def test_an_interceptor_may_keep_a_call_back() -> None:
+    """What it raises is what the caller gets, and nothing is sent."""
+
+    async def refuse(_call: EngineCall[Answer]) -> Answer:
+        raise EngineUnreachable("not now")
+
+    engine = AnyEngine()
+    with pytest.raises(EngineUnreachable, match="not now"):
+        await InterceptedEngines(engine, refuse).at(TARGET).drop("docs")
+    assert engine.calls == []
