@@ -16,6 +16,7 @@ from localcluster import ControlPlane
 from quiver.adapters.clock import SystemClock
 from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.adapters.kubernetes.connection import Connection, load_configuration
+from quiver.adapters.pem import OpenSslPem
 from quiver.app import Operator, Outside, Settings
 from quiver.control.observe.metrics import Metrics
 from quiver.domain.access import Target
@@ -72,7 +73,7 @@ async def running(
 ) -> AsyncIterator[Operator]:
     """Run an operator; on leaving, end it where it stands, as a killed process ends."""
     names = names or FakeNames()
-    outside = Outside(api=api, engines=engines, names=names, clock=SystemClock())
+    outside = Outside(api=api, engines=engines, names=names, pem=OpenSslPem(), clock=SystemClock())
     defaults = {"resync_period": 600, "namespace": SYSTEM, "addresses": LOOPBACK}
     operator = Operator(outside, Settings(**{**defaults, **settings}))
     task = asyncio.create_task(operator.run())

@@ -26,6 +26,7 @@ from quiver.adapters.kubernetes.connection import Connection, load_configuration
 from quiver.adapters.kubernetes.events import ApiEventRecorder
 from quiver.adapters.kubernetes.pod import own_identity, own_namespace
 from quiver.adapters.names import DnsNames
+from quiver.adapters.pem import OpenSslPem
 from quiver.control.cache.by_engine import is_settled
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.cached_objects import CachedObjects
@@ -57,10 +58,12 @@ from quiver.ports.api import Api
 from quiver.ports.clock import Clock
 from quiver.ports.engines import Engines
 from quiver.ports.names import Names
+from quiver.ports.pem import Pem
 from quiver.reconcile.collections.act import Tools
 from quiver.reconcile.collections.gather import Sources
 from quiver.reconcile.collections.reconciler import CollectionReconciler
 from quiver.reconcile.collections.reservations import Reservations
+from quiver.reconcile.credentials import Credentials
 from quiver.reconcile.dialling import Dialling
 from quiver.reconcile.engines.reconciler import EngineReconciler
 from quiver.reconcile.identities import Identities
@@ -113,11 +116,12 @@ class ClusterApi(Api, Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Outside:
-    """What an operator works with: a cluster, engines, the domain name system, a clock."""
+    """What an operator works with: a cluster, engines, DNS, OpenSSL, a clock."""
 
     api: ClusterApi
     engines: Engines
     names: Names
+    pem: Pem
     clock: Clock
 
 
@@ -152,8 +156,10 @@ class Operator:
         parking = self._parking("vectorcollection", self._collections)
         queues = Queues(self._collections.add, self._engines.add, parking)
         self._objects = CachedObjects(self.cache, api)
+        enqueue = self._enqueue_collections_of
+        credentials = Credentials(self._objects, outside.pem, enqueue)
         self._dialling = Dialling(
-            self._objects, outside.names, settings.addresses, self._enqueue_collections_of
+            self._objects, credentials, outside.names, settings.addresses, enqueue
         )
         self._identities = Identities(self._breakers)
         self._presence_checks = PresenceChecks(
@@ -295,6 +301,7 @@ async def real_operator(
                 api=client,
                 engines=engines,
                 names=names,
+                pem=OpenSslPem(),
                 clock=clock,
             )
             operator = Operator(outside, settings, metrics)

@@ -9,6 +9,7 @@ from functools import partial
 from random import Random
 
 from quiver.adapters.interceptors import LeadershipInterceptor
+from quiver.adapters.pem import OpenSslPem
 from quiver.app import Operator, Outside, Settings, unelected
 from quiver.control.leader.election import Election
 from quiver.control.leader.leadership import Leadership, NotLeading
@@ -77,6 +78,7 @@ class Process:
             api=self._client(require),
             engines=InterceptedEngines(engines, LeadershipInterceptor(require)),
             names=ModelNames(around.fleet, around.weather),
+            pem=OpenSslPem(),
             clock=self._clock,
         )
         watch = ModelWatch(around.server, around.weather, around.rng)

@@ -9,6 +9,7 @@ import msgspec
 
 from builders import KEYS, NAMESPACE
 from fakes.engine import FakeEngines
+from quiver.adapters.pem import OpenSslPem
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.cached_objects import CachedObjects
 from quiver.domain.access import Target
@@ -32,6 +33,7 @@ from quiver.reconcile.collections.gather import Sources
 from quiver.reconcile.collections.gathered import Gathered
 from quiver.reconcile.collections.reconciler import CollectionReconciler
 from quiver.reconcile.collections.reservations import Reservations
+from quiver.reconcile.credentials import Credentials
 from quiver.reconcile.dialling import Dialling
 from quiver.reconcile.identities import Identities
 from simulation.merging import merged
@@ -140,8 +142,9 @@ class Cluster:
         self.events: list[Event] = []
         self.reservations = Reservations()
         self.identities = Identities(self.engines)
-        policy = AddressPolicy()
-        self.dialling = Dialling(self.objects, self.names, policy, self.changed.append)
+        policy, changed = AddressPolicy(), self.changed.append
+        credentials = Credentials(self.objects, OpenSslPem(), changed)
+        self.dialling = Dialling(self.objects, credentials, self.names, policy, changed)
         self.tools = Tools(self.objects, self.engines, self, KEYS, self.identities)
         self.sources = Sources(
             objects=self.objects,

@@ -9,10 +9,10 @@ from quiver.domain.access import PLAIN, Access, ClientTls
 from quiver.domain.conditions import Verdict
 from quiver.domain.engines import Tls, VectorEngine
 from quiver.domain.objects import SECRET, Key
-from quiver.domain.pem import InvalidPem, certificates_in, require_pair
 from quiver.domain.reasons import Reason
 from quiver.ports.errors import ApiRefused
 from quiver.ports.kubernetes import Objects
+from quiver.ports.pem import InvalidPem, Pem
 
 CA, CERTIFICATE, PRIVATE_KEY = "ca.crt", "tls.crt", "tls.key"
 """Entries of Secrets, as kubernetes.io/tls and cert-manager call them."""
@@ -37,9 +37,10 @@ class Credentials:
     there may be thousands, go by what was read. Only Secrets of the engine's own namespace count.
     """
 
-    def __init__(self, objects: Objects, changed: Callable[[Key], object]) -> None:
+    def __init__(self, objects: Objects, pem: Pem, changed: Callable[[Key], object]) -> None:
         """`changed` is called with an engine whose Secrets hold something else than before."""
         self._objects = objects
+        self._pem = pem
         self._changed = changed
         self._known: dict[Key, _Known] = {}
 
@@ -106,25 +107,28 @@ class Credentials:
                 "names. Create it there, or name another."
             )
             raise _Trouble(Verdict.reconciling(Reason.SECRET_NOT_FOUND, message))
-        return _Secret(name, field, found.get("data") or {})
+        return _Secret(name, field, found.get("data") or {}, self._pem)
 
 
 class _Secret:
-    def __init__(self, name: str, field: str, data: dict[str, str]) -> None:
+    """The Secret that `spec.tls.FIELD` names. Whatever it lacks is a _Trouble."""
+
+    def __init__(self, name: str, field: str, data: dict[str, str], pem: Pem) -> None:
         self._name = name
         self._field = field
         self._data = data
+        self._pem = pem
 
     def certificates(self, entry: str) -> bytes:
         try:
-            return certificates_in(self._entry(entry))
+            return self._pem.certificates_in(self._entry(entry))
         except InvalidPem as error:
             raise self._invalid(f"its {entry} {error}") from error
 
     def pair(self) -> tuple[bytes, bytes]:
         certificate, key = self.certificates(CERTIFICATE), self._entry(PRIVATE_KEY)
         try:
-            require_pair(certificate, key)
+            self._pem.require_pair(certificate, key)
         except InvalidPem as error:
             raise self._invalid(f"it {error}") from error
         return certificate, key

@@ -59,13 +59,16 @@ class Dialling:
     def __init__(
         self,
         objects: Objects,
+        credentials: Credentials,
         names: Names,
         policy: AddressPolicy,
         changed: Callable[[Key], object],
     ) -> None:
-        """`changed` is called with an engine that is dialled otherwise than before."""
+        """`changed` is called with an engine one of whose endpoints is dialled at another address
+        than before.
+        """
         self._objects = objects
-        self._credentials = Credentials(objects, changed)
+        self._credentials = credentials
         self._names = names
         self._policy = policy
         self._changed = changed

@@ -20,6 +20,7 @@ from quiver.domain.objects import POD, VECTOR_COLLECTION, VECTOR_ENGINE, Key, Ki
 from quiver.domain.servers import Server
 from quiver.ports.api import Listing
 from quiver.ports.errors import ApiError, ApiUnavailable, EngineUnreachable, NotFound
+from quiver.reconcile.credentials import Credentials
 from quiver.reconcile.dialling import Dialling
 from quiver.reconcile.identities import Identities
 
@@ -92,7 +93,8 @@ class World:
         engines: Any = self.engines
         self.identities = Identities(engines)
         objects = CachedObjects(self.cache, api)
-        dialling = Dialling(objects, unused, AddressPolicy(), lambda _engine: None)
+        credentials = Credentials(objects, unused, unused)
+        dialling = Dialling(objects, credentials, unused, AddressPolicy(), unused)
         presence_checks = PresenceChecks(
             self.cache, engines, dialling, self.identities, queues.add_collection, objects
         )

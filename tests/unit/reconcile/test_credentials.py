@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives import serialization
 
 from builders import NAMESPACE, engine, pod
 from localcluster.certificates import Authority
+from quiver.adapters.pem import OpenSslPem
 from quiver.domain.access import PLAIN, Access, ClientTls
 from quiver.domain.conditions import State, Verdict
 from quiver.domain.engines import Pod, VectorEngine
@@ -54,7 +55,7 @@ class World:
         self.secrets = Secrets(**contents)
         self.changed: list[Key] = []
         objects: Any = self.secrets
-        self.credentials = Credentials(objects, self.changed.append)
+        self.credentials = Credentials(objects, OpenSslPem(), self.changed.append)
 
 
 async def test_an_engine_without_tls_is_dialled_in_the_clear() -> None:
