@@ -8,7 +8,7 @@ from quiver.adapters.drivers import DRIVERS, Drivers
 from quiver.domain.access import Target
 from quiver.domain.capabilities import CAPABILITIES
 from quiver.domain.engines import EngineType
-from quiver.reconcile.engines.flavor import FLAVORS
+from quiver.reconcile.engines.container_profiles import CONTAINER_PROFILES
 
 TYPES = get_args(EngineType)
 
@@ -33,7 +33,9 @@ class Another(OneDriver):
 
 
 @pytest.mark.parametrize(
-    "table", [DRIVERS, CAPABILITIES, FLAVORS], ids=["driver", "capabilities", "container"]
+    "table",
+    [DRIVERS, CAPABILITIES, CONTAINER_PROFILES],
+    ids=["driver", "capabilities", "container"],
 )
 def test_every_type_of_engine_has_what_goes_with_a_type(table: dict[str, object]) -> None:
     """A type of the API that one of the tables lacks would fail only when somebody uses it."""

@@ -18,7 +18,7 @@ from quiver.domain.objects import (
     Manifest,
 )
 from quiver.domain.quantities import mebibytes, parse_quantity
-from quiver.reconcile.engines.flavor import FLAVORS, Flavor
+from quiver.reconcile.engines.container_profiles import CONTAINER_PROFILES, ContainerProfile
 from quiver.reconcile.engines.serving import tls_args, tls_mount, tls_volume
 
 HASH_ANNOTATION = f"{GROUP}/manifest-hash"
@@ -38,13 +38,13 @@ def selector_of(engine: VectorEngine) -> str:
 
 
 def service_for(engine: VectorEngine) -> Manifest:
-    flavor = FLAVORS[engine.spec.type]
+    profile = CONTAINER_PROFILES[engine.spec.type]
     spec = {
         "clusterIP": "None",
         "selector": labels_of(engine),
         "ports": [
             {"name": "grpc", "port": GRPC_PORT, "targetPort": "grpc"},
-            {"name": "http", "port": flavor.http_port, "targetPort": "http"},
+            {"name": "http", "port": profile.http_port, "targetPort": "http"},
         ],
     }
     return _owned(engine, "v1", "Service", spec)
@@ -89,7 +89,7 @@ def _hash(spec: Manifest) -> str:
 
 
 def _pod_spec(spec: EngineSpec, image: str) -> Manifest:
-    flavor = FLAVORS[spec.type]
+    profile = CONTAINER_PROFILES[spec.type]
     volumes: list[Manifest] = [{"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}}]
     if spec.storage is None:
         volumes.append({"name": "data", "emptyDir": {}})
@@ -99,8 +99,8 @@ def _pod_spec(spec: EngineSpec, image: str) -> Manifest:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 30,
-        "securityContext": flavor.pod_security,
-        "containers": [_container(spec, flavor, image)],
+        "securityContext": profile.pod_security,
+        "containers": [_container(spec, profile, image)],
         "volumes": volumes,
         "tolerations": [*_gpu_tolerations(spec.gpu), *spec.tolerations],
     }
@@ -111,27 +111,27 @@ def _pod_spec(spec: EngineSpec, image: str) -> Manifest:
     return pod
 
 
-def _container(spec: EngineSpec, flavor: Flavor, image: str) -> Manifest:
+def _container(spec: EngineSpec, profile: ContainerProfile, image: str) -> Manifest:
     container: Manifest = {
         "name": "engine",
         "image": image,
         "ports": [
             {"name": "grpc", "containerPort": GRPC_PORT},
-            {"name": "http", "containerPort": flavor.http_port},
+            {"name": "http", "containerPort": profile.http_port},
         ],
         # An engine that reads a large data directory may start slowly, but not for ever.
-        "startupProbe": _probe(flavor.readiness_path, periodSeconds=1, failureThreshold=600),
-        "readinessProbe": _probe(flavor.readiness_path, periodSeconds=2),
-        "livenessProbe": _probe(flavor.liveness_path, periodSeconds=10, failureThreshold=6),
-        "securityContext": flavor.container_security,
+        "startupProbe": _probe(profile.readiness_path, periodSeconds=1, failureThreshold=600),
+        "readinessProbe": _probe(profile.readiness_path, periodSeconds=2),
+        "livenessProbe": _probe(profile.liveness_path, periodSeconds=10, failureThreshold=6),
+        "securityContext": profile.container_security,
         "volumeMounts": [
-            {"name": "data", "mountPath": flavor.data_path},
+            {"name": "data", "mountPath": profile.data_path},
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the path inside the container
             *([tls_mount()] if spec.tls is not None else []),
         ],
         "resources": _resources(spec),
     }
-    args = [*flavor.args, *_memory_args(spec, flavor)]
+    args = [*profile.args, *_memory_args(spec, profile)]
     if spec.tls is not None:
         args += tls_args(spec.tls)
     if args:
@@ -139,11 +139,11 @@ def _container(spec: EngineSpec, flavor: Flavor, image: str) -> Manifest:
     return container
 
 
-def _memory_args(spec: EngineSpec, flavor: Flavor) -> list[str]:
+def _memory_args(spec: EngineSpec, profile: ContainerProfile) -> list[str]:
     limit = spec.resources.get("limits", {}).get("memory", 0)
     # The limit may be given in bytes as well, and 0 stands for none.
     budget = search_memory_mib(int(parse_quantity(limit) / 2**20))
-    return [f"{flavor.memory_option}={budget}Mi"] if flavor.memory_option and budget else []
+    return [f"{profile.memory_option}={budget}Mi"] if profile.memory_option and budget else []
 
 
 def _probe(path: str, **timing: int) -> Manifest:

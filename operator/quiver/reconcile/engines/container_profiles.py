@@ -1,4 +1,4 @@
-"""What tells the engine types apart inside a pod."""
+"""How the container of each type of engine is started, probed and confined."""
 
 from typing import Any, NamedTuple
 
@@ -22,10 +22,11 @@ _NON_ROOT: Json = {
 }
 
 
-class Flavor(NamedTuple):
-    """A container's shape: how it is started, probed and confined, and where its data lies.
+class ContainerProfile(NamedTuple):
+    """The container of one type of engine.
 
-    `memory_option` is the option that bounds what the engine's searches hold, if it has one.
+    `memory_option` is the option that bounds the memory of the engine's searches, if it has one.
+    Paths of probes are of `http_port`; `data_path` is where the volume is mounted.
     """
 
     args: tuple[str, ...]
@@ -38,8 +39,8 @@ class Flavor(NamedTuple):
     container_security: Json
 
 
-FLAVORS: dict[EngineType, Flavor] = {
-    "Quiver": Flavor(
+CONTAINER_PROFILES: dict[EngineType, ContainerProfile] = {
+    "Quiver": ContainerProfile(
         args=(
             "engine",
             "--data-dir=/data",
@@ -55,9 +56,9 @@ FLAVORS: dict[EngineType, Flavor] = {
         pod_security=_NON_ROOT,
         container_security=_LOCKED_DOWN,
     ),
-    # The official images bring their entry point and configuration, run as root, and write their
-    # logs beside the program: they cannot be confined as ours is.
-    "Milvus1": Flavor(
+    # The official images have an entry point and a configuration of their own, run as root, and
+    # write logs beside the program: they cannot be confined as Quiver's engine is.
+    "Milvus1": ContainerProfile(
         args=(),
         memory_option=None,
         http_port=19121,
