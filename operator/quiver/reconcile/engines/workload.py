@@ -19,7 +19,7 @@ from quiver.domain.objects import (
 )
 from quiver.domain.quantities import mebibytes, parse_quantity
 from quiver.reconcile.engines.container_profiles import CONTAINER_PROFILES, ContainerProfile
-from quiver.reconcile.engines.serving import tls_args, tls_mount, tls_volume
+from quiver.reconcile.engines.pod_tls import tls_args, tls_mount, tls_volume
 
 HASH_ANNOTATION = f"{GROUP}/manifest-hash"
 """Tells a manifest that a field was taken out of from the one before it, which has more."""

@@ -1,4 +1,4 @@
-"""TLS in an engine's pods: its Secrets as a volume, and the options that name the files."""
+"""TLS in an engine's pods: its Secrets as a volume, and the options that name their files."""
 
 from quiver.domain.engines import Tls
 from quiver.domain.objects import Manifest
@@ -6,11 +6,11 @@ from quiver.domain.objects import Manifest
 PATH = "/tls"
 _CLIENT_CA = "client-ca.crt"
 _READ_ONLY = 0o440
-"""For the pod's group, in which the engine runs, and for nobody else."""
+"""Readable by the pod's group, in which the engine runs."""
 
 
 def tls_volume(tls: Tls) -> Manifest:
-    """Return one volume of all Secrets, so that the kubelet exchanges their files together."""
+    """Return one volume of all Secrets, so that the kubelet replaces their files together."""
     sources = [_source(tls.secret_name, {"tls.crt": "tls.crt", "tls.key": "tls.key"})]
     if tls.client_ca_secret_name is not None:
         sources.append(_source(tls.client_ca_secret_name, {"ca.crt": _CLIENT_CA}))
@@ -22,6 +22,7 @@ def tls_mount() -> Manifest:
 
 
 def tls_args(tls: Tls) -> list[str]:
+    """Return the options of Quiver's engine. Pods of other types serve no TLS (Capabilities)."""
     args = [f"--tls-cert={PATH}/tls.crt", f"--tls-key={PATH}/tls.key"]
     if tls.client_ca_secret_name is not None:
         args.append(f"--tls-client-ca={PATH}/{_CLIENT_CA}")
