@@ -110,7 +110,7 @@ class ClusterApi(Api, Protocol):
     def server(self) -> str: ...
 
     def watch_session(
-        self, on_list: Callable[[], None], screen: Callable[[str, bytes], bool]
+        self, on_list: Callable[[], None], watch_filter: Callable[[str, bytes], bool]
     ) -> aiohttp.ClientSession: ...
 
 

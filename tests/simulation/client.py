@@ -48,7 +48,7 @@ class ModelClient:
     def watch_session(
         self,
         on_list: Callable[[], None],  # noqa: ARG002 - the protocol's name for it
-        screen: Callable[[str, bytes], bool],  # noqa: ARG002
+        watch_filter: Callable[[str, bytes], bool],  # noqa: ARG002
     ) -> aiohttp.ClientSession:
         raise AssertionError("the model is not watched by kopf")
 

@@ -1,4 +1,4 @@
-"""A watch whose reader is spared some of its lines."""
+"""A watch without the lines that its filter takes out."""
 
 from collections.abc import AsyncIterator
 
@@ -7,7 +7,7 @@ from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
 from quiver.adapters.kubernetes.connection import proxy_for
-from quiver.adapters.kubernetes.screening import screened_by
+from quiver.adapters.kubernetes.watch_filter import filtered_by
 
 CHUNKS = [b"one\ntw", b"o\nthree\n", b"fo", b"ur\n"]
 
@@ -28,21 +28,21 @@ async def server() -> AsyncIterator[TestServer]:
 
 
 async def read(server: TestServer, query: str) -> tuple[bytes, list[tuple[str, bytes]]]:
-    """Return what the reader got, and what the screen was asked about."""
+    """Return what the reader got, and what the filter was asked about."""
     asked = []
 
-    def screen(path: str, line: bytes) -> bool:
+    def watch_filter(path: str, line: bytes) -> bool:
         asked.append((path, line))
         return line == b"two"
 
     async with (
-        ClientSession(middlewares=[screened_by(screen)]) as session,
+        ClientSession(middlewares=[filtered_by(watch_filter)]) as session,
         session.get(server.make_url(f"/things{query}")) as answer,
     ):
         return b"".join([chunk async for chunk in answer.content.iter_chunked(4)]), asked
 
 
-async def test_a_watch_lacks_the_lines_that_were_dealt_with(server: TestServer) -> None:
+async def test_a_watch_lacks_the_lines_that_its_filter_takes_out(server: TestServer) -> None:
     """Lines are whole, however they were cut on the way, and the others arrive as they were."""
     content, asked = await read(server, "?watch=true")
     assert content == b"one\nthree\nfour\n"

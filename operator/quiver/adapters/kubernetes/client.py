@@ -11,7 +11,7 @@ import msgspec
 
 from quiver.adapters.kubernetes.connection import USER_AGENT, Connection
 from quiver.adapters.kubernetes.errors import error_for
-from quiver.adapters.kubernetes.screening import Screen
+from quiver.adapters.kubernetes.watch_filter import WatchFilter
 from quiver.domain.objects import Key, Kind, Manifest
 from quiver.ports.api import Listing
 from quiver.ports.errors import ApiRefused, ApiUnavailable
@@ -56,8 +56,10 @@ class KubernetesClient:
     def server(self) -> str:
         return self._connection.server
 
-    def watch_session(self, on_list: Callable[[], None], screen: Screen) -> aiohttp.ClientSession:
-        return self._connection.watch_session(on_list, screen)
+    def watch_session(
+        self, on_list: Callable[[], None], watch_filter: WatchFilter
+    ) -> aiohttp.ClientSession:
+        return self._connection.watch_session(on_list, watch_filter)
 
     async def list(self, kind: Kind, selector: str = "") -> Listing:
         items: list[Manifest] = []

@@ -14,8 +14,8 @@ from kubernetes.aio.config import ConfigException, load_incluster_config, load_k
 from prometheus_client import Counter
 
 from quiver import __version__
-from quiver.adapters.kubernetes.screening import Screen, screened_by
 from quiver.adapters.kubernetes.tracing import check_writes, count_requests, on_lists
+from quiver.adapters.kubernetes.watch_filter import WatchFilter, filtered_by
 from quiver.control.observe.metrics import Metrics
 
 USER_AGENT = f"quiver-operator/{__version__}"
@@ -95,10 +95,10 @@ class Connection:
         return {"Authorization": value} if value else {}
 
     def watch_session(
-        self, on_list: Callable[[], None], screen: Screen | None = None
+        self, on_list: Callable[[], None], watch_filter: WatchFilter | None = None
     ) -> aiohttp.ClientSession:
         """Open a session for kopf; `on_list` is called when it lists objects, as it does when a
-        watch begins anew. Lines of watches that `screen` deals with do not reach kopf.
+        watch begins anew. Lines that `watch_filter` takes out do not reach kopf.
         """
 
         async def log_in(
@@ -110,7 +110,7 @@ class Connection:
         return self._session(
             WATCH_CONNECTIONS,
             headers={"User-Agent": USER_AGENT},
-            middlewares=[log_in] if screen is None else [screened_by(screen), log_in],
+            middlewares=[log_in] if watch_filter is None else [filtered_by(watch_filter), log_in],
             read_bufsize=WATCH_BUFFER,
             trace_configs=[count_requests(self._requests), on_lists(on_list), *self._checks],
         )

@@ -1,35 +1,37 @@
-"""Lines of a watch that need not reach whoever reads it."""
+"""Keeps lines of a watch from its reader, if all that they say is known already."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import aiohttp
 
-Screen = Callable[[str, bytes], bool]
-"""Told the path of a watch and a line of its answer, tells whether the reader is spared it."""
+WatchFilter = Callable[[str, bytes], bool]
+"""Takes the path of a watch and a line of its answer; returns whether the reader can do without the
+line.
+"""
 
 
-def screened_by(screen: Screen) -> aiohttp.ClientMiddlewareType:
-    """Return the middleware of a session whose watches are screened."""
+def filtered_by(watch_filter: WatchFilter) -> aiohttp.ClientMiddlewareType:
+    """Return the middleware of a session whose watches are filtered."""
 
-    async def screened(
+    async def filtered(
         request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
         answer = await handler(request)
         if "watch" in request.url.query:
-            content: Any = _Screened(answer.content, screen, request.url.path)
+            content: Any = _Filtered(answer.content, watch_filter, request.url.path)
             answer.content = content
         return answer
 
-    return screened
+    return filtered
 
 
-class _Screened:
+class _Filtered:
     """Stands for the content of an answer; kopf reads a watch by `iter_chunked`."""
 
-    def __init__(self, content: aiohttp.StreamReader, screen: Screen, path: str) -> None:
+    def __init__(self, content: aiohttp.StreamReader, watch_filter: WatchFilter, path: str) -> None:
         self._content = content
-        self._screen = screen
+        self._filter = watch_filter
         self._path = path
 
     def __getattr__(self, name: str) -> Any:
@@ -39,7 +41,7 @@ class _Screened:
         rest = b""
         async for chunk in self._content.iter_chunked(size):
             *lines, rest = (rest + chunk).split(b"\n")
-            kept = [line for line in lines if not self._screen(self._path, line)]
+            kept = [line for line in lines if not self._filter(self._path, line)]
             if kept:
                 yield b"\n".join([*kept, b""])
         yield rest
