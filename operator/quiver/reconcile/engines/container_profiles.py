@@ -1,9 +1,11 @@
 """How the container of each type of engine is started, probed and confined."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from quiver.domain.engines import EngineType
+from quiver.domain.engines import EngineType, Tls
 from quiver.domain.members import GRPC_PORT
+from quiver.reconcile.engines.pod_tls import tls_args
 
 Json = dict[str, Any]
 
@@ -26,11 +28,13 @@ class ContainerProfile(NamedTuple):
     """The container of one type of engine.
 
     `memory_option` is the option that bounds the memory of the engine's searches, if it has one.
-    Paths of probes are of `http_port`; `data_path` is where the volume is mounted.
+    `tls_args` returns the options that name the files of `pod_tls`, if the engine serves TLS. The
+    probes' paths are of `http_port`; `data_path` is where the volume is mounted.
     """
 
     args: tuple[str, ...]
     memory_option: str | None
+    tls_args: Callable[[Tls], list[str]] | None
     http_port: int
     liveness_path: str
     readiness_path: str
@@ -49,6 +53,7 @@ CONTAINER_PROFILES: dict[EngineType, ContainerProfile] = {
             "--log-format=json",
         ),
         memory_option="--memory",
+        tls_args=tls_args,
         http_port=9091,
         liveness_path="/healthz",
         readiness_path="/readyz",
@@ -61,6 +66,7 @@ CONTAINER_PROFILES: dict[EngineType, ContainerProfile] = {
     "Milvus1": ContainerProfile(
         args=(),
         memory_option=None,
+        tls_args=None,
         http_port=19121,
         liveness_path="/system/status",
         readiness_path="/system/status",

@@ -1,4 +1,4 @@
-"""TLS in an engine's pods: its Secrets as a volume, and the options that name their files."""
+"""TLS in an engine's pods: its Secrets as a volume, and options that name their files."""
 
 from quiver.domain.engines import Tls
 from quiver.domain.objects import Manifest
@@ -22,7 +22,7 @@ def tls_mount() -> Manifest:
 
 
 def tls_args(tls: Tls) -> list[str]:
-    """Return the options of Quiver's engine. Pods of other types serve no TLS (Capabilities)."""
+    """Return the options of Quiver's engine."""
     args = [f"--tls-cert={PATH}/tls.crt", f"--tls-key={PATH}/tls.key"]
     if tls.client_ca_secret_name is not None:
         args.append(f"--tls-client-ca={PATH}/{_CLIENT_CA}")

@@ -19,7 +19,7 @@ from quiver.domain.objects import (
 )
 from quiver.domain.quantities import mebibytes, parse_quantity
 from quiver.reconcile.engines.container_profiles import CONTAINER_PROFILES, ContainerProfile
-from quiver.reconcile.engines.pod_tls import tls_args, tls_mount, tls_volume
+from quiver.reconcile.engines.pod_tls import tls_mount, tls_volume
 
 HASH_ANNOTATION = f"{GROUP}/manifest-hash"
 """Tells a manifest that a field was taken out of from the one before it, which has more."""
@@ -132,8 +132,8 @@ def _container(spec: EngineSpec, profile: ContainerProfile, image: str) -> Manif
         "resources": _resources(spec),
     }
     args = [*profile.args, *_memory_args(spec, profile)]
-    if spec.tls is not None:
-        args += tls_args(spec.tls)
+    if spec.tls is not None and profile.tls_args is not None:
+        args += profile.tls_args(spec.tls)
     if args:
         container["args"] = args
     return container
