@@ -1,4 +1,4 @@
-"""What the operator needs to reach engines over TLS, from the Secrets that they name."""
+"""What the operator needs to dial engines over TLS, from the Secrets that they name."""
 
 import base64
 import binascii
@@ -31,10 +31,11 @@ class _Trouble(Exception):
 
 
 class Credentials:
-    """Access to each engine, as its Secrets were when they were read last.
+    """How each engine is dialled, according to its Secrets as they were last read.
 
-    An engine's own reconcile reads them, at the latest in each resync; its collections, of which
-    there may be thousands, go by what was read. Only Secrets of the engine's own namespace count.
+    The reconcile of the engine reads them, at least once in each resync period. Those of its
+    collections, of which there may be thousands, use what it has read. All Secrets are in the
+    engine's own namespace.
     """
 
     def __init__(self, objects: Objects, pem: Pem, changed: Callable[[Key], object]) -> None:
@@ -45,7 +46,7 @@ class Credentials:
         self._known: dict[Key, _Known] = {}
 
     def known(self, engine: VectorEngine) -> Access | None:
-        """Return what was read last; None where nothing was, for an engine as it is now."""
+        """Return what was last read; None if that was for another spec or object, or never."""
         if engine.spec.tls is None:
             return PLAIN
         known = self._known.get(engine.metadata.key)
@@ -53,11 +54,11 @@ class Credentials:
         return known.access if known and (known.uid, known.tls) == wanted else None
 
     async def of(self, engine: VectorEngine) -> Access:
-        """Return what was read last, reading it if nothing was. Raises: ApiError."""
+        """Return what was last read, or read it now. Raises: ApiError."""
         return self.known(engine) or await self.read(engine)
 
     async def read(self, engine: VectorEngine) -> Access:
-        """Read the engine's Secrets anew. Raises: ApiError."""
+        """Read the engine's Secrets. Raises: ApiError."""
         key, tls = engine.metadata.key, engine.spec.tls
         if tls is None:
             self.forget(key)

@@ -1,4 +1,4 @@
-"""Connections to engines: one per target, shared, closed when nobody has used them for a while."""
+"""Connections to engines: one for each target, shared by its clients, closed when idle."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,16 +15,13 @@ Stub = TypeVar("Stub")
 IDLE_S = 300.0
 SWEEP_S = 60.0
 RECEIVE_LIMIT = 16 * 2**20
-"""Bytes; 4,096 names of 255 bytes are 1 MiB, and some servers hold more collections than they
-should.
-"""
+"""Bytes. 4,096 names of 255 bytes are 1 MiB, and some servers hold more collections than that."""
 
 LATE_S = 4.0
-"""By then a request has arrived, or never will: when the other end is silent for so long, the
-kernel drops the connection with all that was not brought over. Otherwise TCP goes on sending for
-minutes after a call was given up, and a late DropCollection hits whatever has the name by then. It
-is below the deadlines of calls, and below the time from a leader's last write to the next one's
-first.
+"""A request arrives within this time, or never: when the other end is silent for so long, the
+kernel drops the connection with all that it has not delivered. Otherwise TCP would go on sending
+for minutes after a call was given up, and a late drop would hit what has the name by then. It is
+below the deadlines of calls, and below the time from a leader's last write to the next one's first.
 """
 
 OPTIONS = (
@@ -59,8 +56,8 @@ class Channels(Generic[Stub]):
     """Hands out stubs by target. Nothing is sent before the first call."""
 
     def __init__(self, make_stub: Callable[[grpc.aio.Channel], Stub], idle: float = IDLE_S) -> None:
-        """`make_stub` gives a channel the methods of a protocol. A channel that nobody has used for
-        `idle` seconds is closed.
+        """`make_stub` gives a channel the methods of a protocol. A channel that has not been used
+        for `idle` seconds is closed.
         """
         self._make_stub = make_stub
         self._idle = idle
@@ -83,7 +80,7 @@ class Channels(Generic[Stub]):
         return entry.stub
 
     def drop(self, target: Target) -> None:
-        """Connect anew at the next call. Calls under way may still end on the old connection."""
+        """Connect anew at the next call. Calls under way may still end over the old connection."""
         entry = self._entries.pop(target, None)
         if entry is not None:
             self._close(entry)

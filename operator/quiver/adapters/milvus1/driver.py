@@ -18,11 +18,11 @@ from quiver_proto.milvus_pb2_grpc import MilvusServiceStub
 
 DEFAULT_PARTITION = "_default"
 NAME_LIMIT = 255
-"""Of a collection's name."""
+"""Characters of a collection's name."""
 INSTANCE = re.compile("[0-9a-f]{32}")
 INSTANCE_KEY = "quiver-instance"
-"""Of a call's metadata: an engine of Quiver's refuses calls that name another instance than it is;
-other servers pass over it.
+"""A key in the metadata of calls. An engine of Quiver's refuses a call that names another instance;
+other servers ignore it.
 """
 METRICS = {
     1: "L2",
@@ -94,7 +94,7 @@ class Milvus1Client:
 
     async def instance(self) -> str | None:
         answer = await self._ask(lambda stub: stub.Cmd, pb.Command(cmd="instance"))
-        # Another server answers that it does not know the command, in whatever words or code.
+        # Servers without an id answer that they do not know the command, in words of their own.
         found = INSTANCE.fullmatch(answer.string_reply)
         return found[0] if found and answer.status.error_code == pb.SUCCESS else None
 
@@ -177,7 +177,7 @@ class Milvus1Client:
         status = await self._change(lambda stub: stub.DropPartition, request)
         if status.error_code == pb.SUCCESS:
             return
-        # A missing tag is UNEXPECTED_ERROR, as is much else: only looking tells them apart.
+        # A missing tag is UNEXPECTED_ERROR, as are other failures: look whether it is missing.
         partitions = await self._partitions(name)
         if partitions is not None and tag in partitions:
             require_success(status)

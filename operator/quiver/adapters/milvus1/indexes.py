@@ -1,4 +1,4 @@
-"""Indexes over the Milvus 1.x protocol, whose CreateIndex answers only when all is built."""
+"""Indexes over the Milvus 1.x protocol, in which CreateIndex answers once all is built."""
 
 import asyncio
 import logging
@@ -29,9 +29,9 @@ TYPES = {
 _NUMBERS = {name: number for number, name in TYPES.items()}
 _UNINDEXED = ("IDMAP", "BIN_IDMAP")
 SMALLEST_INDEXED = 4096
-"""Rows; segments with fewer stay without an index."""
+"""Rows. Segments with fewer get no index."""
 REFUSAL_S = 1.0
-"""A server that will not build an index says so at once."""
+"""How long a build is waited for: a server that refuses it says so at once."""
 
 
 class _Segment(msgspec.Struct):
@@ -40,7 +40,7 @@ class _Segment(msgspec.Struct):
 
 
 class _Partition(msgspec.Struct):
-    """Without segments, Milvus says null."""
+    """`segments` is null where there are none."""
 
     tag: str
     row_count: Rows
@@ -48,13 +48,13 @@ class _Partition(msgspec.Struct):
 
 
 class _Info(msgspec.Struct):
-    """What ShowCollectionInfo tells, as far as it is of interest; every partition is listed."""
+    """The part of ShowCollectionInfo's JSON that is read. It lists every partition."""
 
     partitions: tuple[_Partition, ...]
 
 
 class Builds:
-    """The CreateIndex calls that are under way, by member and collection."""
+    """The CreateIndex calls under way, by the address of the member and the collection."""
 
     def __init__(self) -> None:
         self._running: dict[tuple[str, str], asyncio.Task[None]] = {}
@@ -63,7 +63,7 @@ class Builds:
         return (address, name) in self._running
 
     async def start(self, address: str, name: str, call: Coroutine[Any, Any, None]) -> None:
-        """Let the call go on behind; raises what it raises within a second."""
+        """Make the call in the background. Raises: EngineError, if it fails within a second."""
         key = (address, name)
         task = asyncio.create_task(call)
         self._running[key] = task
@@ -73,7 +73,7 @@ class Builds:
             task.result()
 
     async def close(self) -> None:
-        """Stop waiting for the calls; the servers build on."""
+        """Stop waiting for the calls. The servers go on building."""
         tasks = list(self._running.values())
         for task in tasks:
             task.cancel()
@@ -93,11 +93,12 @@ def index_request(name: str, index: Index) -> pb.IndexParam:
 
 
 def index_of(answer: pb.IndexParam) -> Index | None:
-    """Return the described index; None for brute force (FLAT).
+    """Return the index that DescribeIndex describes; None for brute force (FLAT).
 
-    None also for an index that no spec can ask for: whoever wants another one has it built over
-    this one, and whoever wants none leaves this one alone, since it is not Quiver's. What Milvus
-    never says is refused: there, building could go on for ever.
+    None also for an index that no spec can name, which is a client's own: an index that a spec
+    wants replaces it, and a spec without an index leaves it alone.
+    Raises: EngineRefused for an answer that Milvus never gives. Taken for no index, it could have
+    the index built again and again.
     """
     kind = TYPES.get(answer.index_type)
     if kind is None:
