@@ -289,10 +289,10 @@ async def real_operator(
     """
     metrics, clock = Metrics(), SystemClock()
     leadership = Leadership(on_loss)
-    require = leadership.require if settings.leader_elect else None
-    connection = Connection(await load_configuration(), metrics, require)
+    writing = leadership.writing if settings.leader_elect else None
+    connection = Connection(await load_configuration(), metrics, writing)
     drivers, names = Drivers(), DnsNames()
-    engines = InterceptedEngines(drivers, LeadershipInterceptor(require)) if require else drivers
+    engines = InterceptedEngines(drivers, LeadershipInterceptor(writing)) if writing else drivers
     settings = replace(settings, namespace=own_namespace())
     try:
         async with AsyncExitStack() as stack:

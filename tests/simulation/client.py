@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 import aiohttp
@@ -34,15 +35,15 @@ class ModelClient:
         weather: Weather,
         trace: Trace,
         actor: str,
-        require: Callable[[], None] = lambda: None,
+        writing: Callable[[], AbstractContextManager[None]] = nullcontext,
         deadline: float = DEADLINE_S,
     ) -> None:
-        """`require` is called right before a write goes out, and raises to forbid it."""
+        """Each write is sent within a context that `writing` makes; it raises to forbid it."""
         self._server = server
         self._weather = weather
         self._trace = trace
         self._actor = actor
-        self._require = require
+        self._writing = writing
         self._deadline = deadline
 
     def watch_session(
@@ -61,31 +62,31 @@ class ModelClient:
     async def patch(
         self, kind: Kind, key: Key, patch: Manifest, *, subresource: str = ""
     ) -> Manifest:
-        self._require()
         told = f"patch {kind.kind} {key} {told_of(patch, subresource)}" if kind != LEASE else ""
-        return await self._call(
+        return await self._write(
             told, lambda: self._server.patch(self._actor, kind, key, patch, subresource)
         )
 
     async def apply(self, kind: Kind, manifest: Manifest) -> Manifest:
-        self._require()
         told = f"apply {kind.kind} {Key.of(manifest)}"
-        return await self._call(told, lambda: self._server.apply(self._actor, kind, manifest))
+        return await self._write(told, lambda: self._server.apply(self._actor, kind, manifest))
 
     async def delete(self, kind: Kind, key: Key, uid: str) -> None:
-        self._require()
-        await self._call(
+        await self._write(
             f"delete {kind.kind} {key}", lambda: self._server.delete(self._actor, kind, key, uid)
         )
 
     async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
-        self._require()
         if kind == EVENT:
             manifest = self._server.with_foretold_name(manifest)
             told = f"event {manifest['reason']} of {manifest['regarding']['name']}"
         else:
             told = f"create {kind.kind} {Key.of(manifest)}"
-        return await self._call(told, lambda: self._server.create(self._actor, kind, manifest))
+        return await self._write(told, lambda: self._server.create(self._actor, kind, manifest))
+
+    async def _write(self, told: str, effect: Callable[[], Answer]) -> Answer:
+        with self._writing():
+            return await self._call(told, effect)
 
     async def _call(self, told: str, effect: Callable[[], Answer]) -> Answer:
         """`told` is for the trace; reads are left out of it."""

@@ -280,6 +280,10 @@ def _lease_not_looked_at() -> Any:
     return patch.object(Leadership, "require", lambda _leadership: None)
 
 
+def _lease_given_back_early() -> Any:
+    return patch.object(Leadership, "quiet_in", lambda _leadership, _late: 0.0)
+
+
 def _deletion_given_up() -> Any:
     def give_up(g: Gathered, error: Exception) -> Decision:
         return deletion._left(g, "Warning", str(error))
@@ -312,5 +316,6 @@ MUTANTS = (
     Mutant("the last place is given to two at once", _last_place_given_twice),
     Mutant("a call without an answer is taken for done", _lost_answer_taken_for_done),
     Mutant("the lease is not looked at before a write", _lease_not_looked_at),
+    Mutant("the lease is given back while a write is on its way", _lease_given_back_early),
     Mutant("a deletion is given up", _deletion_given_up),
 )

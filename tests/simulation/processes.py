@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -70,13 +70,13 @@ class Process:
         self._around = around
         self._on_loss = on_loss
         self._leadership = Leadership(self._lost, around.loop.time)
-        require = self._leadership.require if elect else _nothing
+        writing = self._leadership.writing if elect else nullcontext
         self._clock = SkewedClock(around.loop, around.rng.uniform(-30, 30))
         metrics = Metrics()
         engines = ModelEngines(around.fleet, around.weather, name)
         outside = Outside(
-            api=self._client(require),
-            engines=InterceptedEngines(engines, LeadershipInterceptor(require)),
+            api=self._client(writing),
+            engines=InterceptedEngines(engines, LeadershipInterceptor(writing)),
             names=ModelNames(around.fleet, around.weather),
             pem=OpenSslPem(),
             clock=self._clock,
@@ -128,20 +128,22 @@ class Process:
 
     @asynccontextmanager
     async def _elected(self, readiness: Readiness, metrics: Metrics) -> AsyncIterator[None]:
-        client = self._client(_nothing, deadline=5.0)
+        client = self._client(nullcontext, deadline=5.0)
         election = Election(client, NAMESPACE, self.name, self._leadership, self._clock)
         async with election.term(readiness, metrics):
             self._say("leads")
             yield
 
-    def _client(self, require: Callable[[], None], deadline: float = 10.0) -> ModelClient:
+    def _client(
+        self, writing: Callable[[], AbstractContextManager[None]], deadline: float = 10.0
+    ) -> ModelClient:
         around = self._around
         return ModelClient(
             around.server,
             around.weather,
             around.trace,
             self.name,
-            require,
+            writing,
             deadline,
         )
 
@@ -154,7 +156,3 @@ def is_expected_end(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return all(map(is_expected_end, error.exceptions))
     return isinstance(error, NotLeading)
-
-
-def _nothing() -> None:
-    pass

@@ -18,6 +18,7 @@ FOUND_BY = {
     "somebody else's collection is taken": 75,
     "each reconcile writes the status": 0,
     "the lease is not looked at before a write": 1,
+    "the lease is given back while a write is on its way": 6574,
     "a claim of another uid is accepted": 170,
     "a claim that nobody signed is believed": 300,
     "an old annotation is believed over the status": 41,

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 from quiver.control.observe.metrics import Metrics
 from quiver.control.work.interception import Answer, EngineCall
@@ -11,16 +12,15 @@ from quiver.ports.errors import EngineRefused, EngineUnreachable, WrongEngine
 class LeadershipInterceptor:
     """Has engines changed only while this process leads."""
 
-    def __init__(self, require: Callable[[], None]) -> None:
-        """`require` is called right before each call that changes something, and raises to forbid
-        it.
+    def __init__(self, writing: Callable[[], AbstractContextManager[None]]) -> None:
+        """Each call that changes something is sent within a context that `writing` makes, and that
+        raises to forbid it.
         """
-        self._require = require
+        self._writing = writing
 
     async def __call__(self, call: EngineCall[Answer]) -> Answer:
-        if call.changes:
-            self._require()
-        return await call.send()
+        with self._writing() if call.changes else nullcontext():
+            return await call.send()
 
 
 class MetricsInterceptor:

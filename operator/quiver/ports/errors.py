@@ -2,7 +2,12 @@
 
 
 class PortError(Exception):
-    """The outside world failed a call."""
+    """The outside world failed a call.
+
+    `answered` tells whether the other side answered it: then nothing of the call is on its way.
+    """
+
+    answered = True
 
 
 class EngineError(PortError):
@@ -19,6 +24,8 @@ class EngineUnreachable(EngineError):
 
     Whether the call took effect is unknown.
     """
+
+    answered = False
 
 
 class EngineRefused(EngineError):
@@ -64,3 +71,5 @@ class ApiRefused(ApiError):
 
 class ApiUnavailable(ApiError):
     """The API server did not answer, or answered with 429 or 5xx."""
+
+    answered = False

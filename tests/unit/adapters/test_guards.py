@@ -1,7 +1,8 @@
 """A process that may not write sends no write, to the API server or to an engine."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from aiohttp import ClientSession, web
 
 from quiver.adapters.interceptors import LeadershipInterceptor
 from quiver.adapters.kubernetes.pod import own_identity, own_namespace
-from quiver.adapters.kubernetes.tracing import check_writes
+from quiver.adapters.kubernetes.tracing import guard_writes
 from quiver.control.leader.leadership import NotLeading
 from quiver.control.work.interception import InterceptedEngines
 from quiver.domain.access import Target
@@ -32,16 +33,22 @@ READS = {
 
 
 class Permission:
-    """Counts how often it was asked; refuses when it is taken away."""
+    """Refuses when it is taken away; `ends` tells of each write whether it was answered."""
 
     def __init__(self) -> None:
         self.given = True
-        self.asked = 0
+        self.ends: list[bool] = []
 
-    def require(self) -> None:
-        self.asked += 1
+    @contextmanager
+    def writing(self) -> Iterator[None]:
         if not self.given:
             raise NotLeading("somebody else leads")
+        answered = False
+        try:
+            yield
+            answered = True
+        finally:
+            self.ends.append(answered)
 
 
 class AnyEngine:
@@ -61,10 +68,12 @@ class AnyEngine:
 
 
 @asynccontextmanager
-async def serving(seen: list[str]) -> AsyncIterator[str]:
+async def serving(seen: list[str], status: int = 200, *, hang: bool = False) -> AsyncIterator[str]:
     async def answer(request: web.Request) -> web.Response:
         seen.append(request.method)
-        return web.Response()
+        if hang:
+            await asyncio.Event().wait()
+        return web.Response(status=status)
 
     app = web.Application()
     app.router.add_route("*", "/", answer)
@@ -85,7 +94,7 @@ async def test_a_write_is_stopped_when_its_connection_is_there(
     """On a connection made for it and on one that was there already; reads go through."""
     seen: list[str] = []
     permission = Permission()
-    trace = check_writes(permission.require)
+    trace = guard_writes(permission.writing)
     async with serving(seen) as url, ClientSession(trace_configs=[trace]) as session:
         if connected:
             async with session.request(method, url):
@@ -98,10 +107,31 @@ async def test_a_write_is_stopped_when_its_connection_is_there(
     assert seen == ([method, "GET"] if connected else ["GET"])
 
 
+@pytest.mark.parametrize("status", [200, 409, 503])
+async def test_an_answer_ends_a_write(status: int) -> None:
+    """Whatever the API server says: nothing of the request is on its way any more."""
+    permission = Permission()
+    trace = guard_writes(permission.writing)
+    async with serving([], status) as url, ClientSession(trace_configs=[trace]) as session:
+        (await session.post(url)).close()
+    assert permission.ends == [True]
+
+
+async def test_a_write_that_is_given_up_has_no_answer() -> None:
+    """It may still arrive."""
+    permission = Permission()
+    trace = guard_writes(permission.writing)
+    async with serving([], hang=True) as url, ClientSession(trace_configs=[trace]) as session:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await session.post(url)
+    assert permission.ends == [False]
+
+
 async def test_engines_are_changed_only_with_permission() -> None:
     """Each change asks first and is not made without; looking needs no permission."""
     engine, permission = AnyEngine(), Permission()
-    engines = InterceptedEngines(engine, LeadershipInterceptor(permission.require))
+    engines = InterceptedEngines(engine, LeadershipInterceptor(permission.writing))
     client = engines.at(Target("10.0.0.7:19530", "Quiver"))
     permission.given = False
     for name, arguments in CHANGES.items():

@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import math
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -278,3 +279,39 @@ def test_whoever_wakes_up_too_late_learns_it_at_the_first_write() -> None:
         with pytest.raises(NotLeading):
             late()
     assert losses == ["it could not be renewed in time"]
+
+
+@pytest.mark.parametrize(
+    ("error", "quiet_in"),
+    [
+        (None, 0),
+        (Conflict("changed"), 0),
+        (ApiUnavailable("no answer"), 5),
+        (asyncio.CancelledError(), 5),
+    ],
+    ids=["done", "refused", "no answer", "broken off"],
+)
+def test_a_write_without_an_answer_may_still_arrive(
+    error: BaseException | None, quiet_in: float
+) -> None:
+    """It is known to be over once it has been answered, or so late that the network forgot it."""
+    leadership = Leadership(now=lambda: 7.0)
+    leadership.begin(until=10)
+    with suppress(type(error) if error else ()), leadership.writing():
+        assert leadership.quiet_in(5) == math.inf
+        if error is not None:
+            raise error
+    assert leadership.quiet_in(5) == quiet_in
+
+
+async def test_a_lease_is_given_back_once_no_write_can_arrive(leases: FakeLeases) -> None:
+    """A write of the old leader would otherwise hit what the next one has made."""
+    leader = Candidate(leases, "one", Terms(duration=3, renew=2.5, retry=0.02))
+    async with leader.running() as task:
+        await leader.until_leading()
+        with suppress(ApiUnavailable), leader.leadership.writing():
+            raise ApiUnavailable("no answer")
+        given_up = time.monotonic()
+        task.cancel()
+        await until(lambda: leases.holder is None)
+    assert time.monotonic() - given_up >= 0.5

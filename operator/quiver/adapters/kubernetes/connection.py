@@ -3,6 +3,7 @@
 import os
 import ssl
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +15,7 @@ from kubernetes.aio.config import ConfigException, load_incluster_config, load_k
 from prometheus_client import Counter
 
 from quiver import __version__
-from quiver.adapters.kubernetes.tracing import check_writes, count_requests, on_lists
+from quiver.adapters.kubernetes.tracing import count_requests, guard_writes, on_lists
 from quiver.adapters.kubernetes.watch_filter import WatchFilter, filtered_by
 from quiver.control.observe.metrics import Metrics
 
@@ -58,12 +59,12 @@ class Connection:
         self,
         configuration: Configuration,
         metrics: Metrics,
-        require: Callable[[], None] | None = None,
+        writing: Callable[[], AbstractContextManager[None]] | None = None,
     ) -> None:
-        """`require` is called right before each write goes out, and raises to forbid it."""
+        """Each write is sent within a context that `writing` makes; it raises to forbid it."""
         self.configuration = configuration
         self._requests = metrics.api_requests
-        self._checks = [check_writes(require)] if require else []
+        self._checks = [guard_writes(writing)] if writing else []
         self._counters: dict[tuple[str, str], Counter] = {}
 
     @property

@@ -3,6 +3,7 @@ each write.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from types import SimpleNamespace
 
 import aiohttp
@@ -54,8 +55,9 @@ def on_lists(listed: Callable[[], None]) -> aiohttp.TraceConfig:
     return trace
 
 
-def check_writes(require: Callable[[], None]) -> aiohttp.TraceConfig:
-    """Call `require` right before a request that changes something goes out; it raises to forbid.
+def guard_writes(writing: Callable[[], AbstractContextManager[None]]) -> aiohttp.TraceConfig:
+    """Send each request that changes something within a context that `writing` makes, and that
+    raises to forbid it.
 
     That is when there is a connection: waiting for one takes time, in which much may happen.
     """
@@ -66,14 +68,32 @@ def check_writes(require: Callable[[], None]) -> aiohttp.TraceConfig:
         request: aiohttp.TraceRequestStartParams,
     ) -> None:
         context.writes = request.method not in ("GET", "HEAD")
+        context.writing = ExitStack()
 
     async def connected(
         _session: aiohttp.ClientSession, context: SimpleNamespace, _connection: object
     ) -> None:
         if context.writes:
-            require()
+            context.writing.enter_context(writing())
+
+    async def answered(
+        _session: aiohttp.ClientSession,
+        context: SimpleNamespace,
+        _answer: aiohttp.TraceRequestEndParams,
+    ) -> None:
+        context.writing.close()
+
+    async def failed(
+        _session: aiohttp.ClientSession,
+        context: SimpleNamespace,
+        failure: aiohttp.TraceRequestExceptionParams,
+    ) -> None:
+        error = failure.exception
+        context.writing.__exit__(type(error), error, error.__traceback__)
 
     trace = aiohttp.TraceConfig()
+    trace.on_request_end.append(answered)
+    trace.on_request_exception.append(failed)
     trace.on_request_start.append(begun)
     trace.on_connection_create_end.append(connected)
     trace.on_connection_reuseconn.append(connected)

@@ -6,6 +6,7 @@ measured from when this process saw it change.
 
 import asyncio
 import logging
+import math
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -30,7 +31,8 @@ RELEASE_S = 3.0
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """Seconds. The gap between `renew` and `duration` is for writes that are on their way.
+    """Seconds. The gap between `renew` and `duration` is for writes that are on their way: none
+    arrives later than that after it was given up.
 
     `uniform` disperses candidates.
     """
@@ -68,7 +70,8 @@ class Election:
 
     @asynccontextmanager
     async def term(self, readiness: Readiness, metrics: Metrics) -> AsyncIterator[None]:
-        """Wait to be elected, then lead; on leaving, let the next one lead at once.
+        """Wait to be elected, then lead; on leaving, let the next one lead, as soon as no write of
+        this process can arrive any more.
 
         The metric of leadership is 1 meanwhile. Raises: NotLeading, in a group, when the lease
         is lost.
@@ -156,6 +159,11 @@ class Election:
     async def _release(self) -> None:
         if self._leadership.remaining <= 0 or not self._leadership.resign():
             return
+        wait = self._leadership.quiet_in(self._terms.duration - self._terms.renew)
+        if wait == math.inf:
+            log.warning("the lease %s is left to run out: a write is under way", self._key)
+            return
+        await asyncio.sleep(wait)
         try:
             async with asyncio.timeout(RELEASE_S):
                 # A renewal that was broken off may have changed the version.

@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from quiver.ports.errors import PortError
 
@@ -20,8 +21,8 @@ class NotLeading(PortError):
 
 
 class Leadership:
-    """A process that was paused does not know it when it wakes up, so every write asks `require`
-    right before it goes out.
+    """A process that was paused does not know it when it wakes up, so every write asks right before
+    it goes out, by `writing`.
     """
 
     def __init__(
@@ -33,6 +34,8 @@ class Leadership:
         self._on_loss = on_loss
         self.now = now
         self._until = -math.inf
+        self._under_way = 0
+        self._given_up_at = -math.inf
 
     @property
     def remaining(self) -> float:
@@ -51,6 +54,31 @@ class Leadership:
         """Raises NotLeading unless this process leads for certain."""
         if self.remaining <= 0:
             self.lose("it could not be renewed in time")
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Send one write within. Raises NotLeading, and then nothing may be sent."""
+        self.require()
+        self._under_way += 1
+        answered = False
+        try:
+            yield
+            answered = True
+        except PortError as error:
+            answered = error.answered
+            raise
+        finally:
+            self._under_way -= 1
+            if not answered:
+                self._given_up_at = self.now()
+
+    def quiet_in(self, late: float) -> float:
+        """Return in how many seconds no write of this process can arrive any more, if none arrives
+        later than `late` seconds after it was given up.
+        """
+        if self._under_way:
+            return math.inf
+        return max(0.0, self._given_up_at + late - self.now())
 
     def lose(self, why: str) -> None:
         """Raises NotLeading, always."""
