@@ -1,11 +1,10 @@
 """A shell that reaches one cluster of localcluster's and leaves the user's own settings alone."""
 
-from tests.clients.pymilvus1 import pymilvus_python
-
 from demo.screen import Screen
 from demo.shell import Shell
 from localcluster import Binaries, ControlPlane
 from localcluster.commands import Commands
+from machine.pymilvus1 import pymilvus_python
 
 
 def bound_shell(cluster: ControlPlane, screen: Screen) -> Shell:

@@ -16,7 +16,6 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from clients.hostile_messages import ENDS, METHODS, PARAMS, messages, twisted
 from quiver.adapters.milvus1 import indexes
 from quiver.adapters.milvus1.driver import Milvus1Engines
 from quiver.domain.access import Target
@@ -24,6 +23,7 @@ from quiver.domain.collections import CollectionSchema, Index, ObservedCollectio
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineError, EngineRefused
 from quiver_proto import milvus_pb2 as pb
+from support.hostile_messages import ENDS, METHODS, PARAMS, messages, twisted
 
 Answer = Callable[[str], bytes]
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from clients.engine_process import EngineProcess
 from localcluster.certificates import Authority, KeyPair
 from quiver.adapters.milvus1.driver import Milvus1Engines
 from quiver.domain.access import ClientTls, Target
 from quiver.ports.errors import EngineUnreachable
+from support.engine_process import EngineProcess
 
 OURS = Authority(Authority.create("ours"))
 OTHER = Authority(Authority.create("another"))

@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator, Iterator
 import numpy as np
 import pytest
 
-from clients.engine_process import EngineProcess
-from clients.milvus1_stub import Milvus1
-from fakes.engine import FakeEngines
-from fakes.subject import Subject
 from quiver.adapters.milvus1.driver import Milvus1Engines
 from quiver.domain.access import Target
 from quiver.ports.engines import EngineClient
+from support.conformance import Subject
+from support.engine_process import EngineProcess
+from support.fake_engine import FakeEngines
+from support.milvus1_client import Milvus1
 
 FAKE_ADDRESS = "fake:19530"
 

@@ -7,11 +7,11 @@ from collections.abc import Awaitable
 import msgspec
 import pytest
 
-from fakes.subject import Subject
 from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineRefused, EngineUnreachable, WrongEngine
+from support.conformance import Subject
 
 HNSW = Index(type="HNSW", params={"M": 16, "efConstruction": 64})
 IVF_FLAT = Index(type="IVF_FLAT", params={"nlist": 16})

@@ -7,17 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from clients.engine_process import EngineProcess
-from clients.forgery import Tenant
-from clients.milvus1_stub import Milvus1
-from clients.standin_node import StandinNode
-from fakes.engine import FakeEngine, FakeEngines
-from harness import AdminApi, World, connected, eventually, install
 from localcluster import ControlPlane
 from quiver.adapters.drivers import Drivers
 from quiver.app import Settings
 from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind
 from quiver.ports.errors import NotFound
+from support.admin_api import AdminApi, connected
+from support.engine_process import EngineProcess
+from support.fake_engine import FakeEngine, FakeEngines
+from support.installation import install
+from support.milvus1_client import Milvus1
+from support.namespaces import Namespace
+from support.standin_node import StandinNode
+from support.tenants import Tenant
+from support.waiting import eventually
 
 
 @pytest.fixture(scope="session")
@@ -78,9 +81,9 @@ async def world(
     operator_api: AdminApi,
     engines: Drivers,
     engine_process: EngineProcess,
-) -> World:
+) -> Namespace:
     """A namespace with a VectorEngine `engine` that points to a running engine process."""
-    world = World(namespace, api, operator_api, engines, engine_process.grpc_address)
+    world = Namespace(namespace, api, operator_api, engines, engine_process.grpc_address)
     endpoints = {"endpoints": [engine_process.grpc_address]}
     await world.create(VECTOR_ENGINE, "engine", {"external": endpoints})
     return world
@@ -95,7 +98,7 @@ def client(engine_process: EngineProcess) -> Iterator[Milvus1]:
 
 
 @pytest.fixture
-def neighbour(world: World, quiver_api: ControlPlane) -> Iterator[World]:
+def neighbour(world: Namespace, quiver_api: ControlPlane) -> Iterator[Namespace]:
     """Another namespace, whose collections are to be on the world's engine."""
     name = f"test-{uuid.uuid4().hex[:8]}"
     quiver_api.create_namespace(name)
@@ -129,9 +132,9 @@ async def fake_world(
     fake_engines: FakeEngines,
     fake: FakeEngine,
     fake_address: str,
-) -> World:
+) -> Namespace:
     """A namespace with a VectorEngine `engine` that points to an engine in memory."""
-    world = World(namespace, api, operator_api, fake_engines, fake_address)
+    world = Namespace(namespace, api, operator_api, fake_engines, fake_address)
     await world.create(VECTOR_ENGINE, "engine", {"external": {"endpoints": [fake_address]}})
     return world
 
@@ -189,6 +192,6 @@ def managed(
     operator_api: AdminApi,
     engines: Drivers,
     standin: StandinNode,
-) -> World:
+) -> Namespace:
     """A namespace without an engine, beside a node that could run its pods."""
-    return World(namespace, api, operator_api, engines, address="")
+    return Namespace(namespace, api, operator_api, engines, address="")

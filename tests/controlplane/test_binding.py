@@ -3,8 +3,10 @@
 import base64
 from typing import Any
 
-from harness import World, eventually, ready_condition, running, types
 from quiver.domain.objects import SECRET, VECTOR_ENGINE, Manifest
+from support.namespaces import Namespace, ready_condition, types
+from support.operators import running
+from support.waiting import eventually
 
 
 def binding(name: str | None) -> Manifest:
@@ -15,7 +17,7 @@ def entries(secret: Manifest) -> dict[str, str]:
     return {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
 
 
-async def make_secret(world: World, name: str) -> Manifest:
+async def make_secret(world: Namespace, name: str) -> Manifest:
     """Make a Secret that is nobody's of Quiver."""
     manifest: Manifest = {
         "apiVersion": "v1",
@@ -26,7 +28,7 @@ async def make_secret(world: World, name: str) -> Manifest:
     return await world.api.create(SECRET, manifest)
 
 
-async def secret_changed(world: World, name: str, **expected: Any) -> None:
+async def secret_changed(world: Namespace, name: str, **expected: Any) -> None:
     async def holds() -> bool:
         found = await world.find(name, SECRET)
         return found is not None and entries(found) == expected
@@ -34,7 +36,7 @@ async def secret_changed(world: World, name: str, **expected: Any) -> None:
     await eventually(holds, f"Secret {name} holds {expected}")
 
 
-async def test_a_binding_is_published_as_the_convention_says(fake_world: World) -> None:
+async def test_a_binding_is_published_as_the_convention_says(fake_world: Namespace) -> None:
     """The Secret has type and entries of servicebinding.io, and the object owns it."""
     world = fake_world
     host, _, port = world.address.rpartition(":")
@@ -55,7 +57,7 @@ async def test_a_binding_is_published_as_the_convention_says(fake_world: World) 
     assert (owner["kind"], owner["uid"]) == ("VectorCollection", ready["metadata"]["uid"])
 
 
-async def test_a_binding_is_renamed_and_taken_away(fake_world: World) -> None:
+async def test_a_binding_is_renamed_and_taken_away(fake_world: Namespace) -> None:
     """The old Secret goes when the new one is there, and the last one when none is asked for."""
     world = fake_world
     async with running(world.operator_api, world.engines):
@@ -72,7 +74,7 @@ async def test_a_binding_is_renamed_and_taken_away(fake_world: World) -> None:
         assert await world.find("new", SECRET) is None
 
 
-async def test_a_secret_of_somebody_else_is_left_alone(fake_world: World) -> None:
+async def test_a_secret_of_somebody_else_is_left_alone(fake_world: Namespace) -> None:
     """The object names it, and is Ready once it is out of the way."""
     world = fake_world
     before = await make_secret(world, "theirs")
@@ -87,7 +89,9 @@ async def test_a_secret_of_somebody_else_is_left_alone(fake_world: World) -> Non
         assert entries(await world.get("theirs", SECRET))["collection"] == "docs"
 
 
-async def test_a_rename_to_a_secret_of_somebody_else_keeps_the_old_one(fake_world: World) -> None:
+async def test_a_rename_to_a_secret_of_somebody_else_keeps_the_old_one(
+    fake_world: Namespace,
+) -> None:
     """Applications that use the old one go on; taking the binding away removes ours alone."""
     world = fake_world
     before = await make_secret(world, "theirs")
@@ -103,7 +107,7 @@ async def test_a_rename_to_a_secret_of_somebody_else_keeps_the_old_one(fake_worl
     assert await world.get("theirs", SECRET) == before
 
 
-async def test_two_objects_do_not_share_a_secret(fake_world: World) -> None:
+async def test_two_objects_do_not_share_a_secret(fake_world: Namespace) -> None:
     """What one of Quiver's objects publishes is not another's either."""
     world = fake_world
     async with running(world.operator_api, world.engines):
@@ -114,7 +118,7 @@ async def test_two_objects_do_not_share_a_secret(fake_world: World) -> None:
     assert entries(await world.get("shared", SECRET))["collection"] == "first"
 
 
-async def test_a_binding_that_was_changed_or_deleted_is_repaired(fake_world: World) -> None:
+async def test_a_binding_that_was_changed_or_deleted_is_repaired(fake_world: Namespace) -> None:
     """What the Secret should say it says again once the operator looks; other entries stay."""
     world = fake_world
     async with running(world.operator_api, world.engines):
@@ -130,7 +134,7 @@ async def test_a_binding_that_was_changed_or_deleted_is_repaired(fake_world: Wor
         await secret_changed(world, "docs", **right)
 
 
-async def test_a_binding_goes_with_its_object(fake_world: World) -> None:
+async def test_a_binding_goes_with_its_object(fake_world: Namespace) -> None:
     """The garbage collector takes it, though the collection itself is retained."""
     world = fake_world
     async with running(world.operator_api, world.engines):
@@ -142,7 +146,9 @@ async def test_a_binding_goes_with_its_object(fake_world: World) -> None:
     assert await world.engine.list_collections() == {"docs"}
 
 
-async def test_a_guests_binding_is_in_its_own_namespace(world: World, neighbour: World) -> None:
+async def test_a_guests_binding_is_in_its_own_namespace(
+    world: Namespace, neighbour: Namespace
+) -> None:
     """It tells where the engine is and no credentials; the engine's namespace gets no Secret."""
     await world.patch("engine", {"spec": {"allowedNamespaces": {"from": "All"}}}, VECTOR_ENGINE)
     async with running(world.operator_api, world.engines):
@@ -154,7 +160,7 @@ async def test_a_guests_binding_is_in_its_own_namespace(world: World, neighbour:
     assert await world.find("docs", SECRET) is None
 
 
-async def test_a_binding_waits_for_its_collection(fake_world: World) -> None:
+async def test_a_binding_waits_for_its_collection(fake_world: Namespace) -> None:
     """Nothing is published of a collection that is not there."""
     world = fake_world
     async with running(world.operator_api, world.engines):

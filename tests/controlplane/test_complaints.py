@@ -10,20 +10,24 @@ from typing import Any
 
 import pytest
 
-from clients.engine_process import EngineProcess
-from clients.milvus1_stub import Milvus1
-from fakes.engine import FakeEngine, FakeEngines
-from harness import World, all_reconciled, eventually, ready_condition, running
 from quiver.domain.collections import CollectionSchema
 from quiver.domain.objects import SECRET, VECTOR_ENGINE, Key, Kind, Manifest
 from quiver.ports.errors import ApiRefused
+from support.engine_process import EngineProcess
+from support.fake_engine import FakeEngine, FakeEngines
+from support.milvus1_client import Milvus1
+from support.namespaces import Namespace, ready_condition
+from support.operators import all_reconciled, running
+from support.waiting import eventually
 
 HNSW: Manifest = {"type": "HNSW", "params": {"M": 16, "efConstruction": 64}}
 ADOPTING = {"adoptionPolicy": "IfIdentical"}
 
 
 # 1. test_life.py has a single collection dropped behind the operator's back.
-async def test_what_a_server_lost_comes_back(world: World, engine_process: EngineProcess) -> None:
+async def test_what_a_server_lost_comes_back(
+    world: Namespace, engine_process: EngineProcess
+) -> None:
     """A server that starts anew on an empty disk has all collections again, and each object warns
     that its vectors are gone.
     """
@@ -46,7 +50,7 @@ async def test_what_a_server_lost_comes_back(world: World, engine_process: Engin
 
 
 # 1. What else may have changed without anybody's telling: another collection of that name.
-async def test_ready_does_not_outlive_the_collection(fake_world: World) -> None:
+async def test_ready_does_not_outlive_the_collection(fake_world: Namespace) -> None:
     """A collection that somebody replaced by another is noticed, and left alone."""
     world = fake_world
     async with running(world.operator_api, world.engines, verify_period=1):
@@ -63,7 +67,7 @@ async def test_ready_does_not_outlive_the_collection(fake_world: World) -> None:
 # 2. test_deletion.py has each policy by itself.
 @pytest.mark.parametrize("policy", ["Retain", "DeleteIfEmpty"])
 async def test_what_gitops_prunes_keeps_its_vectors(
-    world: World, client: Milvus1, policy: str
+    world: Namespace, client: Milvus1, policy: str
 ) -> None:
     """Whoever runs an engine sets a default that keeps vectors; applied anew, the object has them
     again, or it has never gone.
@@ -86,7 +90,7 @@ async def test_what_gitops_prunes_keeps_its_vectors(
 
 # 3. test_life.py has namespaces that go while all is well.
 async def test_a_namespace_goes_though_its_engine_is_dead(
-    world: World, engine_process: EngineProcess
+    world: Namespace, engine_process: EngineProcess
 ) -> None:
     """Its collections wait for a server that never comes back, and do not hold up the namespace."""
     async with running(world.operator_api, world.engines):
@@ -106,7 +110,7 @@ async def test_a_namespace_goes_though_its_engine_is_dead(
 
 # 4. test_isolation.py has servers that take calls and do not answer.
 async def test_a_server_that_is_down_starves_no_deletions_elsewhere(
-    fake_world: World, fake: FakeEngine, fake_engines: FakeEngines
+    fake_world: Namespace, fake: FakeEngine, fake_engines: FakeEngines
 ) -> None:
     """Many deletions wait for one server; those of another are done, and those that wait end when
     it is back.
@@ -133,7 +137,7 @@ async def test_a_server_that_is_down_starves_no_deletions_elsewhere(
 
 # 5. test_writes.py has that a restart writes nothing.
 async def test_a_restart_among_many_serves_a_new_one_and_repeats_nothing(
-    fake_world: World, fake: FakeEngine
+    fake_world: Namespace, fake: FakeEngine
 ) -> None:
     """Each object in place is described once, none is changed, and a new one is Ready."""
     world = fake_world
@@ -153,7 +157,7 @@ async def test_a_restart_among_many_serves_a_new_one_and_repeats_nothing(
 
 # 6. test_writes.py counts the writes of a create, a delete and a restart.
 async def test_nothing_is_written_when_there_is_nothing_to_say(
-    fake_world: World, fake: FakeEngine
+    fake_world: Namespace, fake: FakeEngine
 ) -> None:
     """Looked at again and again, or given a label, the object stays at its version."""
     world = fake_world
@@ -181,14 +185,14 @@ async def test_nothing_is_written_when_there_is_nothing_to_say(
 
 
 # 6. A cache of all Secrets costs memory and trust.
-async def test_secrets_are_not_for_the_operator_to_list(world: World) -> None:
+async def test_secrets_are_not_for_the_operator_to_list(world: Namespace) -> None:
     """It may get one by its name and no more, so that it cannot keep all of a cluster's."""
     with pytest.raises(ApiRefused, match="cannot list resource"):
         await world.operator_api.list(SECRET)
 
 
 # 7. test_index.py, test_life.py and test_binding.py have drift of each kind repaired.
-async def test_an_adopted_object_does_not_get_stuck(world: World, client: Milvus1) -> None:
+async def test_an_adopted_object_does_not_get_stuck(world: Namespace, client: Milvus1) -> None:
     """What exists already is adopted, is still the object's after a restart, and follows it."""
     client.create("docs", dimension=8)
     async with running(world.operator_api, world.engines):
@@ -202,7 +206,7 @@ async def test_an_adopted_object_does_not_get_stuck(world: World, client: Milvus
 
 # 8. test_ownership.py has namespaces that are let in by All and by their labels.
 async def test_use_across_namespaces_takes_a_grant_of_the_engines_side(
-    world: World, neighbour: World
+    world: Namespace, neighbour: Namespace
 ) -> None:
     """A guest cannot let itself in, and gets in by nothing but the engine's own word."""
     async with running(world.operator_api, world.engines):
@@ -214,14 +218,14 @@ async def test_use_across_namespaces_takes_a_grant_of_the_engines_side(
 
 
 # 9. Health checks go by Ready, and must not find it missing.
-async def test_an_object_is_not_healthy_because_it_exists(fake_world: World) -> None:
+async def test_an_object_is_not_healthy_because_it_exists(fake_world: Namespace) -> None:
     """Before any operator has seen it, its Ready condition is there, and not True."""
     created = await fake_world.create_collection("docs")
     assert ready_condition(created)["status"] == "Unknown"
 
 
 # 9. test_deletion.py has suspend by itself.
-async def test_pause_and_unmanage_are_two_things(world: World, client: Milvus1) -> None:
+async def test_pause_and_unmanage_are_two_things(world: Namespace, client: Milvus1) -> None:
     """Suspended, the object keeps its collection; deleted with Retain, it lets go of it. From both
     there is a way back.
     """
@@ -245,7 +249,7 @@ async def test_pause_and_unmanage_are_two_things(world: World, client: Milvus1) 
 
 # 10. test_life.py has the same under a CRD that lets the change through.
 async def test_a_collection_is_not_made_anew_because_a_field_changed(
-    world: World, client: Milvus1
+    world: Namespace, client: Milvus1
 ) -> None:
     """The change is refused in words that say what to do, and every vector is where it was."""
     async with running(world.operator_api, world.engines):
@@ -263,7 +267,7 @@ async def test_a_collection_is_not_made_anew_because_a_field_changed(
 class CountingApi:
     """The operator's client, which counts what it asks about the objects of one namespace."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Namespace) -> None:
         self.asked: Counter[str] = Counter()
         self._api = world.operator_api
         self._namespace = world.namespace
@@ -330,7 +334,7 @@ the engine that each may take.
 """
 
 
-async def test_each_change_costs_what_it_must(fake_world: World, fake: FakeEngine) -> None:
+async def test_each_change_costs_what_it_must(fake_world: Namespace, fake: FakeEngine) -> None:
     """One status, one read before the engine is touched, and a call for each thing to be done."""
     world, api = fake_world, CountingApi(fake_world)
     async with running(api, world.engines) as operator:
@@ -348,7 +352,7 @@ async def test_each_change_costs_what_it_must(fake_world: World, fake: FakeEngin
             assert (api.asked, fake.calls) == (asked, calls), what
 
 
-async def make(world: World, fake: FakeEngine, patch: Manifest | None) -> None:
+async def make(world: Namespace, fake: FakeEngine, patch: Manifest | None) -> None:
     """Change the object, and wait until the operator has seen to it."""
     if patch is None:
         await world.delete("docs")

@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 
-from fakes.disturbance import essence, steps_of, until_cut
-from harness import Power, World, running
+from support.interruptions import Power, essence, steps_of, until_cut
+from support.namespaces import Namespace
+from support.operators import running
 
 CREATE = ["patch object", "create", "create_partition", "create_partition", "patch status"]
 DELETE = ["drop", "patch object"]
@@ -15,21 +16,21 @@ UPDATE = ["create_partition", "drop_partition", "patch status"]
 PARTITIONS = ["a", "b"]
 
 
-async def on_engine(world: World, name: str) -> Any:
+async def on_engine(world: Namespace, name: str) -> Any:
     found = await world.engine.describe(name)
     if found is None:
         return None
     return msgspec.structs.replace(found, schema=msgspec.structs.replace(found.schema, name=""))
 
 
-async def undisturbed(world: World) -> World:
+async def undisturbed(world: Namespace) -> Namespace:
     """Let an operator settle the VectorEngine, so that its writes are no part of what follows."""
     async with running(world.operator_api, world.engines):
         await world.settled_engine()
     return world
 
 
-async def test_a_create_survives_a_crash_after_each_step(world: World) -> None:
+async def test_a_create_survives_a_crash_after_each_step(world: Namespace) -> None:
     """Claim, collection, partitions, status: killed after any of them, the end is the same."""
     await undisturbed(world)
     await world.create_collection("whole", partitions=PARTITIONS)
@@ -45,7 +46,7 @@ async def test_a_create_survives_a_crash_after_each_step(world: World) -> None:
         assert await on_engine(world, name) == collection, f"killed after {CREATE[:done]}"
 
 
-async def test_an_update_survives_a_crash_after_each_step(world: World) -> None:
+async def test_an_update_survives_a_crash_after_each_step(world: Namespace) -> None:
     """Partitions are added and removed: killed after any step, the end is the same."""
     await undisturbed(world)
     names = ["whole", *(f"cut{done}" for done in range(len(UPDATE)))]
@@ -66,7 +67,7 @@ async def test_an_update_survives_a_crash_after_each_step(world: World) -> None:
         assert await on_engine(world, name) == collection, f"killed after {UPDATE[:done]}"
 
 
-async def test_a_delete_survives_a_crash_after_each_step(world: World) -> None:
+async def test_a_delete_survives_a_crash_after_each_step(world: Namespace) -> None:
     """Drop, then let go: killed before either, collection and object are gone in the end."""
     await undisturbed(world)
     names = ["whole", *(f"cut{done}" for done in range(len(DELETE)))]

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from clients.milvus1_stub import Milvus1
-from harness import World, eventually, running, types
 from quiver.domain.objects import VECTOR_ENGINE
+from support.milvus1_client import Milvus1
+from support.namespaces import Namespace, types
+from support.operators import running
+from support.waiting import eventually
 
 ROWS = [[1.0] * 8] * 3
 IF_EMPTY = {"deletionPolicy": "DeleteIfEmpty"}
@@ -29,12 +31,12 @@ def empty(client: Milvus1, name: str, ids: list[int]) -> None:
     client.flush(name)
 
 
-async def default_policy(world: World, policy: str | None) -> None:
+async def default_policy(world: Namespace, policy: str | None) -> None:
     """Set what the engine says of collections that say nothing."""
     await world.patch("engine", {"spec": {"defaultDeletionPolicy": policy}}, VECTOR_ENGINE)
 
 
-async def test_an_empty_collection_is_deleted_if_empty(world: World) -> None:
+async def test_an_empty_collection_is_deleted_if_empty(world: Namespace) -> None:
     """DeleteIfEmpty drops at once what holds nothing."""
     async with running(world.operator_api, world.engines):
         await world.create_collection("docs", partitions=["a"], **IF_EMPTY)
@@ -45,7 +47,7 @@ async def test_an_empty_collection_is_deleted_if_empty(world: World) -> None:
 
 
 async def test_a_collection_with_vectors_is_not_deleted_if_empty(
-    world: World, client: Milvus1
+    world: Namespace, client: Milvus1
 ) -> None:
     """The object waits, counts the vectors of all partitions, and goes once they are gone."""
     async with running(world.operator_api, world.engines):
@@ -63,7 +65,7 @@ async def test_a_collection_with_vectors_is_not_deleted_if_empty(
 
 @pytest.mark.parametrize(("policy", "left"), [("Delete", []), ("Retain", ["docs"])])
 async def test_a_deletion_that_waits_is_decided_by_a_policy(
-    world: World, client: Milvus1, policy: str, left: list[str]
+    world: Namespace, client: Milvus1, policy: str, left: list[str]
 ) -> None:
     """The policy may be changed while the object waits to go."""
     async with running(world.operator_api, world.engines):
@@ -78,7 +80,7 @@ async def test_a_deletion_that_waits_is_decided_by_a_policy(
 
 
 async def test_a_partition_with_vectors_is_not_dropped_if_empty(
-    world: World, client: Milvus1
+    world: Namespace, client: Milvus1
 ) -> None:
     """Taken off the list it stays, and the object says which and how many, till it is empty."""
     async with running(world.operator_api, world.engines):
@@ -95,7 +97,7 @@ async def test_a_partition_with_vectors_is_not_dropped_if_empty(
 
 @pytest.mark.parametrize(("policy", "dropped"), [("Retain", False), ("Delete", True)])
 async def test_a_partition_taken_off_goes_as_the_policy_says(
-    world: World, client: Milvus1, policy: str, *, dropped: bool
+    world: Namespace, client: Milvus1, policy: str, *, dropped: bool
 ) -> None:
     """Retain leaves it with its vectors, where it is nobody's; Delete drops both."""
     async with running(world.operator_api, world.engines):
@@ -120,7 +122,7 @@ async def test_a_partition_taken_off_goes_as_the_policy_says(
     ],
 )
 async def test_an_engine_has_a_default(
-    world: World, default: str | None, spec: dict[str, Any], *, left: bool
+    world: Namespace, default: str | None, spec: dict[str, Any], *, left: bool
 ) -> None:
     """An object that says nothing goes as its engine says, and else with its collection."""
     await default_policy(world, default)
@@ -133,7 +135,7 @@ async def test_an_engine_has_a_default(
 
 
 async def test_an_engines_default_is_no_word_on_what_was_adopted(
-    world: World, client: Milvus1
+    world: Namespace, client: Milvus1
 ) -> None:
     """Quiver did not make it: it stays unless its own object says otherwise."""
     await default_policy(world, "Delete")
@@ -146,7 +148,7 @@ async def test_an_engines_default_is_no_word_on_what_was_adopted(
     assert client.collections() == ["docs"]
 
 
-async def test_a_suspended_object_is_left_as_it_is(world: World) -> None:
+async def test_a_suspended_object_is_left_as_it_is(world: Namespace) -> None:
     """Neither a changed spec nor drift is acted on; Ready stays as it was; resumed, all is made
     good.
     """
@@ -176,7 +178,7 @@ async def test_a_suspended_object_is_left_as_it_is(world: World) -> None:
     assert found.partitions == {"b"}
 
 
-async def test_an_object_that_begins_suspended_makes_nothing(world: World) -> None:
+async def test_an_object_that_begins_suspended_makes_nothing(world: Namespace) -> None:
     """No finalizer, no claim, no collection, until it is resumed."""
     async with running(world.operator_api, world.engines):
         await world.create_collection("docs", suspend=True)
@@ -188,7 +190,7 @@ async def test_an_object_that_begins_suspended_makes_nothing(world: World) -> No
         await world.ready("docs")
 
 
-async def test_a_suspended_object_goes_without_its_collection(world: World) -> None:
+async def test_a_suspended_object_goes_without_its_collection(world: Namespace) -> None:
     """Hands off means off, also at the end; a Warning says that the collection is left."""
     async with running(world.operator_api, world.engines):
         await world.create_collection("docs", deletionPolicy="Delete")
@@ -202,7 +204,7 @@ async def test_a_suspended_object_goes_without_its_collection(world: World) -> N
     assert await world.engine.list_collections() == {"docs"}
 
 
-async def test_the_operator_looks_when_it_is_asked_to(world: World) -> None:
+async def test_the_operator_looks_when_it_is_asked_to(world: Namespace) -> None:
     """A new value of the annotation quiver.dev/reconcile mends drift long before the resync."""
     async with running(world.operator_api, world.engines):
         await world.create_collection("docs", partitions=["a", "b"])

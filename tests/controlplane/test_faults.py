@@ -12,26 +12,6 @@ from typing import Any
 import grpc
 import pytest
 
-from clients.engine_process import EngineProcess
-from clients.faulty_engine import (
-    Fault,
-    FaultyEngine,
-    fails_with,
-    loses_the_answer,
-    never_answers,
-    once,
-    refuses,
-    repeats_itself,
-)
-from harness import (
-    World,
-    all_reconciled,
-    connected,
-    eventually,
-    install,
-    ready_condition,
-    running,
-)
 from localcluster import ControlPlane
 from quiver.adapters.drivers import Drivers
 from quiver.adapters.milvus1.driver import Deadlines, Milvus1Engines
@@ -42,6 +22,22 @@ from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, M
 from quiver.ports.engines import EngineClient, Engines
 from quiver.ports.errors import ApiUnavailable
 from quiver_proto import milvus_pb2 as pb
+from support.admin_api import connected
+from support.engine_process import EngineProcess
+from support.faulty_engine import (
+    Fault,
+    FaultyEngine,
+    fails_with,
+    loses_the_answer,
+    never_answers,
+    once,
+    refuses,
+    repeats_itself,
+)
+from support.installation import install
+from support.namespaces import Namespace, ready_condition
+from support.operators import all_reconciled, running
+from support.waiting import eventually
 
 UNREACHABLE = "EngineUnreachable"
 
@@ -76,7 +72,9 @@ class PatchInterceptor:
     Other worlds' collections, which are still being cleared up, are none of its business.
     """
 
-    def __init__(self, world: World, before: Callable[[str, Manifest], Awaitable[None]]) -> None:
+    def __init__(
+        self, world: Namespace, before: Callable[[str, Manifest], Awaitable[None]]
+    ) -> None:
         """`before` is given the collection's name and the patch."""
         self._api = world.operator_api
         self._namespace = world.namespace
@@ -92,7 +90,7 @@ class PatchInterceptor:
 
 
 @pytest.fixture
-async def faulty(world: World) -> AsyncIterator[FaultyEngine]:
+async def faulty(world: Namespace) -> AsyncIterator[FaultyEngine]:
     """The world's engine behind a proxy, as VectorEngine `faulty`."""
     async with FaultyEngine(world.address) as engine:
         endpoints = {"endpoints": [engine.address]}
@@ -108,7 +106,7 @@ async def impatient() -> AsyncIterator[Milvus1Engines]:
     await engines.close()
 
 
-async def create_on_faulty(world: World, name: str, **spec: Any) -> None:
+async def create_on_faulty(world: Namespace, name: str, **spec: Any) -> None:
     await world.create_collection(name, engineRef={"name": "faulty"}, **spec)
 
 
@@ -140,7 +138,7 @@ async def more_reconciles(operator: Operator, number: int) -> None:
 
 
 async def test_nothing_is_lost_while_the_engine_is_down(
-    world: World, engine_process: EngineProcess
+    world: Namespace, engine_process: EngineProcess
 ) -> None:
     """Made, changed and deleted meanwhile: each object says why it waits, and gets its due."""
     async with running(world.operator_api, world.engines):
@@ -167,7 +165,7 @@ async def test_nothing_is_lost_while_the_engine_is_down(
 
 
 async def test_a_deletion_that_waits_for_its_engine_names_the_way_out(
-    world: World, engine_process: EngineProcess, impatient: Milvus1Engines
+    world: Namespace, engine_process: EngineProcess, impatient: Milvus1Engines
 ) -> None:
     """With deletionPolicy Retain the object goes though the engine is down."""
     async with running(world.operator_api, world.engines):
@@ -184,7 +182,7 @@ async def test_a_deletion_that_waits_for_its_engine_names_the_way_out(
 
 
 async def test_an_engine_that_never_answers_holds_up_nobody_else(
-    world: World, faulty: FaultyEngine, impatient: Milvus1Engines
+    world: Namespace, faulty: FaultyEngine, impatient: Milvus1Engines
 ) -> None:
     """More collections wait for it than there are workers, and another engine's are Ready."""
     faulty.spoil(never_answers)
@@ -202,7 +200,7 @@ async def test_an_engine_that_never_answers_holds_up_nobody_else(
 
 
 async def test_the_status_stays_as_it_is_while_nothing_but_time_passes(
-    world: World, faulty: FaultyEngine, impatient: Milvus1Engines
+    world: Namespace, faulty: FaultyEngine, impatient: Milvus1Engines
 ) -> None:
     """A silent engine is asked again and again, and the object is written once."""
     faulty.spoil(never_answers)
@@ -215,7 +213,7 @@ async def test_the_status_stays_as_it_is_while_nothing_but_time_passes(
     assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
 
 
-async def test_an_unexpected_error_is_tried_again(world: World, faulty: FaultyEngine) -> None:
+async def test_an_unexpected_error_is_tried_again(world: Namespace, faulty: FaultyEngine) -> None:
     """The engine's words stand in the condition until the call succeeds."""
     faulty.spoil(refuses(pb.UNEXPECTED_ERROR, "the disk is full"), "CreateCollection")
     async with running(world.operator_api, world.engines):
@@ -235,7 +233,7 @@ async def test_an_unexpected_error_is_tried_again(world: World, faulty: FaultyEn
     ],
 )
 async def test_a_refusal_that_waiting_cannot_mend_stalls(
-    world: World, faulty: FaultyEngine, fault: Fault, words: str
+    world: Namespace, faulty: FaultyEngine, fault: Fault, words: str
 ) -> None:
     """The object says so in the engine's words, and goes when it is deleted."""
     faulty.spoil(fault, "CreateCollection")
@@ -249,7 +247,7 @@ async def test_a_refusal_that_waiting_cannot_mend_stalls(
 
 
 async def test_a_call_whose_answer_is_lost_is_not_done_twice(
-    world: World, faulty: FaultyEngine
+    world: Namespace, faulty: FaultyEngine
 ) -> None:
     """Create, partition and drop take effect though their answers are lost: all ends well."""
     changing = ("CreateCollection", "CreatePartition", "DropCollection")
@@ -268,7 +266,7 @@ async def test_a_call_whose_answer_is_lost_is_not_done_twice(
 
 
 async def test_a_create_that_takes_effect_after_its_deadline_does_no_harm(
-    world: World, faulty: FaultyEngine
+    world: Namespace, faulty: FaultyEngine
 ) -> None:
     """The collection turns up between the operator's look and its second attempt, and is ours."""
     faulty.spoil(once(repeats_itself), "CreateCollection")
@@ -279,7 +277,7 @@ async def test_a_create_that_takes_effect_after_its_deadline_does_no_harm(
 
 
 async def test_an_object_that_others_change_meanwhile_is_tried_again_quietly(
-    world: World, caplog: pytest.LogCaptureFixture
+    world: Namespace, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Each of the operator's writes finds the object changed once, and nobody is alarmed."""
     attempts: Counter[str] = Counter()
@@ -299,7 +297,7 @@ async def test_an_object_that_others_change_meanwhile_is_tried_again_quietly(
     assert await world.engine.list_collections() == {"docs"}
 
 
-async def test_two_operators_at_once_do_everything_once(world: World) -> None:
+async def test_two_operators_at_once_do_everything_once(world: Namespace) -> None:
     """As for a moment after a lease was lost: each collection is created once, none is left."""
     engines = CountingEngines(world.engines)
     names = [f"docs{number}" for number in range(10)]
@@ -317,7 +315,7 @@ async def test_two_operators_at_once_do_everything_once(world: World) -> None:
     assert await world.engine.list_collections() == frozenset()
 
 
-async def test_a_write_that_fails_is_tried_again_without_an_event(world: World) -> None:
+async def test_a_write_that_fails_is_tried_again_without_an_event(world: Namespace) -> None:
     """The API server is away just when the finalizer is to be taken off."""
     failed: list[str] = []
 
@@ -335,7 +333,7 @@ async def test_a_write_that_fails_is_tried_again_without_an_event(world: World) 
     assert failed == ["docs"]
 
 
-async def test_many_collections_at_once_all_end_right(world: World) -> None:
+async def test_many_collections_at_once_all_end_right(world: Namespace) -> None:
     """60 are applied, and 20 of them deleted while the others are still being made."""
     names = [f"docs{number}" for number in range(60)]
     kept, dropped = names[20:], names[:20]
@@ -365,7 +363,7 @@ async def test_the_operator_outlives_a_restart_of_the_api_server(
         connected(operator_kubeconfig) as operator_api,
     ):
         address = engine_process.grpc_address
-        world = World("default", api, operator_api, engines, address)
+        world = Namespace("default", api, operator_api, engines, address)
         for name in ("engine", "other"):
             await world.create(VECTOR_ENGINE, name, {"external": {"endpoints": [address]}})
         async with running(operator_api, engines) as operator:

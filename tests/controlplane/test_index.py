@@ -2,11 +2,13 @@
 
 import msgspec
 
-from clients.milvus1_stub import Milvus1
-from fakes.engine import FakeEngine
-from harness import World, eventually, ready_condition, running, types
 from quiver.domain.collections import Index, IndexProgress, ObservedIndex
 from quiver.domain.objects import Manifest
+from support.fake_engine import FakeEngine
+from support.milvus1_client import Milvus1
+from support.namespaces import Namespace, ready_condition, types
+from support.operators import running
+from support.waiting import eventually
 
 HNSW: Manifest = {"type": "HNSW", "params": {"M": 16, "efConstruction": 64}}
 IVF: Manifest = {"type": "IVF_FLAT", "params": {"nlist": 64}}
@@ -20,21 +22,21 @@ def index(spec: Manifest) -> ObservedIndex:
     return ObservedIndex(index=Index(type=spec["type"], params=spec["params"]))
 
 
-async def on_engine(world: World, name: str, expected: ObservedIndex) -> None:
+async def on_engine(world: Namespace, name: str, expected: ObservedIndex) -> None:
     async def holds() -> bool:
         return await world.engine.describe_index(name) == expected
 
     await eventually(holds, f"the index of {name} is {expected.index}")
 
 
-async def built(world: World, name: str) -> Manifest:
+async def built(world: Namespace, name: str) -> Manifest:
     """Wait until the object is Ready, its index being built."""
     (manifest,) = await world.ready(name)
     assert types(manifest) == {"Ready"}
     return manifest
 
 
-async def building(world: World, name: str, *words: str) -> None:
+async def building(world: Namespace, name: str, *words: str) -> None:
     """Wait until the object says that its index is being built, and how far it is."""
 
     async def holds() -> bool:
@@ -54,7 +56,7 @@ def to(spec: Manifest | None) -> Manifest:
     return {"spec": {"index": {"type": spec["type"], "params": gone | spec["params"]}}}
 
 
-async def test_an_index_is_set_changed_and_taken_away(world: World) -> None:
+async def test_an_index_is_set_changed_and_taken_away(world: Namespace) -> None:
     """The engine has what the spec says, each time, and status says what that is."""
     async with running(world.operator_api, world.engines):
         await world.create_collection("docs", index=HNSW)
@@ -68,7 +70,7 @@ async def test_an_index_is_set_changed_and_taken_away(world: World) -> None:
         assert await world.engine.describe_index("docs") == ObservedIndex(index=None)
 
 
-async def test_vectors_are_indexed_and_all_is_ready(world: World, client: Milvus1) -> None:
+async def test_vectors_are_indexed_and_all_is_ready(world: Namespace, client: Milvus1) -> None:
     """An index over vectors that are there already is built by the engine, and then Available."""
     async with running(world.operator_api, world.engines):
         await world.create_collection("docs")
@@ -82,7 +84,7 @@ async def test_vectors_are_indexed_and_all_is_ready(world: World, client: Milvus
     assert client.count("docs") == 5000
 
 
-async def test_an_index_changed_behind_our_back_is_repaired(fake_world: World) -> None:
+async def test_an_index_changed_behind_our_back_is_repaired(fake_world: Namespace) -> None:
     """Changed or taken away on the engine, it is as the spec says when the operator verifies."""
     world = fake_world
     async with running(world.operator_api, world.engines, verify_period=1):
@@ -94,7 +96,7 @@ async def test_an_index_changed_behind_our_back_is_repaired(fake_world: World) -
         await built(world, "docs")
 
 
-async def test_an_index_that_others_made_is_left_alone(fake_world: World) -> None:
+async def test_an_index_that_others_made_is_left_alone(fake_world: Namespace) -> None:
     """A spec without an index says nothing of one that a client set."""
     world = fake_world
     async with running(world.operator_api, world.engines):
@@ -106,7 +108,9 @@ async def test_an_index_that_others_made_is_left_alone(fake_world: World) -> Non
     assert await world.engine.describe_index("docs") == index(IVF)
 
 
-async def test_building_is_told_and_holds_no_worker(fake_world: World, fake: FakeEngine) -> None:
+async def test_building_is_told_and_holds_no_worker(
+    fake_world: Namespace, fake: FakeEngine
+) -> None:
     """More indexes are being built than there are workers: each object tells how far its own is,
     and another collection is Ready meanwhile.
     """
@@ -132,7 +136,7 @@ async def test_building_is_told_and_holds_no_worker(fake_world: World, fake: Fak
         await world.ready(*names)
 
 
-async def test_a_change_of_mind_while_it_is_built(fake_world: World, fake: FakeEngine) -> None:
+async def test_a_change_of_mind_while_it_is_built(fake_world: Namespace, fake: FakeEngine) -> None:
     """An index that is taken off the spec before it is built is taken off the engine, and one that
     takes its place is built after it.
     """
@@ -157,7 +161,7 @@ async def test_a_change_of_mind_while_it_is_built(fake_world: World, fake: FakeE
 
 
 async def test_a_full_partition_is_not_forgotten_while_an_index_is_built(
-    fake_world: World, fake: FakeEngine
+    fake_world: Namespace, fake: FakeEngine
 ) -> None:
     """DeleteIfEmpty: taken off the list it is dropped once it is empty, whatever else goes on."""
     world = fake_world
@@ -179,7 +183,7 @@ async def test_a_full_partition_is_not_forgotten_while_an_index_is_built(
     assert found.partitions == frozenset()
 
 
-async def test_an_index_that_the_engine_refuses_stalls(fake_world: World) -> None:
+async def test_an_index_that_the_engine_refuses_stalls(fake_world: Namespace) -> None:
     """IVF_SQ8H without a GPU: the reason stands in the condition, the collection is there, and
     another index mends it.
     """
@@ -193,14 +197,14 @@ async def test_an_index_that_the_engine_refuses_stalls(fake_world: World) -> Non
         await built(world, "docs")
 
 
-async def test_our_engine_without_a_gpu_refuses_ivf_sq8h(world: World) -> None:
+async def test_our_engine_without_a_gpu_refuses_ivf_sq8h(world: Namespace) -> None:
     """Its words stand in the condition."""
     async with running(world.operator_api, world.engines):
         await world.create_collection("docs", index=NO_GPU)
         await world.says("docs", "EngineRefused", "IVF_SQ8H", "GPU")
 
 
-async def test_a_collection_made_anew_gets_its_index(fake_world: World) -> None:
+async def test_a_collection_made_anew_gets_its_index(fake_world: Namespace) -> None:
     """Dropped behind our back, it comes back with partitions and index."""
     world = fake_world
     async with running(world.operator_api, world.engines, resync_period=1):

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
-from clients.engine_process import EngineProcess
-from clients.faulty_engine import FaultyEngine, Proceed, never_answers
-from harness import World, eventually, ready_condition, running
 from quiver.adapters.milvus1.driver import Deadlines, Milvus1Engines
 from quiver.app import Operator
 from quiver.domain.objects import VECTOR_ENGINE
+from support.engine_process import EngineProcess
+from support.faulty_engine import FaultyEngine, Proceed, never_answers
+from support.namespaces import Namespace, ready_condition
+from support.operators import running
+from support.waiting import eventually
 
 MANY = 40
 WORKERS = {"workers": 6, "workers_per_engine": 4}
@@ -47,7 +49,7 @@ async def impatient() -> AsyncIterator[Milvus1Engines]:
 
 
 @pytest.fixture
-async def faulty(world: World) -> AsyncIterator[FaultyEngine]:
+async def faulty(world: Namespace) -> AsyncIterator[FaultyEngine]:
     """The world's engine behind a proxy, as VectorEngine `faulty`."""
     async with FaultyEngine(world.address) as engine:
         endpoints = {"endpoints": [engine.address]}
@@ -55,7 +57,7 @@ async def faulty(world: World) -> AsyncIterator[FaultyEngine]:
         yield engine
 
 
-async def create_many(world: World, prefix: str) -> list[str]:
+async def create_many(world: Namespace, prefix: str) -> list[str]:
     names = [f"{prefix}{number}" for number in range(MANY)]
     engine = {"name": "faulty"}
     await asyncio.gather(*(world.create_collection(name, engineRef=engine) for name in names))
@@ -69,7 +71,7 @@ def parked(operator: Operator) -> float:
 
 
 async def test_a_dead_engine_holds_up_nobody_and_gets_one_call_at_a_time(
-    world: World, faulty: FaultyEngine, impatient: Milvus1Engines
+    world: Namespace, faulty: FaultyEngine, impatient: Milvus1Engines
 ) -> None:
     """Its collections are told of it, wait without cost, and are all Ready soon after it answers.
 
@@ -107,7 +109,7 @@ async def probed(faulty: FaultyEngine) -> None:
 
 
 async def test_a_slow_engine_gets_its_share_of_workers_and_no_more(
-    world: World, faulty: FaultyEngine
+    world: Namespace, faulty: FaultyEngine
 ) -> None:
     """With more of its collections waiting than there are workers, another's has its turn."""
     slow = Slow(0.3)
@@ -123,7 +125,7 @@ async def test_a_slow_engine_gets_its_share_of_workers_and_no_more(
 
 
 async def test_an_engine_that_lost_everything_comes_back_at_its_pace(
-    world: World, faulty: FaultyEngine
+    world: Namespace, faulty: FaultyEngine
 ) -> None:
     """All its collections are made anew, a few at a time, and another's need not wait for them."""
     slow = Slow(0.2)
@@ -148,7 +150,7 @@ async def test_an_engine_that_lost_everything_comes_back_at_its_pace(
     assert slow.most <= WORKERS["workers_per_engine"]
 
 
-async def test_drift_that_names_do_not_show_is_found(world: World) -> None:
+async def test_drift_that_names_do_not_show_is_found(world: Namespace) -> None:
     """A partition that was dropped behind our back comes back within the period of verification."""
     async with running(world.operator_api, world.engines, verify_period=2):
         await world.create_collection("docs", partitions=["a"])
@@ -163,7 +165,7 @@ async def test_drift_that_names_do_not_show_is_found(world: World) -> None:
 
 
 async def test_an_engine_that_was_restarted_is_back_at_once(
-    world: World, engine_process: EngineProcess
+    world: Namespace, engine_process: EngineProcess
 ) -> None:
     """A refused connection opens the breaker as silence does, and a probe closes it."""
     async with running(world.operator_api, world.engines):

@@ -18,10 +18,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from clients.faulty_engine import FaultyEngine, Proceed, once
-from harness import World, eventually
 from localcluster import ControlPlane
 from quiver.domain.objects import VECTOR_ENGINE
+from support.faulty_engine import FaultyEngine, Proceed, once
+from support.namespaces import Namespace
+from support.waiting import eventually
 
 LEASE_S = 15
 SLACK_S = 12
@@ -120,14 +121,14 @@ class Gate:
 
 
 @pytest.fixture
-async def faulty(world: World) -> AsyncIterator[FaultyEngine]:
+async def faulty(world: Namespace) -> AsyncIterator[FaultyEngine]:
     async with FaultyEngine(world.address) as engine:
         endpoints = {"endpoints": [engine.address]}
         await world.create(VECTOR_ENGINE, "faulty", {"external": endpoints})
         yield engine
 
 
-async def half_made(world: World, faulty: FaultyEngine) -> Gate:
+async def half_made(world: Namespace, faulty: FaultyEngine) -> Gate:
     """Have the leader make a collection; return when it waits for the answer to a call."""
     gate = Gate()
     faulty.spoil(once(gate), "CreateCollection")
@@ -138,7 +139,7 @@ async def half_made(world: World, faulty: FaultyEngine) -> Gate:
 
 
 async def test_the_heir_of_a_killed_leader_finishes_its_work(
-    world: World, faulty: FaultyEngine, pair: Pair
+    world: Namespace, faulty: FaultyEngine, pair: Pair
 ) -> None:
     """`kill -9` amid a create: the other leads when the lease has run out, and the rest is done."""
     await half_made(world, faulty)
@@ -152,7 +153,7 @@ async def test_the_heir_of_a_killed_leader_finishes_its_work(
 
 
 async def test_a_paused_leader_that_wakes_up_writes_nothing(
-    world: World, faulty: FaultyEngine, pair: Pair
+    world: Namespace, faulty: FaultyEngine, pair: Pair
 ) -> None:
     """It was stopped amid a create, another took over, and what it finds when it goes on is the
     answer it waited for: it ends with one line, and without a request that changes something.
@@ -175,7 +176,7 @@ async def test_a_paused_leader_that_wakes_up_writes_nothing(
     assert re.search(r"ERROR +the lease is lost: .*; ending at once", log.splitlines()[-1])
 
 
-async def test_a_leader_that_is_told_to_end_hands_over(world: World, pair: Pair) -> None:
+async def test_a_leader_that_is_told_to_end_hands_over(world: Namespace, pair: Pair) -> None:
     """SIGTERM: it gives the lease back, so the other need not wait for the lease's time."""
     pair.first.send(signal.SIGTERM)
     assert await pair.first.ended() == 0
@@ -185,7 +186,7 @@ async def test_a_leader_that_is_told_to_end_hands_over(world: World, pair: Pair)
 
 
 async def writes_of(
-    user: str, world: World, plane: ControlPlane, marker: str
+    user: str, world: Namespace, plane: ControlPlane, marker: str
 ) -> list[dict[str, Any]]:
     """Return the user's writes, the lease's included; `marker` makes sure that all are there."""
     assert plane.audit_log is not None

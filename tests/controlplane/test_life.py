@@ -4,15 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from clients.engine_process import EngineProcess
-from harness import World, eventually, ready_condition, running
 from quiver.domain.access import Target
 from quiver.domain.claims import CLAIM_ANNOTATION, FINALIZER, claim_of
 from quiver.domain.collections import CollectionSchema
 from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key
+from support.engine_process import EngineProcess
+from support.namespaces import Namespace, ready_condition
+from support.operators import running
+from support.waiting import eventually
 
 
-async def test_an_applied_collection_is_on_the_engine_as_described(world: World) -> None:
+async def test_an_applied_collection_is_on_the_engine_as_described(world: Namespace) -> None:
     """The engine has what the spec says, and the status says where."""
     async with running(world.operator_api, world.engines):
         await world.create_collection("test01", dimension=256, partitions=["a", "b"])
@@ -30,7 +32,7 @@ async def test_an_applied_collection_is_on_the_engine_as_described(world: World)
     assert len(await world.events("test01", "Created")) == 1
 
 
-async def test_partitions_follow_the_spec(world: World) -> None:
+async def test_partitions_follow_the_spec(world: Namespace) -> None:
     """A tag added to the list is made, one taken off is dropped, an unlisted one is left alone."""
     async with running(world.operator_api, world.engines):
         await world.create_collection("docs", partitions=["a", "b"])
@@ -43,7 +45,7 @@ async def test_partitions_follow_the_spec(world: World) -> None:
     assert found.partitions == {"b", "c", "foreign"}
 
 
-async def test_a_deleted_object_takes_its_collection_along(world: World) -> None:
+async def test_a_deleted_object_takes_its_collection_along(world: Namespace) -> None:
     """DeletionPolicy Delete: the collection is gone once the object is."""
     async with running(world.operator_api, world.engines):
         await world.create_collection("docs")
@@ -53,7 +55,7 @@ async def test_a_deleted_object_takes_its_collection_along(world: World) -> None
     assert await world.engine.describe("docs") is None
 
 
-async def test_a_retained_collection_outlives_its_object(world: World) -> None:
+async def test_a_retained_collection_outlives_its_object(world: Namespace) -> None:
     """DeletionPolicy Retain: the object goes, the collection stays, and an event says so."""
     async with running(world.operator_api, world.engines):
         await world.create_collection("docs", deletionPolicy="Retain")
@@ -64,7 +66,7 @@ async def test_a_retained_collection_outlives_its_object(world: World) -> None:
     assert await world.engine.describe("docs") is not None
 
 
-async def test_a_collection_that_exists_already_is_left_alone(world: World) -> None:
+async def test_a_collection_that_exists_already_is_left_alone(world: Namespace) -> None:
     """A name that is taken stalls the object; deleting the object does not touch the collection."""
     await world.engine.create(
         CollectionSchema(name="docs", dimension=8, index_file_size=1024, metric_type="L2")
@@ -78,7 +80,7 @@ async def test_a_collection_that_exists_already_is_left_alone(world: World) -> N
     assert await world.engine.describe("docs") is not None
 
 
-async def test_the_older_of_two_objects_for_one_collection_has_it(world: World) -> None:
+async def test_the_older_of_two_objects_for_one_collection_has_it(world: Namespace) -> None:
     """The younger says who has it, and gets a collection of its own when the elder is gone."""
     async with running(world.operator_api, world.engines):
         await world.create_collection("elder", collectionName="docs")
@@ -90,7 +92,7 @@ async def test_the_older_of_two_objects_for_one_collection_has_it(world: World) 
         await world.ready("younger")
 
 
-async def test_a_collection_dropped_behind_our_back_comes_back(world: World) -> None:
+async def test_a_collection_dropped_behind_our_back_comes_back(world: Namespace) -> None:
     """It is made anew within the resync period, and a Warning says that its vectors are lost."""
     async with running(world.operator_api, world.engines, resync_period=1):
         await world.create_collection("docs", partitions=["a"])
@@ -105,7 +107,7 @@ async def test_a_collection_dropped_behind_our_back_comes_back(world: World) -> 
         await world.told("docs", "Recreated")
 
 
-async def test_replace_wipes_annotations_and_finalizers_and_does_no_harm(world: World) -> None:
+async def test_replace_wipes_annotations_and_finalizers_and_does_no_harm(world: Namespace) -> None:
     """The finalizer is written again, and the claim stands in the status: the collection stays
     ours.
     """
@@ -125,7 +127,7 @@ async def test_replace_wipes_annotations_and_finalizers_and_does_no_harm(world: 
     assert await world.engine.describe("docs") is None
 
 
-async def test_a_copied_object_gets_no_hold_on_the_originals_collection(world: World) -> None:
+async def test_a_copied_object_gets_no_hold_on_the_originals_collection(world: Namespace) -> None:
     """A copy that brings the claim along is Stalled; deleting it drops nothing."""
     async with running(world.operator_api, world.engines):
         await world.create_collection("docs")
@@ -140,7 +142,7 @@ async def test_a_copied_object_gets_no_hold_on_the_originals_collection(world: W
     assert await world.engine.describe("docs") is not None
 
 
-async def test_a_collection_waits_for_its_engine(world: World) -> None:
+async def test_a_collection_waits_for_its_engine(world: Namespace) -> None:
     """The YAML of the engine may come after that of its collections."""
     async with running(world.operator_api, world.engines):
         await world.create_collection("docs", engineRef={"name": "later"})
@@ -149,7 +151,7 @@ async def test_a_collection_waits_for_its_engine(world: World) -> None:
         await world.ready("docs")
 
 
-async def test_a_collection_goes_when_its_engine_is_gone(world: World) -> None:
+async def test_a_collection_goes_when_its_engine_is_gone(world: Namespace) -> None:
     """Nothing is left to drop it from, so the object does not wait."""
     async with running(world.operator_api, world.engines):
         await world.create_collection("docs")
@@ -160,7 +162,7 @@ async def test_a_collection_goes_when_its_engine_is_gone(world: World) -> None:
         await world.gone("docs")
 
 
-async def test_a_collection_changed_under_a_looser_crd_is_not_made_anew(world: World) -> None:
+async def test_a_collection_changed_under_a_looser_crd_is_not_made_anew(world: Namespace) -> None:
     """What the engine has differs: the object says in what, and nothing is dropped."""
     await world.create_collection("docs", dimension=16)
     manifest, engine = await world.get("docs"), await world.get("engine", VECTOR_ENGINE)
@@ -183,7 +185,7 @@ async def test_a_collection_changed_under_a_looser_crd_is_not_made_anew(world: W
 
 
 @pytest.mark.parametrize("policy", ["Delete", "Retain"])
-async def test_a_namespace_goes_with_all_that_is_in_it(world: World, policy: str) -> None:
+async def test_a_namespace_goes_with_all_that_is_in_it(world: Namespace, policy: str) -> None:
     """Collections, engine and namespace go together, in whatever order they are deleted."""
     async with running(world.operator_api, world.engines):
         await world.create_collection("one", deletionPolicy=policy)
@@ -198,7 +200,7 @@ async def test_a_namespace_goes_with_all_that_is_in_it(world: World, policy: str
 
 
 async def test_an_external_milvus_server_is_an_engine_like_any_other(
-    world: World, tmp_path: Path
+    world: Namespace, tmp_path: Path
 ) -> None:
     """A VectorEngine of type Milvus1 that others run gets collections over the same protocol."""
     with EngineProcess(tmp_path / "milvus") as server:

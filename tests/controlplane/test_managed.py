@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from clients.standin_node import StandinNode
-from harness import AdminApi, World, eventually, ready_condition, running
 from localcluster import ControlPlane
 from localcluster.certificates import Authority
 from quiver.adapters.drivers import Drivers
@@ -27,6 +25,11 @@ from quiver.domain.objects import (
     Manifest,
 )
 from quiver.ports.errors import EngineUnreachable
+from support.admin_api import AdminApi
+from support.namespaces import Namespace, ready_condition
+from support.operators import running
+from support.standin_node import StandinNode
+from support.waiting import eventually
 
 QUOTA = Kind("", "v1", "resourcequotas", "ResourceQuota")
 OUR_LABELS = {
@@ -54,16 +57,16 @@ def managed(
     operator_api: AdminApi,
     engines: Drivers,
     node: StandinNode,
-) -> World:
+) -> Namespace:
     """A namespace without an engine yet; `create_engine` makes one for its node."""
-    return World(namespace, api, operator_api, engines, address="")
+    return Namespace(namespace, api, operator_api, engines, address="")
 
 
-async def create_engine(world: World, node: StandinNode, **spec: Any) -> Manifest:
+async def create_engine(world: Namespace, node: StandinNode, **spec: Any) -> Manifest:
     return await world.create(VECTOR_ENGINE, "engine", {"nodeSelector": node.selector, **spec})
 
 
-async def says(world: World, name: str, words: str, kind: Kind = VECTOR_COLLECTION) -> Manifest:
+async def says(world: Namespace, name: str, words: str, kind: Kind = VECTOR_COLLECTION) -> Manifest:
     """Wait until the object's Ready condition has `words` in its message."""
 
     async def holds() -> Manifest | None:
@@ -74,7 +77,7 @@ async def says(world: World, name: str, words: str, kind: Kind = VECTOR_COLLECTI
     return found
 
 
-async def on_pod(world: World, pod: str) -> frozenset[str]:
+async def on_pod(world: Namespace, pod: str) -> frozenset[str]:
     """Return the names of the collections that the engine in a pod has."""
     address = (await world.get(pod, POD))["status"]["podIP"]
     return await world.engines.at(Target(f"{address}:19530", "Quiver")).list_collections()
@@ -86,7 +89,7 @@ def pod_of(collection: Manifest) -> str:
 
 
 async def test_an_engine_becomes_a_pod_that_takes_collections(
-    managed: World, node: StandinNode
+    managed: Namespace, node: StandinNode
 ) -> None:
     """Service and StatefulSet are ours, the pod is scheduled, and the status says where to go."""
     async with running(managed.operator_api, managed.engines):
@@ -110,7 +113,7 @@ async def test_an_engine_becomes_a_pod_that_takes_collections(
 
 
 async def test_too_few_gpus_are_told_in_the_schedulers_words(
-    managed: World, node: StandinNode
+    managed: Namespace, node: StandinNode
 ) -> None:
     """The engine says why its pod waits, and so does each collection that waits for it."""
     words = "Insufficient nvidia.com/gpu"
@@ -123,7 +126,9 @@ async def test_too_few_gpus_are_told_in_the_schedulers_words(
         assert ready_condition(docs)["reason"] == "EngineNotReady"
 
 
-async def test_too_little_gpu_memory_is_told_and_mended(managed: World, node: StandinNode) -> None:
+async def test_too_little_gpu_memory_is_told_and_mended(
+    managed: Namespace, node: StandinNode
+) -> None:
     """No node's GPU has minMemory; with less of it the pod is scheduled."""
     async with running(managed.operator_api, managed.engines):
         await create_engine(managed, node, gpu={"minMemory": "80Gi"})
@@ -135,7 +140,7 @@ async def test_too_little_gpu_memory_is_told_and_mended(managed: World, node: St
 
 
 async def test_an_image_that_cannot_be_pulled_is_told_and_mended(
-    managed: World, node: StandinNode
+    managed: Namespace, node: StandinNode
 ) -> None:
     """The kubelet's words stand in the engine's condition; the right image replaces the pod."""
     async with running(managed.operator_api, managed.engines):
@@ -148,7 +153,7 @@ async def test_an_image_that_cannot_be_pulled_is_told_and_mended(
 
 
 async def test_a_workload_that_is_refused_is_told_and_tried_again(
-    managed: World, node: StandinNode
+    managed: Namespace, node: StandinNode
 ) -> None:
     """A quota is in the way; once it is gone the engine comes up, though nobody touches it."""
     none = {"count/statefulsets.apps": "0"}
@@ -166,7 +171,9 @@ async def test_a_workload_that_is_refused_is_told_and_tried_again(
         await managed.settled_engine()
 
 
-async def test_collections_spread_over_an_engines_pods(managed: World, node: StandinNode) -> None:
+async def test_collections_spread_over_an_engines_pods(
+    managed: Namespace, node: StandinNode
+) -> None:
     """Applied all at once, they do not all go to the same pod; each is where its status says."""
     names = [f"docs{number}" for number in range(12)]
     async with running(managed.operator_api, managed.engines):
@@ -184,7 +191,7 @@ async def test_collections_spread_over_an_engines_pods(managed: World, node: Sta
 
 
 async def test_a_pod_that_holds_a_collection_is_not_scaled_away(
-    managed: World, node: StandinNode, quiver_api: ControlPlane
+    managed: Namespace, node: StandinNode, quiver_api: ControlPlane
 ) -> None:
     """`kubectl scale` waits, naming the pod, and goes through once the collection is deleted."""
     async with running(managed.operator_api, managed.engines):
@@ -206,7 +213,7 @@ async def test_a_pod_that_holds_a_collection_is_not_scaled_away(
 
 
 async def test_a_stateful_set_that_was_edited_is_put_back(
-    managed: World, node: StandinNode
+    managed: Namespace, node: StandinNode
 ) -> None:
     """Replicas are the VectorEngine's to say."""
     async with running(managed.operator_api, managed.engines):
@@ -225,7 +232,7 @@ async def test_a_stateful_set_that_was_edited_is_put_back(
 
 
 async def test_a_stateful_set_of_somebody_else_is_left_alone(
-    managed: World, node: StandinNode
+    managed: Namespace, node: StandinNode
 ) -> None:
     """The engine says that its name is taken, and comes up once the name is free."""
     labels = {"app": "theirs"}
@@ -247,7 +254,7 @@ async def test_a_stateful_set_of_somebody_else_is_left_alone(
 
 
 async def test_collections_come_back_empty_with_a_pod_that_lost_its_data(
-    managed: World, node: StandinNode
+    managed: Namespace, node: StandinNode
 ) -> None:
     """The pod is replaced by one without data: a Warning says that the vectors are lost."""
     async with running(managed.operator_api, managed.engines):
@@ -263,7 +270,9 @@ async def test_collections_come_back_empty_with_a_pod_that_lost_its_data(
         assert await on_pod(managed, "engine-0") == {"docs"}
 
 
-async def test_a_namespace_goes_with_its_managed_engine(managed: World, node: StandinNode) -> None:
+async def test_a_namespace_goes_with_its_managed_engine(
+    managed: Namespace, node: StandinNode
+) -> None:
     """Pods, engine and collections go in whatever order, within 30 s."""
     async with running(managed.operator_api, managed.engines):
         await create_engine(managed, node)
@@ -278,7 +287,9 @@ async def test_a_namespace_goes_with_its_managed_engine(managed: World, node: St
         await eventually(is_gone, "the namespace is gone")
 
 
-async def test_a_deleted_engine_takes_its_workload_along(managed: World, node: StandinNode) -> None:
+async def test_a_deleted_engine_takes_its_workload_along(
+    managed: Namespace, node: StandinNode
+) -> None:
     """The garbage collector removes Service, StatefulSet and pod; collections say what happened."""
     async with running(managed.operator_api, managed.engines):
         await create_engine(managed, node)
@@ -293,7 +304,7 @@ async def test_a_deleted_engine_takes_its_workload_along(managed: World, node: S
 
 
 async def test_a_segment_too_large_for_the_nodes_gpus_is_not_made(
-    managed: World, node: StandinNode
+    managed: Namespace, node: StandinNode
 ) -> None:
     """The node's label tells what a GPU has, where the engine's spec says nothing of it."""
     async with running(managed.operator_api, managed.engines):
@@ -307,7 +318,7 @@ async def test_a_segment_too_large_for_the_nodes_gpus_is_not_made(
 
 
 async def test_a_collection_beyond_the_limit_waits_for_room(
-    managed: World, node: StandinNode
+    managed: Namespace, node: StandinNode
 ) -> None:
     """Collections and partitions count together; when some go, the waiting one is made."""
     async with running(managed.operator_api, managed.engines, resync_period=1):
@@ -324,7 +335,7 @@ async def test_a_collection_beyond_the_limit_waits_for_room(
 class Certificates:
     """A CA, and what it signs for the engine `engine` of a namespace."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Namespace) -> None:
         self.world = world
         self.authority = Authority(Authority.create("ours"))
         name = f"*.engine.{world.namespace}.svc"
@@ -348,7 +359,7 @@ class Certificates:
 MUTUAL = {"secretName": "tls", "clientCASecretName": "client-ca", "clientSecretName": "quiver"}
 
 
-async def test_pods_serve_tls_and_let_in_quiver(managed: World, node: StandinNode) -> None:
+async def test_pods_serve_tls_and_let_in_quiver(managed: Namespace, node: StandinNode) -> None:
     """The pod shows the certificate of the Secret and asks for one; Quiver dials it by IP and knows
     it by its name, and the binding tells applications of TLS and the CA.
     """
@@ -370,7 +381,7 @@ async def test_pods_serve_tls_and_let_in_quiver(managed: World, node: StandinNod
         await managed.gone("docs")
 
 
-async def test_pods_and_engine_wait_for_a_secret(managed: World, node: StandinNode) -> None:
+async def test_pods_and_engine_wait_for_a_secret(managed: Namespace, node: StandinNode) -> None:
     """While it is missing the engine says so and the pod does not start; then both go on."""
     async with running(managed.operator_api, managed.engines, resync_period=1):
         await create_engine(managed, node, tls=MUTUAL)

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from clients.milvus1_stub import Milvus1
-from harness import World, running, types
 from quiver.domain.claims import claim_of
 from quiver.domain.objects import NAMESPACE, VECTOR_COLLECTION, VECTOR_ENGINE, Key
+from support.milvus1_client import Milvus1
+from support.namespaces import Namespace, types
+from support.operators import running
 
 ADOPTING = {"adoptionPolicy": "IfIdentical"}
 
@@ -23,17 +24,17 @@ def foreign(client: Milvus1, name: str = "docs") -> None:
     client.flush(name)
 
 
-async def open_engine(world: World, **allowed: Any) -> None:
+async def open_engine(world: Namespace, **allowed: Any) -> None:
     """Say whose collections the world's engine takes."""
     await world.patch("engine", {"spec": {"allowedNamespaces": allowed}}, VECTOR_ENGINE)
 
 
-async def label(world: World, **labels: str | None) -> None:
+async def label(world: Namespace, **labels: str | None) -> None:
     await world.api.patch(NAMESPACE, Key("", world.namespace), {"metadata": {"labels": labels}})
 
 
 async def test_an_identical_collection_is_adopted_with_its_vectors(
-    world: World, client: Milvus1
+    world: Namespace, client: Milvus1
 ) -> None:
     """IfIdentical: it is the object's from then on, as status and an event say."""
     foreign(client)
@@ -51,7 +52,7 @@ async def test_an_identical_collection_is_adopted_with_its_vectors(
 
 @pytest.mark.parametrize(("policy", "left"), [(None, ["docs"]), ("Delete", [])])
 async def test_an_adopted_collection_is_dropped_only_when_told_so(
-    world: World, client: Milvus1, policy: str | None, left: list[str]
+    world: Namespace, client: Milvus1, policy: str | None, left: list[str]
 ) -> None:
     """Retain is its default: Quiver did not make it. The object may ask for Delete."""
     foreign(client)
@@ -66,7 +67,7 @@ async def test_an_adopted_collection_is_dropped_only_when_told_so(
 
 
 async def test_what_was_adopted_is_known_to_be_after_status_was_lost(
-    world: World, client: Milvus1
+    world: Namespace, client: Milvus1
 ) -> None:
     """The claim says so too: the collection is retained by default all the same."""
     foreign(client)
@@ -83,7 +84,7 @@ async def test_what_was_adopted_is_known_to_be_after_status_was_lost(
     assert client.collections() == ["docs"]
 
 
-async def test_a_collection_that_differs_is_not_adopted(world: World, client: Milvus1) -> None:
+async def test_a_collection_that_differs_is_not_adopted(world: Namespace, client: Milvus1) -> None:
     """The object names each difference, and adopts once there is none."""
     client.create("docs", dimension=16, metric_type=2)
     async with running(world.operator_api, world.engines):
@@ -101,7 +102,7 @@ async def test_a_collection_that_differs_is_not_adopted(world: World, client: Mi
     assert client.count("docs") == 3
 
 
-async def test_adoption_may_be_allowed_afterwards(world: World, client: Milvus1) -> None:
+async def test_adoption_may_be_allowed_afterwards(world: Namespace, client: Milvus1) -> None:
     """An object that found its name taken gets the collection when its policy is changed."""
     foreign(client)
     async with running(world.operator_api, world.engines):
@@ -118,7 +119,7 @@ async def test_adoption_may_be_allowed_afterwards(world: World, client: Milvus1)
     ("policy", "reason"), [("IfIdentical", "Available"), ("Never", "AlreadyExists")]
 )
 async def test_the_younger_takes_over_what_the_elder_leaves(
-    world: World, client: Milvus1, policy: str, reason: str
+    world: Namespace, client: Milvus1, policy: str, reason: str
 ) -> None:
     """The elder goes with Retain: the younger has the vectors then, if it may adopt."""
     async with running(world.operator_api, world.engines):
@@ -134,7 +135,7 @@ async def test_the_younger_takes_over_what_the_elder_leaves(
     assert client.count("docs") == 1
 
 
-async def test_adoption_never_takes_what_another_object_has(world: World) -> None:
+async def test_adoption_never_takes_what_another_object_has(world: Namespace) -> None:
     """IfIdentical is no way around the one who has the collection, nor is deleting the loser."""
     async with running(world.operator_api, world.engines):
         await world.create_collection("elder", collectionName="docs")
@@ -151,7 +152,7 @@ async def test_adoption_never_takes_what_another_object_has(world: World) -> Non
 
 
 async def test_an_engine_serves_its_own_namespace_unless_told_otherwise(
-    world: World, neighbour: World
+    world: Namespace, neighbour: Namespace
 ) -> None:
     """A guest is told why it waits, leaves no trace, and is taken when the engine says All."""
     async with running(world.operator_api, world.engines):
@@ -168,7 +169,9 @@ async def test_an_engine_serves_its_own_namespace_unless_told_otherwise(
     assert await world.engine.list_collections() == frozenset()
 
 
-async def test_a_guest_of_that_name_is_told_who_has_it(world: World, neighbour: World) -> None:
+async def test_a_guest_of_that_name_is_told_who_has_it(
+    world: Namespace, neighbour: Namespace
+) -> None:
     """Across namespaces the older wins too, and the younger gets its own when the elder goes."""
     await open_engine(world, **{"from": "All"})
     async with running(world.operator_api, world.engines):
@@ -181,7 +184,7 @@ async def test_a_guest_of_that_name_is_told_who_has_it(world: World, neighbour: 
         assert ready["status"]["origin"] == "Created"
 
 
-async def test_an_uninvited_elder_is_in_nobodys_way(world: World, neighbour: World) -> None:
+async def test_an_uninvited_elder_is_in_nobodys_way(world: Namespace, neighbour: Namespace) -> None:
     """An object that the engine does not take keeps no name from one that it takes."""
     async with running(world.operator_api, world.engines):
         await world.settled_engine()
@@ -191,7 +194,9 @@ async def test_an_uninvited_elder_is_in_nobodys_way(world: World, neighbour: Wor
         await world.ready("docs")
 
 
-async def test_a_namespace_becomes_welcome_by_its_labels(world: World, neighbour: World) -> None:
+async def test_a_namespace_becomes_welcome_by_its_labels(
+    world: Namespace, neighbour: Namespace
+) -> None:
     """From Selector: labelled later, its collections become Ready within the resync period."""
     selector = {"matchLabels": {"team": "search"}}
     await open_engine(world, **{"from": "Selector", "selector": selector})
@@ -203,7 +208,7 @@ async def test_a_namespace_becomes_welcome_by_its_labels(world: World, neighbour
 
 
 async def test_a_namespace_that_is_no_longer_welcome_keeps_what_it_has(
-    world: World, neighbour: World
+    world: Namespace, neighbour: Namespace
 ) -> None:
     """The object says so and changes nothing; deleting it drops its collection all the same."""
     await label(neighbour, team="search")
@@ -223,7 +228,7 @@ async def test_a_namespace_that_is_no_longer_welcome_keeps_what_it_has(
     assert await world.engine.list_collections() == frozenset()
 
 
-async def test_foreign_collections_are_never_touched(world: World, client: Milvus1) -> None:
+async def test_foreign_collections_are_never_touched(world: Namespace, client: Milvus1) -> None:
     """Whatever objects come, change and go, what others made on the engine stays as it is."""
     foreign(client, "theirs")
     foreign(client, "docs")
@@ -244,7 +249,7 @@ async def test_foreign_collections_are_never_touched(world: World, client: Milvu
 
 
 async def test_a_second_engine_object_for_one_endpoint_gives_no_hold_on_its_collections(
-    world: World,
+    world: Namespace,
 ) -> None:
     """Two VectorEngines may list the same server: what one object has there, no other adopts."""
     await world.create(VECTOR_ENGINE, "twin", {"external": {"endpoints": [world.address]}})

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from fakes.engine import FakeEngine
-from harness import World, ready_condition, running
 from quiver.domain.collections import default_collection_name
 from quiver.domain.objects import SECRET, Manifest
 from quiver.ports.errors import ApiRefused
+from support.fake_engine import FakeEngine
+from support.namespaces import Namespace, ready_condition
+from support.operators import running
 
 HNSW: Manifest = {"type": "HNSW", "params": {"M": 16, "efConstruction": 64}}
 FINER: Manifest = {"type": "HNSW", "params": {"M": 32, "efConstruction": 200}}
@@ -76,12 +77,12 @@ def patch_to(wanted: Any, present: Any) -> Any:
     return gone | {key: patch_to(value, present.get(key)) for key, value in wanted.items()}
 
 
-async def change(world: World, name: str, field: str, value: Any) -> None:
+async def change(world: Namespace, name: str, field: str, value: Any) -> None:
     present = (await world.get(name))["spec"].get(field)
     await world.patch(name, {"spec": {field: patch_to(for_name(value, name), present)}})
 
 
-async def end_state(world: World, name: str) -> Manifest:
+async def end_state(world: Namespace, name: str) -> Manifest:
     """Wait until the object is Ready, and return it and its collection, volatile fields masked."""
     (manifest,) = await world.ready(name)
     status = {k: v for k, v in manifest["status"].items() if k not in VOLATILE}
@@ -109,7 +110,7 @@ def unnamed(value: Any, name: str) -> Any:
     return value.replace(name, "{name}") if isinstance(value, str) else value
 
 
-async def fresh(world: World, field: str) -> list[Manifest]:
+async def fresh(world: Namespace, field: str) -> list[Manifest]:
     """Return the end states of objects that are created with each value of the field."""
 
     async def made(number: int, value: Any) -> Manifest:
@@ -122,7 +123,7 @@ async def fresh(world: World, field: str) -> list[Manifest]:
 
 
 @pytest.mark.parametrize("field", STATES)
-async def test_there_and_back_is_as_a_fresh_object(fake_world: World, field: str) -> None:
+async def test_there_and_back_is_as_a_fresh_object(fake_world: Namespace, field: str) -> None:
     """From each value to each other one and back: objects, engine and Secrets end as fresh ones."""
     world, values = fake_world, STATES[field]
 
@@ -141,7 +142,7 @@ async def test_there_and_back_is_as_a_fresh_object(fake_world: World, field: str
         await asyncio.gather(*(walk(a, b) for a in numbers for b in numbers if a != b))
 
 
-async def test_what_the_api_server_refuses_changes_nothing(fake_world: World) -> None:
+async def test_what_the_api_server_refuses_changes_nothing(fake_world: Namespace) -> None:
     """After a refused value the object is as before, and a good one ends as on a fresh object."""
     world = fake_world
 
@@ -163,7 +164,7 @@ async def test_what_the_api_server_refuses_changes_nothing(fake_world: World) ->
 
 @pytest.mark.parametrize(("stalling", "reason"), STALLING)
 async def test_what_cannot_be_brought_about_is_mended_by_going_back(
-    fake_world: World, stalling: Manifest, reason: str
+    fake_world: Namespace, stalling: Manifest, reason: str
 ) -> None:
     """A spec that stalls says why; taken back, the end is as if it had never been."""
     world = fake_world
@@ -193,7 +194,7 @@ async def test_what_cannot_be_brought_about_is_mended_by_going_back(
     ],
 )
 async def test_the_last_policy_counts(
-    fake_world: World, fake: FakeEngine, policies: tuple[str | None, ...], *, left: bool
+    fake_world: Namespace, fake: FakeEngine, policies: tuple[str | None, ...], *, left: bool
 ) -> None:
     """Whatever deletionPolicy was before, the object goes as the one it has then says."""
     world = fake_world

@@ -4,23 +4,25 @@ from typing import Any
 
 import pytest
 
-from clients.forgery import ADOPTING, Tenant, take_away
-from clients.milvus1_stub import Milvus1
-from fakes.engine import FakeEngine
-from harness import World, running
 from quiver.domain.collections import CollectionSchema
 from quiver.domain.objects import VECTOR_ENGINE
+from support.answers import take_away
+from support.fake_engine import FakeEngine
+from support.milvus1_client import Milvus1
+from support.namespaces import Namespace
+from support.operators import running
+from support.tenants import ADOPTING, Tenant
 
 ROWS = 3
 SCHEMA = CollectionSchema(name="docs", dimension=8, index_file_size=1024, metric_type="L2")
 
 
-async def open_to_all(world: World, **allowed: Any) -> None:
+async def open_to_all(world: Namespace, **allowed: Any) -> None:
     spec = {"allowedNamespaces": {"from": "All", **allowed}}
     await world.patch("engine", {"spec": spec}, VECTOR_ENGINE)
 
 
-async def left_by(world: World, fake: FakeEngine) -> None:
+async def left_by(world: Namespace, fake: FakeEngine) -> None:
     """Have the namespace make the collection `docs`, and leave it on the engine with vectors."""
     await world.create_collection("docs", deletionPolicy="Retain")
     await world.ready("docs")
@@ -28,7 +30,7 @@ async def left_by(world: World, fake: FakeEngine) -> None:
     await take_away(world, "docs")
 
 
-async def refused(guest: World, fake: FakeEngine) -> None:
+async def refused(guest: Namespace, fake: FakeEngine) -> None:
     """Have the guest try to adopt the collection, and take its object away again."""
     await guest.create_collection("docs", **ADOPTING)
     await guest.says("docs", "AlreadyExists", "allowedNamespaces.mayAdopt")
@@ -36,7 +38,7 @@ async def refused(guest: World, fake: FakeEngine) -> None:
     assert fake.count_rows("docs", None) == ROWS
 
 
-async def adopted(world: World, fake: FakeEngine) -> None:
+async def adopted(world: Namespace, fake: FakeEngine) -> None:
     """Have the namespace adopt the collection, and drop it."""
     await world.create_collection("docs", **ADOPTING)
     (docs,) = await world.ready("docs")
@@ -47,7 +49,7 @@ async def adopted(world: World, fake: FakeEngine) -> None:
 
 
 async def test_a_guest_does_not_adopt_what_nobody_claims(
-    fake_world: World, fake: FakeEngine, tenant: Tenant
+    fake_world: Namespace, fake: FakeEngine, tenant: Tenant
 ) -> None:
     """What was made without Quiver is the engine's own namespace's to adopt, until that lets others
     do so.
@@ -63,7 +65,7 @@ async def test_a_guest_does_not_adopt_what_nobody_claims(
 
 
 async def test_a_guest_does_not_adopt_what_another_namespace_has_left(
-    fake_world: World, fake: FakeEngine, tenant: Tenant
+    fake_world: Namespace, fake: FakeEngine, tenant: Tenant
 ) -> None:
     """A retained collection of the engine's own namespace is no guest's; its own may adopt it."""
     await open_to_all(fake_world)
@@ -78,7 +80,7 @@ INSTANCES = pytest.mark.parametrize("instance", ["5" * 32, None], ids=["instance
 
 @INSTANCES
 async def test_a_guest_adopts_again_what_it_has_left(
-    fake_world: World, fake: FakeEngine, tenant: Tenant, instance: str | None
+    fake_world: Namespace, fake: FakeEngine, tenant: Tenant, instance: str | None
 ) -> None:
     """Of a guest's retained collection the engine remembers whose it was; of one that was taken
     over it forgets that.
@@ -99,7 +101,7 @@ async def test_a_guest_adopts_again_what_it_has_left(
         await refused(guest, fake)
 
 
-async def remembered(world: World) -> dict[str, str]:
+async def remembered(world: Namespace) -> dict[str, str]:
     """Return what the engine's status tells of collections that were left there."""
     engine = await world.get("engine", VECTOR_ENGINE)
     retained: dict[str, str] = engine["status"].get("retained", {})
@@ -107,7 +109,7 @@ async def remembered(world: World) -> dict[str, str]:
 
 
 async def test_a_guest_does_not_adopt_what_another_guest_has_left(
-    world: World, neighbour: World, client: Milvus1, tenant: Tenant
+    world: Namespace, neighbour: Namespace, client: Milvus1, tenant: Tenant
 ) -> None:
     """Neither while it is nobody's, nor by an object that was there before it was left."""
     await open_to_all(world)

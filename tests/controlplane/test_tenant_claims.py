@@ -12,24 +12,6 @@ from functools import partial
 
 import pytest
 
-from clients.forgery import (
-    ADOPTING,
-    Tenant,
-    all_say,
-    annotate,
-    answered,
-    claimed_by,
-    engine_is_looked_at,
-    forge,
-    is_the_elder,
-    put_status_claim,
-    take_away,
-)
-from clients.milvus1_stub import Milvus1
-from clients.standin_node import StandinNode
-from fakes.disturbance import until_cut
-from fakes.engine import FakeEngine
-from harness import SYSTEM, AdminApi, Power, World, eventually, running
 from localcluster import ControlPlane
 from quiver.adapters.drivers import Drivers
 from quiver.control.claim_keys import SECRET_NAME
@@ -42,6 +24,17 @@ from quiver.domain.objects import (
     Key,
     Manifest,
 )
+from support.admin_api import AdminApi
+from support.answers import all_say, answered, engine_is_looked_at, is_the_elder, take_away
+from support.fake_engine import FakeEngine
+from support.installation import SYSTEM
+from support.interruptions import Power, until_cut
+from support.milvus1_client import Milvus1
+from support.namespaces import Namespace
+from support.operators import running
+from support.standin_node import StandinNode
+from support.tenants import ADOPTING, Tenant, annotate, claimed_by, forge, put_status_claim
+from support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("unguarded")
 
@@ -52,25 +45,25 @@ ENGINES = pytest.mark.parametrize("instance", [INSTANCE, None], ids=["instance",
 """An engine that tells who it is, and one that is known by its address."""
 
 
-async def owned(world: World) -> Manifest:
+async def owned(world: Namespace) -> Manifest:
     """Make the collection that all of this is about."""
     await world.create_collection("docs")
     (docs,) = await world.ready("docs")
     return docs
 
 
-async def allow(world: World, allowed: Manifest) -> None:
+async def allow(world: Namespace, allowed: Manifest) -> None:
     await world.patch("engine", {"spec": {"allowedNamespaces": allowed}}, VECTOR_ENGINE)
 
 
-async def has_finalizer(world: World, name: str) -> None:
+async def has_finalizer(world: Namespace, name: str) -> None:
     async def holds() -> bool:
         return FINALIZER in (await world.get(name))["metadata"].get("finalizers", [])
 
     await eventually(holds, f"{name} has its finalizer")
 
 
-async def has_claim(world: World, name: str, of: Manifest | None) -> None:
+async def has_claim(world: Namespace, name: str, of: Manifest | None) -> None:
     """Wait until the status has the claim of that manifest, or none."""
     expected = None if of is None else of["status"]["claim"]
 
@@ -80,7 +73,7 @@ async def has_claim(world: World, name: str, of: Manifest | None) -> None:
     await eventually(holds, f"{name} has the claim {expected}")
 
 
-async def robbed(victim: World, thief: World, fill: Callable[[], object]) -> None:
+async def robbed(victim: Namespace, thief: Namespace, fill: Callable[[], object]) -> None:
     """Have the victim's collection made and filled, claimed by an older object of the thief's too,
     and take that object away.
     """
@@ -103,7 +96,7 @@ def fill(client: Milvus1) -> None:
 
 @ENGINES
 async def test_a_forged_claim_drops_nothing(
-    fake_world: World, fake: FakeEngine, tenant: Tenant, instance: str | None
+    fake_world: Namespace, fake: FakeEngine, tenant: Tenant, instance: str | None
 ) -> None:
     """What stands in the annotation of an object, its own uid and a true signature of another
     claim, is no claim: the victim's collection stays when the object goes.
@@ -115,7 +108,7 @@ async def test_a_forged_claim_drops_nothing(
 
 
 async def test_a_forged_claim_that_an_operator_finds_drops_nothing(
-    fake_world: World, fake: FakeEngine, tenant: Tenant
+    fake_world: Namespace, fake: FakeEngine, tenant: Tenant
 ) -> None:
     """Written while no operator ran, it gets into no status once one does."""
     thief = tenant.at(fake_world)
@@ -134,7 +127,11 @@ async def test_a_forged_claim_that_an_operator_finds_drops_nothing(
 
 
 async def test_a_forged_claim_drops_nothing_of_a_guest(
-    world: World, neighbour: World, client: Milvus1, tenant: Tenant, quiver_api: ControlPlane
+    world: Namespace,
+    neighbour: Namespace,
+    client: Milvus1,
+    tenant: Tenant,
+    quiver_api: ControlPlane,
 ) -> None:
     """The victim in a third namespace, on an engine that takes that and no other."""
     named = {"matchLabels": {"kubernetes.io/metadata.name": neighbour.namespace}}
@@ -145,13 +142,13 @@ async def test_a_forged_claim_drops_nothing_of_a_guest(
     assert client.count("docs") == ROWS
 
 
-async def managed_engine(world: World, node: StandinNode) -> None:
+async def managed_engine(world: Namespace, node: StandinNode) -> None:
     await world.create(VECTOR_ENGINE, "engine", {"nodeSelector": node.selector})
     await world.settled_engine()
 
 
 async def test_a_forged_claim_drops_nothing_of_a_managed_engine(
-    managed: World, standin: StandinNode, tenant: Tenant
+    managed: Namespace, standin: StandinNode, tenant: Tenant
 ) -> None:
     """The victim's collection in a pod that Quiver runs."""
     async with running(managed.operator_api, managed.engines):
@@ -172,7 +169,7 @@ async def test_no_claim_makes_an_engine_grow(
     """Forged by a guest, or copied into the status by an operator of before: an engine has no more
     replicas than its spec ever asked for, and odd names of members stop nothing.
     """
-    victim = World(namespace, api, operator_api, engines, address="")
+    victim = Namespace(namespace, api, operator_api, engines, address="")
     thief = tenant.at(victim)
     spec = {"nodeSelector": {"none": "such"}, "allowedNamespaces": {"from": "All"}}
     names = [f"docs{number}" for number in range(2 * len(MEMBERS))]
@@ -194,7 +191,7 @@ async def test_no_claim_makes_an_engine_grow(
 
 
 async def test_a_claim_that_a_backup_brings_to_another_object_counts_for_nothing(
-    fake_world: World, fake: FakeEngine, api: AdminApi, tenant: Tenant
+    fake_world: Namespace, fake: FakeEngine, api: AdminApi, tenant: Tenant
 ) -> None:
     """An administrator restores status and all into an older object of another namespace: that is
     told who has the collection, and goes without it.
@@ -216,7 +213,7 @@ async def test_a_claim_that_a_backup_brings_to_another_object_counts_for_nothing
 
 
 async def test_an_object_with_the_claim_of_another_gets_one_of_its_own(
-    fake_world: World, fake: FakeEngine
+    fake_world: Namespace, fake: FakeEngine
 ) -> None:
     """Restored where nobody has the name, it is made as any new object, and dropped as one."""
     async with running(fake_world.operator_api, fake_world.engines):
@@ -232,7 +229,7 @@ async def test_an_object_with_the_claim_of_another_gets_one_of_its_own(
 
 
 async def test_a_tenant_replaces_its_object(
-    fake_world: World, fake: FakeEngine, tenant: Tenant, quiver_api: ControlPlane
+    fake_world: Namespace, fake: FakeEngine, tenant: Tenant, quiver_api: ControlPlane
 ) -> None:
     """`kubectl replace` with a manifest that says nothing of claim and finalizer: the collection
     stays the object's, and is dropped with it.
@@ -257,7 +254,7 @@ async def test_a_tenant_replaces_its_object(
     [("signed", "Available", set()), ("unsigned", "AlreadyExists", {"docs"})],
 )
 async def test_a_lost_status_is_restored_from_what_is_signed(
-    fake_world: World, fake: FakeEngine, annotation: str, reason: str, left: set[str]
+    fake_world: Namespace, fake: FakeEngine, annotation: str, reason: str, left: set[str]
 ) -> None:
     """Without the signature the claim is lost: the object says so, and goes without dropping."""
     async with running(fake_world.operator_api, fake_world.engines):
@@ -279,7 +276,7 @@ SIGNING_KEY = Key(SYSTEM, SECRET_NAME)
 
 
 async def test_without_the_key_nobody_who_has_a_collection_is_harmed(
-    fake_world: World, fake: FakeEngine
+    fake_world: Namespace, fake: FakeEngine
 ) -> None:
     """The Secret is deleted: the operator makes another, what is there stays as it is and goes as
     it should, and what is new is made. A creation under way is left alone, and can be adopted.
@@ -304,7 +301,7 @@ async def test_without_the_key_nobody_who_has_a_collection_is_harmed(
 
 
 @pytest.mark.parametrize(("kept", "reason"), [(True, "Available"), (False, "AlreadyExists")])
-async def test_a_key_is_turned(fake_world: World, kept: bool, reason: str) -> None:
+async def test_a_key_is_turned(fake_world: Namespace, kept: bool, reason: str) -> None:
     """While the key of before stands in the Secret too, creations under way go on."""
     async with running(fake_world.operator_api, fake_world.engines):
         await owned(fake_world)
@@ -322,7 +319,7 @@ async def test_a_key_is_turned(fake_world: World, kept: bool, reason: str) -> No
 
 @ENGINES
 async def test_a_claim_of_another_engine_object_counts_for_nothing(
-    fake_world: World, fake: FakeEngine, instance: str | None
+    fake_world: Namespace, fake: FakeEngine, instance: str | None
 ) -> None:
     """What was written before servers were told apart counts for the VectorEngine that it names."""
     fake.instance = instance
@@ -341,7 +338,7 @@ async def test_a_claim_of_another_engine_object_counts_for_nothing(
 
 
 async def test_a_guest_that_is_no_longer_welcome_can_take_away_what_it_has(
-    fake_world: World, fake: FakeEngine, tenant: Tenant
+    fake_world: Namespace, fake: FakeEngine, tenant: Tenant
 ) -> None:
     """Its claim stands: nothing is changed any more, but the collection goes with the object."""
     guest = tenant.at(fake_world)
@@ -360,7 +357,7 @@ async def test_a_guest_that_is_no_longer_welcome_can_take_away_what_it_has(
 
 @pytest.mark.parametrize("seen", [False, True], ids=["at-once", "once-seen"])
 async def test_a_claim_that_was_given_up_does_not_come_back(
-    fake_world: World, fake: FakeEngine, tenant: Tenant, seen: bool
+    fake_world: Namespace, fake: FakeEngine, tenant: Tenant, seen: bool
 ) -> None:
     """A guest takes a signed claim off its object before the status has it, and puts it back when
     somebody else has the collection: that one keeps it, whether the object goes at once or after an

@@ -8,22 +8,19 @@ from typing import Any
 
 import pytest
 
-from clients.faulty_engine import FaultyEngine, Proceed
-from clients.forgery import (
-    ADOPTING,
-    Forwarder,
-    Tenant,
-    answered,
-    engine_is_looked_at,
-    is_the_elder,
-    take_away,
-)
-from clients.milvus1_stub import Milvus1
-from clients.standin_node import StandinNode
-from fakes.engine import FakeEngine, FakeEngines
-from harness import FakeNames, World, eventually, ready_condition, running, types
 from quiver.domain.objects import POD, VECTOR_ENGINE, Key, Manifest
 from quiver_proto import milvus_pb2 as pb
+from support.answers import answered, engine_is_looked_at, is_the_elder, take_away
+from support.fake_engine import FakeEngine, FakeEngines
+from support.fake_names import FakeNames
+from support.faulty_engine import FaultyEngine, Proceed
+from support.forwarder import Forwarder
+from support.milvus1_client import Milvus1
+from support.namespaces import Namespace, ready_condition, types
+from support.operators import running
+from support.standin_node import StandinNode
+from support.tenants import ADOPTING, Tenant
+from support.waiting import eventually
 
 ROWS = 3
 LOOT = {**ADOPTING, "collectionName": "docs"}
@@ -40,7 +37,7 @@ def fill(client: Milvus1) -> None:
     client.flush("docs")
 
 
-async def owned(world: World) -> Manifest:
+async def owned(world: Namespace) -> Manifest:
     """Make the collection that all of this is about."""
     await world.create_collection("docs")
     (docs,) = await world.ready("docs")
@@ -53,7 +50,7 @@ async def answers_as_milvus(_proceed: Proceed, _context: Any) -> bytes:
 
 
 @pytest.fixture(params=["instance", "address"])
-async def victim(request: pytest.FixtureRequest, world: World) -> AsyncIterator[World]:
+async def victim(request: pytest.FixtureRequest, world: Namespace) -> AsyncIterator[Namespace]:
     """The world with a server that tells who it is, or with one that is known by its address."""
     async with FaultyEngine(world.address) as server:
         if request.param == "address":
@@ -73,7 +70,7 @@ SPELLINGS = {
 
 @pytest.mark.parametrize("host", SPELLINGS.values(), ids=SPELLINGS)
 async def test_a_server_is_the_same_however_it_is_spelled(
-    victim: World, client: Milvus1, tenant: Tenant, names: FakeNames, host: str
+    victim: Namespace, client: Milvus1, tenant: Tenant, names: FakeNames, host: str
 ) -> None:
     """A tenant's own VectorEngine at the victim's server, and be it the older of two, gives no hold
     on what the victim has there, whether the server tells who it is or is known by its address.
@@ -96,7 +93,7 @@ async def test_a_server_is_the_same_however_it_is_spelled(
 
 @pytest.mark.parametrize("instance", [INSTANCE, None], ids=["instance", "address"])
 async def test_a_name_that_is_moved_brings_nothing_along(
-    fake_world: World,
+    fake_world: Namespace,
     fake: FakeEngine,
     fake_engines: FakeEngines,
     tenant: Tenant,
@@ -128,7 +125,7 @@ async def test_a_name_that_is_moved_brings_nothing_along(
 
 
 async def test_a_claim_on_an_address_is_none_on_who_comes_there_later(
-    fake_world: World, fake_engines: FakeEngines, tenant: Tenant, names: FakeNames
+    fake_world: Namespace, fake_engines: FakeEngines, tenant: Tenant, names: FakeNames
 ) -> None:
     """A tenant's server, which did not tell who it was, leaves its address to the victim's, which
     does: the elder claim takes nothing of the victim's along.
@@ -156,7 +153,7 @@ async def test_a_claim_on_an_address_is_none_on_who_comes_there_later(
     assert victims.count_rows("docs", None) == ROWS
 
 
-async def managed_engine(world: World, node: StandinNode) -> str:
+async def managed_engine(world: Namespace, node: StandinNode) -> str:
     """Make an engine that Quiver runs, with a collection, and return its pod's IP address."""
     await world.create(VECTOR_ENGINE, "engine", {"nodeSelector": node.selector})
     await owned(world)
@@ -174,7 +171,7 @@ HOSTS = {
 
 
 async def test_a_pod_of_quivers_is_no_external_engine(
-    managed: World, standin: StandinNode, tenant: Tenant, names: FakeNames
+    managed: Namespace, standin: StandinNode, tenant: Tenant, names: FakeNames
 ) -> None:
     """However the tenant calls the pod, its own VectorEngine says so and gives no hold on it."""
     own = replace(managed, namespace=tenant.namespace, api=tenant.api)
@@ -209,7 +206,7 @@ WAYS = {
 @pytest.mark.parametrize("endpoint", WAYS.values(), ids=WAYS)
 @pytest.mark.parametrize("first", ["pod", "endpoint"])
 async def test_a_pod_that_does_not_tell_who_it_is_is_no_external_engine(
-    fake_world: World, fake_engines: FakeEngines, tenant: Tenant, endpoint: str, first: str
+    fake_world: Namespace, fake_engines: FakeEngines, tenant: Tenant, endpoint: str, first: str
 ) -> None:
     """An image of Milvus 1.x is known for a pod of Quiver's by its addresses alone, also to an
     engine that listed one of them before the pod had it.
@@ -235,7 +232,7 @@ async def test_a_pod_that_does_not_tell_who_it_is_is_no_external_engine(
     assert said != "Available"
 
 
-async def milvus_pod(world: World) -> None:
+async def milvus_pod(world: Namespace) -> None:
     """Make an engine of Milvus 1.x, whose pod runs, as far as the API server knows."""
     spec = {"type": "Milvus1", "image": "milvus:1.1.1", "nodeSelector": {"none": "such"}}
     await world.create(VECTOR_ENGINE, "milvus", spec)
@@ -252,7 +249,7 @@ async def milvus_pod(world: World) -> None:
 
 @pytest.mark.parametrize("elder", ["the pod's", "the endpoint's"])
 async def test_a_way_around_to_a_pod_of_quivers_leads_nowhere(
-    managed: World, standin: StandinNode, tenant: Tenant, elder: str
+    managed: Namespace, standin: StandinNode, tenant: Tenant, elder: str
 ) -> None:
     """A load balancer, say: the server is known for what it is, whichever VectorEngine is older."""
     async with Forwarder() as forwarder, running(managed.operator_api, managed.engines):
@@ -267,7 +264,7 @@ async def test_a_way_around_to_a_pod_of_quivers_leads_nowhere(
 
 
 async def test_a_way_around_to_a_pod_that_nobody_has_asked_leads_nowhere(
-    managed: World, standin: StandinNode, tenant: Tenant
+    managed: Namespace, standin: StandinNode, tenant: Tenant
 ) -> None:
     """Nor with an operator that has just started, and has had no reason to ask the pod anything:
     its collection is suspended.
@@ -281,11 +278,11 @@ async def test_a_way_around_to_a_pod_that_nobody_has_asked_leads_nowhere(
         await nothing_is_taken(await tenant.with_engine(managed, forwarder.address), address)
 
 
-async def says_it_is_suspended(world: World) -> bool:
+async def says_it_is_suspended(world: Namespace) -> bool:
     return "Suspended" in types(await world.get("docs"))
 
 
-async def nothing_is_taken(thief: World, address: str) -> None:
+async def nothing_is_taken(thief: Namespace, address: str) -> None:
     """See that the thief's own engine gives no hold on what is in the pod with this address."""
     client = Milvus1(f"{address}:19530")
     fill(client)

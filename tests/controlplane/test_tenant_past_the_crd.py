@@ -7,14 +7,17 @@ from typing import Any
 
 import pytest
 
-from clients.forgery import ADOPTING, Tenant, answered, is_the_elder, take_away
-from fakes.engine import FakeEngine, FakeEngines
-from harness import FakeNames, World, ready_condition, running, types
 from localcluster import ControlPlane
 from quiver.domain.access import Target
 from quiver.domain.addresses import AddressPolicy
 from quiver.domain.objects import VECTOR_ENGINE, Manifest
 from quiver.ports.engines import EngineClient
+from support.answers import answered, is_the_elder, take_away
+from support.fake_engine import FakeEngine, FakeEngines
+from support.fake_names import FakeNames
+from support.namespaces import Namespace, ready_condition, types
+from support.operators import running
+from support.tenants import ADOPTING, Tenant
 
 pytestmark = pytest.mark.usefixtures("loose_crds")
 
@@ -114,7 +117,7 @@ INVALID = [
 
 
 async def test_what_is_no_address_of_an_engine_is_not_dialled(
-    fake_world: World, fake_engines: FakeEngines, tenant: Tenant
+    fake_world: Namespace, fake_engines: FakeEngines, tenant: Tenant
 ) -> None:
     """With the settings that everybody has, an endpoint that means the operator's own machine is
     refused, and so is all that is not HOST:PORT: the engine says why and what to do.
@@ -143,7 +146,7 @@ async def test_what_is_no_address_of_an_engine_is_not_dialled(
 
 
 async def test_a_spec_that_is_changed_leaves_the_collection_with_its_object(
-    fake_world: World, fake: FakeEngine
+    fake_world: Namespace, fake: FakeEngine
 ) -> None:
     """An elder whose collectionName is changed still has what it claimed, and what it wishes now is
     nobody's until it is claimed: no two objects get one collection.
@@ -167,7 +170,7 @@ async def test_a_spec_that_is_changed_leaves_the_collection_with_its_object(
 
 @pytest.mark.parametrize("instance", ["5" * 32, None], ids=["instance", "address"])
 async def test_an_object_that_turns_to_another_engine_brings_no_claim_along(
-    fake_world: World,
+    fake_world: Namespace,
     fake: FakeEngine,
     fake_engines: FakeEngines,
     tenant: Tenant,

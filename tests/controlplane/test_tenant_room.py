@@ -5,10 +5,12 @@ import json
 
 import pytest
 
-from clients.forgery import Tenant, annotate, first_told, take_away, told
-from fakes.engine import FakeEngine
-from harness import World, running
 from quiver.domain.objects import VECTOR_ENGINE, Manifest
+from support.answers import first_told, take_away, told
+from support.fake_engine import FakeEngine
+from support.namespaces import Namespace
+from support.operators import running
+from support.tenants import Tenant, annotate
 
 pytestmark = pytest.mark.usefixtures("unguarded")
 
@@ -18,7 +20,7 @@ NO_GPU = {"type": "IVF_SQ8H", "params": {"nlist": 64}}
 """An index that an engine without GPUs refuses."""
 
 
-async def open_to_all(world: World, **limits: int) -> None:
+async def open_to_all(world: Namespace, **limits: int) -> None:
     spec = {"allowedNamespaces": {"from": "All"}, "limits": limits}
     await world.patch("engine", {"spec": spec}, VECTOR_ENGINE)
 
@@ -33,7 +35,7 @@ def tags(*names: str) -> Manifest:
 
 
 async def test_who_is_not_admitted_takes_no_room(
-    fake_world: World, fake: FakeEngine, tenant: Tenant
+    fake_world: Namespace, fake: FakeEngine, tenant: Tenant
 ) -> None:
     """An object that the engine does not take, with a claim of its own making and as many
     partitions as there can be, is in nobody's way.
@@ -53,7 +55,7 @@ async def test_who_is_not_admitted_takes_no_room(
 
 
 async def test_a_guest_that_asks_for_more_than_there_is_keeps_nobody_from_the_rest(
-    fake_world: World, fake: FakeEngine, tenant: Tenant
+    fake_world: Namespace, fake: FakeEngine, tenant: Tenant
 ) -> None:
     """Asked for at first, or later for a collection that it has, 4,095 partitions beside another's
     collection do not fit: it says so, and others get theirs.
@@ -76,7 +78,7 @@ async def test_a_guest_that_asks_for_more_than_there_is_keeps_nobody_from_the_re
 
 
 async def test_a_guest_has_its_share_and_no_more(
-    fake_world: World, fake: FakeEngine, tenant: Tenant
+    fake_world: Namespace, fake: FakeEngine, tenant: Tenant
 ) -> None:
     """`maxPerNamespace` counts collections and partitions, made at once or added later, of each
     namespace apart; the engine's own has no share.
@@ -100,7 +102,7 @@ async def test_a_guest_has_its_share_and_no_more(
 
 
 async def test_what_is_made_before_a_refusal_counts(
-    fake_world: World, fake: FakeEngine, tenant: Tenant
+    fake_world: Namespace, fake: FakeEngine, tenant: Tenant
 ) -> None:
     """An index that the engine refuses keeps an object from being Ready, and its partitions, which
     are there by then, are of its namespace's share all the same.
@@ -115,7 +117,7 @@ async def test_what_is_made_before_a_refusal_counts(
 
 
 async def test_what_a_guest_leaves_behind_counts(
-    fake_world: World, fake: FakeEngine, tenant: Tenant
+    fake_world: Namespace, fake: FakeEngine, tenant: Tenant
 ) -> None:
     """Partitions that are retained when they are taken off the list take room all the same."""
     await open_to_all(fake_world, maxPerNamespace=3)
@@ -130,7 +132,7 @@ async def test_what_a_guest_leaves_behind_counts(
 
 
 async def test_what_objects_of_a_guest_leave_behind_counts(
-    fake_world: World, fake: FakeEngine, tenant: Tenant
+    fake_world: Namespace, fake: FakeEngine, tenant: Tenant
 ) -> None:
     """Collections that are retained when their objects go take room with all their partitions."""
     await open_to_all(fake_world, maxPerNamespace=4)

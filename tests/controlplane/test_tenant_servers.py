@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from clients.engine_process import EngineProcess
-from clients.forgery import take_away
-from clients.milvus1_stub import Milvus1
-from harness import World, running
 from quiver.domain.claims import claim_of
 from quiver.domain.objects import VECTOR_ENGINE, Manifest
+from support.answers import take_away
+from support.engine_process import EngineProcess
+from support.milvus1_client import Milvus1
+from support.namespaces import Namespace
+from support.operators import running
 
 ROWS = 3
 
@@ -21,7 +22,7 @@ def fill(client: Milvus1, *names: str) -> None:
     client.flush(*names)
 
 
-async def made(world: World, client: Milvus1, *names: str) -> list[Manifest]:
+async def made(world: Namespace, client: Milvus1, *names: str) -> list[Manifest]:
     """Make the collections, with vectors."""
     for name in names:
         await world.create_collection(name)
@@ -31,7 +32,7 @@ async def made(world: World, client: Milvus1, *names: str) -> list[Manifest]:
 
 
 async def test_an_engine_made_anew_over_its_data_has_its_collections(
-    world: World, client: Milvus1
+    world: Namespace, client: Milvus1
 ) -> None:
     """The VectorEngine is deleted and applied again: collections are found with their vectors, and
     are dropped with their objects as ever.
@@ -65,7 +66,7 @@ def another(engine_process: EngineProcess, tmp_path: Path) -> Iterator[EnginePro
 
 
 async def test_another_engine_at_the_address_keeps_what_it_has(
-    world: World, client: Milvus1, engine_process: EngineProcess, another: EngineProcess
+    world: Namespace, client: Milvus1, engine_process: EngineProcess, another: EngineProcess
 ) -> None:
     """Of two objects one finds its name taken there and says so, and one finds it free and makes
     its collection anew; when the first goes, nothing of the other engine's is dropped.
@@ -89,7 +90,7 @@ async def test_another_engine_at_the_address_keeps_what_it_has(
 
 
 async def test_what_goes_while_another_engine_is_there_is_left(
-    world: World, client: Milvus1, engine_process: EngineProcess, another: EngineProcess
+    world: Namespace, client: Milvus1, engine_process: EngineProcess, another: EngineProcess
 ) -> None:
     """Deleted before anybody has looked again, the object goes and an event tells why it left the
     collection; the engine that comes back still has it.

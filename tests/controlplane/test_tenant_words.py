@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 import grpc
 import pytest
 
-from clients.faulty_engine import Fault, FaultyEngine, Proceed, fails_with, refuses
-from clients.forgery import take_away
-from harness import World, ready_condition, running
 from quiver.control.observe.logs import log_formatter
 from quiver.domain.objects import VECTOR_ENGINE, Manifest
 from quiver_proto import milvus_pb2 as pb
+from support.answers import take_away
+from support.faulty_engine import Fault, FaultyEngine, Proceed, fails_with, refuses
+from support.namespaces import Namespace, ready_condition
+from support.operators import running
 
 FORGED = "no\n2024-05-01T12:00:00.000Z ERROR   the lease is lost\r\x1b[31m\u202e\u2028\0\u0085"
 LONG = FORGED + "x" * 2**20
@@ -31,7 +32,7 @@ def describes(name: str) -> Fault:
 
 
 @pytest.fixture
-async def faulty(world: World) -> AsyncIterator[FaultyEngine]:
+async def faulty(world: Namespace) -> AsyncIterator[FaultyEngine]:
     """What the world's VectorEngine points to."""
     async with FaultyEngine(world.address) as engine:
         endpoints = {"external": {"endpoints": [engine.address]}}
@@ -61,7 +62,7 @@ def check(manifest: Manifest, caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.mark.parametrize("words", [FORGED, LONG], ids=["forged", "long"])
 async def test_a_refusal_is_told_in_one_line(
-    world: World, faulty: FaultyEngine, caplog: pytest.LogCaptureFixture, words: str
+    world: Namespace, faulty: FaultyEngine, caplog: pytest.LogCaptureFixture, words: str
 ) -> None:
     """Line breaks and control characters are taken out of an error of the protocol, and a megabyte
     becomes a sentence.
@@ -74,7 +75,7 @@ async def test_a_refusal_is_told_in_one_line(
 
 
 async def test_a_failed_call_is_told_in_one_line(
-    world: World, faulty: FaultyEngine, caplog: pytest.LogCaptureFixture
+    world: Namespace, faulty: FaultyEngine, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An error of gRPC is the server's to word, too: in the engine's status as in the object's."""
     caplog.set_level(logging.DEBUG, "quiver")
@@ -88,7 +89,7 @@ async def test_a_failed_call_is_told_in_one_line(
 
 @pytest.mark.parametrize("words", [FORGED, LONG], ids=["forged", "long"])
 async def test_what_a_server_calls_a_collection_is_told_in_one_line(
-    world: World, faulty: FaultyEngine, caplog: pytest.LogCaptureFixture, words: str
+    world: Namespace, faulty: FaultyEngine, caplog: pytest.LogCaptureFixture, words: str
 ) -> None:
     """In the object's status, and in the event that tells why the collection was left there."""
     caplog.set_level(logging.DEBUG, "quiver")

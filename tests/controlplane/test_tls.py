@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
-from clients.engine_process import EngineProcess
-from harness import AdminApi, World, eventually, ready_condition, running, types
 from localcluster.certificates import Authority, KeyPair
 from quiver.adapters.drivers import Drivers
 from quiver.domain.access import ClientTls, Target
 from quiver.domain.objects import SECRET, VECTOR_ENGINE, Manifest
+from support.admin_api import AdminApi
+from support.engine_process import EngineProcess
+from support.namespaces import Namespace, ready_condition, types
+from support.operators import running
+from support.waiting import eventually
 
 OURS = Authority(Authority.create("ours"))
 OTHER = Authority(Authority.create("another"))
@@ -45,18 +48,18 @@ async def tls_world(
     operator_api: AdminApi,
     engines: Drivers,
     secured: EngineProcess,
-) -> World:
+) -> Namespace:
     """A namespace whose VectorEngine `engine` points to the secured engine; its Secrets are yet to
     be made.
     """
-    world = World(namespace, api, operator_api, engines, secured.grpc_address)
+    world = Namespace(namespace, api, operator_api, engines, secured.grpc_address)
     tls = {"caSecretName": "trusted", "clientSecretName": "shown"}
     spec = {"external": {"endpoints": [world.address]}, "tls": tls}
     await world.create(VECTOR_ENGINE, "engine", spec)
     return world
 
 
-async def publish(world: World, name: str, type_: str = "Opaque", **entries: bytes) -> None:
+async def publish(world: Namespace, name: str, type_: str = "Opaque", **entries: bytes) -> None:
     """Make or replace a Secret; an underscore stands for the dot in the name of an entry."""
     data = {k.replace("_", "."): base64.b64encode(v).decode() for k, v in entries.items()}
     if await world.find(name, SECRET) is not None:
@@ -67,16 +70,16 @@ async def publish(world: World, name: str, type_: str = "Opaque", **entries: byt
     await world.api.create(SECRET, {**manifest, "type": type_, "data": data})
 
 
-async def publish_pair(world: World, name: str, pair: KeyPair) -> None:
+async def publish_pair(world: Namespace, name: str, pair: KeyPair) -> None:
     await publish(world, name, "kubernetes.io/tls", tls_crt=pair.certificate, tls_key=pair.key)
 
 
-async def entries(world: World, name: str) -> dict[str, str]:
+async def entries(world: Namespace, name: str) -> dict[str, str]:
     secret = await world.get(name, SECRET)
     return {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
 
 
-async def told(world: World, reason: str, *words: str) -> Manifest:
+async def told(world: Namespace, reason: str, *words: str) -> Manifest:
     manifest = await world.settled("engine", reason, VECTOR_ENGINE)
     message = ready_condition(manifest)["message"]
     assert [word for word in words if word not in message] == [], message
@@ -88,7 +91,7 @@ def look() -> dict[str, Any]:
     return {"resync_period": 1}
 
 
-async def test_a_collection_is_made_over_tls(tls_world: World) -> None:
+async def test_a_collection_is_made_over_tls(tls_world: Namespace) -> None:
     """The engine is dialled with CA and certificate of the Secrets; the binding tells of TLS and
     the CA, and the collection goes as any other.
     """
@@ -111,7 +114,7 @@ async def test_a_collection_is_made_over_tls(tls_world: World) -> None:
 
 
 async def test_missing_and_broken_secrets_are_told_of_until_they_are_well(
-    tls_world: World, caplog: pytest.LogCaptureFixture
+    tls_world: Namespace, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Engine and collections say which Secret and what is wrong; once it is well, all goes on.
     Nothing that is secret is logged or written to a status.
@@ -141,7 +144,7 @@ async def test_missing_and_broken_secrets_are_told_of_until_they_are_well(
     assert "BEGIN CERTIFICATE" not in written
 
 
-async def test_a_ca_that_is_not_the_engines_is_told_of(tls_world: World) -> None:
+async def test_a_ca_that_is_not_the_engines_is_told_of(tls_world: Namespace) -> None:
     """The engine is not trusted, says so, and is once the Secret has the right CA; bindings get
     the new one.
     """
@@ -164,7 +167,7 @@ async def test_a_ca_that_is_not_the_engines_is_told_of(tls_world: World) -> None
         await eventually(passed_on, "the binding holds both CAs")
 
 
-async def test_a_wrong_way_to_dial_is_in_nobody_elses_way(tls_world: World) -> None:
+async def test_a_wrong_way_to_dial_is_in_nobody_elses_way(tls_world: Namespace) -> None:
     """Another VectorEngine of the same endpoint that dials it in the clear does not answer, and
     the first one goes on.
     """
@@ -180,7 +183,7 @@ async def test_a_wrong_way_to_dial_is_in_nobody_elses_way(tls_world: World) -> N
 
 
 async def test_a_binding_forgets_tls_with_its_engine(
-    tls_world: World, secured: EngineProcess
+    tls_world: Namespace, secured: EngineProcess
 ) -> None:
     """When TLS is turned off, the entries about it go; others that somebody added stay."""
     world = tls_world

@@ -17,19 +17,6 @@ from typing import Any
 
 import pytest
 
-from clients.forgery import (
-    ADOPTING,
-    Tenant,
-    annotate,
-    answered,
-    is_the_elder,
-    patch_status,
-    take_away,
-)
-from clients.milvus1_stub import Milvus1
-from clients.standin_node import StandinNode
-from fakes.engine import FakeEngine
-from harness import AdminApi, FakeNames, World, all_reconciled, eventually, running
 from localcluster import ControlPlane
 from quiver.domain.claims import CLAIM_ANNOTATION, FINALIZER
 from quiver.domain.collections import CollectionSchema
@@ -42,6 +29,16 @@ from quiver.domain.objects import (
     Kind,
     Manifest,
 )
+from support.admin_api import AdminApi
+from support.answers import answered, is_the_elder, take_away
+from support.fake_engine import FakeEngine
+from support.fake_names import FakeNames
+from support.milvus1_client import Milvus1
+from support.namespaces import Namespace
+from support.operators import all_reconciled, running
+from support.standin_node import StandinNode
+from support.tenants import ADOPTING, Tenant, annotate, patch_status
+from support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 BEFORE = "3712b0e"
@@ -67,7 +64,7 @@ def read_before(manifest: Manifest) -> Manifest | None:
     return None
 
 
-async def put_back(world: World, name: str) -> None:
+async def put_back(world: Namespace, name: str) -> None:
     """Make the object as the release before leaves it."""
     claim = (await world.get(name))["status"]["claim"]
     await annotate(world, name, json.dumps(claim_before(claim)))
@@ -94,7 +91,7 @@ class CountedApi:
         return await self._api.apply(kind, manifest)
 
 
-async def owned(world: World, fake: FakeEngine) -> list[str]:
+async def owned(world: Namespace, fake: FakeEngine) -> list[str]:
     """Have collections of all kinds made, with vectors, and return the names of their objects."""
     fake.create(SCHEMA)
     specs: dict[str, Manifest] = {
@@ -119,7 +116,7 @@ def rows(fake: FakeEngine) -> dict[str, int]:
 
 @pytest.mark.parametrize("instance", ["5" * 32, None], ids=["instance", "address"])
 async def test_an_upgrade_keeps_what_there_is_and_writes_once(
-    fake_world: World, fake: FakeEngine, instance: str | None
+    fake_world: Namespace, fake: FakeEngine, instance: str | None
 ) -> None:
     """Each claim is told the server in one write of its status; the next resyncs write nothing, and
     the release before would read the same claims as ever.
@@ -148,7 +145,9 @@ async def test_an_upgrade_keeps_what_there_is_and_writes_once(
         assert read_before(after) == read_before(manifest) is not None
 
 
-async def test_what_was_made_before_goes_as_it_should(fake_world: World, fake: FakeEngine) -> None:
+async def test_what_was_made_before_goes_as_it_should(
+    fake_world: Namespace, fake: FakeEngine
+) -> None:
     """Deleted before the new release has looked, too: dropped, retained, or retained since it was
     adopted.
     """
@@ -163,7 +162,7 @@ async def test_what_was_made_before_goes_as_it_should(fake_world: World, fake: F
 
 
 async def test_an_unsigned_annotation_alone_is_no_claim(
-    fake_world: World, fake: FakeEngine
+    fake_world: Namespace, fake: FakeEngine
 ) -> None:
     """A creation that the release before has begun is not gone on with, and can be adopted."""
     await owned(fake_world, fake)
@@ -178,7 +177,7 @@ async def test_an_unsigned_annotation_alone_is_no_claim(
 
 
 async def test_an_object_without_annotation_and_finalizer_is_kept(
-    fake_world: World, fake: FakeEngine
+    fake_world: Namespace, fake: FakeEngine
 ) -> None:
     """As `kubectl replace` left it while no operator ran: the status has the claim."""
     await owned(fake_world, fake)
@@ -200,7 +199,7 @@ async def test_an_object_without_annotation_and_finalizer_is_kept(
 
 @pytest.mark.parametrize("instance", ["5" * 32, None], ids=["instance", "address"])
 async def test_a_claim_of_before_is_known_however_its_server_is_called(
-    fake_world: World, fake: FakeEngine, tenant: Tenant, instance: str | None
+    fake_world: Namespace, fake: FakeEngine, tenant: Tenant, instance: str | None
 ) -> None:
     """Nobody has told it the server yet, since its object is suspended: a tenant whose own, older
     VectorEngine leads there by another name gets no hold on the collection.
@@ -221,7 +220,7 @@ async def test_a_claim_of_before_is_known_however_its_server_is_called(
 
 
 async def test_a_forged_claim_that_the_release_before_believed_drops_nothing(
-    fake_world: World, fake: FakeEngine, api: AdminApi, tenant: Tenant
+    fake_world: Namespace, fake: FakeEngine, api: AdminApi, tenant: Tenant
 ) -> None:
     """Its operator noted the claim of a tenant's annotation in the status: of two who have the
     collection, the older proves nothing, so that nobody drops it, and who is left has it.
@@ -244,7 +243,7 @@ async def test_a_forged_claim_that_the_release_before_believed_drops_nothing(
     assert fake.count_rows("docs", None) == ROWS
 
 
-async def test_an_upgrade_leaves_pods_as_they_are(managed: World, standin: StandinNode) -> None:
+async def test_an_upgrade_leaves_pods_as_they_are(managed: Namespace, standin: StandinNode) -> None:
     """An engine that Quiver runs, whose status does not tell yet how many replicas it had at most:
     its pods stay, and so does the one beyond its replicas that holds a collection.
     """
@@ -275,7 +274,7 @@ async def test_an_upgrade_leaves_pods_as_they_are(managed: World, standin: Stand
         await managed.gone("engine-1", POD)
 
 
-async def workload(world: World) -> list[object]:
+async def workload(world: Namespace) -> list[object]:
     """Return what changes when the StatefulSet or one of its pods is touched."""
     pods = [(await world.get(name, POD))["metadata"]["uid"] for name in ("engine-0", "engine-1")]
     stateful_set = await world.get("engine", STATEFUL_SET)
@@ -323,8 +322,8 @@ def apply_crds(control_plane: ControlPlane, release: Path) -> None:
 
 
 async def test_a_release_is_rolled_back_and_forth(
-    world: World,
-    neighbour: World,
+    world: Namespace,
+    neighbour: Namespace,
     client: Milvus1,
     release_before: Path,
     quiver_api: ControlPlane,
@@ -358,7 +357,7 @@ async def test_a_release_is_rolled_back_and_forth(
     assert client.collections() == []
 
 
-async def made(world: World, client: Milvus1, *names: str) -> list[Manifest]:
+async def made(world: Namespace, client: Milvus1, *names: str) -> list[Manifest]:
     """Have the collections made, and fill them."""
     for name in names:
         await world.create_collection(name)
@@ -369,7 +368,7 @@ async def made(world: World, client: Milvus1, *names: str) -> list[Manifest]:
     return manifests
 
 
-async def changed(world: World, names: list[str], tag: str) -> None:
+async def changed(world: Namespace, names: list[str], tag: str) -> None:
     """Ask for another partition in each collection, and wait until it is there."""
     for name in names:
         await world.patch(name, {"spec": {"partitions": [tag]}})

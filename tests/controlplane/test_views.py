@@ -12,13 +12,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from fakes.disturbance import Feed, PastApi, Powers, essence, looked, powered
-from fakes.engine import FakeEngine
-from harness import World, eventually, running
 from quiver.app import Operator
 from quiver.domain.collections import CollectionSchema
 from quiver.domain.objects import SECRET, VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
 from quiver.ports.api import Listing
+from support.fake_engine import FakeEngine
+from support.interruptions import Powers, essence, powered
+from support.namespaces import Namespace
+from support.operators import looked, running
+from support.stale_watch import Feed, PastApi
+from support.waiting import eventually
 
 HNSW: Manifest = {"type": "HNSW", "params": {"M": 16, "efConstruction": 64}}
 IVF: Manifest = {"type": "IVF_FLAT", "params": {"nlist": 64}}
@@ -102,7 +105,7 @@ def named(value: Any, name: str) -> Any:
     return value.replace("{name}", name) if isinstance(value, str) else value
 
 
-async def prepare(world: World, case: Case, names: list[str]) -> None:
+async def prepare(world: Namespace, case: Case, names: list[str]) -> None:
     """Bring about what is there before the change."""
     async with running(world.operator_api, world.engines):
         await world.settled_engine()
@@ -117,7 +120,7 @@ async def prepare(world: World, case: Case, names: list[str]) -> None:
             await world.ready(*names)
 
 
-async def change(world: World, case: Case, name: str) -> None:
+async def change(world: Namespace, case: Case, name: str) -> None:
     if case.before is None:
         await world.create_collection(name, **named(case.spec, name))
     elif case.patch is None:
@@ -126,7 +129,7 @@ async def change(world: World, case: Case, name: str) -> None:
         await world.patch(name, {"spec": named(case.patch, name)})
 
 
-async def done(world: World, case: Case, name: str) -> None:
+async def done(world: Namespace, case: Case, name: str) -> None:
     """Wait until the operator has nothing left to do for the object."""
     if case.patch is None and case.before is not None:
         await world.gone(name)
@@ -136,7 +139,7 @@ async def done(world: World, case: Case, name: str) -> None:
         await world.ready(name)
 
 
-async def suspended(world: World, name: str) -> None:
+async def suspended(world: Namespace, name: str) -> None:
     async def holds() -> bool:
         conditions = (await world.get(name))["status"]["conditions"]
         return any(c["type"] == "Suspended" for c in conditions)
@@ -144,7 +147,7 @@ async def suspended(world: World, name: str) -> None:
     await eventually(holds, f"{name} is suspended")
 
 
-async def end(world: World, name: str) -> Any:
+async def end(world: Namespace, name: str) -> Any:
     """Return the object, its collection and its Secrets, as far as they must be alike."""
     manifest, found = await world.find(name), await world.engine.describe(name)
     secrets = {n: await world.find(f"{name}-{n}", SECRET) for n in ("one", "two")}
@@ -168,7 +171,7 @@ def named_back(value: Any, name: str) -> Any:
 
 @pytest.mark.parametrize("what", CASES)
 async def test_a_crash_after_any_write_changes_nothing_in_the_end(
-    fake_world: World, what: str
+    fake_world: Namespace, what: str
 ) -> None:
     """Killed after the k-th write, for every k, it has a successor that comes to the same end."""
     world, case = fake_world, CASES[what]
@@ -192,7 +195,7 @@ async def test_a_crash_after_any_write_changes_nothing_in_the_end(
 
 
 @pytest.fixture
-def rewind(fake_world: World) -> Callable[[], Awaitable[Listing]]:
+def rewind(fake_world: Namespace) -> Callable[[], Awaitable[Listing]]:
     """Remember how the collections are now."""
 
     async def now() -> Listing:
@@ -201,7 +204,7 @@ def rewind(fake_world: World) -> Callable[[], Awaitable[Listing]]:
     return now
 
 
-async def in_the_past(world: World, past: Listing) -> None:
+async def in_the_past(world: Namespace, past: Listing) -> None:
     """Run an operator that is shown the past until it has acted on it, and then the present."""
     api = PastApi(world, past)
     async with running(api, world.engines) as operator:
@@ -229,7 +232,7 @@ async def quiet(operator: Operator) -> None:
 
 @pytest.mark.parametrize("policy", ["Delete", "Retain"])
 async def test_an_object_that_is_gone_makes_nothing_again(
-    fake_world: World, fake: FakeEngine, rewind: Any, policy: str
+    fake_world: Namespace, fake: FakeEngine, rewind: Any, policy: str
 ) -> None:
     """Shown in an old list after it was deleted, it neither makes nor drops a collection."""
     world = fake_world
@@ -245,7 +248,7 @@ async def test_an_object_that_is_gone_makes_nothing_again(
 
 
 async def test_a_change_of_mind_while_it_goes_is_not_overlooked(
-    fake_world: World, fake: FakeEngine, rewind: Any
+    fake_world: Namespace, fake: FakeEngine, rewind: Any
 ) -> None:
     """An old list shows an object that is to be dropped; Retain was said since."""
     world = fake_world
@@ -262,7 +265,7 @@ async def test_a_change_of_mind_while_it_goes_is_not_overlooked(
 
 
 async def test_what_has_been_changed_since_is_not_changed_back(
-    fake_world: World, rewind: Any
+    fake_world: Namespace, rewind: Any
 ) -> None:
     """Shown a spec of the past, the operator makes no partition and drops none with vectors."""
     world = fake_world
@@ -282,7 +285,7 @@ async def test_what_has_been_changed_since_is_not_changed_back(
 
 
 async def test_a_partition_put_back_on_the_list_keeps_its_vectors(
-    fake_world: World, fake: FakeEngine, rewind: Any
+    fake_world: Namespace, fake: FakeEngine, rewind: Any
 ) -> None:
     """An old list has it taken off; it is back since, and nothing is dropped meanwhile."""
     world = fake_world
@@ -300,7 +303,7 @@ async def test_a_partition_put_back_on_the_list_keeps_its_vectors(
 
 
 async def test_an_object_made_anew_is_not_taken_for_its_predecessor(
-    fake_world: World, fake: FakeEngine, rewind: Any
+    fake_world: Namespace, fake: FakeEngine, rewind: Any
 ) -> None:
     """An old list shows the predecessor being deleted; its successor's collection is kept."""
     world = fake_world
@@ -318,12 +321,12 @@ async def test_an_object_made_anew_is_not_taken_for_its_predecessor(
     assert fake.collections["docs"].rows == {"_default": 10}
 
 
-def of(world: World, *kinds: Kind) -> Callable[[Kind, Key], bool]:
+def of(world: Namespace, *kinds: Kind) -> Callable[[Kind, Key], bool]:
     return lambda kind, key: kind in kinds and key.namespace == world.namespace
 
 
 @pytest.mark.parametrize("what", [w for w in CASES if w != "adopt"])
-async def test_events_that_are_lost_are_made_up_for(fake_world: World, what: str) -> None:
+async def test_events_that_are_lost_are_made_up_for(fake_world: Namespace, what: str) -> None:
     """No event of the objects arrives: the resync finds what is to be done."""
     world, case = fake_world, CASES[what]
     await prepare(world, case, ["told", "untold"])
@@ -336,7 +339,7 @@ async def test_events_that_are_lost_are_made_up_for(fake_world: World, what: str
     assert await end(world, "untold") == await end(world, "told")
 
 
-async def test_lost_events_of_an_engine_are_made_up_for(fake_world: World) -> None:
+async def test_lost_events_of_an_engine_are_made_up_for(fake_world: Namespace) -> None:
     """That it came, changed and went is found out by the resync, and its collections follow."""
     world = fake_world
     async with running(world.operator_api, world.engines, resync_period=0.5) as operator:
@@ -352,7 +355,7 @@ async def test_lost_events_of_an_engine_are_made_up_for(fake_world: World) -> No
         await world.gone("docs")
 
 
-async def test_events_may_fold_into_the_last_one(fake_world: World) -> None:
+async def test_events_may_fold_into_the_last_one(fake_world: Namespace) -> None:
     """Created, changed and changed again: the operator is told once, of the last state."""
     world = fake_world
     async with running(world.operator_api, world.engines) as operator:
@@ -369,7 +372,7 @@ async def test_events_may_fold_into_the_last_one(fake_world: World) -> None:
         assert found.partitions == {"b"}
 
 
-async def test_deleted_and_made_anew_in_one_event(fake_world: World, fake: FakeEngine) -> None:
+async def test_deleted_and_made_anew_in_one_event(fake_world: Namespace, fake: FakeEngine) -> None:
     """Somebody takes the finalizer away and makes the object anew: the operator sees another uid,
     and the old collection is not the new object's.
     """

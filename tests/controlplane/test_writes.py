@@ -4,8 +4,10 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 
-from harness import World, all_reconciled, eventually, running
 from localcluster import ControlPlane
+from support.namespaces import Namespace
+from support.operators import all_reconciled, running
+from support.waiting import eventually
 
 OPERATOR = "system:serviceaccount:quiver-system:quiver"
 WRITES = {"create", "update", "patch", "delete", "deletecollection"}
@@ -27,7 +29,7 @@ def _entries(control_plane: ControlPlane, namespace: str) -> Iterator[tuple[str,
             yield entry["verb"], resource
 
 
-async def wait_for_marker(world: World, control_plane: ControlPlane, marker: str) -> None:
+async def wait_for_marker(world: Namespace, control_plane: ControlPlane, marker: str) -> None:
     """Make a mark in the audit log and wait until it is there: so are all requests before it."""
     assert control_plane.audit_log is not None
     log = control_plane.audit_log
@@ -40,7 +42,7 @@ async def wait_for_marker(world: World, control_plane: ControlPlane, marker: str
 
 
 async def test_a_collection_costs_two_writes_to_make_and_one_to_delete(
-    world: World, quiver_api: ControlPlane
+    world: Namespace, quiver_api: ControlPlane
 ) -> None:
     """Claim and finalizer are one PATCH, the status is the other; taking the finalizer is one."""
     async with running(world.operator_api, world.engines):
@@ -58,7 +60,7 @@ async def test_a_collection_costs_two_writes_to_make_and_one_to_delete(
     assert deleted == {("patch", "vectorcollections"): 1}
 
 
-async def test_a_restart_writes_nothing(world: World, quiver_api: ControlPlane) -> None:
+async def test_a_restart_writes_nothing(world: Namespace, quiver_api: ControlPlane) -> None:
     """A second operator finds all as it should be, goes through all of it, and writes nothing."""
     async with running(world.operator_api, world.engines):
         await world.create_collection("docs", partitions=["a"])

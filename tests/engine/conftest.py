@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from clients.engine_process import EngineProcess
-from clients.milvus1_stub import Milvus1
+from support.engine_process import EngineProcess
+from support.milvus1_client import Milvus1
 
 
 @pytest.fixture(scope="module")

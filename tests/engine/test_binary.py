@@ -10,12 +10,12 @@ import faiss
 import numpy as np
 import pytest
 
-from clients.engine_process import EngineProcess
-from clients.milvus1_stub import Milvus1, found_distances, found_ids, records
 from quiver_engine.errors import BuildCancelled
 from quiver_engine.indexes import binary_indexes
 from quiver_engine.model import IndexSpec, IndexType, Metric, Schema
 from quiver_proto import milvus_pb2 as pb
+from support.engine_process import EngineProcess
+from support.milvus1_client import Milvus1, found_distances, found_ids, records
 
 Connect = Callable[[EngineProcess], Milvus1]
 

@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clients.engine_process import EngineProcess
-from clients.milvus1_stub import Milvus1, found_ids
 from quiver_engine.errors import StartError
 from quiver_engine.files.catalog_formats import FORMATS
 from quiver_engine.files.insert_log import Durability, InsertLog
@@ -19,6 +17,8 @@ from quiver_engine.model import InsertBatch, Metric, Rows, Schema
 from quiver_engine.store.store import Store
 from quiver_engine.store.writing import Writer
 from quiver_proto import milvus_pb2 as pb
+from support.engine_process import EngineProcess
+from support.milvus1_client import Milvus1, found_ids
 
 Connect = Callable[[EngineProcess], Milvus1]
 WITH_LAST_IDS = 4

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import pytest
 
-from clients.engine_process import EngineProcess
-from clients.milvus1_stub import Milvus1
 from quiver_proto import milvus_pb2 as pb
+from support.engine_process import EngineProcess
+from support.milvus1_client import Milvus1
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from clients.engine_process import EngineProcess
-from clients.milvus1_stub import Milvus1, found_ids
 from quiver_proto import milvus_pb2 as pb
+from support.engine_process import EngineProcess
+from support.milvus1_client import Milvus1, found_ids
 
 BATCH = 400
 BATCHES = 40

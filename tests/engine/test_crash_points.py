@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from clients.strace import needs_strace
 from quiver_proto import milvus_pb2 as pb
+from support.strace import needs_strace
 
 CHANGING = {
     "CreateCollection", "DropCollection", "CreatePartition", "DropPartition", "CreateIndex",

@@ -8,9 +8,9 @@ from pathlib import Path
 import grpc
 import numpy as np
 
-from clients.engine_process import EngineProcess
-from clients.milvus1_stub import Milvus1, found_ids
 from quiver_proto import milvus_pb2 as pb
+from support.engine_process import EngineProcess
+from support.milvus1_client import Milvus1, found_ids
 
 Connect = Callable[[EngineProcess], Milvus1]
 

@@ -17,13 +17,13 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from clients.engine_process import EngineProcess
-from clients.hostile_messages import METHODS, calls, messages, twisted
-from clients.milvus1_stub import Milvus1, found_ids
 from quiver_engine.errors import RequestError
 from quiver_engine.model import MIB, Rows
 from quiver_engine.wire import codec
 from quiver_proto import milvus_pb2 as pb
+from support.engine_process import EngineProcess
+from support.hostile_messages import METHODS, calls, messages, twisted
+from support.milvus1_client import Milvus1, found_ids
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 ANSWER_S = 30.0

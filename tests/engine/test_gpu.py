@@ -1,6 +1,6 @@
 """The GPU: what runs there, what it may hold, and that its limits change no result.
 
-FAISS's GPU side and CUDA are doubles (fakes/faiss_gpu.py); everything else is the engine.
+FAISS's GPU side and CUDA are doubles (support/fake_faiss_gpu.py); everything else is the engine.
 """
 
 import json
@@ -12,16 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clients.engine_process import EngineProcess
-from clients.milvus1_stub import Milvus1, found_distances, found_ids
 from quiver_engine.compute import cuda, gpu_limits, hardware
 from quiver_engine.errors import StartError
 from quiver_engine.model import IndexSpec, IndexType
 from quiver_proto import milvus_pb2 as pb
+from support.engine_process import EngineProcess
+from support.milvus1_client import Milvus1, found_distances, found_ids
 
 Connect = Callable[[EngineProcess], Milvus1]
 
-FAKE = Path(__file__).parents[1] / "fakes" / "faiss_gpu.py"
+FAKE = Path(__file__).parents[1] / "support" / "fake_faiss_gpu.py"
 GPU_BYTES = 64 << 20
 ROWS = np.random.default_rng(1).normal(size=(6000, 32)).astype(np.float32)
 QUERIES = ROWS[::300]

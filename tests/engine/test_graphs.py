@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from clients.milvus1_stub import Milvus1, found_ids
 from quiver_proto import milvus_pb2 as pb
+from support.milvus1_client import Milvus1, found_ids
 
 ROWS = 5000
 DIMENSION = 8

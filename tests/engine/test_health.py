@@ -4,8 +4,8 @@ import json
 import re
 from collections.abc import Callable
 
-from clients.engine_process import EngineProcess
-from clients.milvus1_stub import Milvus1
+from support.engine_process import EngineProcess
+from support.milvus1_client import Milvus1
 
 Connect = Callable[[EngineProcess], Milvus1]
 

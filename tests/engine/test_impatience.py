@@ -9,8 +9,6 @@ import grpc
 import numpy as np
 import pytest
 
-from clients.engine_process import EngineProcess
-from clients.milvus1_stub import Milvus1, records
 from quiver_engine.errors import CallerLeft, RequestError
 from quiver_engine.metrics.metrics import Metrics
 from quiver_engine.server import server
@@ -19,6 +17,8 @@ from quiver_engine.system import memory
 from quiver_engine.system.memory import Memory, Resident
 from quiver_engine.wire.rpc import Lane, Rpc
 from quiver_proto import milvus_pb2 as pb
+from support.engine_process import EngineProcess
+from support.milvus1_client import Milvus1, records
 
 DEADLINE_S = 30.0
 _CALL = "/milvus.grpc.MilvusService/"

@@ -13,8 +13,6 @@ import grpc
 import numpy as np
 import pytest
 
-from clients.engine_process import EngineProcess
-from clients.milvus1_stub import Milvus1, found_distances, found_ids
 from quiver_engine.files.insert_log import Durability, InsertLog
 from quiver_engine.model import IndexSpec, IndexType, Metric, Schema
 from quiver_engine.store.collection import Collection
@@ -22,6 +20,8 @@ from quiver_engine.store.indexing import Indexing
 from quiver_engine.store.store import Store
 from quiver_engine.store.writing import Writer
 from quiver_proto import milvus_pb2 as pb
+from support.engine_process import EngineProcess
+from support.milvus1_client import Milvus1, found_distances, found_ids
 
 Connect = Callable[[EngineProcess], Milvus1]
 

@@ -10,13 +10,13 @@ import grpc
 import numpy as np
 import pytest
 
-from clients.engine_process import EngineProcess
-from clients.milvus1_stub import Milvus1
 from quiver_engine.errors import StartError
 from quiver_engine.files import log_records
 from quiver_engine.files.insert_log import Durability, InsertLog
 from quiver_engine.files.log_records import Kind, Record
 from quiver_proto import milvus_pb2 as pb
+from support.engine_process import EngineProcess
+from support.milvus1_client import Milvus1
 
 Connect = Callable[[EngineProcess], Milvus1]
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import grpc
 import pytest
 
-from clients.engine_process import EngineProcess
-from clients.milvus1_stub import Milvus1
-from clients.strace import needs_strace, start_with
 from quiver_proto import milvus_pb2 as pb
+from support.engine_process import EngineProcess
+from support.milvus1_client import Milvus1
+from support.strace import needs_strace, start_with
 
 Connect = Callable[[EngineProcess], Milvus1]
 RPCS = sorted(pb.DESCRIPTOR.services_by_name["MilvusService"].methods_by_name)

@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clients.engine_process import EngineProcess
-from clients.milvus1_stub import Milvus1, found_ids, records
 from quiver_engine import checks
 from quiver_engine.calls import patterns
 from quiver_engine.errors import RequestError
@@ -17,6 +15,8 @@ from quiver_engine.store import writing
 from quiver_engine.store.store import Store
 from quiver_engine.wire import fields
 from quiver_proto import milvus_pb2 as pb
+from support.engine_process import EngineProcess
+from support.milvus1_client import Milvus1, found_ids, records
 
 ROOM = 200 * MIB
 """What an engine may take beside the bytes of a refused request."""

@@ -8,11 +8,11 @@ import grpc
 import numpy as np
 import pytest
 
-from clients.engine_process import EngineProcess
-from clients.milvus1_stub import Milvus1, records
-from clients.slow_client import SlowClient
 from quiver_proto import milvus_pb2 as pb
 from quiver_proto import milvus_pb2_grpc
+from support.engine_process import EngineProcess
+from support.milvus1_client import Milvus1, records
+from support.slow_client import SlowClient
 
 DEADLINE_S = 30.0
 SLOW_CLIENTS = 300

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from clients.milvus1_stub import Milvus1
 from quiver_proto import milvus_pb2 as pb
+from support.milvus1_client import Milvus1
 
 
 @pytest.fixture(scope="module")

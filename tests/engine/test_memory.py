@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clients.engine_process import EngineProcess
-from clients.milvus1_stub import Milvus1, found_ids
 from quiver_engine.errors import RequestError
 from quiver_engine.model import MIB
 from quiver_engine.system import allocator, headroom
 from quiver_engine.system.memory import Memory, Resident
 from quiver_proto import milvus_pb2 as pb
+from support.engine_process import EngineProcess
+from support.milvus1_client import Milvus1, found_ids
 
 Connect = Callable[[EngineProcess], Milvus1]
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clients.milvus1_stub import Milvus1, extra_params, found_distances, found_ids, records
 from quiver_engine.calls.search_calls import SearchCalls
 from quiver_engine.metrics.metrics import Metrics
 from quiver_engine.server.answering import Answering
 from quiver_engine.store.store import Store
 from quiver_proto import milvus_pb2 as pb
+from support.milvus1_client import Milvus1, extra_params, found_distances, found_ids, records
 
 
 @pytest.fixture(scope="module")

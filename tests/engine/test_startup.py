@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from crc32c import crc32c
 
-from clients.engine_process import EngineProcess
-from clients.milvus1_stub import Milvus1
+from support.engine_process import EngineProcess
+from support.milvus1_client import Milvus1
 
 Connect = Callable[[EngineProcess], Milvus1]
 

@@ -12,12 +12,12 @@ import grpc
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from clients.engine_process import EngineProcess
-from clients.milvus1_stub import Milvus1
-from clients.pymilvus1 import pymilvus_python
 from localcluster.certificates import Authority, KeyPair
+from machine.pymilvus1 import pymilvus_python
 from quiver_engine.server import tls
 from quiver_proto import milvus_pb2 as pb
+from support.engine_process import EngineProcess
+from support.milvus1_client import Milvus1
 
 AUTHORITY = Authority(Authority.create("ours"))
 OTHER = Authority(Authority.create("another"))

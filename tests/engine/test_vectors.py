@@ -6,9 +6,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from clients.milvus1_stub import Milvus1, found_distances, found_ids, records
 from quiver_engine import checks
 from quiver_proto import milvus_pb2 as pb
+from support.milvus1_client import Milvus1, found_distances, found_ids, records
 
 METRICS = {1: "L2", 2: "IP"}
 

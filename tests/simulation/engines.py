@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import NamedTuple, TypeVar
 
-from fakes.engine import FakeCollection, FakeEngine
 from quiver.domain.access import Target
 from quiver.domain.collections import (
     Claim,
@@ -21,6 +20,7 @@ from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable
 from simulation.trace import Trace
 from simulation.weather import Lost, Mishap, Overloaded, Weather, exchange
+from support.fake_engine import FakeCollection, FakeEngine
 
 Answer = TypeVar("Answer")
 

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from fakes.engine import FakeCollection
 from quiver.domain.collections import Claim, Index
 from quiver.domain.conditions import ready_reason
 from quiver.domain.objects import POD, SECRET, VECTOR_COLLECTION, VECTOR_ENGINE, Key, Manifest
@@ -12,6 +11,7 @@ from simulation.api_server import ApiServer
 from simulation.claims import Claims
 from simulation.engines import Fleet, Home
 from simulation.history import engine_key, schema_of
+from support.fake_engine import FakeCollection
 
 
 class Outcome:

@@ -8,7 +8,6 @@ from typing import Any, cast
 import msgspec
 
 from builders import KEYS, NAMESPACE
-from fakes.engine import FakeEngines
 from quiver.adapters.pem import OpenSslPem
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.cached_objects import CachedObjects
@@ -37,6 +36,7 @@ from quiver.reconcile.credentials import Credentials
 from quiver.reconcile.dialling import Dialling
 from quiver.reconcile.identities import Identities
 from simulation.merging import merged
+from support.fake_engine import FakeEngines
 
 KINDS = {kind.kind: kind for kind in (VECTOR_COLLECTION, VECTOR_ENGINE, POD, SERVICE, STATEFUL_SET)}
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)

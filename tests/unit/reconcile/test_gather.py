@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from builders import NAMESPACE, claim, claimed, collection, engine, external, intended, pod
-from fakes.engine import FakeEngine
 from quiver.domain.collections import Claim, CollectionSchema
 from quiver.domain.objects import NAMESPACE as NAMESPACE_KIND
 from quiver.domain.objects import VECTOR_COLLECTION, Key, Manifest
@@ -14,6 +13,7 @@ from quiver.domain.placement import NO_LOAD, Load
 from quiver.domain.servers import Server
 from quiver.ports.errors import Conflict, EngineUnreachable
 from quiver.reconcile.collections.gathered import Gathered
+from support.fake_engine import FakeEngine
 from unit.cluster import Cluster
 
 ENGINE, NOBODY = Key(NAMESPACE, "engine"), Key("", "")

@@ -4,13 +4,13 @@ import msgspec
 import pytest
 
 from builders import NAMESPACE, engine
-from fakes.engine import FakeEngines
 from quiver.domain.engines import VectorEngine
 from quiver.domain.members import Member
 from quiver.domain.objects import Key
 from quiver.domain.servers import Server
 from quiver.ports.errors import EngineUnreachable
 from quiver.reconcile.identities import Identities
+from support.fake_engine import FakeEngines
 
 KEY = Key(NAMESPACE, "engine")
 ENGINE = msgspec.convert(engine(), VectorEngine)

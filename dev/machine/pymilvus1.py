@@ -4,13 +4,13 @@ It cannot live in the project's: it needs a protobuf of before 3.21 and pins a g
 3.11 has no build of. The environment is made once per user and Python version.
 """
 
-import fcntl
 import hashlib
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from machine.locks import file_lock
 from machine.paths import cache_dir
 
 _REQUIREMENTS = Path(__file__).with_name("pymilvus1-requirements.txt")
@@ -23,9 +23,7 @@ def pymilvus_python() -> Path:
     """
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     home = cache_dir().with_name(f"pymilvus-1.1.2-py{python}")
-    home.parent.mkdir(parents=True, exist_ok=True)
-    with home.with_name(f"{home.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with file_lock(home.with_name(f"{home.name}.lock")):
         _make(home)
     return home / "bin" / "python"
 

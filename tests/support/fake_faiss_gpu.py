@@ -5,7 +5,7 @@ parameters of another kind, product quantizers that the kernels do not know are 
 find what they leave out. Resources that two threads use at once end the process, since the real
 ones go wrong silently. Every search writes a line to stderr.
 
-`python faiss_gpu.py GPUS BYTES OPTION…` is an engine on so many GPUs of so many bytes.
+`python fake_faiss_gpu.py GPUS BYTES OPTION…` is an engine on so many GPUs of so many bytes.
 """
 
 import os
@@ -82,6 +82,8 @@ class GpuIndexFlatConfig:
 class _OnDevice:
     """What every index there does: take memory, give it back, search within limits."""
 
+    at: Any
+
     def settle(self, resources: StandardGpuResources, number: int) -> None:
         # FAISS's classes take no attribute of ours in the usual way.
         object.__setattr__(self, "at", SimpleNamespace(resources=resources, gpu=number, taken=0))
@@ -115,9 +117,9 @@ class GpuIndexFlat(_OnDevice, faiss.IndexFlat):
             self.take(vectors.nbytes)
             super().add(vectors)
 
-    def search(self, queries: Any, count: int, *, params: Any = None) -> Any:  # noqa: ARG002
-        with self.searched(count, "rows"):
-            return super().search(queries, count)
+    def search(self, x: Any, k: int, *, params: Any = None, **_: Any) -> Any:  # noqa: ARG002
+        with self.searched(k, "rows"):
+            return super().search(x, k)
 
 
 class GpuIndexIVF(_OnDevice):
@@ -131,7 +133,7 @@ class GpuIndexIVF(_OnDevice):
         _refuse(type(params) is not faiss.SearchParametersIVF, "only SearchParametersIVF")
         with self.searched(count, type(self._index).__name__):
             _refuse(params.nprobe > MAX_K, f"GPU IVF index only supports nprobe <= {MAX_K}")
-            how = faiss.SearchParametersIVF(nprobe=params.nprobe)
+            how = faiss.SearchParametersIVF(nprobe=params.nprobe)  # type: ignore[call-arg]  # no stub
             return self._index.search(queries, count, params=how)
 
 
@@ -155,8 +157,8 @@ def _refuse(is_so: bool, why: str) -> None:
         raise RuntimeError(f"Error in void f() at GpuIndex.cu:1: Error: 'x' failed: {why}")
 
 
-def _usage(number: int) -> cuda.Usage:
-    return cuda.Usage(DEVICES.size - DEVICES.taken[number], DEVICES.size)
+def _usage(gpu: int) -> cuda.Usage:
+    return cuda.Usage(DEVICES.size - DEVICES.taken[gpu], DEVICES.size)
 
 
 def install(count: int, size: int) -> None:

@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from kubernetes import client, config
 
-from clients.engine_process import EngineProcess
+from support.engine_process import EngineProcess
 
 POLL_S = 0.1
 HEARTBEAT_S = 5.0

@@ -56,7 +56,12 @@ class FaultyEngine(grpc.GenericRpcHandler):
         async def answer(request: bytes, context: Any) -> bytes:
             self.calls[method] += 1
             fault = self._faults.get(method) or self._faults.get("")
-            proceed = lambda: self._engine.unary_unary(path)(request)  # noqa: E731
+            call: Any = self._engine.unary_unary(path)
+
+            async def proceed() -> bytes:
+                answered: bytes = await call(request)
+                return answered
+
             return await (fault(proceed, context) if fault else proceed())
 
         return grpc.unary_unary_rpc_method_handler(answer)
@@ -87,7 +92,7 @@ def fails_with(code: grpc.StatusCode, details: str = "") -> Fault:
     return fault
 
 
-def refuses(code: pb.ErrorCode, reason: str) -> Fault:
+def refuses(code: pb.ErrorCode.ValueType, reason: str) -> Fault:
     """The engine answers with an error of the protocol, where a bare status is the answer."""
 
     async def fault(_proceed: Proceed, _context: Any) -> bytes:

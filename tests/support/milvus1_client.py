@@ -141,8 +141,9 @@ class Milvus1:
     def raw(self, rpc: str, request: bytes, instance: str | None = None) -> bytes:
         """Send bytes as they are and return the answer's; with an id only that engine answers."""
         metadata = None if instance is None else [("quiver-instance", instance)]
-        call = self.channel.unary_unary(f"/milvus.grpc.MilvusService/{rpc}")
-        return call(request, metadata=metadata)
+        call: Any = self.channel.unary_unary(f"/milvus.grpc.MilvusService/{rpc}")
+        answer: bytes = call(request, metadata=metadata)
+        return answer
 
 
 def extra_params(params: str | None) -> list[pb.KeyValuePair]:

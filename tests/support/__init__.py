@@ -1,0 +1,1 @@
+"""What tests of several folders share: processes, clients, fakes, and ways to wait."""
