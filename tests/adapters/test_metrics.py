@@ -17,7 +17,7 @@ from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable
 from quiver.ports.kubernetes import Event
 
-PAGE = Path(__file__).parents[3] / "docs" / "operations.md"
+PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
 OF_THE_PROCESS = ("process_", "python_")
 NAMES = (
     "controller_runtime_reconcile_total",

@@ -12,7 +12,7 @@ from quiver.domain.capabilities import CAPABILITIES
 from quiver.domain.engines import EngineType
 from quiver.reconcile.engines.container_profiles import CONTAINER_PROFILES
 
-CRDS = Path(__file__).parents[3] / "crds"
+CRDS = Path(__file__).parents[2] / "crds"
 TYPES: tuple[EngineType, ...] = get_args(EngineType)
 
 
