@@ -9,10 +9,9 @@ from localcluster.certificates import Authority, KeyPair
 from quiver.adapters.milvus1.driver import Milvus1Engines
 from quiver.domain.access import ClientTls, Target
 from quiver.ports.errors import EngineUnreachable
+from support.certificates import OTHER, OURS, SecretFolder, server_pair
 from support.engine_process import EngineProcess
 
-OURS = Authority(Authority.create("ours"))
-OTHER = Authority(Authority.create("another"))
 NAME = "engine-0.engine.team-a.svc"
 SHOWN = OURS.client("quiver")
 
@@ -21,13 +20,11 @@ Serve = Callable[..., EngineProcess]
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
-    engine = EngineProcess(tmp_path / "data")
+    engine, secret = EngineProcess(tmp_path / "data"), SecretFolder(tmp_path / "tls")
 
     def start(pair: KeyPair, *, mutual: bool = False) -> EngineProcess:
-        certificate, key = pair.write(tmp_path, "tls")
-        (tmp_path / "ca.crt").write_bytes(OURS.pem)
-        more = [f"--tls-client-ca={tmp_path}/ca.crt"] if mutual else []
-        return engine.start(f"--tls-cert={certificate}", f"--tls-key={key}", *more)
+        secret.publish(pair.certificate, pair.key)
+        return engine.start(*(secret.mutual_options if mutual else secret.options))
 
     yield start
     engine.kill()
@@ -38,17 +35,13 @@ def tls(ca: Authority = OURS, shown: KeyPair | None = None, name: str | None = N
     return ClientTls(ca.pem, *pair, server_name=name)
 
 
-def by_address(authority: Authority = OURS) -> KeyPair:
-    return authority.server("engine", [], ["127.0.0.1"])
-
-
 async def test_an_engine_with_certificates_is_reached(
     engines: Milvus1Engines, serve: Serve
 ) -> None:
     """With the CA and a certificate of its own, the operator gets answers; each target has its
     connection.
     """
-    address = serve(by_address(), mutual=True).grpc_address
+    address = serve(server_pair(), mutual=True).grpc_address
     assert (await engines.at(Target(address, "Quiver", tls(shown=SHOWN))).version()).startswith(
         "1.1"
     )
@@ -85,7 +78,7 @@ async def test_a_failed_handshake_says_why(
     engines: Milvus1Engines, serve: Serve, wrongly: ClientTls, words: str
 ) -> None:
     """What does not fit, in words, and no certificate or key among them."""
-    address = serve(by_address(), mutual=True).grpc_address
+    address = serve(server_pair(), mutual=True).grpc_address
     with pytest.raises(EngineUnreachable) as caught:
         await engines.at(Target(address, "Quiver", wrongly)).version()
     assert words in str(caught.value)

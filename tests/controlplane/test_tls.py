@@ -7,37 +7,27 @@ from typing import Any
 
 import pytest
 
-from localcluster.certificates import Authority, KeyPair
+from localcluster.certificates import KeyPair
 from quiver.adapters.drivers import Drivers
 from quiver.domain.access import ClientTls, Target
 from quiver.domain.objects import SECRET, VECTOR_ENGINE, Manifest
 from support.admin_api import AdminApi
+from support.certificates import OTHER, OURS, SecretFolder, server_pair
 from support.engine_process import EngineProcess
 from support.namespaces import Namespace, ready_condition, types
 from support.operators import running
 from support.waiting import eventually
 
-OURS = Authority(Authority.create("ours"))
-OTHER = Authority(Authority.create("another"))
 SHOWN = OURS.client("quiver")
-
-
-def server_pair(authority: Authority = OURS) -> KeyPair:
-    return authority.server("engine", [], ["127.0.0.1"])
 
 
 @pytest.fixture
 def secured(tmp_path: Path) -> Iterator[EngineProcess]:
     """An engine that lets in only clients with certificates."""
-    certificate, key = server_pair().write(tmp_path, "tls")
-    (tmp_path / "ca.crt").write_bytes(OURS.pem)
-    options = [
-        f"--tls-cert={certificate}",
-        f"--tls-key={key}",
-        f"--tls-client-ca={tmp_path}/ca.crt",
-    ]
+    secret, pair = SecretFolder(tmp_path / "tls"), server_pair()
+    secret.publish(pair.certificate, pair.key)
     engine = EngineProcess(tmp_path / "secured")
-    yield engine.start(*options)
+    yield engine.start(*secret.mutual_options)
     engine.kill()
 
 

@@ -1,7 +1,5 @@
 """Collections of bits: the five binary metrics, from the wire to the disk and back."""
 
-import json
-import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,62 +8,17 @@ import faiss
 import numpy as np
 import pytest
 
-from quiver_engine.errors import BuildCancelled
 from quiver_engine.indexes import binary_indexes
-from quiver_engine.model import IndexSpec, IndexType, Metric, Schema
+from quiver_engine.model import Metric, Schema
 from quiver_proto import milvus_pb2 as pb
+from support.binary_oracle import MATCHES, METRICS, nested, plain, plain_answer, similar
 from support.engine_process import EngineProcess
 from support.milvus1_client import Milvus1, found_distances, found_ids, records
 
 Connect = Callable[[EngineProcess], Milvus1]
 
 MISSING = np.finfo(np.float32).max
-METRICS = [metric for metric in Metric if metric.is_binary]
-MATCHES = (Metric.SUBSTRUCTURE, Metric.SUPERSTRUCTURE)
 CHANCE = 0.03
-
-
-def plain(metric: Metric, query: np.ndarray, row: np.ndarray) -> float:
-    """Return the distance of two rows as its definition says; infinity where there is no match."""
-    asked, held = set(np.flatnonzero(np.unpackbits(query))), set(np.flatnonzero(np.unpackbits(row)))
-    match metric:
-        case Metric.HAMMING:
-            return len(asked ^ held)
-        case Metric.SUBSTRUCTURE:
-            return 0 if asked <= held else math.inf
-        case Metric.SUPERSTRUCTURE:
-            return 0 if asked >= held else math.inf
-    share = len(asked & held) / len(asked | held) if asked | held else 0
-    if metric is Metric.JACCARD:
-        return 1 - share
-    return -math.log2(share) if share else math.inf
-
-
-def plain_answer(
-    metric: Metric, queries: np.ndarray, rows: np.ndarray, topk: int, *, missing: float
-) -> np.ndarray:
-    """Return the distances of the topk best rows, best first, (queries, topk)."""
-    exact = np.full((len(queries), len(rows) + topk), np.nan)
-    exact[:, : len(rows)] = [[plain(metric, query, row) for row in rows] for query in queries]
-    if metric in MATCHES:
-        exact[np.isinf(exact)] = np.nan
-    best = np.sort(exact, axis=1)[:, :topk]
-    return np.where(np.isnan(best), missing, best)
-
-
-def similar(count: int, width: int, seed: int = 0) -> np.ndarray:
-    """Return rows in clusters, few bits of each set."""
-    random = np.random.default_rng(seed)
-    centres = np.random.default_rng(99).random((50, width * 8)) < 0.2
-    rows = centres[random.integers(50, size=count)] ^ (random.random((count, width * 8)) < 0.05)
-    return np.packbits(rows, axis=1)
-
-
-def nested(count: int, width: int, seed: int = 0) -> np.ndarray:
-    """Return rows of which many have all the bits of others, some none and some all."""
-    random = np.random.default_rng(seed)
-    share = random.choice([0, 0.02, 0.5, 0.98, 1], size=(count, 1))
-    return np.packbits(random.random((count, width * 8)) < share, axis=1)
 
 
 def check(
@@ -109,28 +62,9 @@ def test_search_finds_what_a_plain_computation_finds(client: Milvus1, metric: Me
     check(metric, client.search(name, queries[:1], topk=9), rows, queries[:1])
 
 
-@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
-def test_rows_of_any_length_are_compared_as_the_metric_says(metric: Metric) -> None:
-    """For rows of 1 to 17 bytes, deleted or not, the best are found at their distances."""
-    random = np.random.default_rng(metric)
-    for seed in range(60):
-        size, width, count = random.integers(1, 13), random.integers(1, 18), random.integers(1, 16)
-        rows, queries = nested(size, width, seed), nested(3, width, seed + 1000)
-        is_living = random.random(size) < random.choice([0.5, 1])
-        living = None if is_living.all() else np.packbits(is_living, bitorder="little")
-        distances, found = binary_indexes.brute_force(rows, metric, queries, int(count), living)
-        best = plain_answer(metric, queries, rows[is_living], int(count), missing=math.inf)
-        np.testing.assert_allclose(distances, best, rtol=1e-5)
-        assert not set(found[found >= 0]) & set(np.flatnonzero(~is_living))
-
-
 INDEXED = [metric for metric in METRICS if metric not in MATCHES]
 ROWS = 12_000
 WIDTH = 16
-
-
-def index_spec(nlist: int) -> IndexSpec:
-    return IndexSpec(IndexType.IVF_FLAT, json.dumps({"nlist": nlist}))
 
 
 def recall(found: np.ndarray, exact: np.ndarray) -> float:
@@ -172,23 +106,6 @@ def test_ivf_flat_finds_no_less_than_one_index_of_faiss(client: Milvus1, metric:
     assert recall(found_distances(result), exact) >= of_faiss - CHANCE
     everything = client.search(name, queries, 10, params='{"nprobe": 64}')
     np.testing.assert_allclose(found_distances(everything), exact, rtol=1e-6)
-
-
-def test_the_lists_of_an_index_hold_what_faiss_finds_in_them() -> None:
-    """A search of an index gives FAISS's own distances for the same index and nprobe."""
-    rows, queries = similar(3000, 3), similar(50, 3, seed=1)
-    index = binary_indexes.build(index_spec(1000), rows, lambda: True)
-    assert index.nlist == 3000 // 39
-    found, _ = binary_indexes.search(index, Metric.HAMMING, {"nprobe": 5}, queries, 40, None)
-    index.nprobe = 5
-    expected, places = index.search(queries, 40)
-    np.testing.assert_array_equal(found, np.where(places >= 0, expected, np.inf))
-
-
-def test_a_build_ends_when_nobody_wants_it() -> None:
-    """What is dropped meanwhile stops a build between two chunks."""
-    with pytest.raises(BuildCancelled):
-        binary_indexes.build(index_spec(4), similar(400, 2), lambda: False)
 
 
 @pytest.mark.parametrize(

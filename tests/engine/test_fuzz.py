@@ -17,12 +17,10 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from quiver_engine.errors import RequestError
-from quiver_engine.model import MIB, Rows
-from quiver_engine.wire import codec
+from quiver_engine.model import MIB
 from quiver_proto import milvus_pb2 as pb
 from support.engine_process import EngineProcess
-from support.hostile_messages import METHODS, calls, messages, twisted
+from support.hostile_messages import METHODS, calls
 from support.milvus1_client import Milvus1, found_ids
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
@@ -126,37 +124,3 @@ def test_no_message_brings_the_engine_down(engine: EngineProcess, held: Milvus1)
 
         fuzz()
         check(engine, held)
-
-
-def outcome(raw: bytes) -> tuple[object, ...] | None:
-    try:
-        batch = codec.decode_insert(raw)
-    except RequestError:
-        return None
-    ids = None if batch.ids is None else batch.ids.tolist()
-    return batch.collection, batch.tag, ids, *described(batch.rows)
-
-
-def described(rows: Rows) -> tuple[object, ...]:
-    # The parser's way through Python's floats keeps that a number is none, not how it is written.
-    content = None if rows.vectors is None else np.nan_to_num(rows.vectors, nan=1e9).tobytes()
-    return rows.count, rows.floats, rows.bytes, content
-
-
-def slow(raw: bytes, monkeypatch: pytest.MonkeyPatch) -> tuple[object, ...] | None:
-    with monkeypatch.context() as patched:
-        patched.setattr(codec, "_cut_rows", lambda raw, _: (None, raw))
-        return outcome(raw)
-
-
-@seed(1)
-@settings(FEW, max_examples=150)
-@given(
-    messages(pb.InsertParam.DESCRIPTOR)
-    .map(lambda message: message.SerializeToString())
-    .flatmap(lambda raw: st.just(raw) | twisted(raw))
-)
-def test_rows_are_read_as_the_parser_reads_them(raw: bytes) -> None:
-    """Any Insert, valid or not, is the same whether its rows are cut out or parsed."""
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        assert outcome(raw) == slow(raw, monkeypatch)

@@ -6,13 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from quiver_engine import checks
 from quiver_engine.calls import patterns
-from quiver_engine.errors import RequestError
-from quiver_engine.files.insert_log import Durability, InsertLog
-from quiver_engine.model import MAX_PARSED_BYTES, MIB, Metric, Schema
-from quiver_engine.store import writing
-from quiver_engine.store.store import Store
+from quiver_engine.model import MAX_PARSED_BYTES, MIB
 from quiver_engine.wire import fields
 from quiver_proto import milvus_pb2 as pb
 from support.engine_process import EngineProcess
@@ -137,19 +132,6 @@ def test_many_rows_of_one_id_cost_no_more_than_one(engine: EngineProcess, client
     assert peak_bytes(engine) - before < rows.nbytes // 2
 
 
-def test_deletes_do_not_pile_up_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without automatic flushes, ids to delete are flushed once they fill the buffer."""
-    monkeypatch.setattr(writing, "BUFFER_BYTES", 8000)
-    store = Store(tmp_path)
-    writer = writing.Writer(store, InsertLog(store.directory.log_path, Durability.OS))
-    store.create_collection(Schema("c", 1, 1, Metric.L2))
-    collection = store.collection("c")
-    for start in range(0, 10_000, 500):
-        writer.delete("c", "", np.repeat(np.arange(start, start + 500), 3))
-        assert collection.buffered_bytes <= 8000 + 500 * 8
-    store.close()
-
-
 def test_many_rows_are_flushed_before_their_time(own_engine: EngineProcess) -> None:
     """Rows of more than 32 MiB are seen soon, even without automatic flushes: no insert waits."""
     client = Milvus1(own_engine.grpc_address)
@@ -187,13 +169,6 @@ def test_tags_of_a_search_are_limited(client: Milvus1, line: str) -> None:
         status = client.search(line, [[0]], tags=refused).status
         assert status.error_code == pb.UNEXPECTED_ERROR
         assert "at most 4096 are allowed" in status.reason
-
-
-def test_a_segment_of_more_ids_than_an_answer_holds_is_refused() -> None:
-    """33,554,432 ids are given, one more is refused with both numbers."""
-    checks.answered_ids("1", 256 * MIB // 8)
-    with pytest.raises(RequestError, match=r"33554433 ids.*at most 33554432"):
-        checks.answered_ids("1", 256 * MIB // 8 + 1)
 
 
 def test_reasons_do_not_repeat_what_is_long(client: Milvus1, line: str) -> None:

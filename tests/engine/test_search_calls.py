@@ -1,15 +1,10 @@
 """SearchByID, SearchInFiles, loading and releasing, and Cmd."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from quiver_engine.calls.search_calls import SearchCalls
-from quiver_engine.metrics.metrics import Metrics
-from quiver_engine.server.answering import Answering
-from quiver_engine.store.store import Store
 from quiver_proto import milvus_pb2 as pb
 from support.milvus1_client import Milvus1, extra_params, found_distances, found_ids, records
 
@@ -128,19 +123,3 @@ def test_the_flush_interval_can_be_asked_for_and_set(client: Milvus1) -> None:
     assert client.command(f"set_config {node} 1").string_reply == "OK"
     for refused in (f"set_config {node}", f"set_config {node} soon", "get_config a.b"):
         assert client.command(refused).status.error_code == pb.UNEXPECTED_ERROR
-
-
-@pytest.mark.parametrize("rpc", ["Search", "SearchByID", "SearchInFiles"])
-def test_every_search_takes_the_turn_of_its_collection(tmp_path: Path, rpc: str) -> None:
-    """Not one of its own for each list of files, or a client of many files would go first."""
-    named = {
-        "Search": pb.SearchParam(collection_name="c"),
-        "SearchByID": pb.SearchByIDParam(collection_name="c"),
-        "SearchInFiles": pb.SearchInFilesParam(
-            file_id_array=["1", "2"], search_param=pb.SearchParam(collection_name="c")
-        ),
-    }
-    store, metrics = Store(tmp_path / "data"), Metrics()
-    answering = Answering(SearchCalls(store, metrics.traffic).rpcs(), metrics, lambda _: None)
-    assert answering.call(rpc, named[rpc].SerializeToString(), None).collection == b"c"
-    store.close()

@@ -14,52 +14,18 @@ from cryptography.hazmat.primitives import serialization
 
 from localcluster.certificates import Authority, KeyPair
 from machine.pymilvus1 import pymilvus_python
-from quiver_engine.server import tls
 from quiver_proto import milvus_pb2 as pb
+from support.certificates import OTHER, OURS, SecretFolder, server_pair
 from support.engine_process import EngineProcess
 from support.milvus1_client import Milvus1
 
-AUTHORITY = Authority(Authority.create("ours"))
-OTHER = Authority(Authority.create("another"))
-CLIENT = AUTHORITY.client("application")
+CLIENT = OURS.client("application")
 TIMEOUT_S = 5.0
 
 
-def server_pair(authority: Authority = AUTHORITY) -> KeyPair:
-    return authority.server("engine", ["localhost"], ["127.0.0.1"])
-
-
-class Files:
-    """A folder like a mounted Secret: its files are exchanged all at once, by a symbolic link."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._number = 0
-
-    def publish(self, certificate: bytes, key: bytes, ca: bytes = AUTHORITY.pem) -> None:
-        self._number += 1
-        version = self.folder / f"..{self._number}"
-        version.mkdir(parents=True)
-        contents = {"tls.crt": certificate, "tls.key": key, "ca.crt": ca}
-        for name, content in contents.items():
-            (version / name).write_bytes(content)
-            if not (self.folder / name).is_symlink():
-                (self.folder / name).symlink_to(Path("..data") / name)
-        (self.folder / "..new").symlink_to(version.name)
-        (self.folder / "..new").replace(self.folder / "..data")
-
-    @property
-    def options(self) -> list[str]:
-        return [f"--tls-cert={self.folder}/tls.crt", f"--tls-key={self.folder}/tls.key"]
-
-    @property
-    def mutual_options(self) -> list[str]:
-        return [*self.options, f"--tls-client-ca={self.folder}/ca.crt"]
-
-
 @pytest.fixture
-def files(tmp_path: Path) -> Files:
-    made, pair = Files(tmp_path / "tls"), server_pair()
+def files(tmp_path: Path) -> SecretFolder:
+    made, pair = SecretFolder(tmp_path / "tls"), server_pair()
     made.publish(pair.certificate, pair.key)
     return made
 
@@ -73,7 +39,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., EngineProcess]]:
 
 @contextmanager
 def connected(
-    engine: EngineProcess, ca: Authority = AUTHORITY, shown: KeyPair | None = None
+    engine: EngineProcess, ca: Authority = OURS, shown: KeyPair | None = None
 ) -> Iterator[Milvus1]:
     pair = (shown.key, shown.certificate) if shown else (None, None)
     client = Milvus1(engine.grpc_address, grpc.ssl_channel_credentials(ca.pem, *pair))
@@ -105,7 +71,7 @@ def refused(tmp_path: Path, *options: str) -> str:
 
 
 def test_clients_connect_by_tls_and_in_no_other_way(
-    files: Files, serve: Callable[..., EngineProcess]
+    files: SecretFolder, serve: Callable[..., EngineProcess]
 ) -> None:
     """Who trusts the certificate is served; plain clients and those of another CA are not, and
     probes stay plain HTTP.
@@ -123,7 +89,7 @@ def test_clients_connect_by_tls_and_in_no_other_way(
 
 
 def test_with_a_client_ca_only_its_clients_are_let_in(
-    files: Files, serve: Callable[..., EngineProcess]
+    files: SecretFolder, serve: Callable[..., EngineProcess]
 ) -> None:
     """A client that shows no certificate, or one of another CA, gets no connection."""
     engine = serve(*files.mutual_options)
@@ -136,12 +102,12 @@ def test_with_a_client_ca_only_its_clients_are_let_in(
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
-def test_tls_below_1_2_is_refused(files: Files, serve: Callable[..., EngineProcess]) -> None:
+def test_tls_below_1_2_is_refused(files: SecretFolder, serve: Callable[..., EngineProcess]) -> None:
     """A client that speaks no more than TLS 1.1 does not get through the handshake."""
     host, port = serve(*files.options).grpc_address.rsplit(":", 1)
 
     def shake_hands(newest: ssl.TLSVersion) -> str | None:
-        context = ssl.create_default_context(cadata=AUTHORITY.pem.decode())
+        context = ssl.create_default_context(cadata=OURS.pem.decode())
         context.set_alpn_protocols(["h2"])
         context.set_ciphers("ALL:@SECLEVEL=0")
         context.minimum_version = ssl.TLSVersion.TLSv1_1
@@ -158,7 +124,7 @@ def test_tls_below_1_2_is_refused(files: Files, serve: Callable[..., EngineProce
 
 
 def test_a_new_certificate_counts_from_the_next_connection_on(
-    files: Files, serve: Callable[..., EngineProcess]
+    files: SecretFolder, serve: Callable[..., EngineProcess]
 ) -> None:
     """The exchange of a Secret needs no restart, and disturbs no connection that stands; a new
     client CA counts as well.
@@ -175,7 +141,7 @@ def test_a_new_certificate_counts_from_the_next_connection_on(
 
 
 def test_a_bad_new_certificate_is_told_of_and_the_old_one_stays(
-    files: Files, serve: Callable[..., EngineProcess]
+    files: SecretFolder, serve: Callable[..., EngineProcess]
 ) -> None:
     """A key that is not the certificate's, no PEM, no file: one line each, and clients are served
     as before, until there is a good pair again.
@@ -208,43 +174,18 @@ def test_a_bad_new_certificate_is_told_of_and_the_old_one_stays(
     assert "PRIVATE KEY" not in engine.log.read_text()
 
 
-def test_certificate_and_key_are_of_one_secret_even_if_it_is_exchanged_meanwhile(
-    files: Files, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An exchange between reading the certificate and reading the key gives the new pair, not the
-    old certificate with the new key.
-    """
-    read, successor = tls._content, server_pair()
-    exchanges = [(successor.certificate, successor.key)]
-
-    def read_and_exchange(path: Path) -> bytes:
-        content = read(path)
-        if exchanges:
-            files.publish(*exchanges.pop())
-        return content
-
-    monkeypatch.setattr(tls, "_content", read_and_exchange)
-    found: list[tuple[list[tuple[bytes, bytes]], bytes | None]] = []
-    monkeypatch.setattr(
-        grpc, "ssl_server_certificate_configuration", lambda *parts: found.append(parts)
-    )
-    named = tls.Files(files.folder / "tls.crt", files.folder / "tls.key")
-    tls._read_together(named)
-    assert found[-1] == ([(successor.key, successor.certificate)], None)
-
-
 @pytest.mark.parametrize(
     ("option", "missing"),
     [("--tls-cert", "--tls-key"), ("--tls-key", "--tls-cert"), ("--tls-client-ca", "--tls-cert")],
 )
 def test_half_of_the_options_is_refused(
-    tmp_path: Path, files: Files, option: str, missing: str
+    tmp_path: Path, files: SecretFolder, option: str, missing: str
 ) -> None:
     """The line names the option that is missing."""
     assert f"needs {missing}" in refused(tmp_path, f"{option}={files.folder}/tls.crt")
 
 
-def test_files_that_cannot_be_used_are_refused(tmp_path: Path, files: Files) -> None:
+def test_files_that_cannot_be_used_are_refused(tmp_path: Path, files: SecretFolder) -> None:
     """The line names the file and what is wrong with it; nothing is served, nothing is made."""
     (tmp_path / "other.key").write_bytes(server_pair().key)
     (tmp_path / "empty.crt").write_text("")
@@ -260,7 +201,7 @@ def test_files_that_cannot_be_used_are_refused(tmp_path: Path, files: Files) -> 
         assert why in refused(tmp_path, *options)
 
 
-def test_an_encrypted_key_is_refused(tmp_path: Path, files: Files) -> None:
+def test_an_encrypted_key_is_refused(tmp_path: Path, files: SecretFolder) -> None:
     """Nobody is there to type a password: the line says so."""
     key = serialization.load_pem_private_key(server_pair().key, None)
     (tmp_path / "locked.key").write_bytes(
@@ -289,13 +230,13 @@ grpc.insecure_channel = lambda target, options=None: grpc.secure_channel(
 
 
 def test_pymilvus_connects_by_tls_with_the_lines_of_the_docs(
-    tmp_path: Path, files: Files, serve: Callable[..., EngineProcess]
+    tmp_path: Path, files: SecretFolder, serve: Callable[..., EngineProcess]
 ) -> None:
     """The unchanged client of Milvus 1.x, made to open secure channels."""
     assert PYMILVUS.strip() in (Path(__file__).parents[2] / "docs/engine.md").read_text()
     host, port = serve(*files.mutual_options).grpc_address.rsplit(":", 1)
     CLIENT.write(tmp_path, "client")
-    (tmp_path / "ca.crt").write_bytes(AUTHORITY.pem)
+    (tmp_path / "ca.crt").write_bytes(OURS.pem)
     use = f"""
 from milvus import Milvus
 client = Milvus(host={host!r}, port={port!r})

@@ -6,7 +6,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from quiver_engine import checks
 from quiver_proto import milvus_pb2 as pb
 from support.milvus1_client import Milvus1, found_distances, found_ids, records
 
@@ -185,11 +184,6 @@ def test_more_than_256_mib_in_one_insert_is_refused(client: Milvus1) -> None:
     refused = pb.VectorIds.FromString(client.raw("Insert", head + row * 2049))
     assert refused.status.error_code == pb.ILLEGAL_ROWRECORD
     assert "256 MiB" in refused.status.reason
-
-
-def test_256_mib_in_one_insert_are_taken() -> None:
-    """The limit itself is still allowed."""
-    checks.insert_size(np.broadcast_to(np.float32(0), (2048, 32768)))
 
 
 def test_a_collection_keeps_the_kind_of_its_first_ids(client: Milvus1) -> None:

@@ -4,11 +4,17 @@ import asyncio
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+from quiver_engine.calls.search_calls import SearchCalls
+from quiver_engine.metrics.metrics import Metrics
+from quiver_engine.server.answering import Answering
 from quiver_engine.server.fair_queue import MAX_WEIGHT, FairQueue
+from quiver_engine.store.store import Store
 from quiver_engine.wire.rpc import Call, Part
+from quiver_proto import milvus_pb2 as pb
 
 DEADLINE_S = 30.0
 
@@ -108,3 +114,19 @@ async def test_a_caller_who_leaves_is_known_to_have_left(worker: Worker) -> None
     (last,) = await ask(queue, [call("rows", "last")])
     await asyncio.wait_for(last, DEADLINE_S)
     assert worker.batches == [[b"hold"], [b"leaving"], [b"last"]]
+
+
+@pytest.mark.parametrize("rpc", ["Search", "SearchByID", "SearchInFiles"])
+def test_every_search_takes_the_turn_of_its_collection(tmp_path: Path, rpc: str) -> None:
+    """Not one of its own for each list of files, or a client of many files would go first."""
+    named = {
+        "Search": pb.SearchParam(collection_name="c"),
+        "SearchByID": pb.SearchByIDParam(collection_name="c"),
+        "SearchInFiles": pb.SearchInFilesParam(
+            file_id_array=["1", "2"], search_param=pb.SearchParam(collection_name="c")
+        ),
+    }
+    store, metrics = Store(tmp_path / "data"), Metrics()
+    answering = Answering(SearchCalls(store, metrics.traffic).rpcs(), metrics, lambda _: None)
+    assert answering.call(rpc, named[rpc].SerializeToString(), None).collection == b"c"
+    store.close()

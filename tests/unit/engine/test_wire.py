@@ -4,11 +4,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
 
 from quiver_engine.errors import RequestError
 from quiver_engine.model import Rows
 from quiver_engine.wire import codec, fields
 from quiver_proto import milvus_pb2 as pb
+from support.hostile_messages import messages, twisted
 
 
 def parsed(records: list[pb.RowRecord]) -> list[list[float]] | None:
@@ -165,3 +168,43 @@ def test_a_search_in_files_tells_its_collection() -> None:
 def test_where_a_search_in_files_has_no_collection_at_hand_none_is_told(raw: bytes) -> None:
     """Cut short, no message at all, or behind too many files: these take turns as one."""
     assert fields.searched_in_files(raw) == b""
+
+
+def outcome(raw: bytes) -> tuple[object, ...] | None:
+    try:
+        batch = codec.decode_insert(raw)
+    except RequestError:
+        return None
+    ids = None if batch.ids is None else batch.ids.tolist()
+    return batch.collection, batch.tag, ids, *described(batch.rows)
+
+
+def described(rows: Rows) -> tuple[object, ...]:
+    # The parser's way through Python's floats keeps that a number is none, not how it is written.
+    content = None if rows.vectors is None else np.nan_to_num(rows.vectors, nan=1e9).tobytes()
+    return rows.count, rows.floats, rows.bytes, content
+
+
+def slow(raw: bytes, monkeypatch: pytest.MonkeyPatch) -> tuple[object, ...] | None:
+    with monkeypatch.context() as patched:
+        patched.setattr(codec, "_cut_rows", lambda raw, _: (None, raw))
+        return outcome(raw)
+
+
+@seed(1)
+@settings(
+    max_examples=150,
+    deadline=None,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+@given(
+    messages(pb.InsertParam.DESCRIPTOR)
+    .map(lambda message: message.SerializeToString())
+    .flatmap(lambda raw: st.just(raw) | twisted(raw))
+)
+def test_rows_are_read_as_the_parser_reads_them(raw: bytes) -> None:
+    """Any Insert, valid or not, is the same whether its rows are cut out or parsed."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        assert outcome(raw) == slow(raw, monkeypatch)
