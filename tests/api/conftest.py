@@ -113,6 +113,12 @@ class Resource:
             return refusals(error)
         return []
 
+    def check_refused(self, change: Any, field: str, words: str) -> None:
+        """Have the smallest object with `change` refused in these words, at that field alone."""
+        found = self.try_create(change)
+        assert {refusal.field for refusal in found} == {field}
+        assert words in " ".join(refusal.message for refusal in found)
+
     def admission(self, change: Any, name: str = "x") -> Admission:
         """What policies say of the smallest object and `change` in its spec."""
         try:

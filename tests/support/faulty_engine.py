@@ -3,18 +3,18 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import grpc.aio
 
 from quiver_proto import milvus_pb2 as pb
+from support.grpc_server import RawServer
 
 Proceed = Callable[[], Awaitable[bytes]]
 Fault = Callable[[Proceed, Any], Awaitable[bytes]]
 
 
-class FaultyEngine(grpc.GenericRpcHandler):
+class FaultyEngine(RawServer):
     """Passes each call on as it is, but for those that it was told to spoil.
 
     `calls` counts what came in, by method.
@@ -22,24 +22,13 @@ class FaultyEngine(grpc.GenericRpcHandler):
 
     def __init__(self, engine: str) -> None:
         """`engine` is HOST:PORT of the real one."""
+        super().__init__()
         self.calls: Counter[str] = Counter()
         self._faults: dict[str, Fault] = {}
         self._engine = grpc.aio.insecure_channel(engine)
-        self._server = grpc.aio.server()
 
-    async def __aenter__(self) -> Self:
-        self._server.add_generic_rpc_handlers((self,))
-        self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
-        await self._server.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._server.stop(None)
+    async def __aexit__(self, *_: object) -> None:
+        await super().__aexit__()
         await self._engine.close()
 
     def spoil(self, fault: Fault, *methods: str) -> None:
@@ -49,22 +38,17 @@ class FaultyEngine(grpc.GenericRpcHandler):
     def heal(self) -> None:
         self._faults.clear()
 
-    def service(self, handler_call_details: Any) -> Any:
-        path = handler_call_details.method
+    async def respond(self, path: str, request: bytes, context: Any) -> bytes:
         method = path.rpartition("/")[2]
+        self.calls[method] += 1
+        call: Any = self._engine.unary_unary(path)
 
-        async def answer(request: bytes, context: Any) -> bytes:
-            self.calls[method] += 1
-            fault = self._faults.get(method) or self._faults.get("")
-            call: Any = self._engine.unary_unary(path)
+        async def proceed() -> bytes:
+            answered: bytes = await call(request)
+            return answered
 
-            async def proceed() -> bytes:
-                answered: bytes = await call(request)
-                return answered
-
-            return await (fault(proceed, context) if fault else proceed())
-
-        return grpc.unary_unary_rpc_method_handler(answer)
+        fault = self._faults.get(method) or self._faults.get("")
+        return await (fault(proceed, context) if fault else proceed())
 
 
 async def never_answers(_proceed: Proceed, _context: Any) -> bytes:

@@ -1,0 +1,104 @@
+"""A server that is out to do harm, and what must hold of a client whatever it answers."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from types import NoneType
+from typing import Any
+
+import grpc.aio
+from google.protobuf.message_factory import GetMessageClass
+
+from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
+from quiver.ports.engines import EngineClient
+from quiver.ports.errors import EngineError
+from quiver_proto import milvus_pb2 as pb
+from support.grpc_server import RawServer
+from support.hostile_messages import METHODS
+
+Answer = Callable[[str], bytes]
+
+INDEX = Index(type="IVF_FLAT", params={"nlist": 8})
+SCHEMA = CollectionSchema(name="docs", dimension=8, index_file_size=64, metric_type="IP")
+FORGED = "no\n2024-05-01T12:00:00.000Z ERROR   the lease is lost\x1b[31m\u202e\u2028\0"
+ENDLESS = "building"
+"""A collection whose index takes for ever."""
+
+CALLS: dict[str, tuple[Callable[[EngineClient], Awaitable[object]], tuple[type, ...]]] = {
+    "version": (lambda c: c.version(), (str,)),
+    "instance": (lambda c: c.instance(), (str, NoneType)),
+    "list_collections": (lambda c: c.list_collections(), (frozenset,)),
+    "describe": (lambda c: c.describe("docs"), (ObservedCollection, NoneType)),
+    "count_rows": (lambda c: c.count_rows("docs"), (int,)),
+    "count_rows_of": (lambda c: c.count_rows("docs", "2024"), (int,)),
+    "describe_index": (lambda c: c.describe_index("docs"), (ObservedIndex,)),
+    "describe_build": (lambda c: c.describe_index(ENDLESS), (ObservedIndex,)),
+    "set_index": (lambda c: c.set_index("docs", INDEX), (NoneType,)),
+    "drop_index": (lambda c: c.set_index("docs", None), (NoneType,)),
+    "create": (lambda c: c.create(SCHEMA), (NoneType,)),
+    "drop": (lambda c: c.drop("docs"), (NoneType,)),
+    "create_partition": (lambda c: c.create_partition("docs", "2024"), (NoneType,)),
+    "drop_partition": (lambda c: c.drop_partition("docs", "2024"), (NoneType,)),
+}
+
+
+class HostileServer(RawServer):
+    """Answers each call as it was told to last: with bytes, or with a status of gRPC."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answer: Answer = lambda _method: b""
+        self.failure: tuple[grpc.StatusCode, str] | None = None
+
+    async def respond(self, path: str, request: bytes, context: Any) -> bytes:
+        method = path.rpartition("/")[2]
+        if method == "CreateIndex" and ENDLESS.encode() in request:
+            await asyncio.Event().wait()
+        if self.failure is not None:
+            await context.abort(*self.failure)
+        return self.answer(method)
+
+
+def answer_of(method: str, status: pb.Status, **fields: Any) -> bytes:
+    """Return the method's answer with the status; of the fields, those that it has."""
+    type_ = METHODS[method].output_type
+    if type_.name == "Status":
+        return status.SerializeToString()
+    known = {name: value for name, value in fields.items() if name in type_.fields_by_name}
+    return GetMessageClass(type_)(status=status, **known).SerializeToString()
+
+
+def always(status: pb.Status, **fields: Any) -> Answer:
+    return lambda method: answer_of(method, status, **fields)
+
+
+def brief(value: object) -> str:
+    """Return a parameter's name for reports; some parameters are megabytes."""
+    return ascii(str(value)[:24])
+
+
+async def check_all(client: EngineClient) -> None:
+    """Have every call answer with a value of its type, or with an error of one short line."""
+    for call, types in CALLS.values():
+        try:
+            check_value(await call(client), types)
+        except EngineError as error:
+            check_words(str(error))
+
+
+def check_value(value: object, types: tuple[type, ...]) -> None:
+    assert isinstance(value, types)
+    if isinstance(value, str):
+        check_words(value)
+    if isinstance(value, ObservedCollection):
+        for words in SCHEMA.differences(value.schema):
+            check_words(words)
+    if isinstance(value, int):
+        assert len(str(value)) < 30
+
+
+def check_words(words: str) -> None:
+    assert words.isprintable()
+    assert len(words) <= 300
+
+
+OK = pb.Status()
