@@ -1,20 +1,25 @@
 """The stage without a node, for any user: Kubernetes' control plane, and Quiver beside it."""
 
-import os
 import signal
+import subprocess
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from demo.binding import bound_shell
 from demo.footprint import Footprint
-from demo.process import Process
 from demo.screen import Screen
 from demo.shell import Shell
 from demo.stage import ENGINE, RESYNC_S, SYSTEM_NAMESPACE
 from localcluster import ControlPlane
+from machine.engine_process import LISTENING
+from machine.lifetime import die_with_parent
+from machine.processes import ChildProcess
 
+QUIVER = Path(sys.executable).with_name("quiver")
 LOG_LINES = 15
+STOP_S = 10.0
 ENGINE_MANIFEST = """\
 apiVersion: quiver.dev/v1alpha1
 kind: VectorEngine
@@ -40,8 +45,8 @@ class LocalProcesses:
         self._screen = screen
         self._cluster = ControlPlane(directory, progress=screen.progress)
         self._shell: Shell | None = None
-        self._operator: Process | None = None
-        self._engine: Process | None = None
+        self._operator: ChildProcess | None = None
+        self._engine: ChildProcess | None = None
         self._address = "127.0.0.1:0"
 
     @property
@@ -92,7 +97,7 @@ class LocalProcesses:
 
     def uninstall(self) -> None:
         if self._operator is not None:
-            self._operator.stop()
+            _stop(self._operator)
             self._operator = None
         self.shell.run("helm", "uninstall", "quiver", "--namespace", SYSTEM_NAMESPACE)
 
@@ -102,7 +107,7 @@ class LocalProcesses:
     def stop(self) -> None:
         for process in (self._operator, self._engine):
             if process is not None:
-                process.stop()
+                _stop(process)
         self._operator = self._engine = None
         self._cluster.stop()
 
@@ -121,20 +126,31 @@ class LocalProcesses:
         arguments = ["operator", "--http=127.0.0.1:0", f"--resync-period={RESYNC_S}"]
         # The engine listens on this machine alone, where no engine of a cluster would be.
         arguments.append("--allow-engine-cidr=127.0.0.0/8")
-        environment = {
-            **os.environ,
-            "KUBECONFIG": str(account),
-            "POD_NAMESPACE": SYSTEM_NAMESPACE,
-        }
+        environment = {"KUBECONFIG": str(account), "POD_NAMESPACE": SYSTEM_NAMESPACE}
         self._operator = self._run(arguments, environment, "operator.log")
 
     def _start_engine(self) -> None:
         data = self._directory / "engine"
         arguments = ["engine", f"--data-dir={data}", f"--listen={self._address}"]
         arguments.append("--http=127.0.0.1:0")
-        self._engine = self._run(arguments, os.environ, "engine.log")
-        self._address = self._engine.wait_for(r"listening grpc=(\S+)")[1]
+        self._engine = self._run(arguments, {}, "engine.log")
+        self._address = self._engine.wait_for(LISTENING)[1]
 
-    def _run(self, arguments: list[str], environment: Mapping[str, str], log: str) -> Process:
+    def _run(self, arguments: list[str], environment: Mapping[str, str], log: str) -> ChildProcess:
         self._screen.command(f"quiver {' '.join(arguments)} &")
-        return Process(arguments, environment, self._directory / log)
+        return ChildProcess(
+            [str(QUIVER), *arguments],
+            self._directory / log,
+            environment=environment,
+            append=True,
+            # Ctrl-C is for the demo, which then ends it.
+            start_new_session=True,
+            preexec_fn=die_with_parent,
+        ).start()
+
+
+def _stop(process: ChildProcess) -> None:
+    try:
+        process.stop(STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from localcluster.catalogue import Program
 from localcluster.errors import log_tail
-from localcluster.processes import die_with_parent
 from localcluster.toolchain import Go
 from machine.errors import BuildError
+from machine.lifetime import die_with_parent
 from machine.locks import file_lock
 from machine.paths import cache_dir, platform_name
 

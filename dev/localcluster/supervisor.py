@@ -23,7 +23,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from localcluster.processes import ProcessSpec, SupervisorSpec, die_with_parent
+from localcluster.processes import ProcessSpec, SupervisorSpec
+from machine.lifetime import die_with_parent
 
 STARTING_TICK_S = 0.05
 RUNNING_TICK_S = 0.2

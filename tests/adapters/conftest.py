@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from localcluster import ControlPlane
+from machine.engine_process import EngineProcess
 from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.adapters.kubernetes.connection import Connection, load_configuration
 from quiver.adapters.milvus1.driver import Milvus1Engines
 from quiver.control.observe.metrics import Metrics
-from support.engine_process import EngineProcess
 
 CRDS = Path(__file__).parents[2] / "crds"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from machine.engine_process import EngineProcess
 from quiver.adapters.grpc.channels import Channels
 from quiver.adapters.milvus1.driver import Deadlines, Milvus1Client, Milvus1Engines
 from quiver.adapters.milvus1.indexes import Builds
@@ -18,7 +19,6 @@ from quiver.domain.collections import CollectionSchema
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineRefused, EngineUnreachable
 from quiver_proto.milvus_pb2_grpc import MilvusServiceStub
-from support.engine_process import EngineProcess
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from localcluster.certificates import Authority, KeyPair
+from machine.engine_process import EngineProcess
 from quiver.adapters.milvus1.driver import Milvus1Engines
 from quiver.domain.access import ClientTls, Target
 from quiver.ports.errors import EngineUnreachable
 from support.certificates import OTHER, OURS, SecretFolder, server_pair
-from support.engine_process import EngineProcess
 
 NAME = "engine-0.engine.team-a.svc"
 SHOWN = OURS.client("quiver")

@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator, Iterator
 import numpy as np
 import pytest
 
+from machine.engine_process import EngineProcess
 from quiver.adapters.milvus1.driver import Milvus1Engines
 from quiver.domain.access import Target
 from quiver.ports.engines import EngineClient
 from support.conformance import Subject
-from support.engine_process import EngineProcess
 from support.fake_engine import FakeEngines
 from support.milvus1_client import Milvus1
 

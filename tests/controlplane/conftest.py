@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from localcluster import ControlPlane
+from machine.engine_process import EngineProcess
 from quiver.adapters.drivers import Drivers
 from quiver.app import Settings
 from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind
 from quiver.ports.errors import NotFound
 from support.admin_api import AdminApi, connected
-from support.engine_process import EngineProcess
 from support.fake_engine import FakeEngine, FakeEngines
 from support.installation import install
 from support.milvus1_client import Milvus1

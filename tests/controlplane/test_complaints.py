@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from machine.engine_process import EngineProcess
 from quiver.domain.collections import CollectionSchema
 from quiver.domain.objects import SECRET, VECTOR_ENGINE, Key, Kind, Manifest
 from quiver.ports.errors import ApiRefused
-from support.engine_process import EngineProcess
 from support.fake_engine import FakeEngine, FakeEngines
 from support.milvus1_client import Milvus1
 from support.namespaces import Namespace, ready_condition

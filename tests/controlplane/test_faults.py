@@ -13,6 +13,7 @@ import grpc
 import pytest
 
 from localcluster import ControlPlane
+from machine.engine_process import EngineProcess
 from quiver.adapters.drivers import Drivers
 from quiver.adapters.milvus1.driver import Deadlines, Milvus1Engines
 from quiver.app import Operator
@@ -23,7 +24,6 @@ from quiver.ports.engines import EngineClient, Engines
 from quiver.ports.errors import ApiUnavailable
 from quiver_proto import milvus_pb2 as pb
 from support.admin_api import connected
-from support.engine_process import EngineProcess
 from support.faulty_engine import (
     Fault,
     FaultyEngine,

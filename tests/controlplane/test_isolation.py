@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from machine.engine_process import EngineProcess
 from quiver.adapters.milvus1.driver import Deadlines, Milvus1Engines
 from quiver.app import Operator
 from quiver.domain.objects import VECTOR_ENGINE
-from support.engine_process import EngineProcess
 from support.faulty_engine import FaultyEngine, Proceed, never_answers
 from support.namespaces import Namespace, ready_condition
 from support.operators import running

@@ -4,21 +4,17 @@ write.
 
 import asyncio
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 
 from localcluster import ControlPlane
+from machine.operator_process import OperatorProcess
 from quiver.domain.objects import VECTOR_ENGINE
 from support.faulty_engine import FaultyEngine, Proceed, once
 from support.namespaces import Namespace
@@ -31,43 +27,26 @@ WRITES = {"create", "update", "patch", "delete", "deletecollection"}
 CHANGES = ("CreateCollection", "DropCollection", "CreatePartition", "DropPartition")
 
 
-class OperatorProcess:
+class Candidate(OperatorProcess):
     """`quiver operator --leader-elect`, as a user of its own in the audit log."""
 
     def __init__(self, plane: ControlPlane, name: str, namespace: str, folder: Path) -> None:
         """The lease is in `namespace`."""
         self.user = f"{name}-{namespace}"
-        self.log = folder / f"{name}.log"
-        environment = {
-            **os.environ,
-            "KUBECONFIG": str(plane.kubeconfig_for(self.user, ["system:masters"])),
-            "POD_NAMESPACE": namespace,
-            "POD_NAME": name,
-        }
-        command = [sys.executable, "-m", "quiver", "operator", "--http", "127.0.0.1:0"]
-        command += ["--allow-engine-cidr", "127.0.0.0/8"]
-        with self.log.open("wb") as output:
-            self.process = subprocess.Popen(
-                [*command, "--leader-elect"], env=environment, stderr=output
-            )
-
-    def send(self, number: signal.Signals) -> None:
-        self.process.send_signal(number)
+        super().__init__(
+            plane.kubeconfig_for(self.user, ["system:masters"]),
+            folder / f"{name}.log",
+            *("--allow-engine-cidr", "127.0.0.0/8", "--leader-elect"),
+            environment={"POD_NAMESPACE": namespace, "POD_NAME": name},
+        )
 
     async def ended(self) -> int:
-        return await asyncio.to_thread(self.process.wait, 20)
-
-    async def readyz(self) -> str:
-        found = re.search(r"metrics at (http://\S+)", self.log.read_text())
-        if found is None:
-            return ""
-        url = f"{found[1]}/readyz"
-        async with aiohttp.ClientSession() as session, session.get(url) as answer:
-            return (await answer.text()).strip()
+        return await asyncio.to_thread(self.wait, 20)
 
     async def says(self, state: str, deadline_s: float = 30) -> None:
         async def holds() -> bool:
-            return await self.readyz() == state
+            _, text = await asyncio.to_thread(self.get, "/readyz")
+            return text.strip() == state
 
         await eventually(holds, f"{self.user} says {state!r}", deadline_s)
 
@@ -75,7 +54,7 @@ class OperatorProcess:
 class Pair:
     """`first` leads, `second` stands by."""
 
-    def __init__(self, plane: ControlPlane, first: OperatorProcess, second: OperatorProcess):
+    def __init__(self, plane: ControlPlane, first: Candidate, second: Candidate):
         self.plane = plane
         self.first = first
         self.second = second
@@ -87,21 +66,11 @@ class Pair:
         return time.monotonic() - begun
 
 
-@contextmanager
-def _started(*arguments: Any) -> Iterator[OperatorProcess]:
-    operator = OperatorProcess(*arguments)
-    try:
-        yield operator
-    finally:
-        operator.process.kill()
-        operator.process.wait()
-
-
 @pytest.fixture
 async def pair(quiver_api: ControlPlane, namespace: str, tmp_path: Path) -> AsyncIterator[Pair]:
-    with _started(quiver_api, "first", namespace, tmp_path) as first:
+    with Candidate(quiver_api, "first", namespace, tmp_path) as first:
         await first.says("ok")
-        with _started(quiver_api, "second", namespace, tmp_path) as second:
+        with Candidate(quiver_api, "second", namespace, tmp_path) as second:
             await second.says("standby: first leads")
             yield Pair(quiver_api, first, second)
 

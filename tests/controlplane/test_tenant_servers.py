@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from machine.engine_process import EngineProcess
 from quiver.domain.claims import claim_of
 from quiver.domain.objects import VECTOR_ENGINE, Manifest
 from support.answers import take_away
-from support.engine_process import EngineProcess
 from support.milvus1_client import Milvus1
 from support.namespaces import Namespace
 from support.operators import running

@@ -4,9 +4,7 @@ That one wrote claims without a signature into annotation and status, and knew e
 """
 
 import json
-import os
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from typing import Any
 import pytest
 
 from localcluster import ControlPlane
+from machine.operator_process import OperatorProcess
 from quiver.domain.claims import CLAIM_ANNOTATION, FINALIZER
 from quiver.domain.collections import CollectionSchema
 from quiver.domain.objects import (
@@ -297,22 +296,21 @@ def release_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def running_before(release: Path, control_plane: ControlPlane, kubeconfig: Path) -> Iterator[None]:
     """Run the operator of the release before, as a process, and with the CRDs that it brings."""
-    environment = {
-        **os.environ,
-        "KUBECONFIG": str(kubeconfig),
-        "PYTHONPATH": f"{release}/operator:{release}/proto",
-    }
-    options = ["--http=127.0.0.1:0", "--resync-period=1"]
-    command = [sys.executable, "-m", "quiver", "operator", *options]
+    process = OperatorProcess(
+        kubeconfig,
+        release / "log",
+        "--resync-period=1",
+        environment={"PYTHONPATH": f"{release}/operator:{release}/proto"},
+        append=True,
+        cwd=release,
+    )
     apply_crds(control_plane, release)
-    with (release / "log").open("ab") as log:
-        process = subprocess.Popen(command, cwd=release, env=environment, stderr=log)
     try:
-        yield
-        assert process.poll() is None
+        with process:
+            yield
+            assert process.is_running
+            process.stop()
     finally:
-        process.terminate()
-        process.wait()
         apply_crds(control_plane, ROOT)
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from support.engine_process import EngineProcess
+from machine.engine_process import EngineProcess
 from support.milvus1_client import Milvus1
 
 

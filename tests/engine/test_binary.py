@@ -8,11 +8,11 @@ import faiss
 import numpy as np
 import pytest
 
+from machine.engine_process import EngineProcess
 from quiver_engine.indexes import binary_indexes
 from quiver_engine.model import Metric, Schema
 from quiver_proto import milvus_pb2 as pb
 from support.binary_oracle import MATCHES, METRICS, nested, plain, plain_answer, similar
-from support.engine_process import EngineProcess
 from support.milvus1_client import Milvus1, found_distances, found_ids, records
 
 Connect = Callable[[EngineProcess], Milvus1]

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from machine.engine_process import EngineProcess
 from quiver_engine.errors import StartError
 from quiver_engine.files.catalog_formats import FORMATS
 from quiver_engine.store.store import Store
 from quiver_proto import milvus_pb2 as pb
-from support.engine_process import EngineProcess
 from support.milvus1_client import Milvus1, found_ids
 
 Connect = Callable[[EngineProcess], Milvus1]

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import pytest
 
+from machine.engine_process import EngineProcess
 from quiver_proto import milvus_pb2 as pb
-from support.engine_process import EngineProcess
 from support.milvus1_client import Milvus1
 
 

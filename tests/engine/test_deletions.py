@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from machine.engine_process import EngineProcess
 from quiver_proto import milvus_pb2 as pb
-from support.engine_process import EngineProcess
 from support.milvus1_client import Milvus1, found_ids
 
 Connect = Callable[[EngineProcess], Milvus1]

@@ -10,8 +10,9 @@ from pathlib import Path
 import grpc
 import pytest
 
+from machine.engine_process import EngineProcess
+from machine.processes import ProcessFailed
 from quiver_proto import milvus_pb2 as pb
-from support.engine_process import EngineProcess
 from support.milvus1_client import Milvus1, found_ids
 from support.strace import injected, needs_strace, start_with
 
@@ -135,7 +136,7 @@ def test_a_full_disk_at_the_start_is_one_line(own_engine: EngineProcess, filled:
     """It says what to do, and nothing is lost by it."""
     own_engine.kill()
     path = own_engine.data_dir / "log/2.log"
-    with pytest.raises(RuntimeError, match=r"cannot be opened: .*No space left on device"):
+    with pytest.raises(ProcessFailed, match=r"cannot be opened: .*No space left on device"):
         own_engine.start(under=start_with(path, "write", "error=ENOSPC"))
     assert len(own_engine.log.read_text().splitlines()) == 1
     own_engine.start()

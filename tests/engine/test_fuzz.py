@@ -17,9 +17,9 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from machine.engine_process import EngineProcess
 from quiver_engine.model import MIB
 from quiver_proto import milvus_pb2 as pb
-from support.engine_process import EngineProcess
 from support.hostile_messages import METHODS, calls
 from support.milvus1_client import Milvus1, found_ids
 

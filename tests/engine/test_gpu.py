@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from machine.engine_process import EngineProcess
+from machine.processes import ProcessFailed
 from quiver_proto import milvus_pb2 as pb
-from support.engine_process import EngineProcess
 from support.milvus1_client import Milvus1, found_distances, found_ids
 
 Connect = Callable[[EngineProcess], Milvus1]
@@ -305,5 +306,5 @@ def test_a_damaged_index_is_replaced_by_the_rows(
 def test_a_budget_that_no_gpu_has_stops_the_start(own_engine: EngineProcess) -> None:
     """The refusal has both numbers and what to do."""
     own_engine.stop()
-    with pytest.raises(RuntimeError, match=r"is 1024 MiB, and GPU 0 has 64 MiB: give less"):
+    with pytest.raises(ProcessFailed, match=r"is 1024 MiB, and GPU 0 has 64 MiB: give less"):
         own_engine.start("--gpu-memory", "1Gi")

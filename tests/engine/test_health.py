@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable
 
-from support.engine_process import EngineProcess
+from machine.engine_process import EngineProcess
 from support.milvus1_client import Milvus1
 
 Connect = Callable[[EngineProcess], Milvus1]

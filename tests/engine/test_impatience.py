@@ -6,8 +6,8 @@ from collections.abc import Callable
 import grpc
 import numpy as np
 
+from machine.engine_process import EngineProcess
 from quiver_proto import milvus_pb2 as pb
-from support.engine_process import EngineProcess
 from support.milvus1_client import Milvus1, records
 
 DEADLINE_S = 30.0

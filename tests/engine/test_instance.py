@@ -9,8 +9,9 @@ from pathlib import Path
 import grpc
 import pytest
 
+from machine.engine_process import EngineProcess
+from machine.processes import ProcessFailed
 from quiver_proto import milvus_pb2 as pb
-from support.engine_process import EngineProcess
 from support.milvus1_client import Milvus1
 from support.strace import needs_strace, start_with
 
@@ -90,7 +91,7 @@ def test_a_damaged_id_stops_the_start(fresh: EngineProcess, content: bytes) -> N
     """The one line names the file and says what it must hold and what to do; the file stays."""
     fresh.data_dir.mkdir()
     file_of(fresh).write_bytes(content)
-    with pytest.raises(RuntimeError):
+    with pytest.raises(ProcessFailed):
         fresh.start()
     assert fresh.wait() == 1
     (line,) = fresh.log.read_text().splitlines()
@@ -111,7 +112,7 @@ def test_a_disk_that_does_not_take_an_id_is_one_line(
 ) -> None:
     """The start is refused, no file shows, and the next start makes one."""
     failing = start_with(fresh.data_dir / "INSTANCE.tmp", call, f"error={fault}")
-    with pytest.raises(RuntimeError, match=r"cannot be opened: .*see to the disk and start again"):
+    with pytest.raises(ProcessFailed, match=r"cannot be opened: .*see to the disk and start again"):
         fresh.start(under=failing)
     assert len(fresh.log.read_text().splitlines()) == 1
     assert not file_of(fresh).exists()

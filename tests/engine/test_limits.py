@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from machine.engine_process import EngineProcess
 from quiver_engine.calls import patterns
 from quiver_engine.model import MAX_PARSED_BYTES, MIB
 from quiver_engine.wire import fields
 from quiver_proto import milvus_pb2 as pb
-from support.engine_process import EngineProcess
 from support.milvus1_client import Milvus1, found_ids, records
 
 ROOM = 200 * MIB

@@ -8,9 +8,9 @@ import grpc
 import numpy as np
 import pytest
 
+from machine.engine_process import EngineProcess
 from quiver_proto import milvus_pb2 as pb
 from quiver_proto import milvus_pb2_grpc
-from support.engine_process import EngineProcess
 from support.milvus1_client import Milvus1, records
 from support.slow_client import SlowClient
 

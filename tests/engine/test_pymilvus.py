@@ -2,8 +2,8 @@
 
 import subprocess
 
+from machine.engine_process import EngineProcess
 from machine.pymilvus1 import pymilvus_python
-from support.engine_process import EngineProcess
 
 THE_SNIPPET = """
 from milvus import Milvus, MetricType

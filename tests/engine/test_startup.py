@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from crc32c import crc32c
 
-from support.engine_process import EngineProcess
+from machine.engine_process import EngineProcess
 from support.milvus1_client import Milvus1
 
 Connect = Callable[[EngineProcess], Milvus1]

@@ -13,10 +13,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from localcluster.certificates import Authority, KeyPair
+from machine.engine_process import EngineProcess
 from machine.pymilvus1 import pymilvus_python
 from quiver_proto import milvus_pb2 as pb
 from support.certificates import OTHER, OURS, SecretFolder, server_pair
-from support.engine_process import EngineProcess
 from support.milvus1_client import Milvus1
 
 CLIENT = OURS.client("application")

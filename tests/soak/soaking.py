@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 import grpc
 import numpy as np
 
+from machine.processes import ProcessFailed
 from soak import audit, growth
 from soak.client import Refused
-from soak.engine import Engine, EngineEnded
+from soak.engine import Engine
 from soak.growth import Comparison, Sample
 from soak.rest import rest
 from soak.users import User
@@ -45,12 +46,12 @@ class Result:
 def soak(options: Options, tell: Callable[[str], None]) -> Result:
     """Run a soak; what it finds stands in the result."""
     engine = Engine(options.folder)
-    client = options.connect(engine.start())
+    client = options.connect(engine.start().grpc_address)
     world = World(options, tell, client)
     soaking = _Soaking(world, engine)
     try:
         soaking.run()
-    except (grpc.RpcError, Refused, EngineEnded, TimeoutError) as error:
+    except (grpc.RpcError, Refused, ProcessFailed, TimeoutError) as error:
         world.complain("the soak", f"it cannot go on: {error}")
     finally:
         world.round_is_over.set()
@@ -107,7 +108,7 @@ class _Soaking:
         if how:
             self._result.ends[how] += 1
             world.ending.set()
-            self._engine.kill() if how == "kill" else self._engine.tell_to_end()
+            self._engine.kill() if how == "kill" else self._engine.terminate()
         else:
             world.round_is_over.set()
         end = time.monotonic() + JOIN_S
@@ -120,9 +121,9 @@ class _Soaking:
 
     def _start_again(self, how: str) -> None:
         if how == "end":
-            self._engine.wait()
+            self._engine.check_end()
         self._world.client.close()
-        self._world.client = self._world.options.connect(self._engine.start())
+        self._world.client = self._world.options.connect(self._engine.start().grpc_address)
         self._world.ending.clear()
 
     def _wait(self, seconds: float) -> None:
@@ -130,7 +131,7 @@ class _Soaking:
         while (left := end - time.monotonic()) > 0 and not self._world.is_lost:
             threading.Event().wait(min(SAMPLE_S, left))
             if not self._engine.is_running:
-                raise EngineEnded(f"the engine ended by itself: {self._engine.last_lines}")
+                raise ProcessFailed(f"the engine ended by itself: {self._engine.last_lines}")
             self._sample()
 
     def _sample(self, *, is_mark: bool = False) -> None:
@@ -157,8 +158,8 @@ class _Soaking:
                 bound = compared.bound
                 what = f"{compared.before:g} after warm-up, {compared.after:g} at the end"
                 world.complain(f"growth of {bound.figure}", f"{what}; allowed {bound}")
-        self._engine.tell_to_end()
-        self._engine.wait()
+        self._engine.terminate()
+        self._engine.check_end()
         for line in self._engine.complaints[:5]:
             world.complain("the engine's log", line)
 

@@ -8,7 +8,7 @@ from storm.network import CUT, HOST
 from storm.plane import API_SERVER, ETCD
 from storm.world import ENGINES, OPERATORS, World
 
-Step = Callable[[World], None]
+Step = Callable[[World], object]
 
 SHORTEST_S = 2.0
 LONGEST_S = 60.0

@@ -16,7 +16,7 @@ from typing import Self
 from pyroute2 import IPRoute
 
 from localcluster.errors import LocalClusterError
-from localcluster.processes import die_with_parent
+from machine.lifetime import die_with_parent
 from machine.locks import file_lock
 from machine.paths import cache_dir
 

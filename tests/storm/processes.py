@@ -1,14 +1,13 @@
 """The storm's own processes: started again when they end, as a kubelet does it."""
 
-import os
-import re
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
+
+from machine.processes import ChildProcess
 
 BACK_OFF_S = 2.0
 
@@ -21,74 +20,55 @@ class Exit:
     last_line: str
 
 
-@dataclass
-class Process:
-    """`enter` runs in the child before the program; a fault may set `wanted` to false."""
+class Process(ChildProcess):
+    """`enter` runs in the child before the program; a fault may set `wanted` to false.
 
-    name: str
-    argv: Sequence[str]
-    log: Path
-    enter: Callable[[], None]
-    environment: dict[str, str] = field(default_factory=dict)
-    wanted: bool = False
-    exits: list[Exit] = field(default_factory=list)
-    _child: "subprocess.Popen[bytes] | None" = None
-    _ended_at: float = 0.0
+    `exits` are its ends of its own accord.
+    """
 
-    def start(self) -> None:
-        self.wanted = True
-        with self.log.open("ab") as log:
-            self._child = subprocess.Popen(
-                self.argv,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={**os.environ, **self.environment},
-                preexec_fn=self.enter,  # noqa: PLW1509 - it only makes system calls
-            )
+    def __init__(
+        self,
+        name: str,
+        argv: Sequence[str],
+        log: Path,
+        enter: Callable[[], None],
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(argv, log, environment=environment, append=True, preexec_fn=enter)
+        self.name = name
+        self.wanted = False
+        self.exits: list[Exit] = []
+        self._ended_at: float | None = None
+
+    def start(self) -> Self:
+        self.wanted, self._ended_at = True, None
+        return super().start()
 
     def kill(self) -> None:
         """End it as `kill -9` does, and keep it down."""
         self.wanted = False
-        if self._child is not None:
-            self._child.kill()
-            self._child.wait()
-            self._child = None
+        if self.is_running:
+            super().kill()
 
     def pause(self) -> None:
-        self._signal(signal.SIGSTOP)
+        if self.is_running:
+            self.send(signal.SIGSTOP)
 
     def resume(self) -> None:
-        self._signal(signal.SIGCONT)
+        if self.is_running:
+            self.send(signal.SIGCONT)
 
     def tend(self) -> str | None:
         """Start it again if it has ended by itself; return what is to be told of that."""
-        if not self.wanted:
+        if not self.wanted or self.is_running:
             return None
-        if self._child is None:
+        if self._ended_at is not None:
             if time.monotonic() - self._ended_at >= BACK_OFF_S:
                 self.start()
             return None
-        code = self._child.poll()
-        if code is None:
-            return None
-        self._child, self._ended_at = None, time.monotonic()
-        self.exits.append(Exit(code, last_line(self.log)))
-        return f"{self.name} ended with status {code}: {self.exits[-1].last_line}"
-
-    @property
-    def rss_mib(self) -> float:
-        """Resident memory; 0 while it does not run."""
-        if self._child is None:
-            return 0.0
-        status = Path(f"/proc/{self._child.pid}/status").read_text()
-        found = re.search(r"VmRSS:\s+(\d+) kB", status)
-        return int(found[1]) / 1024 if found else 0.0
-
-    def _signal(self, number: int) -> None:
-        if self._child is not None:
-            with suppress(ProcessLookupError):
-                os.kill(self._child.pid, number)
+        self._ended_at = time.monotonic()
+        self.exits.append(Exit(self.exit_code or 0, last_line(self.log)))
+        return f"{self.name} ended with status {self.exit_code}: {self.exits[-1].last_line}"
 
 
 def last_line(log: Path) -> str:

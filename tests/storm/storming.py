@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
+from machine.engine_process import LISTENING
 from quiver.domain.objects import VECTOR_ENGINE
 from storm import calm
 from storm.manifests import is_ready
@@ -92,7 +93,8 @@ async def _begin(world: World, users: Sequence[User]) -> None:
     """Start everything, create every collection, and wait until all are Ready."""
     for engine in world.engines.values():
         engine.start()
-    await _until_listening(world)
+    for engine in world.engines.values():
+        await asyncio.to_thread(engine.wait_for, LISTENING, START_S)
     await move_others_in(world)
     await describe_engine(world)
     for operator in world.operators.values():
@@ -104,15 +106,6 @@ async def _begin(world: World, users: Sequence[User]) -> None:
     if unsettled:
         raise TimeoutError(f"before the storm: {len(unsettled)} not settled: {unsettled[:3]}")
     world.timeline.add("all are Ready; the storm begins")
-
-
-async def _until_listening(world: World) -> None:
-    end = time.monotonic() + START_S
-    for name, engine in world.engines.items():
-        while "listening" not in engine.log.read_text():
-            if time.monotonic() > end:
-                raise TimeoutError(f"{name} did not start: see {engine.log}")
-            await asyncio.sleep(0.1)
 
 
 async def _until_engine_ready(world: World) -> None:

@@ -7,11 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-import yaml
-
 from quiver.adapters.kubernetes.client import KubernetesClient
-from quiver.adapters.kubernetes.connection import Connection, load_configuration
-from quiver.control.observe.metrics import Metrics
 from quiver.domain.objects import VECTOR_ENGINE
 from storm.ledger import Ledger
 from storm.network import Network
@@ -21,9 +17,9 @@ from storm.specs import ENGINE
 from storm.timeline import Timeline
 from storm.users import NAMESPACE
 from storm.vectors import Vectors
+from support.admin_api import connected
+from support.installation import SYSTEM, install
 
-INSTALL = Path(__file__).parents[2] / "manifests" / "install.yaml"
-SYSTEM = "quiver-system"
 OPERATOR_USER = f"system:serviceaccount:{SYSTEM}:quiver"
 OPERATORS = ("operator-a", "operator-b")
 ENGINES = ("engine-0", "engine-1", "engine-2", "engine-3")
@@ -88,8 +84,8 @@ async def raised(options: Options, timeline: Timeline, network: Network) -> Asyn
     random = Random(options.seed)  # noqa: S311 - a seed makes a storm repeatable
     logs = options.folder
     with StormyPlane(logs / "plane", network.address("host")) as plane:
-        _install(plane)
-        async with _client(plane.kubeconfig) as api:
+        install(plane)
+        async with connected(plane.kubeconfig) as api:
             vectors = Vectors()
             operators = {name: _operator(name, plane, network, options) for name in OPERATORS}
             engines = {name: _engine(name, network, logs) for name in ENGINES}
@@ -102,19 +98,6 @@ async def raised(options: Options, timeline: Timeline, network: Network) -> Asyn
                 for process in world.processes.values():
                     process.kill()
                 await vectors.close()
-
-
-def _install(plane: StormyPlane) -> None:
-    installed = [m for m in yaml.safe_load_all(INSTALL.read_text()) if m["kind"] != "Deployment"]
-    plane.kubectl("apply", "-f", "-", input=yaml.safe_dump_all(installed))
-    plane.kubectl("wait", "--for=condition=Established", "crd", "--all")
-
-
-@asynccontextmanager
-async def _client(kubeconfig: Path) -> AsyncIterator[KubernetesClient]:
-    configuration = await load_configuration({"KUBECONFIG": str(kubeconfig)})
-    async with KubernetesClient(Connection(configuration, Metrics())) as client:
-        yield client
 
 
 def _operator(name: str, plane: StormyPlane, network: Network, options: Options) -> Process:

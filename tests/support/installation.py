@@ -11,7 +11,7 @@ SYSTEM = "quiver-system"
 
 
 def install(control_plane: ControlPlane) -> Path:
-    """Install Quiver without its Deployment, since tests run operators of their own.
+    """Install all but the Deployment, since tests run operators of their own.
 
     Returns the kubeconfig of the operator's service account, with the rights that it has there.
     """

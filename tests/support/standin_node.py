@@ -20,7 +20,8 @@ from typing import Any, Self
 
 from kubernetes import client, config
 
-from support.engine_process import EngineProcess
+from machine.engine_process import EngineProcess
+from machine.processes import ProcessFailed
 
 POLL_S = 0.1
 HEARTBEAT_S = 5.0
@@ -149,7 +150,7 @@ class StandinNode:
         engine.http_address = f"{address}:{HTTP_PORT}"
         try:
             self._engines[uid] = engine.start(*self._tls_options(pod))
-        except RuntimeError as error:
+        except ProcessFailed as error:
             self._report_waiting(pod, "CrashLoopBackOff", str(error))
             return
         conditions = [{"type": type_, "status": "True"} for type_ in RUNNING]

@@ -3,10 +3,13 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 DEADLINE_S = 90.0
 """Generous: a StatefulSet that replaces a pod which no node took has been seen to need over 30."""
+POLL_S = 0.02
+
+Found = TypeVar("Found")
 
 
 async def eventually(
@@ -20,4 +23,20 @@ async def eventually(
             return answer
         if time.monotonic() > end:
             raise AssertionError(f"{what}: not within {deadline_s:g} s")
-        await asyncio.sleep(0.03)
+        await asyncio.sleep(POLL_S)
+
+
+def wait_until(
+    holds: Callable[[], Found], what: str | Callable[[], str], deadline_s: float = DEADLINE_S
+) -> Found:
+    """Return the first true answer of `holds`, in a test without a loop.
+
+    The error names what did not come about: `what`, or what it returns by then.
+    """
+    end = time.monotonic() + deadline_s
+    while not (answer := holds()):
+        if time.monotonic() > end:
+            said = what if isinstance(what, str) else what()
+            raise AssertionError(f"{said}: not within {deadline_s:g} s")
+        time.sleep(POLL_S)
+    return answer

@@ -49,7 +49,7 @@ class Bench:
 
     def plain_kopf(self) -> Operator:
         log = self.directory / "plain-kopf.log"
-        return Operator(["bench.plain_kopf"], self.addresses, self._kubeconfig(), log)
+        return Operator(["-m", "bench.plain_kopf"], self.addresses, self._kubeconfig(), log)
 
     def _kubeconfig(self) -> Path:
         return self.plane.kubeconfig_for(OPERATOR, ["system:masters"])
