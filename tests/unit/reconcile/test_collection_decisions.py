@@ -36,11 +36,11 @@ from quiver.reconcile.collections.decision import (
     DropPartition,
     KeepFinalizer,
     NoteRetained,
+    PublishEvent,
     RecordClaim,
     Release,
     ReplaceClaim,
     SetIndex,
-    Tell,
 )
 from quiver.reconcile.collections.gathered import Gathered, Report
 
@@ -111,21 +111,27 @@ def steps(found: Gathered) -> list[type]:
 def test_a_free_name_is_claimed_before_the_collection_is_created() -> None:
     """A claim is on record before anything is created, so that a crash leaves nothing unowned."""
     found = gathered(collection(spec={"partitions": ["a", "b"]}))
-    assert steps(found) == [RecordClaim, CreateCollection, Tell, CreatePartition, CreatePartition]
+    assert steps(found) == [
+        RecordClaim,
+        CreateCollection,
+        PublishEvent,
+        CreatePartition,
+        CreatePartition,
+    ]
     assert decide(found).verdict.state is State.READY
 
 
 def test_a_crash_after_the_claim_is_made_good_without_a_second_claim() -> None:
     """A claimed collection that is not there yet is created, with nothing more to record."""
     decision = decide(gathered(claimed(HELD)))
-    assert [type(step) for step in decision.steps] == [CreateCollection, Tell]
+    assert [type(step) for step in decision.steps] == [CreateCollection, PublishEvent]
     assert decision.steps[-1].event.reason == "Created"  # type: ignore[union-attr]
 
 
 def test_a_collection_dropped_behind_our_back_comes_back_with_a_warning() -> None:
     """What was once there and is gone is created anew, and an event says that vectors are lost."""
     decision = decide(gathered(claimed(HELD, status={"origin": "Created"})))
-    told = next(step.event for step in decision.steps if isinstance(step, Tell))
+    told = next(step.event for step in decision.steps if isinstance(step, PublishEvent))
     assert (told.type, told.reason) == ("Warning", "Recreated")
     assert "lost" in told.note
 
@@ -150,8 +156,8 @@ def test_a_finalizer_is_put_back_before_anything_is_made() -> None:
     """Else the object could go, and what it made would be nobody's."""
     status = {"claim": msgspec.to_builtins(HELD), "origin": "Created"}
     bare = collection(status=status)
-    assert steps(gathered(bare)) == [KeepFinalizer, CreateCollection, Tell]
-    assert steps(lapsed(bare)) == [KeepFinalizer, ReplaceClaim, CreateCollection, Tell]
+    assert steps(gathered(bare)) == [KeepFinalizer, CreateCollection, PublishEvent]
+    assert steps(lapsed(bare)) == [KeepFinalizer, ReplaceClaim, CreateCollection, PublishEvent]
 
 
 def test_a_claim_remembers_its_server_from_the_next_status_on() -> None:
@@ -342,7 +348,7 @@ def test_an_older_claimant_has_the_collection() -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "expected"), [("Delete", [DropPartition, Tell]), ("Retain", [])]
+    ("policy", "expected"), [("Delete", [DropPartition, PublishEvent]), ("Retain", [])]
 )
 def test_a_partition_taken_off_the_list_goes_as_the_deletion_policy_says(
     policy: str, expected: list[type]
@@ -389,7 +395,7 @@ def test_a_collection_that_went_with_its_server_is_made_anew(is_in_status: bool)
     first, second, told = decision.steps
     assert first == (ReplaceClaim(NEW_CLAIM) if is_in_status else RecordClaim(NEW_CLAIM))
     assert isinstance(second, CreateCollection)
-    assert isinstance(told, Tell)
+    assert isinstance(told, PublishEvent)
     assert (told.event.type, told.event.reason) == ("Warning", "Recreated")
     assert decision.claim == NEW_CLAIM
 
@@ -408,7 +414,7 @@ def test_what_a_new_server_has_under_the_name_may_be_adopted() -> None:
     decision = decide(lapsed(manifest, observed=FOUND))
     adopted = msgspec.structs.replace(NEW_CLAIM, origin="Adopted")
     assert decision.steps[0] == ReplaceClaim(adopted)
-    assert [type(step) for step in decision.steps] == [ReplaceClaim, Tell]
+    assert [type(step) for step in decision.steps] == [ReplaceClaim, PublishEvent]
 
 
 LAPSED: list[tuple[str, dict[str, Any], Reason]] = [
@@ -447,25 +453,29 @@ UNWELCOME = gathered(going(), observed=FOUND, allowed=False)
 OFF_THE_LIST = claimed(claim(member="old.example.org:19530"), deletionTimestamp=DELETED)
 OTHER = ObservedCollection(schema=msgspec.structs.replace(SCHEMA, dimension=8))
 DELETIONS: list[tuple[str, Gathered, list[type]]] = [
-    ("it is there", gathered(going(), observed=FOUND), [DropCollection, Tell, Release]),
+    ("it is there", gathered(going(), observed=FOUND), [DropCollection, PublishEvent, Release]),
     ("it is gone already", gathered(going()), [Release]),
     ("it was never claimed", gathered(going(held=False), observed=FOUND), [Release]),
-    ("it is to be retained", gathered(going(spec=RETAIN), observed=FOUND), [Tell, Release]),
-    ("its engine is gone", gathered(going(), engine=None, member=None), [Tell, Release]),
-    ("it is another one now", gathered(going(), observed=OTHER), [Tell, Release]),
-    ("its server is another", lapsed(going()), [Tell, Release]),
-    ("who claimed it is unknown", UNPROVEN, [Tell, Release]),
-    ("it is not welcome any more", UNWELCOME, [DropCollection, Tell, Release]),
-    ("it is an elder's too", gathered(going(), observed=FOUND, holder="a/b"), [Tell, Release]),
+    ("it is to be retained", gathered(going(spec=RETAIN), observed=FOUND), [PublishEvent, Release]),
+    ("its engine is gone", gathered(going(), engine=None, member=None), [PublishEvent, Release]),
+    ("it is another one now", gathered(going(), observed=OTHER), [PublishEvent, Release]),
+    ("its server is another", lapsed(going()), [PublishEvent, Release]),
+    ("who claimed it is unknown", UNPROVEN, [PublishEvent, Release]),
+    ("it is not welcome any more", UNWELCOME, [DropCollection, PublishEvent, Release]),
+    (
+        "it is an elder's too",
+        gathered(going(), observed=FOUND, holder="a/b"),
+        [PublishEvent, Release],
+    ),
     (
         "its endpoint is borrowed",
         going_from(endpoint(), observed=FOUND, is_borrowed=True),
-        [Tell, Release],
+        [PublishEvent, Release],
     ),
     (
         "its endpoint is off the list",
         gathered(OFF_THE_LIST, engine=EXTERNAL, member=None),
-        [Tell, Release],
+        [PublishEvent, Release],
     ),
     ("its pod is not ready", gathered(going(), member=None), []),
     ("its engine is silent", gathered(going(), failure=EngineUnreachable("silence")), []),
@@ -546,7 +556,7 @@ LEFT: list[tuple[str, Gathered, str, str]] = [
 @pytest.mark.parametrize(("found", "type_", "why"), [c[1:] for c in LEFT], ids=[c[0] for c in LEFT])
 def test_a_collection_that_is_left_is_told_of(found: Gathered, type_: str, why: str) -> None:
     """An event says so and why: a warning, unless somebody chose it or the engine is gone too."""
-    told = next(step.event for step in decide(found).steps if isinstance(step, Tell))
+    told = next(step.event for step in decide(found).steps if isinstance(step, PublishEvent))
     assert (told.type, told.reason) == (type_, "Left")
     assert why in told.note
 
@@ -584,7 +594,7 @@ def test_the_engine_remembers_whose_was_what_stays(host: VectorEngine, noted: li
     """
     decision = decide(gathered(going(spec={**GUEST, **RETAIN}), engine=host, observed=FOUND))
     assert list(decision.steps[:-2]) == noted
-    assert [type(step) for step in decision.steps[-2:]] == [Tell, Release]
+    assert [type(step) for step in decision.steps[-2:]] == [PublishEvent, Release]
 
 
 def test_what_stays_is_remembered_with_its_partitions() -> None:
@@ -659,7 +669,7 @@ IDENTICAL = {"adoptionPolicy": "IfIdentical"}
 def test_an_identical_collection_is_adopted_where_asked_for() -> None:
     """It is claimed as adopted, so that deleting the object will keep it, and an event tells."""
     decision = decide(gathered(collection(spec=IDENTICAL), observed=FOUND))
-    assert [type(step) for step in decision.steps] == [RecordClaim, Tell]
+    assert [type(step) for step in decision.steps] == [RecordClaim, PublishEvent]
     assert decision.claim is not None
     assert decision.claim.origin == "Adopted"
 
@@ -721,7 +731,9 @@ def test_a_guest_takes_nothing_over_from_a_server_that_came_in_between() -> None
     assert (decision.steps, decision.verdict.reason) == ((), Reason.ALREADY_EXISTS)
 
 
-@pytest.mark.parametrize(("observed", "told"), [(FOUND, [Tell]), (None, [CreateCollection, Tell])])
+@pytest.mark.parametrize(
+    ("observed", "told"), [(FOUND, [PublishEvent]), (None, [CreateCollection, PublishEvent])]
+)
 def test_what_is_somebodys_again_is_no_longer_remembered(
     observed: ObservedCollection | None, told: list[type]
 ) -> None:
@@ -741,7 +753,7 @@ def test_what_is_taken_over_from_another_server_is_no_longer_remembered() -> Non
     assert steps(lapsed(manifest, engine=host, observed=FOUND)) == [
         ReplaceClaim,
         NoteRetained,
-        Tell,
+        PublishEvent,
     ]
 
 
@@ -749,12 +761,17 @@ def test_an_adopted_collection_stays_unless_its_object_says_otherwise() -> None:
     """What Quiver did not create, it does not drop by default."""
     adopted = claim(origin="Adopted", server=SERVER.identity)
     going_away = {"deletionTimestamp": DELETED}
-    assert steps(gathered(claimed(adopted, **going_away), observed=FOUND)) == [Tell, Release]
+    assert steps(gathered(claimed(adopted, **going_away), observed=FOUND)) == [
+        PublishEvent,
+        Release,
+    ]
     chosen = claimed(adopted, spec={"deletionPolicy": "Delete"}, **going_away)
-    assert steps(gathered(chosen, observed=FOUND)) == [DropCollection, Tell, Release]
+    assert steps(gathered(chosen, observed=FOUND)) == [DropCollection, PublishEvent, Release]
 
 
-@pytest.mark.parametrize(("rows", "expected"), [(0, [DropCollection, Tell, Release]), (7, [])])
+@pytest.mark.parametrize(
+    ("rows", "expected"), [(0, [DropCollection, PublishEvent, Release]), (7, [])]
+)
 def test_delete_if_empty_drops_what_is_empty(rows: int, expected: list[type]) -> None:
     """A collection with vectors waits; the message counts them."""
     found = gathered(going(spec={"deletionPolicy": "DeleteIfEmpty"}), observed=FOUND, rows=rows)
@@ -763,7 +780,7 @@ def test_delete_if_empty_drops_what_is_empty(rows: int, expected: list[type]) ->
         assert "7 vectors" in decide(found).verdict.message
 
 
-@pytest.mark.parametrize(("rows", "expected"), [(0, [DropPartition, Tell]), (7, [])])
+@pytest.mark.parametrize(("rows", "expected"), [(0, [DropPartition, PublishEvent]), (7, [])])
 def test_delete_if_empty_drops_partitions_that_are_empty(rows: int, expected: list[type]) -> None:
     """A partition with vectors that is taken off the list stays, and the condition says so."""
     spec = {"deletionPolicy": "DeleteIfEmpty"}
@@ -784,7 +801,7 @@ def test_a_suspended_object_is_left_as_it_is() -> None:
 def test_a_suspended_object_that_is_deleted_leaves_its_collection() -> None:
     """Hands off, and no namespace is held up by it."""
     found = gathered(going(spec={"suspend": True}), engine=None, member=None)
-    assert steps(found) == [Tell, Release]
+    assert steps(found) == [PublishEvent, Release]
 
 
 IVF = {"type": "IVF_FLAT", "params": {"nlist": 1024}}
@@ -857,7 +874,7 @@ def test_a_secret_of_somebody_else_is_left_alone() -> None:
     assert (decision.steps, decision.verdict.reason) == ((), Reason.BINDING_CONFLICT)
     assert "'vectors'" in decision.verdict.message
     new = gathered(collection(spec=BINDING), secrets={"vectors": secret()})
-    assert steps(new) == [RecordClaim, CreateCollection, Tell]
+    assert steps(new) == [RecordClaim, CreateCollection, PublishEvent]
 
 
 def test_a_secret_that_is_not_wanted_any_more_is_deleted() -> None:
@@ -889,7 +906,7 @@ def test_what_is_gone_comes_back_no_larger_than_its_member_takes() -> None:
     decision = decide(gathered(manifest, load=FULL))
     assert (decision.steps, decision.verdict.reason) == ((), Reason.QUOTA_EXCEEDED)
     had = claimed(HELD, spec={"partitions": ["a"]}, status={"partitions": ["a"]})
-    made = [CreateCollection, Tell, CreatePartition]
+    made = [CreateCollection, PublishEvent, CreatePartition]
     assert steps(gathered(had, load=FULL)) == made
     assert steps(lapsed(had, load=FULL)) == [ReplaceClaim, *made]
 
@@ -900,7 +917,7 @@ def test_a_full_member_is_no_trouble_to_what_it_has() -> None:
     observed = ObservedCollection(schema=SCHEMA, partitions=frozenset({"a", "b"}))
     over = Load({"engine-0": 5000}, {NAMESPACE: 5000})
     found = gathered(shrinking, observed=observed, load=over)
-    assert steps(found) == [DropPartition, Tell]
+    assert steps(found) == [DropPartition, PublishEvent]
 
 
 SHARED = hosting(limits={"maxPerNamespace": 10})

@@ -34,12 +34,12 @@ from quiver.reconcile.collections.decision import (
     EngineStep,
     KeepFinalizer,
     NoteRetained,
+    PublishEvent,
     RecordClaim,
     Release,
     ReplaceClaim,
     SetIndex,
     Step,
-    Tell,
 )
 from quiver.reconcile.collections.gathered import Gathered
 from quiver.reconcile.identities import Identities
@@ -114,7 +114,7 @@ class Actor:
             case DeleteSecret(manifest):
                 await self._ensure_present()
                 await self._objects.delete(SECRET, manifest)
-            case Tell(event):
+            case PublishEvent(event):
                 await self._events.record(self._gathered.manifest, event)
             case NoteRetained():
                 await self._note(step)

@@ -75,7 +75,7 @@ class DeleteSecret:
 
 
 @dataclass(frozen=True)
-class Tell:
+class PublishEvent:
     """Publish an Event."""
 
     event: Event
@@ -88,7 +88,7 @@ class Release:
 
 EngineStep = CreateCollection | DropCollection | CreatePartition | DropPartition | SetIndex
 ClaimStep = RecordClaim | ReplaceClaim | KeepFinalizer
-Step = ClaimStep | NoteRetained | EngineStep | ApplySecret | DeleteSecret | Tell | Release
+Step = ClaimStep | NoteRetained | EngineStep | ApplySecret | DeleteSecret | PublishEvent | Release
 
 
 @dataclass(frozen=True, kw_only=True)

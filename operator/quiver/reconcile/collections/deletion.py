@@ -13,9 +13,9 @@ from quiver.reconcile.collections.decision import (
     Decision,
     DropCollection,
     NoteRetained,
+    PublishEvent,
     Release,
     Step,
-    Tell,
 )
 from quiver.reconcile.collections.gathered import Gathered
 
@@ -121,7 +121,7 @@ def collection_is_not_empty(g: Gathered) -> Decision | None:
 def collection_exists(g: Gathered) -> Decision | None:
     name = g.collection_name
     dropped = Event("Normal", "Dropped", "Drop", f"Dropped collection {name!r} and its vectors.")
-    return _going(g, DropCollection(name), Tell(dropped), Release())
+    return _going(g, DropCollection(name), PublishEvent(dropped), Release())
 
 
 POLICIES = (
@@ -163,7 +163,7 @@ def _going(g: Gathered, *steps: Step) -> Decision:
 def _left(g: Gathered, type_: str, why: str) -> Decision:
     note = f"Left collection {g.collection_name!r} where it is: {why}."
     event = Event("Warning" if type_ == "Warning" else "Normal", "Left", "Release", note)
-    return _going(g, *_noted(g), Tell(event), Release())
+    return _going(g, *_noted(g), PublishEvent(event), Release())
 
 
 def _noted(g: Gathered) -> list[Step]:

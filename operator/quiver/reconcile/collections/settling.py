@@ -16,11 +16,11 @@ from quiver.reconcile.collections.decision import (
     DropPartition,
     KeepFinalizer,
     NoteRetained,
+    PublishEvent,
     RecordClaim,
     ReplaceClaim,
     SetIndex,
     Step,
-    Tell,
 )
 from quiver.reconcile.collections.gathered import Gathered
 
@@ -79,10 +79,10 @@ def _claim_steps(g: Gathered, claim: Claim) -> list[Step]:
 
 def _collection_steps(g: Gathered) -> list[Step]:
     if g.observed is None:
-        return [CreateCollection(g.collection.schema), Tell(_created(g))]
+        return [CreateCollection(g.collection.schema), PublishEvent(_created(g))]
     if g.claim is None:
         note = f"Adopted collection {g.collection_name!r}, which was there already."
-        return [Tell(Event("Normal", "Adopted", "Adopt", note))]
+        return [PublishEvent(Event("Normal", "Adopted", "Adopt", note))]
     return []
 
 
@@ -93,7 +93,10 @@ def _partition_steps(g: Gathered) -> list[Step]:
     for tag in g.collection.status.partitions:
         if tag in found and tag not in wanted and _may_go(g, tag):
             note = f"Dropped partition {tag!r}, which the spec no longer lists."
-            steps += [DropPartition(tag), Tell(Event("Normal", "PartitionDropped", "Drop", note))]
+            steps += [
+                DropPartition(tag),
+                PublishEvent(Event("Normal", "PartitionDropped", "Drop", note)),
+            ]
     return steps
 
 
