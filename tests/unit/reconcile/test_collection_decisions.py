@@ -42,7 +42,7 @@ from quiver.reconcile.collections.decision import (
     ReplaceClaim,
     SetIndex,
 )
-from quiver.reconcile.collections.gathered import Gathered, Report
+from quiver.reconcile.collections.gathered import Gathered, Observation
 
 MEMBER = Member(
     "engine-0", "Quiver", "10.0.0.7:19530", "engine-0.engine.team-a.svc:19530", True, "engine-0"
@@ -80,7 +80,7 @@ def gathered(manifest: Manifest | None = None, **facts: Any) -> Gathered:
     told = {name: facts.pop(name) for name in ("index", "rows", "partition_rows") if name in facts}
     observed, failure = facts.pop("observed", None), facts.pop("failure", None)
     world: dict[str, Any] = {
-        "report": Report(collection=observed, failure=failure, **told),
+        "observation": Observation(collection=observed, failure=failure, **told),
         "manifest": manifest,
         "collection": msgspec.convert(manifest, VectorCollection),
         "claim": claim_of(manifest),

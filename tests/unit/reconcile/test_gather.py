@@ -203,7 +203,7 @@ async def test_nothing_is_set_aside_before_the_server_is_known() -> None:
     cluster, server = pod_cluster(collection())
     server.up = False
     found = await cluster.gather()
-    assert isinstance(found.report.failure, EngineUnreachable)
+    assert isinstance(found.observation.failure, EngineUnreachable)
     assert (found.server, set_aside(cluster)) == (None, NO_LOAD)
 
 
@@ -528,7 +528,7 @@ async def test_what_is_counted_is_what_the_decision_needs() -> None:
         server.create_partition("test01", "a")
         server.insert("test01", 3)
         server.insert("test01", 2, "a")
-        report = (await cluster.gather()).report
+        report = (await cluster.gather()).observation
         assert (report.rows, dict(report.partition_rows)) == counted
 
 
@@ -542,7 +542,7 @@ async def test_a_server_that_changes_between_two_questions_says_nothing() -> Non
     cluster.engines.meanwhile = [replaced]
     found = await cluster.gather()
     assert found.claim == HELD
-    assert found.report.failure is not None
+    assert found.observation.failure is not None
     assert found.observed is None
 
 

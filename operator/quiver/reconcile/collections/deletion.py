@@ -67,7 +67,7 @@ def member_is_not_ready(g: Gathered) -> Decision | None:
 
 
 def engine_does_not_answer(g: Gathered) -> Decision | None:
-    return None if g.report.failure is None else failed(g, g.report.failure)
+    return None if g.observation.failure is None else failed(g, g.observation.failure)
 
 
 def claim_is_unproven(g: Gathered) -> Decision | None:
@@ -112,9 +112,9 @@ def collection_is_another(g: Gathered) -> Decision | None:
 
 
 def collection_is_not_empty(g: Gathered) -> Decision | None:
-    if g.deletion_policy != "DeleteIfEmpty" or not g.report.rows:
+    if g.deletion_policy != "DeleteIfEmpty" or not g.observation.rows:
         return None
-    why = f"deletionPolicy is DeleteIfEmpty, and it holds {g.report.rows} vectors"
+    why = f"deletionPolicy is DeleteIfEmpty, and it holds {g.observation.rows} vectors"
     return _waiting(g, Reason.NOT_EMPTY, why, "Delete them, or set deletionPolicy to Delete")
 
 

@@ -17,7 +17,7 @@ from quiver.ports.engines import Engines
 from quiver.ports.errors import Conflict, EngineError
 from quiver.ports.kubernetes import Objects
 from quiver.reconcile.collections.assignment import chosen_member, claim_for
-from quiver.reconcile.collections.gathered import Gathered, Report
+from quiver.reconcile.collections.gathered import Gathered, Observation
 from quiver.reconcile.collections.reservations import Reservations
 from quiver.reconcile.dialling import Dialling
 from quiver.reconcile.identities import Identities
@@ -105,7 +105,7 @@ class _Gathering:
                     found,
                     server=answer.server,
                     asked_at=answer.asked_at,
-                    report=answer.report,
+                    observation=answer.observation,
                     is_borrowed=answer.is_borrowed,
                 )
             asked[member.address] = await self._identified(found)
@@ -119,7 +119,7 @@ class _Gathering:
         try:
             server = await identities.ask(self._engine, member)
         except EngineError as error:
-            return replace(found, report=Report(failure=error))
+            return replace(found, observation=Observation(failure=error))
         is_borrowed = member.pod is None and self._is_managed(member, server)
         return replace(found, server=server, asked_at=asked_at, is_borrowed=is_borrowed)
 

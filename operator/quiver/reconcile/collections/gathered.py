@@ -16,7 +16,7 @@ from quiver.ports.errors import EngineError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class Observation:
     """What a member says of a collection, as far as it was asked.
 
     `rows` counts all vectors, `partition_rows` those of partitions that the spec no longer lists.
@@ -66,7 +66,7 @@ class Gathered:
     is_borrowed: bool = False
     is_elders: bool = False
     gpu_mib: int | None = None
-    report: Report = Report()
+    observation: Observation = Observation()
     secrets: Mapping[str, Manifest] = field(default_factory=dict)
 
     @property
@@ -96,7 +96,7 @@ class Gathered:
 
     @property
     def observed(self) -> ObservedCollection | None:
-        return self.report.collection
+        return self.observation.collection
 
     @property
     def collection_name(self) -> str:

@@ -132,7 +132,7 @@ def segment_does_not_fit(g: Gathered) -> Decision | None:
 
 
 def engine_does_not_answer(g: Gathered) -> Decision | None:
-    return None if g.report.failure is None else failed(g, g.report.failure)
+    return None if g.observation.failure is None else failed(g, g.observation.failure)
 
 
 def name_exists_and_is_not_to_be_adopted(g: Gathered) -> Decision | None:

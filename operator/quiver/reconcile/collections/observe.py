@@ -9,7 +9,7 @@ from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineError
 from quiver.ports.kubernetes import Objects
 from quiver.reconcile.collections.gather import Sources
-from quiver.reconcile.collections.gathered import Gathered, Report
+from quiver.reconcile.collections.gathered import Gathered, Observation
 
 
 async def observe(found: Gathered, sources: Sources) -> Gathered:
@@ -24,36 +24,36 @@ async def observe(found: Gathered, sources: Sources) -> Gathered:
     is_left = found.lapsed is not None and found.collection.metadata.deleting
     if found.server is not None and not found.is_borrowed and not is_left:
         client = sources.engines.at(found.target)
-        found = replace(found, report=await _asked(client, found))
+        found = replace(found, observation=await _asked(client, found))
     found = replace(found, secrets=await _secrets(found, sources.objects))
     return replace(found, is_elders=await _is_elders(found, sources))
 
 
-async def _asked(client: EngineClient, found: Gathered) -> Report:
+async def _asked(client: EngineClient, found: Gathered) -> Observation:
     try:
-        return await _report(client, found)
+        return await _observation(client, found)
     except EngineError as error:
-        return Report(failure=error)
+        return Observation(failure=error)
 
 
-async def _report(client: EngineClient, found: Gathered) -> Report:
+async def _observation(client: EngineClient, found: Gathered) -> Observation:
     name, collection = found.collection_name, found.collection
     observed = await client.describe(name)
     if observed is None:
-        return Report()
-    report = Report(collection=observed)
+        return Observation()
+    observation = Observation(collection=observed)
     if collection.metadata.deleting:
         if found.claim is not None and found.deletion_policy == "DeleteIfEmpty":
-            return replace(report, rows=await client.count_rows(name))
-        return report
+            return replace(observation, rows=await client.count_rows(name))
+        return observation
     if collection.spec.index is not None or collection.status.index is not None:
-        report = replace(report, index=await client.describe_index(name))
+        observation = replace(observation, index=await client.describe_index(name))
     if found.deletion_policy == "DeleteIfEmpty":
         unlisted = set(collection.status.partitions) - set(collection.spec.partitions)
         tags = sorted(unlisted & observed.partitions)
         counts = {tag: await client.count_rows(name, tag) for tag in tags}
-        report = replace(report, partition_rows=counts)
-    return report
+        observation = replace(observation, partition_rows=counts)
+    return observation
 
 
 async def _gpu_mib(found: Gathered, objects: Objects) -> int | None:

@@ -111,13 +111,13 @@ def _retained(g: Gathered) -> tuple[str, ...]:
 
 def _may_go(g: Gathered, tag: str) -> bool:
     if g.deletion_policy == "DeleteIfEmpty":
-        return g.report.partition_rows.get(tag) == 0
+        return g.observation.partition_rows.get(tag) == 0
     return g.deletion_policy == "Delete"
 
 
 def _index_steps(g: Gathered) -> list[Step]:
     """An index that the spec never named is left alone."""
-    wanted, found = g.collection.spec.index, g.report.index
+    wanted, found = g.collection.spec.index, g.observation.index
     if wanted is None:
         named = g.collection.status.index is not None
         return [SetIndex(None)] if named and found is not None and found.index is not None else []
@@ -138,7 +138,7 @@ def _while_secret_is_foreign(g: Gathered, decision: Decision) -> Decision | None
 
 def _while_building(g: Gathered, decision: Decision) -> Decision | None:
     """Building takes as long as it takes; the verdict tells how far it is, and nobody waits."""
-    found, wanted = g.report.index, g.collection.spec.index
+    found, wanted = g.observation.index, g.collection.spec.index
     if wanted is None:
         return None
     if found is not None and found.progress is not None:
@@ -166,7 +166,7 @@ def _while_partitions_hold_rows(g: Gathered, decision: Decision) -> Decision | N
 
 def _held(g: Gathered) -> dict[str, int]:
     """Return the partitions that the spec no longer lists and that hold vectors."""
-    return {tag: rows for tag, rows in sorted(g.report.partition_rows.items()) if rows}
+    return {tag: rows for tag, rows in sorted(g.observation.partition_rows.items()) if rows}
 
 
 def _created(g: Gathered) -> Event:
