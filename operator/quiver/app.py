@@ -27,7 +27,7 @@ from quiver.adapters.kubernetes.events import ApiEventRecorder
 from quiver.adapters.kubernetes.pod import own_identity, own_namespace
 from quiver.adapters.names import DnsNames
 from quiver.adapters.pem import OpenSslPem
-from quiver.control.cache.by_engine import is_settled
+from quiver.control.cache.by_engine import is_converged
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.cached_objects import CachedObjects
 from quiver.control.cache.echoes import Echoes
@@ -232,7 +232,7 @@ class Operator:
         one has, and nothing new behind all that is only looked at again.
         """
         manifest = self.cache.get(VECTOR_COLLECTION, collection)
-        return collection.namespace, manifest is not None and is_settled(manifest)
+        return collection.namespace, manifest is not None and is_converged(manifest)
 
     def _parking(self, controller: str, queue: WorkQueue) -> Parking:
         size = self.metrics.parked.labels(controller)

@@ -24,7 +24,7 @@ from simulation.weather import WORLD, Weather
 
 RESYNC_S = 30.0
 VERIFY_S = 60.0
-SETTLE_S = 240.0
+NUDGE_DELAY_S = 240.0
 QUIET_S = 150.0
 MISLED_S = 20.0
 
@@ -109,7 +109,7 @@ class Scenario:
         self._users.end()
         await asyncio.sleep(15)
         self._users.end()
-        await asyncio.sleep(SETTLE_S)
+        await asyncio.sleep(NUDGE_DELAY_S)
 
     async def _rest(self) -> None:
         """See that all is as it should be, and that then nothing is done any more."""

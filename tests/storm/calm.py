@@ -12,7 +12,7 @@ from quiver.domain.collections import Index
 from quiver.domain.objects import VECTOR_COLLECTION, Manifest
 from quiver.ports.errors import ApiUnavailable
 from storm.ledger import DEFAULT, Rows, Wish, collection_name
-from storm.manifests import is_settled, ready_condition
+from storm.manifests import is_converged, ready_condition
 from storm.world import FOREIGN_ROWS, World, foreign_names
 
 LOOK_S = 1.0
@@ -46,7 +46,7 @@ def _unsettled(world: World, found: dict[str, Manifest]) -> Iterator[str]:
             world.ledger.gone(wish)
         elif wish.deleting:
             yield f"{name} has a finalizer still: {_said(manifest)}"
-        elif not (is_settled(manifest) or _may_wait(world, wish, manifest)):
+        elif not (is_converged(manifest) or _may_wait(world, wish, manifest)):
             yield f"{name} is not Ready: {_said(manifest)}"
 
 

@@ -18,7 +18,7 @@ def is_ready(manifest: Manifest) -> bool:
     return ready_condition(manifest).get("status") == "True"
 
 
-def is_settled(manifest: Manifest) -> bool:
+def is_converged(manifest: Manifest) -> bool:
     """Tell whether the object says that it is Ready as of its latest change."""
     current = manifest["metadata"]["generation"]
     said = ready_condition(manifest)

@@ -14,7 +14,7 @@ from quiver.domain.objects import VECTOR_COLLECTION, Key, Manifest
 from quiver.ports.errors import ApiRefused, ApiUnavailable, Conflict, NotFound
 from storm import specs
 from storm.ledger import DEFAULT, Ledger, Wish, collection_name
-from storm.manifests import MARK, is_ready, is_settled, mark_of, merge_patch
+from storm.manifests import MARK, is_converged, is_ready, mark_of, merge_patch
 from storm.vectors import Vectors
 
 NAMESPACE = "default"
@@ -210,7 +210,7 @@ class User:
         self.ledger.deleted(wish)
 
     async def insert(self, wish: Wish, manifest: Manifest) -> None:
-        if not is_settled(manifest) or wish.place is None:
+        if not is_converged(manifest) or wish.place is None:
             return
         tag = self.random.choice([DEFAULT, *wish.spec["partitions"]])
         ids = [next(_numbers) for _ in range(ROWS)]
@@ -222,7 +222,7 @@ class User:
             self.tally["inserts without answer"] += 1
 
     async def drop_behind(self, wish: Wish, manifest: Manifest) -> None:
-        if not is_settled(manifest) or wish.place is None:
+        if not is_converged(manifest) or wish.place is None:
             return
         try:
             await self.vectors.drop(wish.place)

@@ -21,7 +21,7 @@ from quiver.domain.objects import VECTOR_COLLECTION, Key
 PROBES_WHEN_QUIET = 100
 ROOM = 250
 """Enough for what is created one by one: its deletions take their time."""
-SETTLE_S = 2.0
+NUDGE_DELAY_S = 2.0
 POINTS = 100
 PROGRESS_S = 10.0
 POLL_S = 0.2
@@ -95,18 +95,18 @@ async def measure_quiver(bench: Bench, run: Run, idle_s: float) -> None:
     await measure_restart(bench, run, wanted)
 
 
-async def measure_restart(bench: Bench, run: Run, in_place: list[str]) -> None:
+async def measure_restart(bench: Bench, run: Run, converged: list[str]) -> None:
     bench.say("Quiver: restart with all in place")
     operator = bench.quiver("quiver-again")
     try:
-        run.restart = await restart(bench, operator, len(in_place))
+        run.restart = await restart(bench, operator, len(converged))
     finally:
         operator.stop()
     bench.say("Quiver: new collections while it looks at all after a start; all deleted")
     operator = bench.quiver("quiver-probed")
     try:
-        run.one_in_restart_s = await one_by_one_in_restart(bench, operator, len(in_place))
-        await deletion(bench, operator, run.quiver, in_place)
+        run.one_in_restart_s = await one_by_one_in_restart(bench, operator, len(converged))
+        await deletion(bench, operator, run.quiver, converged)
         run.quiver.rss_peak_mib = max(run.quiver.rss_peak_mib, operator.peak_rss_mib)
     finally:
         operator.stop()
@@ -115,7 +115,7 @@ async def measure_restart(bench: Bench, run: Run, in_place: list[str]) -> None:
 async def storm(bench: Bench, operator: Operator, wanted: list[str]) -> Storm:
     """Apply all; wait until all are Ready."""
     figures, applied = Storm(), dict[str, float]()
-    await asyncio.sleep(SETTLE_S)
+    await asyncio.sleep(NUDGE_DELAY_S)
     figures.rss_start_mib = operator.rss_mib
     writes, cpu = await counters.read(bench.plane), operator.cpu_s
 
@@ -139,7 +139,7 @@ async def storm(bench: Bench, operator: Operator, wanted: list[str]) -> Storm:
     figures.latency_p99_s = quantile(latencies, 0.99)
     figures.latency_max_s = max(latencies)
     figures.curve = curve(moments, begun)
-    await asyncio.sleep(SETTLE_S)
+    await asyncio.sleep(NUDGE_DELAY_S)
     figures.rss_peak_mib, figures.rss_idle_mib = operator.peak_rss_mib, operator.rss_mib
     made = await counters.read(bench.plane)
     figures.api_writes = (made.object_writes - writes.object_writes) / len(wanted)
@@ -223,7 +223,7 @@ async def restart(bench: Bench, operator: Operator, count: int) -> Restart:
     figures.steady_s = time.monotonic() - operator.started_at
     figures.listed_s = listed[0]
     figures.cpu_ms = 1000 * operator.cpu_s / count
-    await asyncio.sleep(SETTLE_S)
+    await asyncio.sleep(NUDGE_DELAY_S)
     made = await counters.read(bench.plane)
     figures.api_writes = made.object_writes - writes.object_writes
     return figures
@@ -247,10 +247,10 @@ async def one_by_one_in_restart(bench: Bench, operator: Operator, count: int) ->
     return seconds
 
 
-async def make_room(bench: Bench, in_place: list[str]) -> None:
+async def make_room(bench: Bench, converged: list[str]) -> None:
     """Delete the last of them: a full engine takes no more."""
-    leaving = in_place[-ROOM:]
-    del in_place[-ROOM:]
+    leaving = converged[-ROOM:]
+    del converged[-ROOM:]
     await each(leaving, lambda name: delete_one(bench, NAMESPACE, name))
     await bench.watcher.until_gone(leaving, WAIT_S)
 

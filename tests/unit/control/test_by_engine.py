@@ -1,7 +1,7 @@
 """Which collections have nothing new about them."""
 
 from builders import collection
-from quiver.control.cache.by_engine import is_settled
+from quiver.control.cache.by_engine import is_converged
 from quiver.domain.objects import Manifest
 
 
@@ -13,8 +13,8 @@ def standing(status: str, observed: int, **metadata: object) -> Manifest:
 
 def test_settled_is_what_is_ready_as_it_is_now_and_is_to_stay() -> None:
     """A new object, a changed one, one that is not Ready and one that is to go are not settled."""
-    assert is_settled(standing("True", 2))
-    assert not is_settled(standing("True", 1))
-    assert not is_settled(standing("False", 2))
-    assert not is_settled(standing("True", 2, deletionTimestamp="2026-01-01T00:00:00Z"))
-    assert not is_settled(collection())
+    assert is_converged(standing("True", 2))
+    assert not is_converged(standing("True", 1))
+    assert not is_converged(standing("False", 2))
+    assert not is_converged(standing("True", 2, deletionTimestamp="2026-01-01T00:00:00Z"))
+    assert not is_converged(collection())

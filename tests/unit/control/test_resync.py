@@ -195,7 +195,7 @@ async def test_a_failed_list_leaves_what_is_known(world: World) -> None:
 
 async def test_a_nudge_lists_soon(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """When a watch begins anew, deletions that it missed are found at once."""
-    monkeypatch.setattr("quiver.control.drift.resync.SETTLE_S", 0)
+    monkeypatch.setattr("quiver.control.drift.resync.NUDGE_DELAY_S", 0)
     world.cache.put(VECTOR_COLLECTION, collection("ghost"))
     gone = asyncio.Event()
     world.cache.subscribe(lambda _change: gone.set())

@@ -111,7 +111,7 @@ def _add(counter: Counter[str], name: str, number: int) -> None:
         del counter[name]
 
 
-def is_settled(collection: Manifest) -> bool:
+def is_converged(collection: Manifest) -> bool:
     """Tell whether the VectorCollection is Ready as its present spec says, and is to stay."""
     metadata, status = collection["metadata"], collection.get("status", {})
     return (

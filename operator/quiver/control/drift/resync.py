@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 Add = Callable[[Key], None]
 JITTER = 0.2
-SETTLE_S = 1.0
+NUDGE_DELAY_S = 1.0
 """How long to wait after a nudge: a watch that starts again lists several kinds."""
 
 
@@ -62,7 +62,7 @@ class Resync:
         while True:
             due = loop.time() + self._period * self._uniform(1 - JITTER, 1 + JITTER)
             while await self._nudged_before(due - loop.time()):
-                await asyncio.sleep(SETTLE_S)
+                await asyncio.sleep(NUDGE_DELAY_S)
                 self._nudged.clear()
                 await self._relister.refresh()
             try:

@@ -96,7 +96,7 @@ class Decision:
     """The steps, in order, and the verdict that holds once all of them are done.
 
     `retry` asks to come back without waiting for a change. `claim`, `placement` and `binding` go
-    into the status. `in_place`: the engine has then taken all that the spec says, whatever the
+    into the status. `converged`: the engine has then taken all that the spec says, whatever the
     verdict, but for `kept_partitions`, which the spec no longer lists and which are yet to go.
     `retained_partitions` stay for good though the spec no longer lists them. `made_partitions` are
     those that were made before a step failed.
@@ -105,7 +105,7 @@ class Decision:
     verdict: Verdict
     steps: tuple[Step, ...] = ()
     retry: bool = False
-    in_place: bool = False
+    converged: bool = False
     kept_partitions: tuple[str, ...] = ()
     retained_partitions: tuple[str, ...] = ()
     made_partitions: tuple[str, ...] = ()

@@ -6,9 +6,9 @@ from quiver.domain.fit import needed_mib
 from quiver.domain.reasons import Reason
 from quiver.ports.errors import EngineError, EngineRefused, WrongEngine
 from quiver.reconcile.collections.assignment import claim_for
+from quiver.reconcile.collections.converge import converge
 from quiver.reconcile.collections.decision import Decision
 from quiver.reconcile.collections.gathered import Gathered
-from quiver.reconcile.collections.settling import settle
 
 
 def object_is_suspended(g: Gathered) -> Decision | None:
@@ -183,7 +183,7 @@ POLICIES = (
     engine_does_not_answer,
     name_exists_and_is_not_to_be_adopted,
     collection_differs,
-    settle,
+    converge,
 )
 
 

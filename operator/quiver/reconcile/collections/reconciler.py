@@ -103,7 +103,7 @@ class CollectionReconciler:
         claim, spec = decision.claim, collection.spec
         partitions = (*before.partitions, *decision.made_partitions)
         retained = before.retained_partitions
-        if decision.in_place:
+        if decision.converged:
             partitions = (*spec.partitions, *decision.kept_partitions)
             retained = decision.retained_partitions or None
         return CollectionStatus(
@@ -115,11 +115,11 @@ class CollectionReconciler:
                 now=self._clock.now(),
             ),
             collection_name=collection.collection_name,
-            origin=claim.origin if claim and decision.in_place else before.origin,
+            origin=claim.origin if claim and decision.converged else before.origin,
             claim=claim,
             placement=decision.placement,
             partitions=partitions,
             retained_partitions=retained,
-            index=spec.index if decision.in_place else before.index,
-            binding=decision.binding if decision.in_place else before.binding,
+            index=spec.index if decision.converged else before.index,
+            binding=decision.binding if decision.converged else before.binding,
         )

@@ -92,7 +92,7 @@ def _managed(gathered: Gathered, default_image: str) -> Decision:
     )
     stale = tuple((kind, m) for kind, m, live in wanted if live is None or not matches(m, live))
     trouble = gathered.access.trouble
-    verdict = trouble or _stand(gathered, replicas, settled=not stale)
+    verdict = trouble or _stand(gathered, replicas, converged=not stale)
     return Decision(verdict, stale, retry=trouble is not None)
 
 
@@ -115,7 +115,7 @@ def highest_replicas(gathered: Gathered) -> int:
     return max(known or 0, spec.replicas)
 
 
-def _stand(gathered: Gathered, replicas: int, *, settled: bool) -> Verdict:
+def _stand(gathered: Gathered, replicas: int, *, converged: bool) -> Verdict:
     spec, ready = gathered.engine.spec, sum(pod.ready for pod in gathered.pods)
     if replicas > spec.replicas:
         last = f"{gathered.engine.metadata.name}-{replicas - 1}"
@@ -125,7 +125,7 @@ def _stand(gathered: Gathered, replicas: int, *, settled: bool) -> Verdict:
         )
         return Verdict.stalled(Reason.SCALE_DOWN_BLOCKED, message)
     count = f"{ready} of {_count(replicas, 'pod')} ready."
-    if not settled or not _rolled_out(gathered.stateful_set):
+    if not converged or not _rolled_out(gathered.stateful_set):
         return _unready(gathered.pods, f"Rolling out: {count}")
     if not ready == replicas == len(gathered.pods):
         return _unready(gathered.pods, count)

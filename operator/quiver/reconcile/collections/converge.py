@@ -25,7 +25,7 @@ from quiver.reconcile.collections.decision import (
 from quiver.reconcile.collections.gathered import Gathered
 
 
-def settle(g: Gathered) -> Decision:
+def converge(g: Gathered) -> Decision:
     """Claim what is not claimed yet; create or adopt; then partitions, index and binding."""
     assert g.member is not None, "the policies before this one leave nothing else"
     placement = Placement(endpoint=g.member.endpoint, pod=g.member.pod)
@@ -40,7 +40,7 @@ def settle(g: Gathered) -> Decision:
     decision = Decision(
         verdict=Verdict.ready(f"Collection {claim.collection_name!r} is on {claim.member}."),
         steps=tuple(steps),
-        in_place=True,
+        converged=True,
         kept_partitions=tuple(_held(g)),
         retained_partitions=_retained(g),
         claim=claim,
