@@ -24,7 +24,7 @@ from quiver.domain.manifests import uid_of
 from quiver.domain.objects import VECTOR_COLLECTION, Key, Kind, Manifest
 from quiver.domain.servers import Server
 from quiver.ports.errors import EngineUnreachable
-from quiver.reconcile.collections import deletion, living
+from quiver.reconcile.collections import deletion, present
 from quiver.reconcile.collections.act import Actor
 from quiver.reconcile.collections.decide import decide
 from quiver.reconcile.collections.decision import (
@@ -138,21 +138,21 @@ def _another_collection_dropped() -> Any:
 
 
 def _foreign_collection_taken() -> Any:
-    kept = _without(living.POLICIES, "name_exists_and_is_not_to_be_adopted")
-    return patch.object(living, "POLICIES", kept)
+    kept = _without(present.POLICIES, "name_exists_and_is_not_to_be_adopted")
+    return patch.object(present, "POLICIES", kept)
 
 
 def _created_anew_because_of_an_edit() -> Any:
     def anew(g: Gathered) -> Decision | None:
-        decision = living.collection_differs(g)
+        decision = present.collection_differs(g)
         if decision is None or g.claim is None:
             return decision
         schema = g.collection.schema
         steps = (DropCollection(g.collection_name), CreateCollection(schema))
         return replace(decision, steps=steps)
 
-    policies = [anew if p is living.collection_differs else p for p in living.POLICIES]
-    return patch.object(living, "POLICIES", tuple(policies))
+    policies = [anew if p is present.collection_differs else p for p in present.POLICIES]
+    return patch.object(present, "POLICIES", tuple(policies))
 
 
 def _status_written_every_time() -> Any:
@@ -227,7 +227,7 @@ def _names_judged_by_wishes() -> Any:
 
 
 def _guest_adopts_anything() -> Any:
-    return patch.object(living, "_adoption_is_not_allowed", lambda _g: None)
+    return patch.object(present, "_adoption_is_not_allowed", lambda _g: None)
 
 
 def _wishes_counted_as_load() -> Any:
@@ -251,14 +251,14 @@ def _vanished_objects_stay() -> Any:
 
 @contextmanager
 def _limits_not_counted() -> Iterator[None]:
-    kept = _without(living.POLICIES, "no_member_has_room")
+    kept = _without(present.POLICIES, "no_member_has_room")
     choose = "quiver.reconcile.collections.assignment.choose_member"
 
     def least_loaded(members: Any, load: Any, _size: int, _limit: int) -> Any:
         ready = [m for m in members if m.ready and not m.leaving]
         return min(ready, key=lambda m: (load.get(m.name, 0), m.name), default=None)
 
-    with patch.object(living, "POLICIES", kept), patch(choose, least_loaded):
+    with patch.object(present, "POLICIES", kept), patch(choose, least_loaded):
         yield
 
 

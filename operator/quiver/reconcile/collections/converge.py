@@ -1,4 +1,4 @@
-"""The last policy for a living collection: nothing is in the way, so make it what the spec says."""
+"""The last policy for a collection that is to exist: nothing is in its way, so bring it about."""
 
 from dataclasses import replace
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from quiver.ports.errors import EngineError
-from quiver.reconcile.collections import deletion, living
+from quiver.reconcile.collections import deletion, present
 from quiver.reconcile.collections.decision import Decision
 from quiver.reconcile.collections.gathered import Gathered
 
@@ -22,8 +22,8 @@ def decide_after_failure(gathered: Gathered, error: EngineError) -> Decision:
     """Return what holds when a step failed; the steps before it stand."""
     if gathered.collection.metadata.deleting:
         return deletion.failed(gathered, error)
-    return living.failed(gathered, error)
+    return present.failed(gathered, error)
 
 
 def _policies(gathered: Gathered) -> tuple[Policy, ...]:
-    return deletion.POLICIES if gathered.collection.metadata.deleting else living.POLICIES
+    return deletion.POLICIES if gathered.collection.metadata.deleting else present.POLICIES
