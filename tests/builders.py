@@ -6,7 +6,7 @@ import msgspec
 
 from quiver.domain.claims import CLAIM_ANNOTATION, FINALIZER, KEY_BYTES, ClaimKeys
 from quiver.domain.collections import Claim, Origin
-from quiver.domain.objects import ENGINE_LABEL, MANAGED_BY, MANAGED_BY_LABEL, Manifest
+from quiver.domain.kubernetes_types import ENGINE_LABEL, MANAGED_BY, MANAGED_BY_LABEL, Manifest
 
 NAMESPACE = "team-a"
 KEYS = ClaimKeys([b"k" * KEY_BYTES])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.processes import Operator
 from quiver.domain.collections import CollectionSchema
-from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Kind, Manifest
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Kind, Manifest
 
 NAMESPACE = "default"
 ENGINE = "bench"

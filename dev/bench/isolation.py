@@ -29,7 +29,7 @@ from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.adapters.kubernetes.connection import Connection, load_configuration
 from quiver.control.observe.metrics import Metrics
 from quiver.domain.conditions import ready_reason
-from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Key
 
 SILENT = "silent"
 

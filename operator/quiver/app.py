@@ -51,8 +51,8 @@ from quiver.control.work.parking import Parking
 from quiver.control.work.queue import WorkQueue
 from quiver.domain.addresses import AddressPolicy
 from quiver.domain.claims import ClaimKeys
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
 from quiver.domain.manifests import engine_of
-from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
 from quiver.handlers import Watch, watch
 from quiver.ports.api import Api
 from quiver.ports.clock import Clock

@@ -18,8 +18,8 @@ import kopf
 
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.relisting import WATCHED
+from quiver.domain.kubernetes_types import GROUP, Key, Kind
 from quiver.domain.manifests import uid_of
-from quiver.domain.objects import GROUP, Key, Kind
 
 log = logging.getLogger(__name__)
 

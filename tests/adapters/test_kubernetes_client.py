@@ -10,7 +10,7 @@ from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.adapters.kubernetes.connection import Connection, load_configuration
 from quiver.adapters.kubernetes.events import EVENT, ApiEventRecorder
 from quiver.control.observe.metrics import Metrics
-from quiver.domain.objects import SERVICE, VECTOR_COLLECTION, Key, Kind, Manifest
+from quiver.domain.kubernetes_types import SERVICE, VECTOR_COLLECTION, Key, Kind, Manifest
 from quiver.ports.errors import ApiRefused, ApiUnavailable, Conflict, NotFound
 from quiver.ports.kubernetes import Event
 

@@ -12,7 +12,7 @@ from quiver.adapters.interceptors import MetricsInterceptor
 from quiver.control.observe.metrics import CollectionsCollector, Metrics
 from quiver.control.work.interception import InterceptedEngines
 from quiver.domain.access import Target
-from quiver.domain.objects import Manifest
+from quiver.domain.kubernetes_types import Manifest
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable
 from quiver.ports.kubernetes import Event

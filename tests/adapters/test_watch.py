@@ -12,7 +12,7 @@ from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.echoes import Echoes
 from quiver.control.observe.metrics import Metrics
-from quiver.domain.objects import SERVICE, VECTOR_COLLECTION, Key, Manifest
+from quiver.domain.kubernetes_types import SERVICE, VECTOR_COLLECTION, Key, Manifest
 from quiver.handlers import UNUSED_FINALIZER, watch
 
 DEADLINE_S = 20.0

@@ -14,7 +14,7 @@ from localcluster import ControlPlane
 from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.adapters.kubernetes.connection import Connection, load_configuration
 from quiver.control.observe.metrics import Metrics
-from quiver.domain.objects import NAMESPACE, VECTOR_COLLECTION, Key, Kind, Manifest
+from quiver.domain.kubernetes_types import NAMESPACE, VECTOR_COLLECTION, Key, Kind, Manifest
 from quiver.ports.api import Api
 from quiver.ports.errors import ApiRefused, Conflict, NotFound
 from simulation.api_server import ApiServer

@@ -11,7 +11,7 @@ from localcluster import ControlPlane
 from machine.engine_process import EngineProcess
 from quiver.adapters.drivers import Drivers
 from quiver.app import Settings
-from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind
 from quiver.ports.errors import NotFound
 from support.admin_api import AdminApi, connected
 from support.fake_engine import FakeEngine, FakeEngines

@@ -3,7 +3,7 @@
 import base64
 from typing import Any
 
-from quiver.domain.objects import SECRET, VECTOR_ENGINE, Manifest
+from quiver.domain.kubernetes_types import SECRET, VECTOR_ENGINE, Manifest
 from support.namespaces import Namespace, ready_condition, types
 from support.operators import running
 from support.waiting import eventually

@@ -12,7 +12,7 @@ import pytest
 
 from machine.engine_process import EngineProcess
 from quiver.domain.collections import CollectionSchema
-from quiver.domain.objects import SECRET, VECTOR_ENGINE, Key, Kind, Manifest
+from quiver.domain.kubernetes_types import SECRET, VECTOR_ENGINE, Key, Kind, Manifest
 from quiver.ports.errors import ApiRefused
 from support.fake_engine import FakeEngine, FakeEngines
 from support.milvus1_client import Milvus1

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from quiver.domain.objects import VECTOR_ENGINE
+from quiver.domain.kubernetes_types import VECTOR_ENGINE
 from support.milvus1_client import Milvus1
 from support.namespaces import Namespace, types
 from support.operators import running

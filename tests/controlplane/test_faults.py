@@ -19,7 +19,7 @@ from quiver.adapters.milvus1.driver import Deadlines, Milvus1Engines
 from quiver.app import Operator
 from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSchema
-from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
 from quiver.ports.engines import EngineClient, Engines
 from quiver.ports.errors import ApiUnavailable
 from quiver_proto import milvus_pb2 as pb

@@ -3,7 +3,7 @@
 import msgspec
 
 from quiver.domain.collections import Index, IndexProgress, ObservedIndex
-from quiver.domain.objects import Manifest
+from quiver.domain.kubernetes_types import Manifest
 from support.fake_engine import FakeEngine
 from support.milvus1_client import Milvus1
 from support.namespaces import Namespace, ready_condition, types

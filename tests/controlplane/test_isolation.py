@@ -10,7 +10,7 @@ import pytest
 from machine.engine_process import EngineProcess
 from quiver.adapters.milvus1.driver import Deadlines, Milvus1Engines
 from quiver.app import Operator
-from quiver.domain.objects import VECTOR_ENGINE
+from quiver.domain.kubernetes_types import VECTOR_ENGINE
 from support.faulty_engine import FaultyEngine, Proceed, never_answers
 from support.namespaces import Namespace, ready_condition
 from support.operators import running

@@ -15,7 +15,7 @@ import pytest
 
 from localcluster import ControlPlane
 from machine.operator_process import OperatorProcess
-from quiver.domain.objects import VECTOR_ENGINE
+from quiver.domain.kubernetes_types import VECTOR_ENGINE
 from support.faulty_engine import FaultyEngine, Proceed, once
 from support.namespaces import Namespace
 from support.waiting import eventually

@@ -8,7 +8,7 @@ from machine.engine_process import EngineProcess
 from quiver.domain.access import Target
 from quiver.domain.claims import CLAIM_ANNOTATION, FINALIZER, claim_of
 from quiver.domain.collections import CollectionSchema
-from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Key
 from support.namespaces import Namespace, ready_condition
 from support.operators import running
 from support.waiting import eventually

@@ -14,7 +14,7 @@ from localcluster.certificates import Authority
 from quiver.adapters.drivers import Drivers
 from quiver.app import Settings
 from quiver.domain.access import Target
-from quiver.domain.objects import (
+from quiver.domain.kubernetes_types import (
     POD,
     SECRET,
     SERVICE,

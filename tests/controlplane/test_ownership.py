@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from quiver.domain.claims import claim_of
-from quiver.domain.objects import NAMESPACE, VECTOR_COLLECTION, VECTOR_ENGINE, Key
+from quiver.domain.kubernetes_types import NAMESPACE, VECTOR_COLLECTION, VECTOR_ENGINE, Key
 from support.milvus1_client import Milvus1
 from support.namespaces import Namespace, types
 from support.operators import running

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from quiver.domain.collections import CollectionSchema
-from quiver.domain.objects import VECTOR_ENGINE
+from quiver.domain.kubernetes_types import VECTOR_ENGINE
 from support.answers import take_away
 from support.fake_engine import FakeEngine
 from support.milvus1_client import Milvus1

@@ -16,7 +16,7 @@ from localcluster import ControlPlane
 from quiver.adapters.drivers import Drivers
 from quiver.control.claim_keys import SECRET_NAME
 from quiver.domain.claims import CLAIM_ANNOTATION, FINALIZER, claim_of
-from quiver.domain.objects import (
+from quiver.domain.kubernetes_types import (
     POD,
     SECRET,
     STATEFUL_SET,

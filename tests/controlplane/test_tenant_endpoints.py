@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from quiver.domain.objects import POD, VECTOR_ENGINE, Key, Manifest
+from quiver.domain.kubernetes_types import POD, VECTOR_ENGINE, Key, Manifest
 from quiver_proto import milvus_pb2 as pb
 from support.answers import answered, engine_is_looked_at, is_the_elder, take_away
 from support.fake_engine import FakeEngine, FakeEngines

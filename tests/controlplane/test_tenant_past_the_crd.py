@@ -10,7 +10,7 @@ import pytest
 from localcluster import ControlPlane
 from quiver.domain.access import Target
 from quiver.domain.addresses import AddressPolicy
-from quiver.domain.objects import VECTOR_ENGINE, Manifest
+from quiver.domain.kubernetes_types import VECTOR_ENGINE, Manifest
 from quiver.ports.engines import EngineClient
 from support.answers import answered, is_the_elder, take_away
 from support.fake_engine import FakeEngine, FakeEngines

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from quiver.domain.objects import VECTOR_ENGINE, Manifest
+from quiver.domain.kubernetes_types import VECTOR_ENGINE, Manifest
 from support.answers import first_told, take_away, told
 from support.fake_engine import FakeEngine
 from support.namespaces import Namespace

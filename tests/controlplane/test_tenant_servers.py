@@ -7,7 +7,7 @@ import pytest
 
 from machine.engine_process import EngineProcess
 from quiver.domain.claims import claim_of
-from quiver.domain.objects import VECTOR_ENGINE, Manifest
+from quiver.domain.kubernetes_types import VECTOR_ENGINE, Manifest
 from support.answers import take_away
 from support.milvus1_client import Milvus1
 from support.namespaces import Namespace

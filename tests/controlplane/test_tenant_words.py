@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 from quiver.control.observe.logs import log_formatter
-from quiver.domain.objects import VECTOR_ENGINE, Manifest
+from quiver.domain.kubernetes_types import VECTOR_ENGINE, Manifest
 from quiver_proto import milvus_pb2 as pb
 from support.answers import take_away
 from support.faulty_engine import Fault, FaultyEngine, Proceed, fails_with, refuses

@@ -11,7 +11,7 @@ from localcluster.certificates import KeyPair
 from machine.engine_process import EngineProcess
 from quiver.adapters.drivers import Drivers
 from quiver.domain.access import ClientTls, Target
-from quiver.domain.objects import SECRET, VECTOR_ENGINE, Manifest
+from quiver.domain.kubernetes_types import SECRET, VECTOR_ENGINE, Manifest
 from support.admin_api import AdminApi
 from support.certificates import OTHER, OURS, SecretFolder, server_pair
 from support.namespaces import Namespace, ready_condition, types

@@ -19,7 +19,7 @@ from localcluster import ControlPlane
 from machine.operator_process import OperatorProcess
 from quiver.domain.claims import CLAIM_ANNOTATION, FINALIZER
 from quiver.domain.collections import CollectionSchema
-from quiver.domain.objects import (
+from quiver.domain.kubernetes_types import (
     POD,
     STATEFUL_SET,
     VECTOR_COLLECTION,

@@ -14,7 +14,14 @@ import pytest
 
 from quiver.app import Operator
 from quiver.domain.collections import CollectionSchema
-from quiver.domain.objects import SECRET, VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
+from quiver.domain.kubernetes_types import (
+    SECRET,
+    VECTOR_COLLECTION,
+    VECTOR_ENGINE,
+    Key,
+    Kind,
+    Manifest,
+)
 from quiver.ports.api import Listing
 from support.fake_engine import FakeEngine
 from support.interruptions import Powers, essence, powered

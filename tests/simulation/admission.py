@@ -5,7 +5,7 @@
 
 from typing import Any
 
-from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Kind, Manifest
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Kind, Manifest
 from quiver.ports.errors import ApiRefused
 
 PENDING: Manifest = {

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from quiver.domain.objects import NAMESPACE, Key, Kind, Manifest
+from quiver.domain.kubernetes_types import NAMESPACE, Key, Kind, Manifest
 from quiver.ports.api import Listing
 from quiver.ports.errors import ApiRefused, Conflict, NotFound
 from simulation.admission import HAS_STATUS, check_transition, defaulted

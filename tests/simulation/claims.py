@@ -6,7 +6,7 @@ from functools import lru_cache
 from quiver.control.claim_keys import SECRET_NAME
 from quiver.domain.claims import CLAIM_ANNOTATION, ClaimKeys, claim_of
 from quiver.domain.collections import Claim
-from quiver.domain.objects import SECRET, Manifest
+from quiver.domain.kubernetes_types import SECRET, Manifest
 from simulation.api_server import ApiServer, Write
 from simulation.engines import Fleet, Home
 from simulation.history import engine_key

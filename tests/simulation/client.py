@@ -9,7 +9,7 @@ import aiohttp
 
 from quiver.adapters.kubernetes.events import EVENT
 from quiver.control.leader.election import LEASE
-from quiver.domain.objects import Key, Kind, Manifest
+from quiver.domain.kubernetes_types import Key, Kind, Manifest
 from quiver.ports.api import Listing
 from quiver.ports.errors import ApiError, ApiUnavailable
 from simulation.api_server import ApiServer

@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import Callable
 from random import Random
 
-from quiver.domain.members import GRPC_PORT
-from quiver.domain.objects import (
+from quiver.domain.kubernetes_types import (
     NAMESPACE,
     POD,
     STATEFUL_SET,
@@ -16,6 +15,7 @@ from quiver.domain.objects import (
     Kind,
     Manifest,
 )
+from quiver.domain.members import GRPC_PORT
 from quiver.ports.errors import ApiError
 from simulation.api_server import ApiServer, Write
 from simulation.engines import Fleet, Home

@@ -14,7 +14,7 @@ from quiver.domain.collections import (
     ObservedCollection,
     ObservedIndex,
 )
-from quiver.domain.objects import Key
+from quiver.domain.kubernetes_types import Key
 from quiver.domain.servers import Server as ServerIdentity
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from quiver.domain.objects import Key, Kind, Manifest
+from quiver.domain.kubernetes_types import Key, Kind, Manifest
 from simulation.api_server import Write
 
 

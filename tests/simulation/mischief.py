@@ -9,8 +9,8 @@ import msgspec
 
 from quiver.control.claim_keys import SECRET_NAME
 from quiver.domain.collections import CollectionSchema, Index
+from quiver.domain.kubernetes_types import NAMESPACE, POD, SECRET, Key, Kind, Manifest
 from quiver.domain.members import GRPC_PORT
-from quiver.domain.objects import NAMESPACE, POD, SECRET, Key, Kind, Manifest
 from simulation.api_server import ApiServer
 from simulation.engines import Change, Fleet, Server
 from simulation.safety import Safety

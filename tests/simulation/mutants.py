@@ -20,8 +20,8 @@ from quiver.control.work.queue import WorkQueue
 from quiver.domain.access import Target
 from quiver.domain.claims import CLAIM_ANNOTATION, VERIFIED, ClaimKeys, claim_of, verified
 from quiver.domain.collections import Claim
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Kind, Manifest
 from quiver.domain.manifests import uid_of
-from quiver.domain.objects import VECTOR_COLLECTION, Key, Kind, Manifest
 from quiver.domain.servers import Server
 from quiver.ports.errors import EngineUnreachable
 from quiver.reconcile.collections import deletion, present

@@ -5,7 +5,14 @@ from collections.abc import Iterator
 
 from quiver.domain.collections import Claim, Index
 from quiver.domain.conditions import ready_reason
-from quiver.domain.objects import POD, SECRET, VECTOR_COLLECTION, VECTOR_ENGINE, Key, Manifest
+from quiver.domain.kubernetes_types import (
+    POD,
+    SECRET,
+    VECTOR_COLLECTION,
+    VECTOR_ENGINE,
+    Key,
+    Manifest,
+)
 from quiver.domain.servers import Server
 from simulation.api_server import ApiServer
 from simulation.claims import Claims

@@ -7,7 +7,7 @@ from typing import Any
 
 from quiver.domain.claims import FINALIZER
 from quiver.domain.collections import CollectionSchema
-from quiver.domain.objects import Manifest
+from quiver.domain.kubernetes_types import Manifest
 from simulation.history import schema_of
 
 

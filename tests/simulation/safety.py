@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from quiver.control.leader.election import LEASE
 from quiver.domain.claims import FINALIZER
 from quiver.domain.collections import Claim
-from quiver.domain.objects import (
+from quiver.domain.kubernetes_types import (
     SECRET,
     VECTOR_COLLECTION,
     VECTOR_ENGINE,

@@ -9,7 +9,7 @@ from random import Random
 
 from quiver.app import Settings
 from quiver.control.leader.election import LEASE, LEASE_NAME
-from quiver.domain.objects import Key
+from quiver.domain.kubernetes_types import Key
 from simulation.api_server import ApiServer, Write
 from simulation.claims import Claims
 from simulation.controllers import Controllers

@@ -6,7 +6,7 @@ from contextlib import suppress
 from random import Random
 
 from quiver.domain.claims import CLAIM_ANNOTATION, FINALIZER
-from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
 from quiver.ports.errors import ApiError, EngineError
 from simulation.api_server import ApiServer
 from simulation.engines import Fleet

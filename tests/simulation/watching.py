@@ -11,8 +11,8 @@ from random import Random
 
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.relisting import WATCHED
+from quiver.domain.kubernetes_types import Key, Kind
 from quiver.domain.manifests import uid_of
-from quiver.domain.objects import Key, Kind
 from simulation.api_server import ApiServer, Event, selected
 from simulation.weather import Lost, Weather, exchange
 

@@ -9,7 +9,7 @@ from typing import Any
 from quiver.adapters.milvus1.driver import Milvus1Engines
 from quiver.domain.access import Target
 from quiver.domain.collections import Index
-from quiver.domain.objects import VECTOR_COLLECTION, Manifest
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Manifest
 from quiver.ports.errors import ApiUnavailable
 from storm.ledger import DEFAULT, Rows, Wish, collection_name
 from storm.manifests import is_converged, ready_condition

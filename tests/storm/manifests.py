@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from quiver.domain.objects import Manifest
+from quiver.domain.kubernetes_types import Manifest
 from storm import specs
 
 MARK = "storm/last-edit"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from machine.engine_process import LISTENING
-from quiver.domain.objects import VECTOR_ENGINE
+from quiver.domain.kubernetes_types import VECTOR_ENGINE
 from storm import calm
 from storm.manifests import is_ready
 from storm.network import Network

@@ -10,7 +10,7 @@ from random import Random
 import grpc.aio
 
 from quiver.adapters.kubernetes.client import KubernetesClient
-from quiver.domain.objects import VECTOR_COLLECTION, Key, Manifest
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Manifest
 from quiver.ports.errors import ApiRefused, ApiUnavailable, Conflict, NotFound
 from storm import specs
 from storm.ledger import DEFAULT, Ledger, Wish, collection_name

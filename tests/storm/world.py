@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 
 from quiver.adapters.kubernetes.client import KubernetesClient
-from quiver.domain.objects import VECTOR_ENGINE
+from quiver.domain.kubernetes_types import VECTOR_ENGINE
 from storm.ledger import Ledger
 from storm.network import Network
 from storm.plane import StormyPlane

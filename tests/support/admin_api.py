@@ -7,7 +7,7 @@ from pathlib import Path
 from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.adapters.kubernetes.connection import Connection, load_configuration
 from quiver.control.observe.metrics import Metrics
-from quiver.domain.objects import Key, Kind
+from quiver.domain.kubernetes_types import Key, Kind
 from quiver.ports.errors import NotFound
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Kind, Manifest
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Kind, Manifest
 from support.namespaces import Namespace, ready_condition, types
 from support.waiting import eventually
 

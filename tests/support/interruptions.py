@@ -9,7 +9,7 @@ from typing import Any
 from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.app import Operator
 from quiver.domain.access import Target
-from quiver.domain.objects import Key, Kind, Manifest
+from quiver.domain.kubernetes_types import Key, Kind, Manifest
 from quiver.ports.engines import EngineClient, Engines
 from support.namespaces import Namespace
 from support.operators import running

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from quiver.domain.access import Target
-from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
 from quiver.ports.engines import EngineClient, Engines
 from quiver.ports.errors import NotFound
 from support.admin_api import AdminApi

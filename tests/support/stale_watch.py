@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from quiver.app import Operator
-from quiver.domain.objects import VECTOR_COLLECTION, Key, Kind, Manifest
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Kind, Manifest
 from quiver.ports.api import Listing
 from support.namespaces import Namespace
 from support.waiting import eventually

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from quiver.domain.claims import CLAIM_ANNOTATION, FINALIZER
-from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Manifest
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Manifest
 from quiver.ports.errors import ApiRefused, NotFound
 from support.admin_api import AdminApi
 from support.answers import is_the_elder

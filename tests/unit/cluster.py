@@ -14,7 +14,7 @@ from quiver.control.cache.cached_objects import CachedObjects
 from quiver.domain.access import Target
 from quiver.domain.addresses import AddressPolicy
 from quiver.domain.collections import VectorCollection
-from quiver.domain.objects import (
+from quiver.domain.kubernetes_types import (
     POD,
     SERVICE,
     STATEFUL_SET,

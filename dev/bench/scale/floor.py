@@ -9,7 +9,7 @@ from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.adapters.kubernetes.events import EVENT
 from quiver.adapters.milvus1.driver import Milvus1Engines
 from quiver.domain.access import Target
-from quiver.domain.objects import VECTOR_COLLECTION, Key, Manifest
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Manifest
 from quiver.ports.engines import EngineClient
 
 CLAIM = "x" * 200

@@ -16,7 +16,7 @@ from bench.scale.figures import Idle, Restart, Run, Storm, quantile
 from bench.scale.floor import floor
 from quiver.adapters.milvus1.driver import Milvus1Engines
 from quiver.domain.access import Target
-from quiver.domain.objects import VECTOR_COLLECTION, Key
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key
 
 PROBES_WHEN_QUIET = 100
 ROOM = 250

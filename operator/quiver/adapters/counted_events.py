@@ -1,7 +1,7 @@
 """Counts events as they happen, published or not."""
 
 from quiver.control.observe.metrics import Metrics
-from quiver.domain.objects import Manifest
+from quiver.domain.kubernetes_types import Manifest
 from quiver.ports.kubernetes import Event, EventRecorder
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from quiver.control.observe.readiness import Readiness
 from quiver.domain.claims import KEY_BYTES, ClaimKeys
-from quiver.domain.objects import MANAGED_BY, MANAGED_BY_LABEL, SECRET, Key, Manifest
+from quiver.domain.kubernetes_types import MANAGED_BY, MANAGED_BY_LABEL, SECRET, Key, Manifest
 from quiver.ports.api import Api
 from quiver.ports.errors import ApiError, Conflict, NotFound
 

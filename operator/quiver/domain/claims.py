@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from quiver.domain.collections import Claim, VectorCollection
-from quiver.domain.objects import GROUP, Key, Manifest
+from quiver.domain.kubernetes_types import GROUP, Key, Manifest
 
 CLAIM_ANNOTATION = f"{GROUP}/claim"
 FINALIZER = f"{GROUP}/collection"

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from quiver.domain.deletion import DeletionPolicy
-from quiver.domain.objects import Condition, Key, ObjectMeta, Struct
+from quiver.domain.kubernetes_types import Condition, Key, ObjectMeta, Struct
 
 MetricType = Literal["L2", "IP", "HAMMING", "JACCARD", "TANIMOTO", "SUBSTRUCTURE", "SUPERSTRUCTURE"]
 IndexType = Literal["IVF_FLAT", "IVF_SQ8", "IVF_SQ8H", "IVF_PQ", "HNSW", "RNSG", "ANNOY"]

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import Enum
 from typing import NamedTuple
 
-from quiver.domain.objects import Condition, Manifest, find_condition
+from quiver.domain.kubernetes_types import Condition, Manifest, find_condition
 from quiver.domain.reasons import Reason
 from quiver.domain.text import one_line
 

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from quiver.domain.deletion import DeletionPolicy
-from quiver.domain.objects import Condition, Manifest, ObjectMeta, Struct, find_condition
+from quiver.domain.kubernetes_types import Condition, Manifest, ObjectMeta, Struct, find_condition
 
 EngineType = Literal["Quiver", "Milvus1"]
 Quantity = str | int

@@ -1,7 +1,7 @@
 """Reading manifests as they are, and references to owners, which are written into manifests."""
 
 from quiver.domain.collections import default_collection_name
-from quiver.domain.objects import Key, Kind, Manifest, ObjectMeta
+from quiver.domain.kubernetes_types import Key, Kind, Manifest, ObjectMeta
 
 
 def uid_of(manifest: Manifest) -> str:

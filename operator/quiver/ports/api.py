@@ -2,7 +2,7 @@
 
 from typing import NamedTuple, Protocol
 
-from quiver.domain.objects import Key, Kind, Manifest
+from quiver.domain.kubernetes_types import Key, Kind, Manifest
 
 
 class Listing(NamedTuple):

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple, Protocol
 
 from quiver.domain.collections import Claim
-from quiver.domain.objects import Key, Kind, Manifest
+from quiver.domain.kubernetes_types import Key, Kind, Manifest
 from quiver.domain.placement import Load
 
 

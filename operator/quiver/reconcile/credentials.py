@@ -8,7 +8,7 @@ from typing import NamedTuple
 from quiver.domain.access import PLAIN, Access, ClientTls
 from quiver.domain.conditions import Verdict
 from quiver.domain.engines import Tls, VectorEngine
-from quiver.domain.objects import SECRET, Key
+from quiver.domain.kubernetes_types import SECRET, Key
 from quiver.domain.reasons import Reason
 from quiver.ports.errors import ApiRefused
 from quiver.ports.kubernetes import Objects

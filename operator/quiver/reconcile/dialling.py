@@ -28,7 +28,7 @@ from quiver.domain.addresses import (
 from quiver.domain.claims import claim_of
 from quiver.domain.conditions import Verdict
 from quiver.domain.engines import VectorEngine
-from quiver.domain.objects import SERVICE, Key
+from quiver.domain.kubernetes_types import SERVICE, Key
 from quiver.domain.reasons import Reason
 from quiver.ports.errors import NameNotResolved
 from quiver.ports.kubernetes import Objects

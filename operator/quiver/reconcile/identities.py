@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from quiver.domain.addresses import place_of
 from quiver.domain.engines import VectorEngine
+from quiver.domain.kubernetes_types import Key, ObjectMeta
 from quiver.domain.members import Member
-from quiver.domain.objects import Key, ObjectMeta
 from quiver.domain.servers import Server
 from quiver.ports.engines import Engines
 

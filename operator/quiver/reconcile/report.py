@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from quiver.domain.conditions import Verdict, conditions_for
-from quiver.domain.objects import Condition, Kind, Manifest, Struct
+from quiver.domain.kubernetes_types import Condition, Kind, Manifest, Struct
 from quiver.domain.reasons import Reason
 from quiver.ports.kubernetes import Objects
 from quiver.reconcile.result import Result

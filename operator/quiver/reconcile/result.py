@@ -3,7 +3,7 @@
 from enum import Enum
 from typing import Protocol
 
-from quiver.domain.objects import Key
+from quiver.domain.kubernetes_types import Key
 
 
 class Result(Enum):

@@ -16,7 +16,7 @@ from quiver.control.work.controller import Controller, Hooks, Pace
 from quiver.control.work.parking import Parking
 from quiver.control.work.queue import WorkQueue
 from quiver.domain.access import Target
-from quiver.domain.objects import Key
+from quiver.domain.kubernetes_types import Key
 from quiver.ports.errors import EngineRefused, EngineUnreachable
 from quiver.reconcile.result import Result
 

@@ -8,7 +8,7 @@ import pytest
 
 from builders import collection
 from quiver.control.observe.broadcaster import EventBroadcaster
-from quiver.domain.objects import Manifest
+from quiver.domain.kubernetes_types import Manifest
 from quiver.ports.errors import ApiUnavailable
 from quiver.ports.kubernetes import Event
 

@@ -2,7 +2,7 @@
 
 from builders import collection
 from quiver.control.cache.by_engine import is_converged
-from quiver.domain.objects import Manifest
+from quiver.domain.kubernetes_types import Manifest
 
 
 def standing(status: str, observed: int, **metadata: object) -> Manifest:

@@ -8,7 +8,7 @@ import pytest
 from builders import KEYS, NAMESPACE, claim, claimed, collection, intended, pod
 from quiver.control.cache.cache import Cache, Change
 from quiver.domain.claims import KEY_BYTES, ClaimKeys
-from quiver.domain.objects import POD, VECTOR_COLLECTION, Key, Manifest
+from quiver.domain.kubernetes_types import POD, VECTOR_COLLECTION, Key, Manifest
 from quiver.domain.placement import NO_LOAD, Load
 
 KEY = Key(NAMESPACE, "test01")

@@ -13,7 +13,7 @@ from builders import claim
 from quiver.control.claim_keys import SECRET_NAME, KeySecret
 from quiver.control.observe.readiness import Readiness
 from quiver.domain.claims import KEY_BYTES, ClaimKeys
-from quiver.domain.objects import SECRET, Key, Kind, Manifest
+from quiver.domain.kubernetes_types import SECRET, Key, Kind, Manifest
 from quiver.ports.errors import ApiError, ApiRefused, ApiUnavailable, Conflict, NotFound
 
 KEY = Key("quiver-system", SECRET_NAME)

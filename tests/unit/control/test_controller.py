@@ -13,7 +13,7 @@ from quiver.control.observe.metrics import Metrics
 from quiver.control.work.backoff import Backoff
 from quiver.control.work.controller import Controller, Hooks, Pace
 from quiver.control.work.queue import WorkQueue
-from quiver.domain.objects import Key
+from quiver.domain.kubernetes_types import Key
 from quiver.ports.errors import ApiUnavailable, Conflict
 from quiver.reconcile.result import Result
 

@@ -7,7 +7,7 @@ import pytest
 from builders import NAMESPACE, collection
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.echoes import PATH, Echoes
-from quiver.domain.objects import VECTOR_COLLECTION, Key, Manifest
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Manifest
 
 KEY = Key(NAMESPACE, "test01")
 

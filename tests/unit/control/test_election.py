@@ -15,7 +15,7 @@ from quiver.control.leader.election import LEASE, LEASE_NAME, Election, Terms
 from quiver.control.leader.leadership import Leadership, NotLeading
 from quiver.control.observe.metrics import Metrics
 from quiver.control.observe.readiness import Readiness
-from quiver.domain.objects import Key, Kind, Manifest
+from quiver.domain.kubernetes_types import Key, Kind, Manifest
 from quiver.ports.errors import ApiError, ApiUnavailable, Conflict, NotFound
 
 TERMS = Terms(duration=1, renew=0.4, retry=0.02)

@@ -6,7 +6,7 @@ from itertools import count
 from quiver.control.observe.metrics import Metrics
 from quiver.control.work.fair_queue import FairQueue
 from quiver.control.work.queue import WorkQueue
-from quiver.domain.objects import Key
+from quiver.domain.kubernetes_types import Key
 
 
 def key(engine: str, number: int) -> Key:

@@ -3,7 +3,7 @@
 from builders import NAMESPACE, collection, engine
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.log_fields import log_fields
-from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Key
 
 
 def test_a_collections_lines_name_it_its_engine_and_what_it_is_called_there() -> None:

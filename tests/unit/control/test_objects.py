@@ -8,7 +8,14 @@ from builders import KEYS, NAMESPACE, claim, collection, engine, intended, pod
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.cached_objects import CachedObjects
 from quiver.domain.claims import claim_of
-from quiver.domain.objects import POD, VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
+from quiver.domain.kubernetes_types import (
+    POD,
+    VECTOR_COLLECTION,
+    VECTOR_ENGINE,
+    Key,
+    Kind,
+    Manifest,
+)
 from quiver.ports.errors import Conflict, NotFound
 
 KEY = Key(NAMESPACE, "test01")

@@ -7,7 +7,7 @@ import pytest
 from quiver.control.observe.metrics import Metrics
 from quiver.control.work.backoff import Backoff
 from quiver.control.work.queue import ShutDown, WorkQueue
-from quiver.domain.objects import Key
+from quiver.domain.kubernetes_types import Key
 
 A, B = Key("team-a", "a"), Key("team-a", "b")
 HASTY = Backoff(base=0.001, cap=0.002, uniform=lambda low, high: high)  # noqa: ARG005

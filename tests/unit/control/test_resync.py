@@ -16,7 +16,14 @@ from quiver.control.observe.readiness import Readiness
 from quiver.domain.access import Target
 from quiver.domain.addresses import AddressPolicy
 from quiver.domain.engines import VectorEngine
-from quiver.domain.objects import POD, VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
+from quiver.domain.kubernetes_types import (
+    POD,
+    VECTOR_COLLECTION,
+    VECTOR_ENGINE,
+    Key,
+    Kind,
+    Manifest,
+)
 from quiver.domain.servers import Server
 from quiver.ports.api import Listing
 from quiver.ports.errors import ApiError, ApiUnavailable, EngineUnreachable, NotFound

@@ -8,7 +8,7 @@ from builders import collection
 from quiver.control.cache.cache import Cache
 from quiver.control.drift import rounds as verify
 from quiver.control.drift.rounds import VerificationRounds
-from quiver.domain.objects import VECTOR_COLLECTION, Key
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key
 
 PERIOD_S = 1.0
 

@@ -9,7 +9,7 @@ from builders import KEYS, NAMESPACE, claim, claimed, collection, engine, intend
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.triggers import Triggers
 from quiver.domain.claims import CLAIM_ANNOTATION
-from quiver.domain.objects import (
+from quiver.domain.kubernetes_types import (
     ENGINE_LABEL,
     POD,
     STATEFUL_SET,

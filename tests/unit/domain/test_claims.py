@@ -24,7 +24,7 @@ from quiver.domain.claims import (
     retained_as,
 )
 from quiver.domain.collections import Claim, VectorCollection
-from quiver.domain.objects import VECTOR_COLLECTION, Key, Manifest
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Manifest
 
 HELD = claim(server="instance:0123")
 OTHER_KEY = b"o" * KEY_BYTES

@@ -9,7 +9,7 @@ import yaml
 
 from quiver.domain.collections import VectorCollection
 from quiver.domain.engines import VectorEngine
-from quiver.domain.objects import Condition, ObjectMeta
+from quiver.domain.kubernetes_types import Condition, ObjectMeta
 
 CRDS = Path(__file__).parents[3] / "crds"
 NOT_COMPARED = (ObjectMeta, Condition)

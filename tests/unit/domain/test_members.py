@@ -11,8 +11,8 @@ from builders import NAMESPACE, engine, external, pod
 from quiver.domain.access import PLAIN, Access, ClientTls, Dialled, Target
 from quiver.domain.conditions import Verdict
 from quiver.domain.engines import Pod, VectorEngine
+from quiver.domain.kubernetes_types import Manifest
 from quiver.domain.members import Member, has_had, members_of, ordinal_of
-from quiver.domain.objects import Manifest
 from quiver.domain.reasons import Reason
 
 REFUSAL = Verdict.stalled(Reason.ENDPOINT_REFUSED, "no engine should be there")

@@ -8,7 +8,7 @@ import pytest
 from builders import NAMESPACE, claim, claimed, collection, engine, external, intended, pod
 from quiver.domain.claims import FINALIZER, claim_of, retained_as
 from quiver.domain.collections import Claim, CollectionSchema
-from quiver.domain.objects import POD, VECTOR_COLLECTION, VECTOR_ENGINE, Key, Manifest
+from quiver.domain.kubernetes_types import POD, VECTOR_COLLECTION, VECTOR_ENGINE, Key, Manifest
 from quiver.domain.placement import NO_LOAD, Load
 from quiver.domain.servers import Server
 from quiver.ports.errors import ApiUnavailable, Conflict, NotFound, WrongEngine

@@ -10,8 +10,8 @@ from builders import NAMESPACE, claim, claimed, collection, engine, intended
 from quiver.domain.claims import claim_of
 from quiver.domain.collections import VectorCollection
 from quiver.domain.engines import VectorEngine
+from quiver.domain.kubernetes_types import Manifest
 from quiver.domain.members import Member
-from quiver.domain.objects import Manifest
 from quiver.domain.placement import Load
 from quiver.domain.servers import Server
 from quiver.reconcile.collections.assignment import Assignment, assign, chosen_member

@@ -19,8 +19,8 @@ from quiver.domain.collections import (
 )
 from quiver.domain.conditions import State, Verdict
 from quiver.domain.engines import VectorEngine
+from quiver.domain.kubernetes_types import Manifest
 from quiver.domain.members import Member
-from quiver.domain.objects import Manifest
 from quiver.domain.placement import Load
 from quiver.domain.reasons import Reason
 from quiver.domain.servers import Server

@@ -13,8 +13,8 @@ from quiver.adapters.pem import OpenSslPem
 from quiver.domain.access import PLAIN, Access, ClientTls
 from quiver.domain.conditions import State, Verdict
 from quiver.domain.engines import Pod, VectorEngine
+from quiver.domain.kubernetes_types import SECRET, Key, Kind, Manifest
 from quiver.domain.members import members_of
-from quiver.domain.objects import SECRET, Key, Kind, Manifest
 from quiver.domain.reasons import Reason
 from quiver.ports.errors import ApiRefused
 from quiver.reconcile.credentials import Credentials

@@ -7,7 +7,7 @@ from builders import NAMESPACE, engine, external, metadata, pod
 from quiver.domain.access import PLAIN, Dialled
 from quiver.domain.conditions import State
 from quiver.domain.engines import VectorEngine
-from quiver.domain.objects import POD, SECRET, Key, Manifest
+from quiver.domain.kubernetes_types import POD, SECRET, Key, Manifest
 from quiver.domain.reasons import Reason
 from unit.cluster import Cluster
 

@@ -11,7 +11,7 @@ from builders import engine, pod
 from quiver.domain.access import Access, Dialled
 from quiver.domain.conditions import State, Verdict
 from quiver.domain.engines import Pod, VectorEngine
-from quiver.domain.objects import SERVICE, STATEFUL_SET, Manifest
+from quiver.domain.kubernetes_types import SERVICE, STATEFUL_SET, Manifest
 from quiver.domain.reasons import Reason
 from quiver.reconcile.engines.decide import Decision, decide, highest_replicas
 from quiver.reconcile.engines.gather import Gathered

@@ -8,7 +8,7 @@ import pytest
 from builders import NAMESPACE, claim, claimed, engine, external, intended, pod
 from quiver.domain.claims import KEY_BYTES, ClaimKeys
 from quiver.domain.engines import VectorEngine
-from quiver.domain.objects import STATEFUL_SET, VECTOR_ENGINE, Key, Manifest
+from quiver.domain.kubernetes_types import STATEFUL_SET, VECTOR_ENGINE, Key, Manifest
 from quiver.domain.servers import Server
 from quiver.reconcile.engines.reconciler import EngineReconciler
 from unit.cluster import Cluster

@@ -7,8 +7,8 @@ import pytest
 
 from builders import NAMESPACE, claim, claimed, collection, engine, external, intended, pod
 from quiver.domain.collections import Claim, CollectionSchema
-from quiver.domain.objects import NAMESPACE as NAMESPACE_KIND
-from quiver.domain.objects import VECTOR_COLLECTION, Key, Manifest
+from quiver.domain.kubernetes_types import NAMESPACE as NAMESPACE_KIND
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Manifest
 from quiver.domain.placement import NO_LOAD, Load
 from quiver.domain.servers import Server
 from quiver.ports.errors import Conflict, EngineUnreachable

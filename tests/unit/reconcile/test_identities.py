@@ -5,8 +5,8 @@ import pytest
 
 from builders import NAMESPACE, engine
 from quiver.domain.engines import VectorEngine
+from quiver.domain.kubernetes_types import Key
 from quiver.domain.members import Member
-from quiver.domain.objects import Key
 from quiver.domain.servers import Server
 from quiver.ports.errors import EngineUnreachable
 from quiver.reconcile.identities import Identities

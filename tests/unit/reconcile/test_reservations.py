@@ -4,7 +4,7 @@ from typing import Any
 
 from builders import claim
 from quiver.domain.claims import places_of
-from quiver.domain.objects import Key
+from quiver.domain.kubernetes_types import Key
 from quiver.domain.placement import NO_LOAD, Load
 from quiver.reconcile.collections.reservations import Reservations, Wish
 

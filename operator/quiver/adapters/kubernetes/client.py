@@ -12,7 +12,7 @@ import msgspec
 from quiver.adapters.kubernetes.connection import USER_AGENT, Connection
 from quiver.adapters.kubernetes.errors import error_for
 from quiver.adapters.kubernetes.watch_filter import WatchFilter
-from quiver.domain.objects import Key, Kind, Manifest
+from quiver.domain.kubernetes_types import Key, Kind, Manifest
 from quiver.ports.api import Listing
 from quiver.ports.errors import ApiRefused, ApiUnavailable
 

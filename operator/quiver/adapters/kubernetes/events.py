@@ -5,7 +5,7 @@ import uuid
 from socket import gethostname
 
 from quiver.adapters.kubernetes.series import Repeats, Series
-from quiver.domain.objects import GROUP, Key, Kind, Manifest
+from quiver.domain.kubernetes_types import GROUP, Key, Kind, Manifest
 from quiver.domain.text import one_line
 from quiver.ports.api import Api
 from quiver.ports.clock import Clock

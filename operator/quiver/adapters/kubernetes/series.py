@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from quiver.domain.objects import Manifest
+from quiver.domain.kubernetes_types import Manifest
 from quiver.ports.kubernetes import Event
 
 WINDOW_S = 360.0

@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from quiver.domain.claims import claim_of, is_unplaced, known_places_of
 from quiver.domain.conditions import ready_status
+from quiver.domain.kubernetes_types import Key, Manifest
 from quiver.domain.manifests import collection_name_of, engine_of
-from quiver.domain.objects import Key, Manifest
 from quiver.domain.placement import NO_LOAD, Load
 
 Group = TypeVar("Group")

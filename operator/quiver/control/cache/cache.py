@@ -11,8 +11,8 @@ from quiver.control.cache.by_engine import CollectionsByEngine
 from quiver.control.cache.trim import trim
 from quiver.domain.claims import ClaimKeys, places_of, verified
 from quiver.domain.collections import Claim
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Kind, Manifest
 from quiver.domain.manifests import uid_of, version_of
-from quiver.domain.objects import VECTOR_COLLECTION, Key, Kind, Manifest
 from quiver.domain.placement import Load
 
 TOMBSTONES = 20_000

@@ -7,8 +7,8 @@ from typing import Any
 
 from quiver.control.cache.cache import Cache
 from quiver.domain.collections import Claim
+from quiver.domain.kubernetes_types import POD, VECTOR_ENGINE, Key, Kind, Manifest
 from quiver.domain.manifests import uid_of
-from quiver.domain.objects import POD, VECTOR_ENGINE, Key, Kind, Manifest
 from quiver.domain.placement import Load
 from quiver.ports.api import Api
 from quiver.ports.errors import NotFound

@@ -3,7 +3,7 @@
 import msgspec
 
 from quiver.control.cache.cache import Cache
-from quiver.domain.objects import VECTOR_COLLECTION, Key
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key
 
 PATH = f"/apis/{VECTOR_COLLECTION.group}/{VECTOR_COLLECTION.version}/{VECTOR_COLLECTION.plural}"
 

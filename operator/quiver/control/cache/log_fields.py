@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from quiver.control.cache.cache import Cache
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Kind
 from quiver.domain.manifests import collection_name_of, engine_of, uid_of
-from quiver.domain.objects import VECTOR_COLLECTION, Key, Kind
 
 
 def log_fields(cache: Cache, kind: Kind, key: Key) -> Mapping[str, str]:

@@ -5,7 +5,7 @@ import logging
 
 from quiver.control.cache.cache import Cache
 from quiver.control.observe.readiness import Readiness
-from quiver.domain.objects import (
+from quiver.domain.kubernetes_types import (
     GROUP,
     MANAGED_BY,
     MANAGED_BY_LABEL,

@@ -5,8 +5,7 @@ from collections.abc import Callable
 from quiver.control.cache.cache import Cache, Change
 from quiver.domain.claims import claim_of
 from quiver.domain.conditions import ready_message, ready_reason, ready_status
-from quiver.domain.manifests import collection_name_of, engine_of, uid_of
-from quiver.domain.objects import (
+from quiver.domain.kubernetes_types import (
     ENGINE_LABEL,
     POD,
     VECTOR_COLLECTION,
@@ -14,6 +13,7 @@ from quiver.domain.objects import (
     Key,
     Manifest,
 )
+from quiver.domain.manifests import collection_name_of, engine_of, uid_of
 
 Add = Callable[[Key], None]
 

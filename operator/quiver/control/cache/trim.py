@@ -3,7 +3,7 @@
 from sys import intern
 from typing import Any
 
-from quiver.domain.objects import POD, Kind, Manifest
+from quiver.domain.kubernetes_types import POD, Kind, Manifest
 
 APPLIED_ANNOTATION = "kubectl.kubernetes.io/last-applied-configuration"
 _POD_STATUS = (

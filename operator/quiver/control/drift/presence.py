@@ -9,8 +9,8 @@ import msgspec
 from quiver.control.cache.cache import Cache
 from quiver.domain.claims import claim_of
 from quiver.domain.engines import Pod, VectorEngine
+from quiver.domain.kubernetes_types import POD, VECTOR_ENGINE, Key
 from quiver.domain.members import Member, members_of
-from quiver.domain.objects import POD, VECTOR_ENGINE, Key
 from quiver.domain.servers import Server
 from quiver.ports.engines import Engines
 from quiver.ports.errors import PortError

@@ -10,7 +10,7 @@ from quiver.control.cache.cache import Cache
 from quiver.control.cache.relisting import Relister
 from quiver.control.drift.presence import PresenceChecks
 from quiver.domain.conditions import ready_status
-from quiver.domain.objects import VECTOR_COLLECTION, VECTOR_ENGINE, Key
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Key
 
 log = logging.getLogger(__name__)
 

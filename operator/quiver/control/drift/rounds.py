@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable
 
 from quiver.control.cache.cache import Cache
-from quiver.domain.objects import VECTOR_COLLECTION, Key
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key
 
 STEP_S = 1.0
 

@@ -16,7 +16,7 @@ from typing import Any
 from quiver.control.leader.leadership import Leadership
 from quiver.control.observe.metrics import Metrics
 from quiver.control.observe.readiness import Readiness
-from quiver.domain.objects import Key, Kind, Manifest
+from quiver.domain.kubernetes_types import Key, Kind, Manifest
 from quiver.ports.api import Api
 from quiver.ports.clock import Clock
 from quiver.ports.errors import ApiError, Conflict, NotFound

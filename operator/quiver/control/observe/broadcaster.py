@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from quiver.domain.objects import Manifest
+from quiver.domain.kubernetes_types import Manifest
 from quiver.ports.errors import PortError
 from quiver.ports.kubernetes import Event, EventRecorder
 

@@ -12,7 +12,7 @@ from quiver.control.observe.metrics import Metrics
 from quiver.control.work.breakers import unanswered
 from quiver.control.work.queue import ShutDown, WorkQueue
 from quiver.domain.access import Target
-from quiver.domain.objects import Key
+from quiver.domain.kubernetes_types import Key
 from quiver.ports.errors import Conflict, NotFound, PortError
 from quiver.reconcile.result import Reconciler, Result
 

@@ -3,7 +3,7 @@
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable
 
-from quiver.domain.objects import Key
+from quiver.domain.kubernetes_types import Key
 
 FlowOf = Callable[[Key], Hashable]
 Groups = OrderedDict[Hashable, OrderedDict[Key, None]]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 
 from quiver.control.work.breakers import Breakers
 from quiver.domain.access import Target
-from quiver.domain.objects import Key
+from quiver.domain.kubernetes_types import Key
 
 
 class Parking:

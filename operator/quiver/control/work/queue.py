@@ -7,7 +7,7 @@ from collections.abc import Callable
 from quiver.control.observe.metrics import QueueMetrics
 from quiver.control.work.backoff import Backoff
 from quiver.control.work.fair_queue import FairQueue
-from quiver.domain.objects import Key
+from quiver.domain.kubernetes_types import Key
 
 
 class ShutDown(Exception):

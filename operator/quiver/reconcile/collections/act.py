@@ -11,9 +11,7 @@ from quiver.domain.claims import (
     replacing_status,
     retained_as,
 )
-from quiver.domain.manifests import version_of
-from quiver.domain.members import GRPC_PORT, Member
-from quiver.domain.objects import (
+from quiver.domain.kubernetes_types import (
     POD,
     SECRET,
     VECTOR_COLLECTION,
@@ -21,6 +19,8 @@ from quiver.domain.objects import (
     Key,
     Manifest,
 )
+from quiver.domain.manifests import version_of
+from quiver.domain.members import GRPC_PORT, Member
 from quiver.ports.engines import EngineClient, Engines
 from quiver.ports.errors import Conflict, EngineRefused, NotFound, WrongEngine
 from quiver.ports.kubernetes import EventRecorder, Objects

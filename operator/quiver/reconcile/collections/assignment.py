@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from quiver.domain.claims import claim_of, has_status_claim, places_of
 from quiver.domain.collections import Claim
+from quiver.domain.kubernetes_types import Key, Manifest
 from quiver.domain.manifests import seniority_of
 from quiver.domain.members import Member
-from quiver.domain.objects import Key, Manifest
 from quiver.domain.placement import choose_member
 from quiver.reconcile.collections.gathered import Gathered
 from quiver.reconcile.collections.reservations import Wish

@@ -3,8 +3,8 @@
 import base64
 
 from quiver.domain.collections import Placement, VectorCollection
+from quiver.domain.kubernetes_types import MANAGED_BY, MANAGED_BY_LABEL, VECTOR_COLLECTION, Manifest
 from quiver.domain.manifests import owner_reference, owner_uids
-from quiver.domain.objects import MANAGED_BY, MANAGED_BY_LABEL, VECTOR_COLLECTION, Manifest
 from quiver.reconcile.collections.decision import ApplySecret, DeleteSecret, Step
 from quiver.reconcile.collections.gathered import Gathered
 from quiver.reconcile.matching import matches

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from quiver.domain.collections import Binding, Claim, CollectionSchema, Index, Placement
 from quiver.domain.conditions import Verdict
-from quiver.domain.objects import Manifest
+from quiver.domain.kubernetes_types import Manifest
 from quiver.ports.kubernetes import Event
 
 

@@ -9,9 +9,9 @@ from quiver.domain.addresses import leads_to
 from quiver.domain.claims import claim_of
 from quiver.domain.collections import VectorCollection
 from quiver.domain.engines import Pod, VectorEngine
+from quiver.domain.kubernetes_types import NAMESPACE, POD, VECTOR_ENGINE, Key, Manifest
 from quiver.domain.manifests import seniority_of, uid_of
 from quiver.domain.members import Member, members_of
-from quiver.domain.objects import NAMESPACE, POD, VECTOR_ENGINE, Key, Manifest
 from quiver.domain.servers import Server
 from quiver.ports.engines import Engines
 from quiver.ports.errors import Conflict, EngineError

@@ -8,8 +8,8 @@ from quiver.domain.claims import has_status_claim
 from quiver.domain.collections import Claim, ObservedCollection, ObservedIndex, VectorCollection
 from quiver.domain.deletion import DeletionPolicy, deletion_policy
 from quiver.domain.engines import VectorEngine
+from quiver.domain.kubernetes_types import Manifest
 from quiver.domain.members import Member, has_had
-from quiver.domain.objects import Manifest
 from quiver.domain.placement import NO_LOAD, Load
 from quiver.domain.servers import Server
 from quiver.ports.errors import EngineError

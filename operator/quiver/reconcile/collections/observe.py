@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from quiver.domain.claims import claim_of
 from quiver.domain.fit import GPU_MEMORY_LABEL
-from quiver.domain.objects import NODE, SECRET, Key, Manifest
+from quiver.domain.kubernetes_types import NODE, SECRET, Key, Manifest
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineError
 from quiver.ports.kubernetes import Objects

@@ -7,7 +7,7 @@ import msgspec
 from quiver.domain.claims import claim_of
 from quiver.domain.collections import CollectionStatus, VectorCollection
 from quiver.domain.conditions import conditions_for
-from quiver.domain.objects import VECTOR_COLLECTION, Key, Manifest
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Manifest
 from quiver.ports.clock import Clock
 from quiver.ports.errors import Conflict, EngineError
 from quiver.reconcile.collections.act import Actor, Tools

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import NamedTuple
 
-from quiver.domain.objects import Key
+from quiver.domain.kubernetes_types import Key
 from quiver.domain.placement import Load
 
 

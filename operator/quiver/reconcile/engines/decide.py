@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from quiver.domain.capabilities import CAPABILITIES
 from quiver.domain.conditions import State, Verdict
 from quiver.domain.engines import Pod, VectorEngine
+from quiver.domain.kubernetes_types import SERVICE, STATEFUL_SET, Kind, Manifest
 from quiver.domain.manifests import owner_uids
-from quiver.domain.objects import SERVICE, STATEFUL_SET, Kind, Manifest
 from quiver.domain.reasons import Reason
 from quiver.reconcile.engines.gather import Gathered
 from quiver.reconcile.engines.workload import service_for, stateful_set_for

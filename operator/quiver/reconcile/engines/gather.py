@@ -9,8 +9,7 @@ import msgspec
 from quiver.domain.access import PLAIN, Access, Target
 from quiver.domain.claims import claim_of
 from quiver.domain.engines import Pod, VectorEngine
-from quiver.domain.members import members_of, ordinal_of
-from quiver.domain.objects import (
+from quiver.domain.kubernetes_types import (
     ENGINE_LABEL,
     POD,
     SERVICE,
@@ -19,6 +18,7 @@ from quiver.domain.objects import (
     Kind,
     Manifest,
 )
+from quiver.domain.members import members_of, ordinal_of
 from quiver.ports.engines import Engines
 from quiver.ports.errors import EngineError
 from quiver.ports.kubernetes import Objects

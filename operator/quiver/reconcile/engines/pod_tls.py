@@ -1,7 +1,7 @@
 """TLS in an engine's pods: its Secrets as a volume, and options that name their files."""
 
 from quiver.domain.engines import Tls
-from quiver.domain.objects import Manifest
+from quiver.domain.kubernetes_types import Manifest
 
 PATH = "/tls"
 _CLIENT_CA = "client-ca.crt"

@@ -6,7 +6,7 @@ import msgspec
 
 from quiver.domain.conditions import Verdict, conditions_for
 from quiver.domain.engines import EngineStatus, VectorEngine
-from quiver.domain.objects import VECTOR_ENGINE, Key, Manifest
+from quiver.domain.kubernetes_types import VECTOR_ENGINE, Key, Manifest
 from quiver.domain.reasons import Reason
 from quiver.ports.clock import Clock
 from quiver.ports.engines import Engines

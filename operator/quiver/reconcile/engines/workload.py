@@ -7,9 +7,7 @@ import msgspec
 
 from quiver.domain.engines import EngineSpec, Gpu, VectorEngine
 from quiver.domain.fit import GPU_MEMORY_LABEL, search_memory_mib
-from quiver.domain.manifests import owner_reference
-from quiver.domain.members import GRPC_PORT
-from quiver.domain.objects import (
+from quiver.domain.kubernetes_types import (
     ENGINE_LABEL,
     GROUP,
     MANAGED_BY,
@@ -17,6 +15,8 @@ from quiver.domain.objects import (
     VECTOR_ENGINE,
     Manifest,
 )
+from quiver.domain.manifests import owner_reference
+from quiver.domain.members import GRPC_PORT
 from quiver.domain.quantities import mebibytes, parse_quantity
 from quiver.reconcile.engines.container_profiles import CONTAINER_PROFILES, ContainerProfile
 from quiver.reconcile.engines.pod_tls import tls_mount, tls_volume
