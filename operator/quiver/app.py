@@ -2,31 +2,23 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
-    asynccontextmanager,
     nullcontext,
 )
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 import aiohttp
 
 from quiver import __version__
 from quiver.adapters import http
-from quiver.adapters.clock import SystemClock
 from quiver.adapters.counted_events import CountedEvents
-from quiver.adapters.drivers import Drivers
-from quiver.adapters.interceptors import LeadershipInterceptor, MetricsInterceptor
-from quiver.adapters.kubernetes.client import KubernetesClient
-from quiver.adapters.kubernetes.connection import Connection, load_configuration
+from quiver.adapters.interceptors import MetricsInterceptor
 from quiver.adapters.kubernetes.events import ApiEventRecorder
-from quiver.adapters.kubernetes.pod import own_identity, own_namespace
-from quiver.adapters.names import DnsNames
-from quiver.adapters.pem import OpenSslPem
 from quiver.control.cache.by_engine import is_converged
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.cached_objects import CachedObjects
@@ -38,8 +30,6 @@ from quiver.control.claim_keys import KeySecret
 from quiver.control.drift.presence import PresenceChecks
 from quiver.control.drift.resync import Queues, Resync
 from quiver.control.drift.rounds import VerificationRounds
-from quiver.control.leader.election import Election, Terms
-from quiver.control.leader.leadership import Leadership
 from quiver.control.observe.broadcaster import EventBroadcaster
 from quiver.control.observe.metrics import CollectionsCollector, Metrics
 from quiver.control.observe.readiness import Readiness
@@ -276,46 +266,6 @@ class Operator:
 
     def _hooks(self, kind: Kind, parking: Parking) -> Hooks:
         return Hooks(describe=partial(log_fields, self.cache, kind), park=parking.park)
-
-
-@asynccontextmanager
-async def real_operator(
-    settings: Settings, on_loss: Callable[[str], object]
-) -> AsyncIterator[Callable[[], Coroutine[Any, Any, None]]]:
-    """Build an operator for the cluster that the environment names; yields what runs it.
-
-    `on_loss` is told why when a lease that was held is lost: it had better end the process.
-    Raises: NoCluster.
-    """
-    metrics, clock = Metrics(), SystemClock()
-    leadership = Leadership(on_loss)
-    writing = leadership.writing if settings.leader_elect else None
-    connection = Connection(await load_configuration(), metrics, writing)
-    drivers, names = Drivers(), DnsNames()
-    engines = InterceptedEngines(drivers, LeadershipInterceptor(writing)) if writing else drivers
-    settings = replace(settings, namespace=own_namespace())
-    try:
-        async with AsyncExitStack() as stack:
-            client = await stack.enter_async_context(KubernetesClient(connection))
-            outside = Outside(
-                api=client,
-                engines=engines,
-                names=names,
-                pem=OpenSslPem(),
-                clock=clock,
-            )
-            operator = Operator(outside, settings, metrics)
-            if not settings.leader_elect:
-                yield operator.run
-                return
-            elector = Connection(await load_configuration(), metrics)
-            lease_client = KubernetesClient(elector, deadline=Terms.renew / 2)
-            api = await stack.enter_async_context(lease_client)
-            election = Election(api, settings.namespace, own_identity(), leadership, clock)
-            yield partial(operator.run, partial(election.term, metrics=metrics))
-    finally:
-        await drivers.close()
-        await names.close()
 
 
 class _All:

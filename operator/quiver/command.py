@@ -14,7 +14,8 @@ import click
 
 from quiver import __version__
 from quiver.adapters.kubernetes.connection import NoCluster
-from quiver.app import Settings, real_operator
+from quiver.app import Settings
+from quiver.bootstrap import real_operator
 from quiver.control.observe.logs import Format, set_up_logging
 from quiver.domain.addresses import AddressPolicy, Network
 
