@@ -60,7 +60,7 @@ class Metric(IntEnum):
 
 
 class IndexType(IntEnum):
-    """Kinds of index the protocol knows, with its numbers."""
+    """The index types of the protocol, with its numbers; indexes/kinds.py has the rest of each."""
 
     FLAT = 1
     IVF_FLAT = 2

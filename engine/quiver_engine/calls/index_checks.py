@@ -3,100 +3,70 @@
 import json
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import NamedTuple
 
 from quiver_engine.errors import RequestError
-from quiver_engine.indexes.graphs import MAX_EF
+from quiver_engine.indexes.kinds import KINDS, IndexKind, Param, Parameters
 from quiver_engine.model import MAX_PARAMS_BYTES, IndexSpec, IndexType, Metric, Schema
 from quiver_proto import milvus_pb2 as pb
 
 
-class _Range(NamedTuple):
-    least: int
-    most: int
-    is_optional: bool = False
-
-
-_NLIST = _Range(1, 65_536)
-_SEARCH_LENGTH = _Range(10, 300)
-_BUILD: dict[IndexType, dict[str, _Range]] = {
-    IndexType.FLAT: {},
-    IndexType.IVF_FLAT: {"nlist": _NLIST},
-    IndexType.IVF_SQ8: {"nlist": _NLIST},
-    IndexType.IVF_SQ8H: {"nlist": _NLIST},
-    IndexType.IVF_PQ: {
-        "nlist": _NLIST,
-        "m": _Range(1, 2**31 - 1),
-        "nbits": _Range(1, 16, is_optional=True),
-    },
-    IndexType.RNSG: {
-        "search_length": _SEARCH_LENGTH,
-        "out_degree": _Range(5, 300),
-        "candidate_pool_size": _Range(50, 1000),
-        "knng": _Range(5, 300),
-    },
-    IndexType.HNSW: {"M": _Range(4, 64), "efConstruction": _Range(8, 512)},
-    IndexType.ANNOY: {"n_trees": _Range(1, 1024)},
-}
-_MAX_NBITS_OF_FAISS = 8
-_ON_GPU_ONLY = {
-    IndexType.IVF_SQ8H: "it needs a GPU, and this engine searches on the CPU: take IVF_SQ8 (3)",
-}
-
-
 def index(number: int, text: str | None, schema: Schema, *, has_gpu: bool) -> IndexSpec:
     """Return the index of this index_type and `params`; raises RequestError 8, 5, 7 or 21."""
-    type_ = _type(number, {} if has_gpu else _ON_GPU_ONLY)
-    if text is None and _BUILD[type_]:
-        raise _refused(f"extra_params have no key 'params': give {_wanted(_BUILD[type_])} as JSON")
-    spec = IndexSpec(type_, text or "{}")
+    kind = _kind(number, has_gpu=has_gpu)
+    if text is None and kind.build:
+        raise _refused(f"extra_params have no key 'params': give {_wanted(kind.build)} as JSON")
+    spec = IndexSpec(kind.type, text or "{}")
     values = _json_object(spec.params)
-    _in_ranges(values, _BUILD[type_])
-    if schema.metric.is_binary:
-        _of_bits(type_, schema.metric)
-    if type_ is IndexType.IVF_PQ:
-        _product_quantizer(values, schema.dimension)
+    _in_ranges(values, kind.build)
+    _has_metric(kind, schema.metric)
+    for name, param in kind.build.items():
+        if name in values:
+            _can_be_built(name, values[name], param, schema.dimension)
     return spec
 
 
-def _type(number: int, not_offered: Mapping[IndexType, str]) -> IndexType:
+def _kind(number: int, *, has_gpu: bool) -> IndexKind:
+    offered = [kind for kind in KINDS.values() if has_gpu or kind.taken_on_cpu is None]
     try:
-        type_ = IndexType(number)
+        kind = KINDS[IndexType(number)]
     except ValueError as error:
-        raise _no_such_index(f"index_type {number} is unknown", not_offered) from error
-    if type_ in not_offered:
-        what = f"index_type {number} ({type_.name}): {not_offered[type_]}"
-        raise _no_such_index(what, not_offered)
-    return type_
+        raise _no_such_index(f"index_type {number} is unknown", offered) from error
+    if kind.taken_on_cpu is not None and not has_gpu:
+        raise _no_such_index(
+            f"index_type {number} ({kind.type.name}): it needs a GPU, and this engine searches on"
+            f" the CPU: take {kind.taken_on_cpu.name} ({kind.taken_on_cpu})",
+            offered,
+        )
+    return kind
 
 
-def _no_such_index(what: str, not_offered: Mapping[IndexType, str]) -> RequestError:
-    offered = ", ".join(f"{t.value} ({t.name})" for t in _BUILD if t not in not_offered)
-    return RequestError(pb.ILLEGAL_INDEX_TYPE, f"{what}; there are {offered}")
+def _no_such_index(what: str, offered: list[IndexKind]) -> RequestError:
+    there_are = ", ".join(f"{kind.type} ({kind.type.name})" for kind in offered)
+    return RequestError(pb.ILLEGAL_INDEX_TYPE, f"{what}; there are {there_are}")
 
 
-def _of_bits(type_: IndexType, metric: Metric) -> None:
-    """Raise RequestError 8 for an index that cannot help with vectors of bits."""
-    is_match = metric in (Metric.SUBSTRUCTURE, Metric.SUPERSTRUCTURE)
-    offered = (IndexType.FLAT,) if is_match else (IndexType.FLAT, IndexType.IVF_FLAT)
-    if type_ not in offered:
+def _has_metric(kind: IndexKind, metric: Metric) -> None:
+    """Raise RequestError 8 for an index that cannot help with the metric's vectors."""
+    if metric not in kind.metrics:
+        vectors = "vectors of bits" if metric.is_binary else "vectors"
+        having = [other.type for other in KINDS.values() if metric in other.metrics]
         raise RequestError(
             pb.ILLEGAL_INDEX_TYPE,
-            f"{type_.name} does not index vectors of bits for the metric {metric.name}: take"
-            f" {' or '.join(f'{other.name} ({other.value})' for other in offered)}",
+            f"{kind.type.name} does not index {vectors} for the metric {metric.name}: take"
+            f" {' or '.join(f'{type_.name} ({type_})' for type_ in having)}",
         )
 
 
-def _product_quantizer(values: Mapping[str, int], dimension: int) -> None:
-    if dimension % values["m"]:
+def _can_be_built(name: str, value: int, param: Param, dimension: int) -> None:
+    if param.divides_dimension and dimension % value:
         raise RequestError(
             pb.ILLEGAL_DIMENSION,
-            f"dimension {dimension} is not a multiple of m = {values['m']}: give a divisor of it",
+            f"dimension {dimension} is not a multiple of {name} = {value}: give a divisor of it",
         )
-    if values.get("nbits", 8) > _MAX_NBITS_OF_FAISS:
+    if param.most_built is not None and value > param.most_built:
         raise RequestError(
             pb.BUILD_INDEX_ERROR,
-            f"nbits = {values['nbits']} cannot be built: give at most {_MAX_NBITS_OF_FAISS}",
+            f"{name} = {value} cannot be built: give at most {param.most_built}",
         )
 
 
@@ -105,18 +75,7 @@ def _product_quantizer(values: Mapping[str, int], dimension: int) -> None:
 def search_params(text: str | None, spec: IndexSpec, topk: int) -> Mapping[str, int]:
     """Return a search's parameters, checked for the collection's index; raises RequestError 5."""
     values = {} if text is None else _json_object(text)
-    match spec.type:
-        case IndexType.FLAT:
-            wanted = {}
-        case IndexType.HNSW:
-            wanted = {"ef": _Range(topk, MAX_EF)}
-        case IndexType.RNSG:
-            wanted = {"search_length": _SEARCH_LENGTH}
-        case IndexType.ANNOY:
-            wanted = {"search_k": _Range(-(2**63), 2**63 - 1)}
-        case _:
-            wanted = {"nprobe": _NLIST}
-    _in_ranges(values, wanted)
+    _in_ranges(values, KINDS[spec.type].search_parameters(topk))
     return values
 
 
@@ -138,13 +97,14 @@ def _not_an_object(text: str) -> RequestError:
     )
 
 
-def _in_ranges(values: Mapping[str, object], ranges: Mapping[str, _Range]) -> None:
-    for name, (least, most, is_optional) in ranges.items():
-        if name not in values and is_optional:
+def _in_ranges(values: Mapping[str, object], wanted: Parameters) -> None:
+    for name, param in wanted.items():
+        if name not in values and param.is_optional:
             continue
         value = values.get(name)
         if name not in values:
-            raise _refused(f"parameter {name!r} is missing: give {_wanted(ranges)} as JSON")
+            raise _refused(f"parameter {name!r} is missing: give {_wanted(wanted)} as JSON")
+        least, most = param.least, param.most
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
             raise _refused(
                 f"parameter {name!r} is {str(value)[:50]!r}: give a whole number"
@@ -152,10 +112,10 @@ def _in_ranges(values: Mapping[str, object], ranges: Mapping[str, _Range]) -> No
             )
 
 
-def _wanted(ranges: Mapping[str, _Range]) -> str:
+def _wanted(parameters: Parameters) -> str:
     return ", ".join(
-        f"{name} ({least} to {most}{', may be left out' if is_optional else ''})"
-        for name, (least, most, is_optional) in ranges.items()
+        f"{name} ({param.least} to {param.most}{', may be left out' if param.is_optional else ''})"
+        for name, param in parameters.items()
     )
 
 

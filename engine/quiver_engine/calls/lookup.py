@@ -8,20 +8,11 @@ import numpy as np
 from quiver_engine.calls import patterns
 from quiver_engine.errors import RequestError
 from quiver_engine.files.segments import Segment
+from quiver_engine.indexes.kinds import KINDS
 from quiver_engine.model import Ids, IndexType, Vectors
 from quiver_engine.store.collection import Collection, Partition
 from quiver_proto import milvus_pb2 as pb
 
-_INDEX_NAMES = {
-    IndexType.IVF_FLAT: "IVFFLAT",
-    IndexType.IVF_SQ8: "IVFSQ8",
-    IndexType.IVF_SQ8H: "IVFSQ8H",
-    IndexType.IVF_PQ: "PQ",
-    IndexType.RNSG: "NSG",
-    IndexType.HNSW: "HNSW",
-    IndexType.ANNOY: "ANNOY",
-}
-_NO_INDEX = "IDMAP"
 _OF_BITS = "BIN_"
 
 
@@ -104,7 +95,7 @@ def _partition_info(partition: Partition) -> dict[str, Any]:
 
 def _segment_info(segment: Segment) -> dict[str, Any]:
     index = segment.index
-    name = _INDEX_NAMES[index.spec.type] if index else _NO_INDEX
+    name = KINDS[index.spec.type if index else IndexType.FLAT].shown_as
     return {
         "name": str(segment.id),
         "row_count": segment.living,

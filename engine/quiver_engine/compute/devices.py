@@ -84,7 +84,8 @@ class Cpu:
     def at_hand(self, segment: Segment, asked: Asked) -> Iterator[float]:
         index = segment.index
         if index is not None and index.spec == asked.spec:
-            rows = faiss_indexes.rows_read(asked.spec, asked.params, segment.rows, asked.topk)
+            recipe, values = asked.kind.recipe, asked.spec.values
+            rows = recipe.rows_read(values, asked.params, segment.rows, asked.topk)
             share, resident = rows / segment.rows, cast("Resident[Any]", index.loaded)
         else:
             share, resident = 1.0, segment.raw
@@ -109,10 +110,10 @@ class Cpu:
 def _by_index(index: Any, asked: Asked, count: int, living: Bits | None) -> tuple[Floats, Ids]:
     # Whether rows and queries are floats or bits goes by the metric.
     queries: Any = asked.queries
-    params = asked.params
+    kind, params = asked.kind, asked.params
     if asked.metric.is_binary:
-        return binary_indexes.search(index, asked.metric, params, queries, count, living)
-    return faiss_indexes.search(index, asked.spec, params, queries, count, living)
+        return kind.recipe_of_bits.search(index, asked.metric, params, queries, count, living)
+    return kind.recipe.search(index, asked.spec.values, params, queries, count, living)
 
 
 def _by_brute_force(

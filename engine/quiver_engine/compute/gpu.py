@@ -18,6 +18,7 @@ from quiver_engine.errors import RequestError
 from quiver_engine.files.index_files import IndexFile
 from quiver_engine.indexes import faiss_indexes
 from quiver_engine.indexes.faiss_indexes import METRICS
+from quiver_engine.indexes.kinds import KINDS
 from quiver_engine.model import MIB, Floats, Ids, Metric, Vectors
 from quiver_engine.system.memory import Memory, Resident
 from quiver_proto import milvus_pb2 as pb
@@ -103,7 +104,8 @@ class Gpu:
         def copied(index: faiss.Index) -> Any:
             return _FAISS.index_cpu_to_gpu(self._resources, self.number, index)
 
-        return self._resident(file.loaded, gpu_limits.index_bytes(file.spec, *shape), copied)
+        size = gpu_limits.index_bytes(KINDS[file.spec.type], file.spec.values, *shape)
+        return self._resident(file.loaded, size, copied)
 
     def _resident(
         self, source: Resident[Any], size: int, copied: Callable[[Any], Any]

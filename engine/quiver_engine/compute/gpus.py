@@ -16,7 +16,9 @@ from quiver_engine.errors import DamagedIndex
 from quiver_engine.files.deletions import Mask
 from quiver_engine.files.index_files import IndexFile
 from quiver_engine.files.segments import Segment, with_index
-from quiver_engine.indexes.faiss_indexes import Trainer, list_count
+from quiver_engine.indexes.faiss_indexes import Trainer
+from quiver_engine.indexes.ivf import list_count
+from quiver_engine.indexes.kinds import KINDS, IndexKind
 from quiver_engine.model import CallerWaits, Floats, Ids, IndexSpec, Metric, Vectors
 
 _SPARE = 64
@@ -72,9 +74,9 @@ class Gpus:
         if index is None or index.spec != asked.spec:
             has_metric = gpu_limits.has_metric(asked.metric)
             return self._rows(segment, asked.metric) if has_metric else None, 0
-        if not _has_index(segment, index.spec):
+        if not _has_index(segment, asked.kind, index.spec):
             return None, 0
-        nprobe = min(asked.params["nprobe"], list_count(index.spec, segment.rows))
+        nprobe = min(asked.params["nprobe"], list_count(index.spec.values, segment.rows))
         return self._index(segment, index), nprobe
 
     def _rows(self, segment: Segment, metric: Metric) -> OnThisGpu:
@@ -96,7 +98,7 @@ class Gpus:
         if index is None and gpu_limits.has_metric(metric):
             with self._rows(segment, metric).use(is_awaited):
                 return
-        if index is None or not _has_index(segment, index.spec):
+        if index is None or not _has_index(segment, KINDS[index.spec.type], index.spec):
             self._cpu.preload(segment, metric, is_awaited)
             return
         try:
@@ -109,14 +111,16 @@ class Gpus:
     def check(self, segment: Segment, spec: IndexSpec) -> None:
         self._cpu.check(segment, spec)
         rows, dimension = segment.vectors.shape
-        if _has_index(segment, spec):
+        kind = KINDS[spec.type]
+        if _has_index(segment, kind, spec):
             gpu = self._gpu_of(segment)
             name = f"the {spec.type.name} index of a segment of {rows} rows on GPU {gpu.number}"
-            gpu.memory.check(name, gpu_limits.index_bytes(spec, rows, dimension))
+            gpu.memory.check(name, gpu_limits.index_bytes(kind, spec.values, rows, dimension))
 
 
-def _has_index(segment: Segment, spec: IndexSpec) -> bool:
-    return not segment.is_binary and gpu_limits.has_index(spec, segment.vectors.shape[1])
+def _has_index(segment: Segment, kind: IndexKind, spec: IndexSpec) -> bool:
+    dimension = segment.vectors.shape[1]
+    return not segment.is_binary and gpu_limits.has_index(kind, spec.values, dimension)
 
 
 def _living(

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from quiver_engine.errors import CallerLeft
 from quiver_engine.files.segments import Segment
 from quiver_engine.indexes import reranking
+from quiver_engine.indexes.kinds import KINDS, IndexKind
 from quiver_engine.model import CallerWaits, Floats, Ids, IndexSpec, Metric, Vectors
 
 _NO_ID = -1
@@ -30,6 +32,11 @@ class Asked:
     spec: IndexSpec
     params: Mapping[str, int]
 
+    @cached_property
+    def kind(self) -> IndexKind:
+        # Looked up once for all segments.
+        return KINDS[self.spec.type]
+
 
 Nearest = Callable[[Segment, Asked, int, Callable[[], bool]], tuple[Floats, Ids]]
 """Search one segment: return distances and row numbers, both (queries, count), -1 for no row.
@@ -46,7 +53,7 @@ def search(
     Distances are squared for L2, for IP the inner product. Where fewer rows exist, ids are padded
     with -1 and distances with the metric's worst value. Raises CallerLeft when nobody waits.
     """
-    at_once = max(1, _RESULTS_AT_ONCE // reranking.candidates(asked.spec.type, asked.topk))
+    at_once = max(1, _RESULTS_AT_ONCE // asked.kind.candidates(asked.topk))
     if len(asked.queries) <= at_once:
         return _search(segments, asked, nearest, is_awaited)
     ids, distances = no_results(len(asked.queries), asked.topk, asked.metric)
@@ -88,10 +95,10 @@ def _padded(found: Found, asked: Asked) -> Found:
 
 def _in_segment(segment: Segment, asked: Asked, nearest: Nearest, is_awaited: CallerWaits) -> Found:
     count = min(asked.topk, segment.living)
-    is_coded = reranking.reranks(asked.spec.type) and segment.index is not None
-    taken = min(reranking.candidates(asked.spec.type, count), segment.living) if is_coded else count
+    is_reranked = asked.kind.reranks and segment.index is not None
+    taken = min(asked.kind.candidates(count), segment.living) if is_reranked else count
     distances, rows = nearest(segment, asked, taken, is_awaited)
-    if is_coded:
+    if is_reranked:
         distances, rows = reranking.best(segment.vectors, asked.metric, asked.queries, rows, count)
     is_row = rows >= 0
     if is_row.all():

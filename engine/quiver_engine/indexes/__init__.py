@@ -1,1 +1,1 @@
-"""FAISS indexes of each type. Pure: no files, no clients."""
+"""FAISS indexes, and the table of their types (kinds.py). Pure: no files, no clients."""

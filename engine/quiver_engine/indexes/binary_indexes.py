@@ -4,15 +4,16 @@ FAISS's index of bits searches by HAMMING only and knows no deletions; whatever 
 worked out here from its lists.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import faiss
 import numpy as np
 
 from quiver_engine.errors import BuildCancelled, BuildError
 from quiver_engine.indexes import binary_distances
-from quiver_engine.indexes.faiss_indexes import ROWS_PER_CENTROID, essence, list_count
+from quiver_engine.indexes.faiss_indexes import Params, essence
+from quiver_engine.indexes.ivf import ROWS_PER_CENTROID, list_count
 from quiver_engine.model import MIB, Bits, Floats, Ids, IndexSpec, Metric
 
 # FAISS's stubs do not know all of it.
@@ -31,7 +32,7 @@ def build(spec: IndexSpec, vectors: Bits, is_wanted: Callable[[], bool]) -> fais
     Asks between chunks whether it is still wanted. Raises BuildError, or BuildCancelled.
     """
     rows, width = vectors.shape
-    lists = list_count(spec, rows)
+    lists = list_count(spec.values, rows)
     try:
         index: Any = _FAISS.index_binary_factory(width * 8, f"BIVF{lists}")
         index.train(_training_rows(vectors, lists))
@@ -60,7 +61,7 @@ def _training_rows(vectors: Bits, lists: int) -> Bits:
 def search(
     index: Any,
     metric: Metric,
-    params: Mapping[str, int],
+    params: Params,
     queries: Bits,
     count: int,
     living: Bits | None,
@@ -83,6 +84,16 @@ def search(
         rows, vectors = _list(index, int(number))
         best.offer(asking, rows, vectors, is_living)
     return best.found()
+
+
+class RecipeOfBits(NamedTuple):
+    """How indexes of a type are built over bits and searched: see `build` and `search`."""
+
+    build: Callable[[IndexSpec, Bits, Callable[[], bool]], faiss.IndexBinary]
+    search: Callable[[Any, Metric, Params, Bits, int, Bits | None], tuple[Floats, Ids]]
+
+
+IVF = RecipeOfBits(build, search)
 
 
 def brute_force(

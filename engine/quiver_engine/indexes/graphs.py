@@ -5,14 +5,16 @@ leads to it looks for a reachable row with a link to spare, and there may be non
 have forests of trees.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import faiss
 import numpy as np
 
-from quiver_engine.model import Floats, Ids, IndexSpec, IndexType
+from quiver_engine.indexes.faiss_indexes import Params, Trainer, selector
+from quiver_engine.model import Bits, Floats, Ids
 
 # FAISS's stubs do not know all of it.
 _FAISS: Any = faiss
@@ -24,8 +26,6 @@ _MIN_EF_CONSTRUCTION = 100
 _MAX_EF_CONSTRUCTION = 512
 _CANDIDATES_PER_LINK = 8
 
-GRAPHS = frozenset({IndexType.HNSW, IndexType.RNSG, IndexType.ANNOY})
-
 
 class Shape(NamedTuple):
     """HNSW's parameters: `m` links a row, twice as many on the ground floor."""
@@ -34,68 +34,91 @@ class Shape(NamedTuple):
     ef_construction: int
 
 
-def shape(spec: IndexSpec) -> Shape:
-    """Return the graph that stands for what was asked for."""
-    values = spec.values
-    match spec.type:
-        case IndexType.HNSW:
-            return Shape(values["M"], values["efConstruction"])
-        case IndexType.RNSG:
-            candidates = max(values["candidate_pool_size"], values["search_length"])
-            m = max(-(-values["out_degree"] // 2), _MIN_M)
-            return Shape(m, min(candidates, _MAX_EF_CONSTRUCTION))
-        case IndexType.ANNOY:
-            m = min(max(values["n_trees"], _MIN_M), _MAX_M)
-            return Shape(m, max(_CANDIDATES_PER_LINK * m, _MIN_EF_CONSTRUCTION))
-    raise AssertionError(f"{spec.type.name} is no graph")
+@dataclass(frozen=True)
+class Graph:
+    """Builds and searches one type.
 
-
-def empty(spec: IndexSpec, dimension: int, metric: int) -> faiss.Index:
-    """Return an index of FAISS without rows; `metric` is FAISS's number."""
-    m, ef_construction = shape(spec)
-    index: Any = _FAISS.IndexHNSWFlat(dimension, m, metric)
-    index.hnsw.efConstruction = ef_construction
-    built: faiss.Index = index
-    return built
-
-
-def breadth(spec: IndexSpec, params: Mapping[str, int], topk: int) -> int:
-    """Return how many of the nearest rows seen so far a search goes on from."""
-    match spec.type:
-        case IndexType.HNSW:
-            wanted = params["ef"]
-        case IndexType.RNSG:
-            wanted = params["search_length"]
-        case _:
-            wanted = params["search_k"]
-            if wanted <= 0:
-                wanted = topk * spec.values["n_trees"]
-    return max(topk, min(wanted, MAX_EF))
-
-
-def rows_read(spec: IndexSpec, params: Mapping[str, int], topk: int) -> int:
-    """Return how many rows a query is compared with at most: all neighbours of where it is."""
-    return breadth(spec, params, topk) * 2 * shape(spec).m
-
-
-def search(index: Any, ef: int, queries: Floats, count: int, only: Any) -> tuple[Floats, Ids]:
-    """Return distances and row numbers, both (queries, count), best first.
-
-    Only rows that the selector `only` has are found, with None all. There are to be `count` of
-    them: a query that the graph leads to fewer is compared with every row.
+    `shape` gives the graph that stands for the parameters of a build. `wanted_ef` takes those too,
+    the parameters of a search and its topk, and gives how many of the nearest rows seen so far the
+    search goes on from.
     """
-    # Its queue takes the square of its length in time.
-    if ef >= min(index.ntotal, MAX_EF + 1):
-        return _compare_all(index, queries, count, only)
-    how = _of_all_rows(ef) if only is None else _FAISS.SearchParametersHNSW(efSearch=ef, sel=only)
-    distances, rows = index.search(queries, count, params=how)
-    if rows.min() >= 0:
+
+    shape: Callable[[Params], Shape]
+    wanted_ef: Callable[[Params, Params, int], int]
+
+    def empty(self, values: Params, metric: int, rows: int, dimension: int) -> faiss.Index:  # noqa: ARG002 - a graph grows
+        m, ef_construction = self.shape(values)
+        index: Any = _FAISS.IndexHNSWFlat(dimension, m, metric)
+        index.hnsw.efConstruction = ef_construction
+        built: faiss.Index = index
+        return built
+
+    def train(self, index: Any, vectors: Floats, trainer: Trainer) -> None:
+        """Do nothing: a graph takes rows at once."""
+
+    def search(
+        self,
+        index: Any,
+        values: Params,
+        params: Params,
+        queries: Floats,
+        count: int,
+        living: Bits | None,
+    ) -> tuple[Floats, Ids]:
+        """Search as every recipe does, and never return fewer rows than there are.
+
+        A query that the graph leads to fewer than `count` rows is compared with every row.
+        """
+        only, ef = selector(living), self._ef(values, params, count)
+        # Its queue takes the square of its length in time.
+        if ef >= min(index.ntotal, MAX_EF + 1):
+            return _compare_all(index, queries, count, only)
+        how = (
+            _of_all_rows(ef) if only is None else _FAISS.SearchParametersHNSW(efSearch=ef, sel=only)
+        )
+        distances, rows = index.search(queries, count, params=how)
+        if rows.min() >= 0:
+            return distances, rows
+        is_short = (rows < 0).any(axis=1) & np.isfinite(queries).all(axis=1)
+        if is_short.any():
+            found = _compare_all(index, queries[is_short], count, only)
+            distances[is_short], rows[is_short] = found
         return distances, rows
-    is_short = (rows < 0).any(axis=1) & np.isfinite(queries).all(axis=1)
-    if is_short.any():
-        found = _compare_all(index, queries[is_short], count, only)
-        distances[is_short], rows[is_short] = found
-    return distances, rows
+
+    def _ef(self, values: Params, params: Params, topk: int) -> int:
+        return max(topk, min(self.wanted_ef(values, params, topk), MAX_EF))
+
+    def rows_read(self, values: Params, params: Params, rows: int, topk: int) -> float:
+        """Return at most how many rows a query is compared with: all neighbours of where it is."""
+        return min(rows, self._ef(values, params, topk) * 2 * self.shape(values).m)
+
+
+def hnsw_shape(values: Params) -> Shape:
+    return Shape(values["M"], values["efConstruction"])
+
+
+def rnsg_shape(values: Params) -> Shape:
+    candidates = max(values["candidate_pool_size"], values["search_length"])
+    m = max(-(-values["out_degree"] // 2), _MIN_M)
+    return Shape(m, min(candidates, _MAX_EF_CONSTRUCTION))
+
+
+def annoy_shape(values: Params) -> Shape:
+    m = min(max(values["n_trees"], _MIN_M), _MAX_M)
+    return Shape(m, max(_CANDIDATES_PER_LINK * m, _MIN_EF_CONSTRUCTION))
+
+
+def hnsw_ef(_: Params, params: Params, _topk: int) -> int:
+    return params["ef"]
+
+
+def rnsg_ef(_: Params, params: Params, _topk: int) -> int:
+    return params["search_length"]
+
+
+def annoy_ef(values: Params, params: Params, topk: int) -> int:
+    wanted = params["search_k"]
+    return wanted if wanted > 0 else topk * values["n_trees"]
 
 
 def _compare_all(index: Any, queries: Floats, count: int, only: Any) -> tuple[Floats, Ids]:

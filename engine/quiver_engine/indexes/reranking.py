@@ -9,7 +9,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-from quiver_engine.model import Floats, Ids, IndexType, Metric, Vectors
+from quiver_engine.model import Floats, Ids, Metric, Vectors
 
 # FAISS's stubs do not know all of it.
 _FAISS: Any = faiss
@@ -19,15 +19,8 @@ _CANDIDATES_PER_RESULT = 4
 _MOST_CANDIDATES = 1024
 
 
-def reranks(type_: IndexType) -> bool:
-    """Return whether the results of such an index are to be ordered anew."""
-    return type_ is IndexType.IVF_PQ
-
-
-def candidates(type_: IndexType, count: int) -> int:
-    """Return how many rows to take from an index where the best `count` are wanted."""
-    if not reranks(type_):
-        return count
+def candidates(count: int) -> int:
+    """Return how many rows to take from such an index where the best `count` are wanted."""
     return max(count, min(_CANDIDATES_PER_RESULT * count, _MOST_CANDIDATES))
 
 

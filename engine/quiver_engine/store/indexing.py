@@ -23,8 +23,9 @@ from quiver_engine.errors import (
     no_collection,
 )
 from quiver_engine.files.segments import Segment
-from quiver_engine.indexes import binary_indexes, faiss_indexes
+from quiver_engine.indexes import faiss_indexes
 from quiver_engine.indexes.faiss_indexes import Trainer
+from quiver_engine.indexes.kinds import KINDS
 from quiver_engine.model import MAX_INDEX_WAITERS, CallerWaits, IndexSpec, IndexState
 from quiver_engine.store.collection import Collection, IndexFailure, Partition
 from quiver_engine.store.store import Store
@@ -206,6 +207,7 @@ def _build(
 ) -> faiss.Index | faiss.IndexBinary:
     # Whether rows are floats or bits goes by the metric.
     metric, vectors = collection.schema.metric, cast("Any", segment.vectors)
+    kind = KINDS[spec.type]
     if metric.is_binary:
-        return binary_indexes.build(spec, vectors, is_wanted)
-    return faiss_indexes.build(spec, metric, vectors, is_wanted, trainer)
+        return kind.recipe_of_bits.build(spec, vectors, is_wanted)
+    return faiss_indexes.build(kind.recipe, spec, metric, vectors, is_wanted, trainer)

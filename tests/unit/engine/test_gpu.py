@@ -1,6 +1,5 @@
 """Which indexes a GPU may hold, and what is said where there is none."""
 
-import json
 import logging
 from pathlib import Path
 
@@ -8,14 +7,15 @@ import pytest
 
 from quiver_engine.compute import cuda, gpu_limits, hardware
 from quiver_engine.errors import StartError
-from quiver_engine.model import IndexSpec, IndexType
+from quiver_engine.indexes.kinds import KINDS
+from quiver_engine.model import IndexType
 
 
 def test_what_a_gpu_cannot_search_is_left_to_the_cpu() -> None:
     """FAISS's kernels know some product quantizers only, and SQ8 up to 6143 dimensions."""
 
     def has(type_: IndexType, dimension: int, **values: int) -> bool:
-        return gpu_limits.has_index(IndexSpec(type_, json.dumps({"nlist": 8, **values})), dimension)
+        return gpu_limits.has_index(KINDS[type_], {"nlist": 8, **values}, dimension)
 
     assert has(IndexType.IVF_PQ, 128, m=32)
     assert not has(IndexType.IVF_PQ, 128, m=64)
