@@ -7,19 +7,22 @@ import dataclasses
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import get_args
 
 import numpy as np
 import pytest
 import yaml
 
+from fakes import engine as fake
 from quiver.adapters.milvus1.indexes import TYPES
+from quiver.domain import collections
 from quiver_engine.compute import gpu_limits
 from quiver_engine.compute.search import Asked
 from quiver_engine.indexes import binary_indexes, faiss_indexes
 from quiver_engine.indexes.faiss_indexes import CpuTrainer
-from quiver_engine.indexes.kinds import KINDS, IndexKind, Param, table
+from quiver_engine.indexes.kinds import KINDS, IndexKind, table
 from quiver_engine.model import MAX_DIMENSION, IndexSpec, IndexType, Metric
+from support import fake_engine
 
 ROOT = Path(__file__).parents[3]
 INDEXED = [type_ for type_ in IndexType if type_ is not IndexType.FLAT]
@@ -157,32 +160,41 @@ def test_documentation_lists_every_type_with_its_parameters(type_: IndexType) ->
 
 
 def test_the_operator_knows_the_same_types() -> None:
-    """The operator's driver has each type but FLAT, which is no index, by the same number."""
+    """The operator has each type but FLAT, which is no index, and its driver the same numbers."""
     assert {type_.value: type_.name for type_ in INDEXED} == TYPES
+    assert set(get_args(collections.IndexType)) == {type_.name for type_ in INDEXED}
 
 
-def crd_index() -> dict[str, Any]:
-    [crd] = (ROOT / "crds").glob("*_vectorcollections.yaml")
-    [version] = yaml.safe_load(crd.read_text())["spec"]["versions"]
-    properties: dict[str, Any] = version["schema"]["openAPIV3Schema"]["properties"]
-    found: dict[str, Any] = properties["spec"]["properties"]["index"]["properties"]
-    return found
-
-
-def crd_range(param: Param) -> tuple[int, int]:
-    """Return what the CRD says of a parameter; it knows no dimension above the largest."""
-    return param.least, min(param.most, MAX_DIMENSION) if param.divides_dimension else param.most
+def ranges_of(kind: IndexKind) -> dict[str, tuple[int, int]]:
+    """Return what is said of a type outside the engine, where no dimension exceeds the largest."""
+    return {
+        name: (
+            param.least,
+            min(param.most, MAX_DIMENSION) if param.divides_dimension else param.most,
+        )
+        for name, param in kind.build.items()
+    }
 
 
 def test_the_crd_has_the_same_types_and_ranges() -> None:
     """The API takes the index types that the engine builds, with parameters in the same ranges."""
-    schema = crd_index()
-    assert set(schema["type"]["enum"]) == {type_.name for type_ in INDEXED}
-    taken = {
-        name: (param["minimum"], param["maximum"])
-        for name, param in schema["params"]["properties"].items()
-    }
-    wanted = {
-        name: crd_range(param) for kind in KINDS.values() for name, param in kind.build.items()
-    }
+    [crd] = (ROOT / "crds").glob("*_vectorcollections.yaml")
+    [version] = yaml.safe_load(crd.read_text())["spec"]["versions"]
+    properties = version["schema"]["openAPIV3Schema"]["properties"]
+    for part in ("spec", "status"):
+        types = properties[part]["properties"]["index"]["properties"]["type"]["enum"]
+        assert set(types) == {type_.name for type_ in INDEXED}, part
+    params = properties["spec"]["properties"]["index"]["properties"]["params"]["properties"]
+    taken = {name: (param["minimum"], param["maximum"]) for name, param in params.items()}
+    wanted: dict[str, tuple[int, int]] = {}
+    for kind in KINDS.values():
+        for name, range_ in ranges_of(kind).items():
+            assert wanted.setdefault(name, range_) == range_, f"the CRD has one range for {name}"
     assert taken == wanted
+
+
+def test_the_fake_engine_has_the_same_types_and_ranges() -> None:
+    """What stands in for the engine in tests of the operator refuses what the engine refuses."""
+    optional = {"IVF_PQ": {"nbits": fake_engine.NBITS}}
+    taken = {name: found | optional.get(name, {}) for name, found in fake_engine.RANGES.items()}
+    assert taken == {type_.name: ranges_of(KINDS[type_]) for type_ in INDEXED}
