@@ -10,7 +10,7 @@ from quiver_engine.model import MAX_MESSAGE_BYTES, CallerWaits, Vectors
 from quiver_engine.store.store import Store
 from quiver_engine.store.writing import Writer
 from quiver_engine.wire import codec
-from quiver_engine.wire.rpc import Lane, Rpc, awaited_rpc, ok, rpc
+from quiver_engine.wire.rpc import Lane, Rpc, interruptible_rpc, ok, rpc
 from quiver_proto import milvus_pb2 as pb
 
 
@@ -32,9 +32,9 @@ class RowCalls:
             "GetVectorIDs": Rpc(self.get_ids, pb.VectorIds),
             "GetVectorsByID": rpc(pb.VectorsIdentity, self.get_vectors, pb.VectorsData),
             "Insert": Rpc(self.insert, pb.VectorIds, largest=MAX_MESSAGE_BYTES),
-            "PreloadCollection": awaited_rpc(preload, self.preload, pb.Status),
+            "PreloadCollection": interruptible_rpc(preload, self.preload, pb.Status),
             "ReleaseCollection": rpc(preload, self.release, pb.Status),
-            "ReloadSegments": awaited_rpc(pb.ReLoadSegmentsParam, self.reload, pb.Status),
+            "ReloadSegments": interruptible_rpc(pb.ReLoadSegmentsParam, self.reload, pb.Status),
         }
 
     def flush(self, request: pb.FlushParam) -> pb.Status:
@@ -53,10 +53,10 @@ class RowCalls:
         self._writer.compact(self._store.collection(request.collection_name))
         return ok()
 
-    def preload(self, request: pb.PreloadCollectionParam, is_awaited: CallerWaits) -> pb.Status:
+    def preload(self, request: pb.PreloadCollectionParam, caller_waits: CallerWaits) -> pb.Status:
         metric = self._store.collection(request.collection_name).schema.metric
         for segment in self._named(request):
-            self._store.device.preload(segment, metric, is_awaited)
+            self._store.device.preload(segment, metric, caller_waits)
         return ok()
 
     def release(self, request: pb.PreloadCollectionParam) -> pb.Status:
@@ -68,11 +68,11 @@ class RowCalls:
         collection = self._store.collection(request.collection_name)
         return lookup.matching_segments(collection, tuple(request.partition_tag_array))
 
-    def reload(self, request: pb.ReLoadSegmentsParam, is_awaited: CallerWaits) -> pb.Status:
+    def reload(self, request: pb.ReLoadSegmentsParam, caller_waits: CallerWaits) -> pb.Status:
         collection = self._store.collection(request.collection_name)
         for segment in lookup.named_segments(collection, request.segment_id_array):
             segment.let_go()
-            self._store.device.preload(segment, collection.schema.metric, is_awaited)
+            self._store.device.preload(segment, collection.schema.metric, caller_waits)
         return ok()
 
     def get_vectors(self, request: pb.VectorsIdentity) -> pb.VectorsData:

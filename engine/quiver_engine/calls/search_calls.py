@@ -59,12 +59,12 @@ class SearchCalls:
             ),
         }
 
-    def search(self, raw: bytes, is_awaited: CallerWaits) -> bytes:
-        return self._answer(self._prepared(codec.decode_search(raw)), is_awaited)
+    def search(self, raw: bytes, caller_waits: CallerWaits) -> bytes:
+        return self._answer(self._prepared(codec.decode_search(raw)), caller_waits)
 
-    def search_together(self, parts: Sequence[Part], is_awaited: CallerWaits) -> list[bytes]:
+    def search_together(self, parts: Sequence[Part], caller_waits: CallerWaits) -> list[bytes]:
         """Search for all queries at once, and give each part its share."""
-        return _shared(parts, self._find(self._prepared(_joined(parts)), is_awaited))
+        return _shared(parts, self._find(self._prepared(_joined(parts)), caller_waits))
 
     def search_at_once(self, parts: Sequence[Part]) -> list[bytes] | None:
         """Do the same if it takes a moment, with all that it reads in memory."""
@@ -80,7 +80,7 @@ class SearchCalls:
                 return None
             return _shared(parts, self._find(prepared, lambda: True))
 
-    def search_in_files(self, raw: bytes, is_awaited: CallerWaits) -> bytes:
+    def search_in_files(self, raw: bytes, caller_waits: CallerWaits) -> bytes:
         request = codec.parse(pb.SearchInFilesParam, raw)
         query = codec.decode_search(request.search_param.SerializeToString())
         names = request.file_id_array
@@ -90,9 +90,9 @@ class SearchCalls:
                 "file_id_array is empty: give names of segments; ShowCollectionInfo lists them",
             )
         prepared = self._prepared(query, lambda c: lookup.named_segments(c, names))
-        return self._answer(prepared, is_awaited)
+        return self._answer(prepared, caller_waits)
 
-    def search_by_id(self, raw: bytes, is_awaited: CallerWaits) -> bytes:
+    def search_by_id(self, raw: bytes, caller_waits: CallerWaits) -> bytes:
         request = codec.parse(pb.SearchByIDParam, raw)
         checks.topk(request.topk)
         collection = self._store.collection(request.collection_name)
@@ -117,7 +117,7 @@ class SearchCalls:
         )
         places = [place for place, vector in enumerate(found) if vector is not None]
         ids[places], distances[places] = search(
-            segments, asked, self._store.device.nearest, is_awaited
+            segments, asked, self._store.device.nearest, caller_waits
         )
         self._traffic.searched(len(rows), segments)
         return codec.encode_topk(ids, distances)
@@ -131,16 +131,16 @@ class SearchCalls:
             return _Prepared(asked, choose(collection))
         return _Prepared(asked, lookup.matching_segments(collection, query.tags))
 
-    def _answer(self, prepared: _Prepared, is_awaited: CallerWaits) -> bytes:
-        found = self._find(prepared, is_awaited)
+    def _answer(self, prepared: _Prepared, caller_waits: CallerWaits) -> bytes:
+        found = self._find(prepared, caller_waits)
         return _NO_ROWS if found is None else codec.encode_topk(*found)
 
-    def _find(self, prepared: _Prepared, is_awaited: CallerWaits) -> Found | None:
+    def _find(self, prepared: _Prepared, caller_waits: CallerWaits) -> Found | None:
         """Return what is found, None where there are no rows."""
         asked, segments = prepared
         if not any(segment.living for segment in segments):
             return None
-        found = search(segments, asked, self._store.device.nearest, is_awaited)
+        found = search(segments, asked, self._store.device.nearest, caller_waits)
         self._traffic.searched(len(asked.queries), segments)
         return found
 

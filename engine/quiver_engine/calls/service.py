@@ -110,14 +110,14 @@ class Service:
         self._store.drop_partition(request.collection_name, request.tag)
         return ok()
 
-    def create_index(self, raw: bytes, is_awaited: CallerWaits) -> bytes:
+    def create_index(self, raw: bytes, caller_waits: CallerWaits) -> bytes:
         request = codec.parse(pb.IndexParam, raw)
         collection = self._store.collection(request.collection_name)
         text = codec.params_text(request.extra_params)
         spec = index_checks.index(
             request.index_type, text, collection.schema, has_gpu=bool(self._store.device.gpus())
         )
-        self._indexing.create(collection, spec, is_awaited)
+        self._indexing.create(collection, spec, caller_waits)
         return ok().SerializeToString()
 
     def describe_index(self, request: pb.CollectionName) -> pb.IndexParam:

@@ -34,7 +34,7 @@ class Device(Protocol):
         """Return the GPUs that are used, none on a CPU."""
 
     def nearest(
-        self, segment: Segment, asked: Asked, count: int, is_awaited: CallerWaits
+        self, segment: Segment, asked: Asked, count: int, caller_waits: CallerWaits
     ) -> tuple[Floats, Ids]:
         """Return distances and row numbers in the segment, both (queries, count), best first.
 
@@ -48,7 +48,7 @@ class Device(Protocol):
         Infinite where it would have to be loaded first.
         """
 
-    def preload(self, segment: Segment, metric: Metric, is_awaited: CallerWaits) -> None:
+    def preload(self, segment: Segment, metric: Metric, caller_waits: CallerWaits) -> None:
         """Bring what a search reads into memory; raises RequestError 24 when it cannot fit."""
 
     def check(self, segment: Segment, spec: IndexSpec) -> None:
@@ -67,17 +67,17 @@ class Cpu:
         return ()
 
     def nearest(
-        self, segment: Segment, asked: Asked, count: int, is_awaited: CallerWaits
+        self, segment: Segment, asked: Asked, count: int, caller_waits: CallerWaits
     ) -> tuple[Floats, Ids]:
         living = segment.deletions.living_bits if segment.deletions else None
         if segment.index is not None and segment.index.spec == asked.spec:
             try:
-                with segment.index.loaded.use(is_awaited) as index:
+                with segment.index.loaded.use(caller_waits) as index:
                     return _by_index(index, asked, count, living)
             except DamagedIndex:
                 # It was reported where it was found; the rows themselves are sound.
                 pass
-        with segment.raw.use(is_awaited) as vectors:
+        with segment.raw.use(caller_waits) as vectors:
             return _by_brute_force(vectors, asked, count, living)
 
     @contextmanager
@@ -92,15 +92,15 @@ class Cpu:
         with resident.keep() as is_loaded:
             yield share * resident.bytes * len(asked.queries) if is_loaded else math.inf
 
-    def preload(self, segment: Segment, _: Metric, is_awaited: CallerWaits) -> None:
+    def preload(self, segment: Segment, _: Metric, caller_waits: CallerWaits) -> None:
         try:
             if segment.index is not None:
-                with segment.index.loaded.use(is_awaited):
+                with segment.index.loaded.use(caller_waits):
                     return
         except DamagedIndex:
             # It was reported where it was found, and its place is taken by the rows themselves.
             pass
-        with segment.raw.use(is_awaited):
+        with segment.raw.use(caller_waits):
             return
 
     def check(self, segment: Segment, _: IndexSpec) -> None:

@@ -39,27 +39,27 @@ class Gpus:
         return [GpuMemory(g.number, g.memory, u.total - u.free, u.total) for g, u in usages]
 
     def nearest(
-        self, segment: Segment, asked: Asked, count: int, is_awaited: CallerWaits
+        self, segment: Segment, asked: Asked, count: int, caller_waits: CallerWaits
     ) -> tuple[Floats, Ids]:
         try:
-            return self._nearest(segment, asked, count, is_awaited)
+            return self._nearest(segment, asked, count, caller_waits)
         except DamagedIndex:
             # It was reported where it was found; the rows themselves are sound.
-            return self._nearest(with_index(segment, None), asked, count, is_awaited)
+            return self._nearest(with_index(segment, None), asked, count, caller_waits)
 
     def _nearest(
-        self, segment: Segment, asked: Asked, count: int, is_awaited: CallerWaits
+        self, segment: Segment, asked: Asked, count: int, caller_waits: CallerWaits
     ) -> tuple[Floats, Ids]:
         def on_cpu(queries: Vectors) -> tuple[Floats, Ids]:
             some = replace(asked, queries=queries)
-            return self._cpu.nearest(segment, some, count, is_awaited)
+            return self._cpu.nearest(segment, some, count, caller_waits)
 
         # FAISS's GPU indexes find deleted rows as well, so more are asked for than are wanted.
         spare = min(segment.deleted, max(0, min(count + _SPARE, gpu_limits.MAX_K - count)))
         held, nprobe = self._held(segment, asked)
         if held is None or nprobe > gpu_limits.MAX_NPROBE or count > gpu_limits.MAX_K:
             return on_cpu(asked.queries)
-        with held.use(is_awaited) as on_gpu:
+        with held.use(caller_waits) as on_gpu:
             distances, rows = on_gpu.search(asked.queries, count + spare, nprobe)
         if segment.deletions is None:
             return distances, rows
@@ -93,20 +93,20 @@ class Gpus:
     def at_hand(self, segment: Segment, asked: Asked) -> AbstractContextManager[float]:  # noqa: ARG002 - a GPU is never so near
         return nullcontext(math.inf)
 
-    def preload(self, segment: Segment, metric: Metric, is_awaited: CallerWaits) -> None:
+    def preload(self, segment: Segment, metric: Metric, caller_waits: CallerWaits) -> None:
         index = segment.index
         if index is None and gpu_limits.has_metric(metric):
-            with self._rows(segment, metric).use(is_awaited):
+            with self._rows(segment, metric).use(caller_waits):
                 return
         if index is None or not _has_index(segment, KINDS[index.spec.type], index.spec):
-            self._cpu.preload(segment, metric, is_awaited)
+            self._cpu.preload(segment, metric, caller_waits)
             return
         try:
-            with self._index(segment, index).use(is_awaited):
+            with self._index(segment, index).use(caller_waits):
                 return
         except DamagedIndex:
             # It was reported where it was found, and its place is taken by the rows themselves.
-            self.preload(with_index(segment, None), metric, is_awaited)
+            self.preload(with_index(segment, None), metric, caller_waits)
 
     def check(self, segment: Segment, spec: IndexSpec) -> None:
         self._cpu.check(segment, spec)

@@ -46,7 +46,7 @@ The last argument tells whether somebody waits for it.
 
 
 def search(
-    segments: Sequence[Segment], asked: Asked, nearest: Nearest, is_awaited: CallerWaits
+    segments: Sequence[Segment], asked: Asked, nearest: Nearest, caller_waits: CallerWaits
 ) -> Found:
     """Return the topk nearest rows of each query, shape (queries, topk), best first.
 
@@ -55,25 +55,25 @@ def search(
     """
     at_once = max(1, _RESULTS_AT_ONCE // asked.kind.candidates(asked.topk))
     if len(asked.queries) <= at_once:
-        return _search(segments, asked, nearest, is_awaited)
+        return _search(segments, asked, nearest, caller_waits)
     ids, distances = no_results(len(asked.queries), asked.topk, asked.metric)
     for start in range(0, len(asked.queries), at_once):
         some = slice(start, start + at_once)
         share = replace(asked, queries=asked.queries[some])
-        ids[some], distances[some] = _search(segments, share, nearest, is_awaited)
+        ids[some], distances[some] = _search(segments, share, nearest, caller_waits)
     return ids, distances
 
 
 def _search(
-    segments: Sequence[Segment], asked: Asked, nearest: Nearest, is_awaited: CallerWaits
+    segments: Sequence[Segment], asked: Asked, nearest: Nearest, caller_waits: CallerWaits
 ) -> Found:
     found: Found | None = None
     for segment in segments:
-        if not is_awaited():
+        if not caller_waits():
             raise CallerLeft
         if not segment.living:
             continue
-        inside = _in_segment(segment, asked, nearest, is_awaited)
+        inside = _in_segment(segment, asked, nearest, caller_waits)
         found = inside if found is None else _best(found, inside, asked.topk, asked.metric)
     if found is None:
         return no_results(len(asked.queries), asked.topk, asked.metric)
@@ -93,11 +93,13 @@ def _padded(found: Found, asked: Asked) -> Found:
     return all_ids, all_distances
 
 
-def _in_segment(segment: Segment, asked: Asked, nearest: Nearest, is_awaited: CallerWaits) -> Found:
+def _in_segment(
+    segment: Segment, asked: Asked, nearest: Nearest, caller_waits: CallerWaits
+) -> Found:
     count = min(asked.topk, segment.living)
     is_reranked = asked.kind.reranks and segment.index is not None
     taken = min(asked.kind.candidates(count), segment.living) if is_reranked else count
-    distances, rows = nearest(segment, asked, taken, is_awaited)
+    distances, rows = nearest(segment, asked, taken, caller_waits)
     if is_reranked:
         distances, rows = reranking.best(segment.vectors, asked.metric, asked.queries, rows, count)
     is_row = rows >= 0

@@ -56,24 +56,24 @@ class Answering:
 
     def answer(self, calls: Sequence[Call]) -> Sequence[bytes]:
         """Return the answers of one call, or of several that are answered together."""
-        awaited = [call for call in calls if call.is_awaited()]
-        code, replies = self._outcome(awaited, lambda: self._run(awaited))
-        answers = dict(zip(awaited, replies or (), strict=True))
+        waited_for = [call for call in calls if call.caller_waits()]
+        code, replies = self._outcome(waited_for, lambda: self._run(waited_for))
+        answers = dict(zip(waited_for, replies or (), strict=True))
         for call in calls:
             self._metrics.end(call, code if call in answers else pb.UNEXPECTED_ERROR)
         return [answers.get(call, _NO_ANSWER) for call in calls]
 
     def _run(self, calls: Sequence[Call]) -> Sequence[bytes]:
-        def is_awaited() -> bool:
-            return any(call.is_awaited() for call in calls)
+        def caller_waits() -> bool:
+            return any(call.caller_waits() for call in calls)
 
         if not calls:
             return []
         rpc = self._rpcs[calls[0].name]
         parts = [call.part for call in calls if call.part is not None]
         if rpc.together is None or not parts:
-            return [rpc.answer(calls[0].raw, is_awaited)]
-        return rpc.together.answer(parts, is_awaited)
+            return [rpc.answer(calls[0].raw, caller_waits)]
+        return rpc.together.answer(parts, caller_waits)
 
     def _outcome(
         self, calls: Sequence[Call], run: Callable[[], Sequence[bytes] | None]

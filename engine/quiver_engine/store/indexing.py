@@ -67,7 +67,7 @@ class Indexing:
         self._was_asked = self._asked.wait(seconds)
         self._asked.clear()
 
-    def create(self, collection: Collection, spec: IndexSpec, is_awaited: CallerWaits) -> None:
+    def create(self, collection: Collection, spec: IndexSpec, caller_waits: CallerWaits) -> None:
         """Ask for an index and wait until every segment that is to have it has it.
 
         Raises RequestError 21 when it cannot be built, CallerLeft when nobody waits any more; the
@@ -86,11 +86,11 @@ class Indexing:
                 )
             self._waiters += 1
             try:
-                self._wait(collection, spec, is_awaited)
+                self._wait(collection, spec, caller_waits)
             finally:
                 self._waiters -= 1
 
-    def _wait(self, collection: Collection, spec: IndexSpec, is_awaited: CallerWaits) -> None:
+    def _wait(self, collection: Collection, spec: IndexSpec, caller_waits: CallerWaits) -> None:
         while collection.index.requested or collection.due:
             if self._stopping:
                 raise RequestError(
@@ -105,7 +105,7 @@ class Indexing:
                 )
             if failure := collection.index_failure:
                 raise RequestError(pb.BUILD_INDEX_ERROR, f"the index is not built: {failure.why}")
-            if not is_awaited():
+            if not caller_waits():
                 raise CallerLeft
             self._progress.wait(LOOK_S)
 

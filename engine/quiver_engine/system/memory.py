@@ -55,7 +55,7 @@ class Memory:
 
     @contextmanager
     def holding(
-        self, resident: "Resident[Any]", is_awaited: CallerWaits = _always
+        self, resident: "Resident[Any]", caller_waits: CallerWaits = _always
     ) -> Iterator[None]:
         """Make room for it, and keep it until the end.
 
@@ -63,7 +63,7 @@ class Memory:
         """
         self.check(resident.name, resident.bytes)
         with self._changed:
-            self._wait_for_room(resident, is_awaited)
+            self._wait_for_room(resident, caller_waits)
             resident.users += 1
         try:
             yield
@@ -91,10 +91,10 @@ class Memory:
                 self._drop(resident)
             self._changed.notify_all()
 
-    def _wait_for_room(self, resident: "Resident[Any]", is_awaited: CallerWaits) -> None:
+    def _wait_for_room(self, resident: "Resident[Any]", caller_waits: CallerWaits) -> None:
         until = time.monotonic() + WAIT_S
         while not self._admit(resident):
-            if not is_awaited():
+            if not caller_waits():
                 raise CallerLeft
             if time.monotonic() > until:
                 raise RequestError(
@@ -158,12 +158,12 @@ class Resident(Generic[T]):
         self._copy: Resident[Any] | None = None
 
     @contextmanager
-    def use(self, is_awaited: CallerWaits = _always) -> Iterator[T]:
+    def use(self, caller_waits: CallerWaits = _always) -> Iterator[T]:
         """Load it if need be.
 
         Raises RequestError 24 when it cannot fit, CallerLeft when nobody waits for it any more.
         """
-        with self._memory.holding(self, is_awaited):
+        with self._memory.holding(self, caller_waits):
             with self._lock:
                 value = self._value
                 if value is None:

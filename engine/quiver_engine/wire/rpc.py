@@ -78,7 +78,7 @@ class Call:
     left: bool = False
     started: float = field(default_factory=time.monotonic)
 
-    def is_awaited(self) -> bool:
+    def caller_waits(self) -> bool:
         return not self.left and time.monotonic() < self.expires
 
 
@@ -86,15 +86,15 @@ def ok() -> pb.Status:
     return pb.Status(error_code=pb.SUCCESS, reason="OK")
 
 
-def awaited_rpc(
+def interruptible_rpc(
     request_type: type[codec.M],
     answer: Callable[[codec.M, CallerWaits], Message],
     reply: type[Message],
 ) -> Rpc:
-    """Return a call that may take long and asks meanwhile whether anybody waits for it."""
+    """Return a call that may take long, and that stops when its caller has left."""
 
-    def from_bytes(raw: bytes, is_awaited: CallerWaits) -> bytes:
-        return answer(codec.parse(request_type, raw), is_awaited).SerializeToString()
+    def from_bytes(raw: bytes, caller_waits: CallerWaits) -> bytes:
+        return answer(codec.parse(request_type, raw), caller_waits).SerializeToString()
 
     return Rpc(from_bytes, reply, Lane.LONG)
 

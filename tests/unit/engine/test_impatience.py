@@ -81,11 +81,11 @@ def test_who_waits_for_room_stops_when_its_client_leaves() -> None:
     one, other = resident(room, 60), resident(room, 60)
     asked: list[None] = []
 
-    def is_awaited() -> bool:
+    def caller_waits() -> bool:
         asked.append(None)
         return len(asked) < 2
 
-    with one.use(), pytest.raises(CallerLeft), other.use(is_awaited):
+    with one.use(), pytest.raises(CallerLeft), other.use(caller_waits):
         pass
     assert room.held_bytes == 60
     with other.use():
