@@ -10,7 +10,7 @@ from quiver_engine.model import MAX_MESSAGE_BYTES, CallerWaits, Vectors
 from quiver_engine.store.store import Store
 from quiver_engine.store.writing import Writer
 from quiver_engine.wire import codec
-from quiver_engine.wire.rpc import Lane, Rpc, interruptible_rpc, ok, rpc
+from quiver_engine.wire.rpc import CallClass, Rpc, interruptible_rpc, ok, rpc
 from quiver_proto import milvus_pb2 as pb
 
 
@@ -26,9 +26,9 @@ class RowCalls:
         """Return the calls by their names in the protocol."""
         preload = pb.PreloadCollectionParam
         return {
-            "Compact": rpc(pb.CollectionName, self.compact, pb.Status, Lane.LONG),
+            "Compact": rpc(pb.CollectionName, self.compact, pb.Status, CallClass.LONG),
             "DeleteByID": rpc(pb.DeleteByIDParam, self.delete, pb.Status),
-            "Flush": rpc(pb.FlushParam, self.flush, pb.Status, Lane.LONG),
+            "Flush": rpc(pb.FlushParam, self.flush, pb.Status, CallClass.LONG),
             "GetVectorIDs": Rpc(self.get_ids, pb.VectorIds),
             "GetVectorsByID": rpc(pb.VectorsIdentity, self.get_vectors, pb.VectorsData),
             "Insert": Rpc(self.insert, pb.VectorIds, largest=MAX_MESSAGE_BYTES),

@@ -18,7 +18,7 @@ from quiver_engine.model import MIB, CallerWaits, Query, Rows, Vectors
 from quiver_engine.store.collection import Collection
 from quiver_engine.store.store import Store
 from quiver_engine.wire import codec, fields
-from quiver_engine.wire.rpc import Lane, Part, Rpc, Together, ok
+from quiver_engine.wire.rpc import CallClass, Part, Rpc, Together, ok
 from quiver_proto import milvus_pb2 as pb
 
 _MAX_PART_BYTES = 1 << 16
@@ -163,7 +163,7 @@ def _shared(parts: Sequence[Part], found: Found | None) -> list[bytes]:
 
 
 def _rpc(answer: Callable[[bytes, CallerWaits], bytes], together: Together | None = None) -> Rpc:
-    return Rpc(answer, pb.TopKQueryResult, Lane.SEARCH, together, _LARGE_REQUEST_BYTES)
+    return Rpc(answer, pb.TopKQueryResult, CallClass.SEARCH, together, _LARGE_REQUEST_BYTES)
 
 
 def _part(raw: bytes) -> Part | None:

@@ -14,7 +14,7 @@ from quiver_engine.store.indexing import Indexing
 from quiver_engine.store.store import Store
 from quiver_engine.store.writing import Writer
 from quiver_engine.wire import codec
-from quiver_engine.wire.rpc import Lane, Rpc, ok, rpc
+from quiver_engine.wire.rpc import CallClass, Rpc, ok, rpc
 from quiver_proto import milvus_pb2 as pb
 
 
@@ -37,7 +37,7 @@ class Service:
 
     def rpcs(self) -> dict[str, Rpc]:
         """Return every call by its name in the protocol; the others are UNIMPLEMENTED."""
-        name, partition, now = pb.CollectionName, pb.PartitionParam, Lane.NOW
+        name, partition, now = pb.CollectionName, pb.PartitionParam, CallClass.NOW
         return {
             "Cmd": rpc(pb.Command, self.cmd, pb.StringReply),
             "CreateCollection": rpc(pb.CollectionSchema, self.create_collection, pb.Status),
@@ -51,7 +51,7 @@ class Service:
             "HasPartition": rpc(partition, self.has_partition, pb.BoolReply, now),
             "ShowPartitions": rpc(name, self.show_partitions, pb.PartitionList, now),
             "DropPartition": rpc(partition, self.drop_partition, pb.Status),
-            "CreateIndex": Rpc(self.create_index, pb.Status, Lane.LONG),
+            "CreateIndex": Rpc(self.create_index, pb.Status, CallClass.LONG),
             "DescribeIndex": rpc(name, self.describe_index, pb.IndexParam, now),
             "DropIndex": rpc(name, self.drop_index, pb.Status),
             **self._row_calls.rpcs(),

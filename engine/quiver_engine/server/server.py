@@ -23,13 +23,13 @@ from quiver_engine.server.answering import Answering
 from quiver_engine.server.fair_queue import FairQueue
 from quiver_engine.server.intake import Intake
 from quiver_engine.system.priority import give_way
-from quiver_engine.wire.rpc import Lane, Rpc
+from quiver_engine.wire.rpc import CallClass, Rpc
 
 _SERVICE = "milvus.grpc.MilvusService"
 _MAX_CALLS = 10_000
 _SEARCHES = max(4, os.cpu_count() or 1)
-_THREADS = {Lane.SHORT: 64, Lane.LONG: 2 * MAX_INDEX_WAITERS, Lane.SEARCH: _SEARCHES}
-# Of a lane's threads, how many one collection may take, whoever hammers it.
+_THREADS = {CallClass.SHORT: 64, CallClass.LONG: 2 * MAX_INDEX_WAITERS, CallClass.SEARCH: _SEARCHES}
+# One collection gets at most this fraction of a call class's threads: one half.
 _SHARE = 2
 _INSTANCE_KEY = "quiver-instance"
 _OPTIONS = [
@@ -101,7 +101,7 @@ def _try_address(host: str, port: int) -> None:
 
 def handler(rpcs: Mapping[str, Rpc], answering: Answering) -> grpc.GenericRpcHandler:
     """Return gRPC's handler of these calls."""
-    queues = {lane: _queue(lane, answering) for lane in _THREADS}
+    queues = {call_class: _queue(call_class, answering) for call_class in _THREADS}
     intakes = {rpc.largest: Intake() for rpc in rpcs.values() if rpc.largest}
 
     def behaviour(name: str, rpc: Rpc) -> "Behaviour":
@@ -118,9 +118,9 @@ def handler(rpcs: Mapping[str, Rpc], answering: Answering) -> grpc.GenericRpcHan
                 why = "the call came without a request"
                 await context.abort(grpc.StatusCode.INVALID_ARGUMENT, why)
             call = answering.call(name, raw, context.time_remaining())
-            if rpc.lane is Lane.NOW:
+            if rpc.call_class is CallClass.NOW:
                 return answering.answer([call])[0]
-            return await queues[rpc.lane].answer(call)
+            return await queues[rpc.call_class].answer(call)
 
         return answer
 
@@ -160,8 +160,8 @@ async def _refuse(_: object, context: "Context") -> bytes:
     await context.abort(grpc.StatusCode.FAILED_PRECONDITION, why)
 
 
-def _queue(lane: Lane, answering: Answering) -> FairQueue:
-    threads = _THREADS[lane]
-    begin = None if lane is Lane.SEARCH else give_way
-    pool = ThreadPoolExecutor(threads, lane.value, begin)
+def _queue(call_class: CallClass, answering: Answering) -> FairQueue:
+    threads = _THREADS[call_class]
+    begin = None if call_class is CallClass.SEARCH else give_way
+    pool = ThreadPoolExecutor(threads, call_class.value, begin)
     return FairQueue(pool, threads, threads // _SHARE, answering.answer, answering.at_once)

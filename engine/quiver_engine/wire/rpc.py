@@ -14,11 +14,11 @@ from quiver_engine.wire import codec, fields
 from quiver_proto import milvus_pb2 as pb
 
 
-class Lane(Enum):
-    """Kinds of calls by how long they hold a thread: no kind waits for threads of another."""
+class CallClass(Enum):
+    """Calls by how long they hold a thread. Each class has threads of its own."""
 
     NOW = "now"
-    """What only looks at memory; answered by the event loop itself."""
+    """Reads memory only. The event loop answers it, without a thread."""
     SHORT = "short"
     LONG = "long"
     SEARCH = "search"
@@ -54,13 +54,14 @@ class Together:
 class Rpc:
     """A call: raw request bytes to raw answer bytes, and the type a refusal takes.
 
-    `largest` is what a request has in bytes at most where that is much, 0 where it is not.
-    `collection` finds the name in it of the collection whose turn the call takes.
+    `call_class` says which threads answer it. `largest` is the most bytes that a request may have,
+    0 where that is little. `collection` finds the name of the collection in a request, in whose
+    turn the call is answered.
     """
 
     answer: Callable[[bytes, CallerWaits], bytes]
     reply: type[Message]
-    lane: Lane = Lane.SHORT
+    call_class: CallClass = CallClass.SHORT
     together: Together | None = None
     largest: int = 0
     collection: Callable[[bytes], bytes] = fields.first_text
@@ -96,16 +97,16 @@ def interruptible_rpc(
     def from_bytes(raw: bytes, caller_waits: CallerWaits) -> bytes:
         return answer(codec.parse(request_type, raw), caller_waits).SerializeToString()
 
-    return Rpc(from_bytes, reply, Lane.LONG)
+    return Rpc(from_bytes, reply, CallClass.LONG)
 
 
 def rpc(
     request_type: type[codec.M],
     answer: Callable[[codec.M], Message],
     reply: type[Message],
-    lane: Lane = Lane.SHORT,
+    call_class: CallClass = CallClass.SHORT,
 ) -> Rpc:
     def from_bytes(raw: bytes, _: CallerWaits) -> bytes:
         return answer(codec.parse(request_type, raw)).SerializeToString()
 
-    return Rpc(from_bytes, reply, lane)
+    return Rpc(from_bytes, reply, call_class)

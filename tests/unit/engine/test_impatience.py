@@ -13,7 +13,7 @@ from quiver_engine.server import server
 from quiver_engine.server.answering import Answering
 from quiver_engine.system import memory
 from quiver_engine.system.memory import Memory, Resident
-from quiver_engine.wire.rpc import Lane, Rpc
+from quiver_engine.wire.rpc import CallClass, Rpc
 from quiver_proto import milvus_pb2 as pb
 
 DEADLINE_S = 30.0
@@ -40,7 +40,7 @@ def raw(channel: grpc.Channel, rpc: str) -> "grpc.UnaryUnaryMultiCallable[bytes,
 
 def test_a_call_whose_client_has_left_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits for a thread and is cancelled, or runs out of time, is never run."""
-    monkeypatch.setattr(server, "_THREADS", {Lane.SHORT: 1})
+    monkeypatch.setattr(server, "_THREADS", {CallClass.SHORT: 1})
     monkeypatch.setattr(server, "_SHARE", 1)
     go_on, begun = threading.Event(), threading.Event()
     run: list[bytes] = []
