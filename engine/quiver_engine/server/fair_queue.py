@@ -13,7 +13,7 @@ from typing import NamedTuple
 from quiver_engine.wire.rpc import Call
 
 Work = Callable[[Sequence[Call]], Sequence[bytes]]
-"""Answers calls, one or several of one kin; never raises."""
+"""Answers one call, or several of one batch key; never raises."""
 AtOnce = Callable[[Sequence[Call]], Sequence[bytes] | None]
 
 MAX_WEIGHT = 19
@@ -30,9 +30,10 @@ class _Waiting(NamedTuple):
 
 
 class FairQueue:
-    """`threads` work at once, `most_of_one` of them for one collection.
+    """`threads` work at a time, at most `most_of_one` of them for one collection.
 
-    `at_once` answers calls of one kin in the event loop if that holds up nobody, else gives None.
+    `at_once` answers calls of one batch key in the event loop. It returns None for calls that would
+    hold the loop up.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class FairQueue:
         self._fresh: dict[tuple[bytes, Hashable], deque[_Waiting]] = {}
         """What came since the event loop last looked."""
         self._waiting: dict[bytes, dict[Hashable, deque[_Waiting]]] = {}
-        """By collection, the next one's turn first, and by kin."""
+        """By collection, the one whose turn is next first, and by batch key."""
 
     async def answer(self, call: Call) -> bytes:
         """Return the answer when it was the call's turn; a caller who leaves is marked as such."""
@@ -61,8 +62,9 @@ class FairQueue:
         answer: asyncio.Future[bytes] = loop.create_future()
         if not self._fresh:
             loop.call_soon(self._sort)
-        kin = call if call.part is None else call.part.kin
-        self._fresh.setdefault((call.collection, kin), deque()).append(_Waiting(call, answer))
+        # A call that is answered alone is a key of its own.
+        batch_key = call if call.part is None else call.part.batch_key
+        self._fresh.setdefault((call.collection, batch_key), deque()).append(_Waiting(call, answer))
         try:
             return await answer
         except asyncio.CancelledError:
@@ -72,13 +74,13 @@ class FairQueue:
     def _sort(self) -> None:
         """Answer what takes a moment; the rest waits for its turn."""
         fresh, self._fresh = self._fresh, {}
-        for (collection, kin), alike in fresh.items():
+        for (collection, batch_key), alike in fresh.items():
             while alike:
                 batch = _batch(alike)
                 answers = self._at_once([waiting.call for waiting in batch])
                 if answers is None:
                     waiting = self._waiting.setdefault(collection, {})
-                    waiting.setdefault(kin, deque()).extend(batch)
+                    waiting.setdefault(batch_key, deque()).extend(batch)
                 else:
                     _tell(batch, answers)
         self._begin()
@@ -100,11 +102,11 @@ class FairQueue:
     def _take(self, collection: bytes) -> list[_Waiting]:
         """Take a batch out; the rest of its collection goes behind the others."""
         waiting = self._waiting.pop(collection)
-        kin = next(iter(waiting))
-        alike = waiting.pop(kin)
+        batch_key = next(iter(waiting))
+        alike = waiting.pop(batch_key)
         batch = _batch(alike)
         if alike:
-            waiting[kin] = alike
+            waiting[batch_key] = alike
         if waiting:
             self._waiting[collection] = waiting
         return batch

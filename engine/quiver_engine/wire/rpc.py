@@ -28,10 +28,10 @@ class CallClass(Enum):
 class Part:
     """A request cut into what makes calls alike and what is its own.
 
-    Calls of equal `kin` may be answered together; `weight` says how much of such a batch it is.
+    Calls of equal `batch_key` may be answered together; `weight` is how much of a batch it takes.
     """
 
-    kin: Hashable
+    batch_key: Hashable
     weight: int
     own: Any
 
@@ -40,9 +40,10 @@ class Part:
 class Together:
     """How calls that wait at the same moment are answered as one.
 
-    `read` gives a request's part, None when it is to be answered alone; `answer` takes parts of
-    one kin and gives each its answer. A refusal is one of them all. `at_once` does the same if it
-    takes hardly longer than handing it to a thread, and gives None for anything else.
+    `read` returns a request's part, None for a request that is answered alone. `answer` takes parts
+    of one batch key and returns an answer for each; a refusal refuses them all. `at_once` does the
+    same for calls that take hardly longer than handing them to a thread; for others it returns
+    None.
     """
 
     read: Callable[[bytes], Part | None]

@@ -33,8 +33,8 @@ class Worker:
         return [call.raw for call in calls]
 
 
-def call(collection: str, raw: str, kin: str | None = None, weight: int = 1) -> Call:
-    part = Part(kin, weight, None) if kin else None
+def call(collection: str, raw: str, batch_key: str | None = None, weight: int = 1) -> Call:
+    part = Part(batch_key, weight, None) if batch_key else None
     return Call("Search", raw.encode(), collection.encode(), part)
 
 
