@@ -23,7 +23,7 @@ from quiver_proto import milvus_pb2 as pb
 
 _MAX_PART_BYTES = 1 << 16
 _LARGE_REQUEST_BYTES = 32 * MIB
-_MAX_BYTES_AT_ONCE = 4 * MIB
+_MAX_INLINE_BYTES = 4 * MIB
 _BYTES_PER_RESULT = 16
 _NO_ROWS = pb.TopKQueryResult(status=ok()).SerializeToString()
 
@@ -50,7 +50,7 @@ class SearchCalls:
 
     def rpcs(self) -> dict[str, Rpc]:
         """Return the calls by their names in the protocol."""
-        together = Together(_part, self.search_at_once, self.search_together)
+        together = Together(_part, self.search_inline, self.search_together)
         return {
             "Search": _rpc(self.search, together),
             "SearchByID": _rpc(self.search_by_id),
@@ -66,8 +66,8 @@ class SearchCalls:
         """Search for all queries at once, and give each part its share."""
         return _shared(parts, self._find(self._prepared(_joined(parts)), caller_waits))
 
-    def search_at_once(self, parts: Sequence[Part]) -> list[bytes] | None:
-        """Do the same if it takes a moment, with all that it reads in memory."""
+    def search_inline(self, parts: Sequence[Part]) -> list[bytes] | None:
+        """Do the same if all that it reads is in memory and little; return None if not."""
         prepared = self._prepared(_joined(parts))
         asked, segments = prepared
         if asked.metric.is_binary:
@@ -76,7 +76,7 @@ class SearchCalls:
         results = len(asked.queries) * asked.topk * len(segments)
         with ExitStack() as kept:
             read = sum(kept.enter_context(device.at_hand(one, asked)) for one in segments)
-            if read + results * _BYTES_PER_RESULT > _MAX_BYTES_AT_ONCE:
+            if read + results * _BYTES_PER_RESULT > _MAX_INLINE_BYTES:
                 return None
             return _shared(parts, self._find(prepared, lambda: True))
 

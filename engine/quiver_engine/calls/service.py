@@ -37,22 +37,24 @@ class Service:
 
     def rpcs(self) -> dict[str, Rpc]:
         """Return every call by its name in the protocol; the others are UNIMPLEMENTED."""
-        name, partition, now = pb.CollectionName, pb.PartitionParam, CallClass.NOW
+        name, partition, inline = pb.CollectionName, pb.PartitionParam, CallClass.INLINE
         return {
             "Cmd": rpc(pb.Command, self.cmd, pb.StringReply),
             "CreateCollection": rpc(pb.CollectionSchema, self.create_collection, pb.Status),
-            "HasCollection": rpc(name, self.has_collection, pb.BoolReply, now),
-            "DescribeCollection": rpc(name, self.describe_collection, pb.CollectionSchema, now),
-            "ShowCollections": rpc(pb.Command, self.show_collections, pb.CollectionNameList, now),
-            "CountCollection": rpc(name, self.count_collection, pb.CollectionRowCount, now),
+            "HasCollection": rpc(name, self.has_collection, pb.BoolReply, inline),
+            "DescribeCollection": rpc(name, self.describe_collection, pb.CollectionSchema, inline),
+            "ShowCollections": rpc(
+                pb.Command, self.show_collections, pb.CollectionNameList, inline
+            ),
+            "CountCollection": rpc(name, self.count_collection, pb.CollectionRowCount, inline),
             "ShowCollectionInfo": rpc(name, self.show_collection_info, pb.CollectionInfo),
             "DropCollection": rpc(name, self.drop_collection, pb.Status),
             "CreatePartition": rpc(partition, self.create_partition, pb.Status),
-            "HasPartition": rpc(partition, self.has_partition, pb.BoolReply, now),
-            "ShowPartitions": rpc(name, self.show_partitions, pb.PartitionList, now),
+            "HasPartition": rpc(partition, self.has_partition, pb.BoolReply, inline),
+            "ShowPartitions": rpc(name, self.show_partitions, pb.PartitionList, inline),
             "DropPartition": rpc(partition, self.drop_partition, pb.Status),
             "CreateIndex": Rpc(self.create_index, pb.Status, CallClass.LONG),
-            "DescribeIndex": rpc(name, self.describe_index, pb.IndexParam, now),
+            "DescribeIndex": rpc(name, self.describe_index, pb.IndexParam, inline),
             "DropIndex": rpc(name, self.drop_index, pb.Status),
             **self._row_calls.rpcs(),
             **self._search_calls.rpcs(),

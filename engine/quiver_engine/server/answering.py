@@ -42,13 +42,13 @@ class Answering:
         self._metrics.begin(call)
         return call
 
-    def at_once(self, calls: Sequence[Call]) -> Sequence[bytes] | None:
-        """Return the answers of calls that hold up nobody, None for what is for a thread."""
+    def answer_inline(self, calls: Sequence[Call]) -> Sequence[bytes] | None:
+        """Return the answers of calls that take a moment; None for calls that need a thread."""
         together = self._rpcs[calls[0].name].together
         parts = [call.part for call in calls if call.part is not None]
         if together is None or not parts:
             return None
-        code, replies = self._outcome(calls, lambda: together.at_once(parts))
+        code, replies = self._outcome(calls, lambda: together.answer_inline(parts))
         if replies is not None:
             for call in calls:
                 self._metrics.end(call, code)

@@ -14,7 +14,7 @@ from quiver_engine.wire.rpc import Call
 
 Work = Callable[[Sequence[Call]], Sequence[bytes]]
 """Answers one call, or several of one batch key; never raises."""
-AtOnce = Callable[[Sequence[Call]], Sequence[bytes] | None]
+Inline = Callable[[Sequence[Call]], Sequence[bytes] | None]
 
 MAX_WEIGHT = 19
 """FAISS computes distances of 20 queries and more in another way, which rounds differently.
@@ -32,7 +32,7 @@ class _Waiting(NamedTuple):
 class FairQueue:
     """`threads` work at a time, at most `most_of_one` of them for one collection.
 
-    `at_once` answers calls of one batch key in the event loop. It returns None for calls that would
+    `inline` answers calls of one batch key in the event loop. It returns None for calls that would
     hold the loop up.
     """
 
@@ -42,11 +42,11 @@ class FairQueue:
         threads: int,
         most_of_one: int,
         work: Work,
-        at_once: AtOnce = lambda _: None,
+        inline: Inline = lambda _: None,
     ) -> None:
         """`pool` has so many threads."""
         self._work = work
-        self._at_once = at_once
+        self._inline = inline
         self._most_of_one = most_of_one
         self._pool = pool
         self._free = threads
@@ -72,12 +72,12 @@ class FairQueue:
             raise
 
     def _sort(self) -> None:
-        """Answer what takes a moment; the rest waits for its turn."""
+        """Answer inline what takes a moment; the rest waits for its turn."""
         fresh, self._fresh = self._fresh, {}
         for (collection, batch_key), alike in fresh.items():
             while alike:
                 batch = _batch(alike)
-                answers = self._at_once([waiting.call for waiting in batch])
+                answers = self._inline([waiting.call for waiting in batch])
                 if answers is None:
                     waiting = self._waiting.setdefault(collection, {})
                     waiting.setdefault(batch_key, deque()).extend(batch)

@@ -118,7 +118,7 @@ def handler(rpcs: Mapping[str, Rpc], answering: Answering) -> grpc.GenericRpcHan
                 why = "the call came without a request"
                 await context.abort(grpc.StatusCode.INVALID_ARGUMENT, why)
             call = answering.call(name, raw, context.time_remaining())
-            if rpc.call_class is CallClass.NOW:
+            if rpc.call_class is CallClass.INLINE:
                 return answering.answer([call])[0]
             return await queues[rpc.call_class].answer(call)
 
@@ -164,4 +164,4 @@ def _queue(call_class: CallClass, answering: Answering) -> FairQueue:
     threads = _THREADS[call_class]
     begin = None if call_class is CallClass.SEARCH else give_way
     pool = ThreadPoolExecutor(threads, call_class.value, begin)
-    return FairQueue(pool, threads, threads // _SHARE, answering.answer, answering.at_once)
+    return FairQueue(pool, threads, threads // _SHARE, answering.answer, answering.answer_inline)

@@ -17,7 +17,7 @@ from quiver_proto import milvus_pb2 as pb
 class CallClass(Enum):
     """Calls by how long they hold a thread. Each class has threads of its own."""
 
-    NOW = "now"
+    INLINE = "inline"
     """Reads memory only. The event loop answers it, without a thread."""
     SHORT = "short"
     LONG = "long"
@@ -41,13 +41,13 @@ class Together:
     """How calls that wait at the same moment are answered as one.
 
     `read` returns a request's part, None for a request that is answered alone. `answer` takes parts
-    of one batch key and returns an answer for each; a refusal refuses them all. `at_once` does the
-    same for calls that take hardly longer than handing them to a thread; for others it returns
-    None.
+    of one batch key and returns an answer for each; a refusal refuses them all. `answer_inline`
+    does the same for calls that take hardly longer than handing them to a thread; for others it
+    returns None.
     """
 
     read: Callable[[bytes], Part | None]
-    at_once: Callable[[Sequence[Part]], Sequence[bytes] | None]
+    answer_inline: Callable[[Sequence[Part]], Sequence[bytes] | None]
     answer: Callable[[Sequence[Part], CallerWaits], Sequence[bytes]]
 
 
