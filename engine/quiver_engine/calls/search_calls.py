@@ -18,10 +18,10 @@ from quiver_engine.model import MIB, CallerWaits, Query, Rows, Vectors
 from quiver_engine.store.collection import Collection
 from quiver_engine.store.store import Store
 from quiver_engine.wire import codec, fields
-from quiver_engine.wire.rpc import CallClass, Part, Rpc, Together, ok
+from quiver_engine.wire.rpc import Batching, BatchItem, CallClass, Rpc, ok
 from quiver_proto import milvus_pb2 as pb
 
-_MAX_PART_BYTES = 1 << 16
+_MAX_BATCHED_BYTES = 1 << 16
 _LARGE_REQUEST_BYTES = 32 * MIB
 _MAX_INLINE_BYTES = 4 * MIB
 _BYTES_PER_RESULT = 16
@@ -50,9 +50,9 @@ class SearchCalls:
 
     def rpcs(self) -> dict[str, Rpc]:
         """Return the calls by their names in the protocol."""
-        together = Together(_part, self.search_inline, self.search_together)
+        batching = Batching(_batch_item, self.search_inline, self.search_batch)
         return {
-            "Search": _rpc(self.search, together),
+            "Search": _rpc(self.search, batching),
             "SearchByID": _rpc(self.search_by_id),
             "SearchInFiles": replace(
                 _rpc(self.search_in_files), collection=fields.searched_in_files
@@ -62,13 +62,13 @@ class SearchCalls:
     def search(self, raw: bytes, caller_waits: CallerWaits) -> bytes:
         return self._answer(self._prepared(codec.decode_search(raw)), caller_waits)
 
-    def search_together(self, parts: Sequence[Part], caller_waits: CallerWaits) -> list[bytes]:
-        """Search for all queries at once, and give each part its share."""
-        return _shared(parts, self._find(self._prepared(_joined(parts)), caller_waits))
+    def search_batch(self, items: Sequence[BatchItem], caller_waits: CallerWaits) -> list[bytes]:
+        """Search for the queries of all items together; return an answer for each item."""
+        return _split(items, self._find(self._prepared(_joined(items)), caller_waits))
 
-    def search_inline(self, parts: Sequence[Part]) -> list[bytes] | None:
+    def search_inline(self, items: Sequence[BatchItem]) -> list[bytes] | None:
         """Do the same if all that it reads is in memory and little; return None if not."""
-        prepared = self._prepared(_joined(parts))
+        prepared = self._prepared(_joined(items))
         asked, segments = prepared
         if asked.metric.is_binary:
             return None
@@ -78,7 +78,7 @@ class SearchCalls:
             read = sum(kept.enter_context(device.at_hand(one, asked)) for one in segments)
             if read + results * _BYTES_PER_RESULT > _MAX_INLINE_BYTES:
                 return None
-            return _shared(parts, self._find(prepared, lambda: True))
+            return _split(items, self._find(prepared, lambda: True))
 
     def search_in_files(self, raw: bytes, caller_waits: CallerWaits) -> bytes:
         request = codec.parse(pb.SearchInFilesParam, raw)
@@ -145,35 +145,35 @@ class SearchCalls:
         return found
 
 
-def _joined(parts: Sequence[Part]) -> Query:
-    queries = [part.own.queries for part in parts]
-    return codec.join_search(np.concatenate(queries), parts[0].own.rest)
+def _joined(items: Sequence[BatchItem]) -> Query:
+    queries = [item.content.queries for item in items]
+    return codec.join_search(np.concatenate(queries), items[0].content.rest)
 
 
-def _shared(parts: Sequence[Part], found: Found | None) -> list[bytes]:
-    """Give each part the answer to its queries."""
+def _split(items: Sequence[BatchItem], found: Found | None) -> list[bytes]:
+    """Return the answer to each item's queries."""
     if found is None:
-        return [_NO_ROWS] * len(parts)
+        return [_NO_ROWS] * len(items)
     ids, distances = found
-    ends = accumulate(part.weight for part in parts)
+    ends = accumulate(item.weight for item in items)
     return [
-        codec.encode_topk(ids[end - part.weight : end], distances[end - part.weight : end])
-        for part, end in zip(parts, ends, strict=True)
+        codec.encode_topk(ids[end - item.weight : end], distances[end - item.weight : end])
+        for item, end in zip(items, ends, strict=True)
     ]
 
 
-def _rpc(answer: Callable[[bytes, CallerWaits], bytes], together: Together | None = None) -> Rpc:
-    return Rpc(answer, pb.TopKQueryResult, CallClass.SEARCH, together, _LARGE_REQUEST_BYTES)
+def _rpc(answer: Callable[[bytes, CallerWaits], bytes], batching: Batching | None = None) -> Rpc:
+    return Rpc(answer, pb.TopKQueryResult, CallClass.SEARCH, batching, _LARGE_REQUEST_BYTES)
 
 
-def _part(raw: bytes) -> Part | None:
+def _batch_item(raw: bytes) -> BatchItem | None:
     """Return a search without its queries, and these; None for one that has too many to join."""
-    if len(raw) > _MAX_PART_BYTES:
+    if len(raw) > _MAX_BATCHED_BYTES:
         return None
     queries, rest = codec.cut_search(raw)
     if queries is None:
         return None
-    return Part((rest, queries.shape[1], queries.dtype), len(queries), _Cut(queries, rest))
+    return BatchItem((rest, queries.shape[1], queries.dtype), len(queries), _Cut(queries, rest))
 
 
 def _asked(collection: Collection, query: Query) -> Asked:

@@ -36,19 +36,19 @@ class Answering:
         Its caller waits for so many seconds, None for as long as it takes.
         """
         rpc = self._rpcs[name]
-        part = None if rpc.together is None else rpc.together.read(raw)
+        item = None if rpc.batching is None else rpc.batching.read(raw)
         expires = math.inf if remaining_s is None else time.monotonic() + remaining_s
-        call = Call(name, raw, rpc.collection(raw), part, expires)
+        call = Call(name, raw, rpc.collection(raw), item, expires)
         self._metrics.begin(call)
         return call
 
     def answer_inline(self, calls: Sequence[Call]) -> Sequence[bytes] | None:
         """Return the answers of calls that take a moment; None for calls that need a thread."""
-        together = self._rpcs[calls[0].name].together
-        parts = [call.part for call in calls if call.part is not None]
-        if together is None or not parts:
+        batching = self._rpcs[calls[0].name].batching
+        items = [call.batch_item for call in calls if call.batch_item is not None]
+        if batching is None or not items:
             return None
-        code, replies = self._outcome(calls, lambda: together.answer_inline(parts))
+        code, replies = self._outcome(calls, lambda: batching.answer_inline(items))
         if replies is not None:
             for call in calls:
                 self._metrics.end(call, code)
@@ -70,10 +70,10 @@ class Answering:
         if not calls:
             return []
         rpc = self._rpcs[calls[0].name]
-        parts = [call.part for call in calls if call.part is not None]
-        if rpc.together is None or not parts:
+        items = [call.batch_item for call in calls if call.batch_item is not None]
+        if rpc.batching is None or not items:
             return [rpc.answer(calls[0].raw, caller_waits)]
-        return rpc.together.answer(parts, caller_waits)
+        return rpc.batching.answer(items, caller_waits)
 
     def _outcome(
         self, calls: Sequence[Call], run: Callable[[], Sequence[bytes] | None]

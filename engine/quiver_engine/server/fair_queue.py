@@ -63,7 +63,7 @@ class FairQueue:
         if not self._fresh:
             loop.call_soon(self._sort)
         # A call that is answered alone is a key of its own.
-        batch_key = call if call.part is None else call.part.batch_key
+        batch_key = call if call.batch_item is None else call.batch_item.batch_key
         self._fresh.setdefault((call.collection, batch_key), deque()).append(_Waiting(call, answer))
         try:
             return await answer
@@ -143,5 +143,5 @@ def _tell(batch: list[_Waiting], answers: Sequence[bytes]) -> None:
 
 
 def _weight(waiting: _Waiting) -> int:
-    part = waiting.call.part
-    return MAX_WEIGHT if part is None else part.weight
+    item = waiting.call.batch_item
+    return MAX_WEIGHT if item is None else item.weight

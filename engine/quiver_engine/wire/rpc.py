@@ -25,30 +25,31 @@ class CallClass(Enum):
 
 
 @dataclass(frozen=True)
-class Part:
-    """A request cut into what makes calls alike and what is its own.
+class BatchItem:
+    """A request that may be answered in one batch with others.
 
-    Calls of equal `batch_key` may be answered together; `weight` is how much of a batch it takes.
+    Requests of one batch have equal `batch_key`s. `weight` is how much of a batch this one takes;
+    `content` is what distinguishes it from the others.
     """
 
     batch_key: Hashable
     weight: int
-    own: Any
+    content: Any
 
 
 @dataclass(frozen=True)
-class Together:
+class Batching:
     """How calls that wait at the same moment are answered as one.
 
-    `read` returns a request's part, None for a request that is answered alone. `answer` takes parts
+    `read` returns a request's item, None for a request that is answered alone. `answer` takes items
     of one batch key and returns an answer for each; a refusal refuses them all. `answer_inline`
     does the same for calls that take hardly longer than handing them to a thread; for others it
     returns None.
     """
 
-    read: Callable[[bytes], Part | None]
-    answer_inline: Callable[[Sequence[Part]], Sequence[bytes] | None]
-    answer: Callable[[Sequence[Part], CallerWaits], Sequence[bytes]]
+    read: Callable[[bytes], BatchItem | None]
+    answer_inline: Callable[[Sequence[BatchItem]], Sequence[bytes] | None]
+    answer: Callable[[Sequence[BatchItem], CallerWaits], Sequence[bytes]]
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Rpc:
     answer: Callable[[bytes, CallerWaits], bytes]
     reply: type[Message]
     call_class: CallClass = CallClass.SHORT
-    together: Together | None = None
+    batching: Batching | None = None
     largest: int = 0
     collection: Callable[[bytes], bytes] = fields.first_text
 
@@ -75,7 +76,7 @@ class Call:
     name: str
     raw: bytes
     collection: bytes
-    part: Part | None = None
+    batch_item: BatchItem | None = None
     expires: float = math.inf
     left: bool = False
     started: float = field(default_factory=time.monotonic)

@@ -13,7 +13,7 @@ from quiver_engine.metrics.metrics import Metrics
 from quiver_engine.server.answering import Answering
 from quiver_engine.server.fair_queue import MAX_WEIGHT, FairQueue
 from quiver_engine.store.store import Store
-from quiver_engine.wire.rpc import Call, Part
+from quiver_engine.wire.rpc import BatchItem, Call
 from quiver_proto import milvus_pb2 as pb
 
 DEADLINE_S = 30.0
@@ -34,8 +34,8 @@ class Worker:
 
 
 def call(collection: str, raw: str, batch_key: str | None = None, weight: int = 1) -> Call:
-    part = Part(batch_key, weight, None) if batch_key else None
-    return Call("Search", raw.encode(), collection.encode(), part)
+    item = BatchItem(batch_key, weight, None) if batch_key else None
+    return Call("Search", raw.encode(), collection.encode(), item)
 
 
 async def ask(queue: FairQueue, calls: Iterable[Call]) -> list[asyncio.Task[bytes]]:
