@@ -21,7 +21,7 @@ import faiss
 
 from quiver_engine.errors import DiskFailedError, RequestError, StartError
 from quiver_engine.files import durable, index_files, instance, segments
-from quiver_engine.files.segments import Part, Segment
+from quiver_engine.files.segments import RowBlock, Segment
 from quiver_engine.model import RowLayout
 from quiver_engine.system.memory import Memory
 from quiver_proto import milvus_pb2 as pb
@@ -99,7 +99,7 @@ class DataDir:
         """The highest number that a file was given so far."""
         return self._next_id - 1
 
-    def write_segments(self, groups: Sequence[list[Part]]) -> list[Segment]:
+    def write_segments(self, groups: Sequence[list[RowBlock]]) -> list[Segment]:
         """Write one durable segment file for each group of rows; they do not count yet.
 
         Raises RequestError when the disk is full, DiskFailedError when it fails.
@@ -108,17 +108,17 @@ class DataDir:
         finals = [self.segment_path(number) for number in numbers]
         temporaries = [path.with_name(f"{path.name}.tmp") for path in finals]
         try:
-            for path, parts in zip(temporaries, groups, strict=True):
-                segments.write(path, parts)
+            for path, blocks in zip(temporaries, groups, strict=True):
+                segments.write(path, blocks)
             durable.publish(zip(temporaries, finals, strict=True), self._segments)
         except OSError as error:
             self.remove([*temporaries, *finals])
             raise _write_failure(error, self._segments) from error
         return [
             self.load_segment(
-                number, layout=segments.layout_of(parts), rows=sum(part.rows for part in parts)
+                number, layout=segments.layout_of(blocks), rows=sum(block.rows for block in blocks)
             )
-            for number, parts in zip(numbers, groups, strict=True)
+            for number, blocks in zip(numbers, groups, strict=True)
         ]
 
     def load_segment(self, number: int, *, layout: RowLayout, rows: int) -> Segment:

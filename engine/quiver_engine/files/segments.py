@@ -35,11 +35,11 @@ _CHUNK_BYTES = 8 * MIB
 _LOST = (errno.ENOENT, errno.EIO, errno.EBADMSG, errno.EUCLEAN)
 
 
-class Part(NamedTuple):
-    """Rows: ids of shape (n,), vectors of shape (n, width), and which of these n it is about.
+class RowBlock(NamedTuple):
+    """Rows on their way into a segment file: ids of shape (n,) and vectors of shape (n, width).
 
-    `chosen` has their numbers, None for all: they are copied out when they are written, a chunk
-    at a time.
+    `chosen` has the numbers of the rows that count, None where all n do. Writing copies them out a
+    chunk at a time.
     """
 
     ids: Ids
@@ -50,9 +50,9 @@ class Part(NamedTuple):
     def rows(self) -> int:
         return len(self.ids if self.chosen is None else self.chosen)
 
-    def between(self, start: int, end: int) -> "Part":
+    def between(self, start: int, end: int) -> "RowBlock":
         if self.chosen is None:
-            return Part(self.ids[start:end], self.vectors[start:end])
+            return RowBlock(self.ids[start:end], self.vectors[start:end])
         return self._replace(chosen=self.chosen[start:end])
 
 
@@ -87,9 +87,9 @@ class Segment:
         return self.rows - self.deleted
 
     @property
-    def living_part(self) -> Part:
+    def living_block(self) -> RowBlock:
         """The rows that are not deleted."""
-        return Part(self.ids, self.vectors, self.deletions.living if self.deletions else None)
+        return RowBlock(self.ids, self.vectors, self.deletions.living if self.deletions else None)
 
     @property
     def rows(self) -> int:
@@ -116,40 +116,40 @@ def with_deletions(segment: Segment, deletions: Deletions) -> Segment:
     return replace(segment, deletions=deletions)
 
 
-def cut(parts: Iterable[Part], sealed_rows: int) -> list[list[Part]]:
+def cut(blocks: Iterable[RowBlock], sealed_rows: int) -> list[list[RowBlock]]:
     """Share rows out over segments: full ones of `sealed_rows`, the last one with the rest."""
-    groups: list[list[Part]] = []
+    groups: list[list[RowBlock]] = []
     room = 0
-    for part in parts:
+    for block in blocks:
         start = 0
-        while start < part.rows:
+        while start < block.rows:
             if not room:
                 groups.append([])
                 room = sealed_rows
-            end = min(part.rows, start + room)
-            groups[-1].append(part.between(start, end))
+            end = min(block.rows, start + room)
+            groups[-1].append(block.between(start, end))
             room -= end - start
             start = end
     return groups
 
 
-def write(path: Path, parts: Sequence[Part]) -> None:
+def write(path: Path, blocks: Sequence[RowBlock]) -> None:
     """Write and sync a segment file; holds at most one chunk of it in memory."""
-    rows = sum(part.rows for part in parts)
+    rows = sum(block.rows for block in blocks)
     with path.open("wb") as file:
         file.write(bytes(_HEADER_BYTES))
         checksum = 0
-        for chunk in _payload(parts):
+        for chunk in _payload(blocks):
             checksum = crc32c(chunk, checksum)
             file.write(chunk)
         file.seek(0)
-        file.write(_header(layout_of(parts).dimension, rows, checksum))
+        file.write(_header(layout_of(blocks).dimension, rows, checksum))
         file.flush()
         durable.sync_file(file.fileno())
 
 
-def layout_of(parts: Sequence[Part]) -> RowLayout:
-    vectors = parts[0].vectors
+def layout_of(blocks: Sequence[RowBlock]) -> RowLayout:
+    vectors = blocks[0].vectors
     return RowLayout(vectors.dtype, vectors.shape[1])
 
 
@@ -208,11 +208,11 @@ def _unreadable(path: Path, error: OSError) -> Exception:
     return StartError(f"segment file {path} cannot be read: {why}; see to that and start again")
 
 
-def _payload(parts: Sequence[Part]) -> Iterator[memoryview]:
-    for part in parts:
-        yield from _chunks(part.ids, part.chosen)
-    for part in parts:
-        yield from _chunks(part.vectors, part.chosen)
+def _payload(blocks: Sequence[RowBlock]) -> Iterator[memoryview]:
+    for block in blocks:
+        yield from _chunks(block.ids, block.chosen)
+    for block in blocks:
+        yield from _chunks(block.vectors, block.chosen)
 
 
 def _chunks(array: Ids | Vectors, chosen: Ids | None) -> Iterator[memoryview]:

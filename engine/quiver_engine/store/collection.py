@@ -8,7 +8,7 @@ import numpy as np
 
 from quiver_engine.errors import no_partition
 from quiver_engine.files import deletions
-from quiver_engine.files.segments import Part, Segment
+from quiver_engine.files.segments import RowBlock, Segment
 from quiver_engine.model import (
     DEFAULT_TAG,
     MIN_INDEXED_ROWS,
@@ -20,60 +20,60 @@ from quiver_engine.model import (
     Vectors,
 )
 
-# Each part costs a look by itself, and there may be one for each insert.
-_PARTS_PER_DELETE = 64
-_LARGE_PART_BYTES = 1 << 16
+# A deletion looks through each block by itself, and each insert may have made one.
+_BLOCKS_PER_DELETE = 64
+_LARGE_BLOCK_BYTES = 1 << 16
 
 
 @dataclass
 class Buffer:
     """Rows in the order of their inserts, and deletions of rows that were flushed before them."""
 
-    parts: list[Part] = field(default_factory=list)
+    blocks: list[RowBlock] = field(default_factory=list)
     deleted: list[Ids] = field(default_factory=list)
     bytes: int = 0
 
     def append(self, ids: Ids, vectors: Vectors) -> None:
-        self.parts.append(Part(ids, vectors))
+        self.blocks.append(RowBlock(ids, vectors))
         self.bytes += ids.nbytes + vectors.nbytes
 
     def delete(self, ids: Ids) -> None:
         """Delete the rows here that have these ids, and note the ids for earlier ones."""
-        if len(self.parts) > _PARTS_PER_DELETE:
-            self.parts = [self.joined()]
-        self.parts = _without(self.parts, ids)
+        if len(self.blocks) > _BLOCKS_PER_DELETE:
+            self.blocks = [self.joined()]
+        self.blocks = _without(self.blocks, ids)
         self.deleted.append(ids)
         self._count()
 
     def _count(self) -> None:
         self.bytes = sum(ids.nbytes for ids in self.deleted)
-        self.bytes += sum(part.ids.nbytes + part.vectors.nbytes for part in self.parts)
+        self.bytes += sum(block.ids.nbytes + block.vectors.nbytes for block in self.blocks)
 
-    def joined(self) -> Part:
-        """Return all rows as one part."""
-        if len(self.parts) == 1:
-            return self.parts[0]
-        ids, vectors, _ = zip(*self.parts, strict=True)
-        return Part(np.concatenate(ids), np.concatenate(vectors))
+    def joined(self) -> RowBlock:
+        """Return all rows as one block."""
+        if len(self.blocks) == 1:
+            return self.blocks[0]
+        ids, vectors, _ = zip(*self.blocks, strict=True)
+        return RowBlock(np.concatenate(ids), np.concatenate(vectors))
 
-    def written(self) -> list[Part]:
-        """Return all rows in parts to write: joined, where they are not large enough already."""
-        is_joined = self.bytes < len(self.parts) * _LARGE_PART_BYTES
-        return [self.joined()] if is_joined else self.parts
+    def written(self) -> list[RowBlock]:
+        """Return all rows in blocks to write: joined, where they are not large enough already."""
+        is_joined = self.bytes < len(self.blocks) * _LARGE_BLOCK_BYTES
+        return [self.joined()] if is_joined else self.blocks
 
     def prepend(self, earlier: "Buffer") -> None:
         for ids in self.deleted:
-            earlier.parts = _without(earlier.parts, ids)
-        self.parts = earlier.parts + self.parts
+            earlier.blocks = _without(earlier.blocks, ids)
+        self.blocks = earlier.blocks + self.blocks
         self.deleted = earlier.deleted + self.deleted
         self._count()
 
 
-def _without(parts: list[Part], deleted: Ids) -> list[Part]:
-    kept = [(part, ~deletions.hit(part.ids, deleted)) for part in parts]
+def _without(blocks: list[RowBlock], deleted: Ids) -> list[RowBlock]:
+    kept = [(block, ~deletions.hit(block.ids, deleted)) for block in blocks]
     return [
-        part if keep.all() else Part(part.ids[keep], part.vectors[keep])
-        for part, keep in kept
+        block if keep.all() else RowBlock(block.ids[keep], block.vectors[keep])
+        for block, keep in kept
         if keep.any()
     ]
 

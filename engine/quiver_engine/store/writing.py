@@ -141,7 +141,7 @@ class Writer:
         groups = [
             (partition, group)
             for partition, buffer in taken.buffers
-            if buffer.parts
+            if buffer.blocks
             for group in segments.cut(buffer.written(), collection.schema.sealed_rows)
             if not partition.dropped
         ]
@@ -191,8 +191,8 @@ class Writer:
         """Rewrite segments' living rows as fewer segments, full ones first; nobody waits for it."""
         if not victims or partition.dropped:
             return False
-        parts = [segment.living_part for segment in victims]
-        groups = segments.cut(parts, collection.schema.sealed_rows)
+        blocks = [segment.living_block for segment in victims]
+        groups = segments.cut(blocks, collection.schema.sealed_rows)
         written = self._store.directory.write_segments(groups)
         self._store.publish([Change(partition, written, victims)])
         return True
