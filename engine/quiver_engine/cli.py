@@ -58,8 +58,8 @@ def _hardware(command: Callable[..., None]) -> Callable[..., None]:
         "--memory",
         type=_QuantityType(),
         help="How much of segments and indexes searches may hold in memory, for instance 2Gi or a"
-        " number of bytes; by default as much as there is. The least recently used ones are let go"
-        " first. Rows not flushed yet, queries and an index being built come on top.",
+        " number of bytes; by default as much as there is. The least recently used ones are"
+        " evicted first. Rows not flushed yet, queries and an index being built come on top.",
     )
     @click.option(
         "--device",
@@ -73,7 +73,8 @@ def _hardware(command: Callable[..., None]) -> Callable[..., None]:
         "--gpu-memory",
         type=_QuantityType(),
         help="How much of segments and indexes each GPU may hold, for instance 14Gi; by default"
-        " nine tenths of what is free at the start. The least recently used ones are let go first.",
+        " nine tenths of what is free at the start. The least recently used ones are evicted"
+        " first.",
     )
     @functools.wraps(command)
     def with_hardware(

@@ -134,7 +134,7 @@ class Engine:
             flushed = writer.flush_all()
             log.close(is_flushed=flushed)
             if background_is_over:
-                store.sweep()
+                store.remove_retired()
         except DiskFailedError as error:
             logger.critical("stopped, for what is on disk is unknown: %s", error)
             return 1

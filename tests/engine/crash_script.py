@@ -230,7 +230,7 @@ def check(directory: Path, answered: int, begun: int) -> None:
     assert found in expected, f"after {answered} of {begun}: {found}, and not {expected[0]}"
     opened.indexing.work()
     assert [held.due for held in store.collections() if held.due] == []
-    store.sweep()
+    store.remove_retired()
     counting = [s for held in store.collections() for s in held.segments]
     counted = {s.path.name for s in counting} | {s.index.path.name for s in counting if s.index}
     assert {path.name for path in (directory / "segments").iterdir()} == counted

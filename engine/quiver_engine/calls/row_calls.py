@@ -61,7 +61,7 @@ class RowCalls:
 
     def release(self, request: pb.PreloadCollectionParam) -> pb.Status:
         for segment in self._named(request):
-            segment.let_go()
+            segment.evict()
         return ok()
 
     def _named(self, request: pb.PreloadCollectionParam) -> list[Segment]:
@@ -71,7 +71,7 @@ class RowCalls:
     def reload(self, request: pb.ReLoadSegmentsParam, caller_waits: CallerWaits) -> pb.Status:
         collection = self._store.collection(request.collection_name)
         for segment in lookup.named_segments(collection, request.segment_id_array):
-            segment.let_go()
+            segment.evict()
             self._store.device.preload(segment, collection.schema.metric, caller_waits)
         return ok()
 

@@ -48,10 +48,10 @@ class OnGpu:
         with self._source.use() as source, _no_room_is_refused(), self._lock:
             self._index = self._copied(source)
         # Should the CPU have to search it, it is read from its file again.
-        self._source.let_go()
+        self._source.evict()
         return self
 
-    def free(self) -> None:
+    def unload(self) -> None:
         with self._lock:
             self._index = None
 
@@ -112,7 +112,7 @@ class Gpu:
     ) -> OnThisGpu:
         on_gpu = OnGpu(self._lock, source, copied)
         name = f"{source.name} on GPU {self.number}"
-        return Resident(self.memory, name, size, on_gpu.load, on_gpu.free)
+        return Resident(self.memory, name, size, on_gpu.load, on_gpu.unload)
 
 
 class GpuTrainer:

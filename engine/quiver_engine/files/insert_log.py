@@ -146,7 +146,7 @@ class InsertLog:
                 self._synced = self._written
             return list(self._old)
 
-    def forget(self, flushed: list[Path]) -> None:
+    def remove(self, flushed: list[Path]) -> None:
         """Remove files whose rows are all in segments."""
         for path in flushed:
             path.unlink(missing_ok=True)
@@ -156,7 +156,7 @@ class InsertLog:
         """Close; with every row flushed nothing is left to replay."""
         os.close(self._file.descriptor)
         if is_flushed:
-            self.forget(list(self._old))
+            self.remove(list(self._old))
             self._file.path.unlink()
 
 

@@ -71,11 +71,11 @@ class Segment:
     index: IndexFile | None = None
     deletions: Deletions | None = None
 
-    def let_go(self) -> None:
-        """Give memory back; the next search reads the files again."""
-        self.raw.let_go()
+    def evict(self) -> None:
+        """Take rows and index out of memory; the next search reads the files again."""
+        self.raw.evict()
         if self.index is not None:
-            self.index.loaded.let_go()
+            self.index.loaded.evict()
 
     @property
     def deleted(self) -> int:
@@ -179,10 +179,10 @@ def _resident(mapped: mmap.mmap, vectors: Vectors, memory: Memory) -> Resident[V
         mapped.madvise(mmap.MADV_WILLNEED)
         return vectors
 
-    def let_go() -> None:
+    def unload() -> None:
         mapped.madvise(mmap.MADV_DONTNEED)
 
-    return Resident(memory, f"a segment of {len(vectors)} rows", len(mapped), read_ahead, let_go)
+    return Resident(memory, f"a segment of {len(vectors)} rows", len(mapped), read_ahead, unload)
 
 
 def verify(segment: Segment, on_chunk: Callable[[], object] = lambda: None) -> None:

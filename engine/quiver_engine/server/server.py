@@ -1,7 +1,7 @@
 """gRPC around the calls: raw bytes in, raw bytes out.
 
 One event loop takes requests and sends answers, so a slow client holds a connection and no thread.
-Whole requests are answered by threads: FAISS, checksums and fsync let go of Python's lock, so a
+Whole requests are answered by threads: FAISS, checksums and fsync release Python's lock, so a
 call that waits for the disk holds up none of the others.
 """
 

@@ -115,7 +115,7 @@ class Indexing:
 
     def work(self) -> None:
         """Build whatever is to be built; after a wait that was ended early, what was asked for."""
-        self._store.drop_damaged()
+        self._store.retire_damaged_indexes()
         if not self._was_asked:
             self._look_at_all_at = 0.0
         self._was_asked = False

@@ -99,7 +99,7 @@ class Maintenance:
             for partition in list(collection.partitions.values()):
                 if len(partition.segments) > 1:
                     self._merge(collection, partition)
-        self._store.sweep()
+        self._store.remove_retired()
         self._trimming.look()
 
     def _merge(self, collection: Collection, partition: Partition) -> None:

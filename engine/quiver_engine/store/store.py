@@ -48,7 +48,8 @@ class Store:
         self._catalog = Catalog(self.directory.catalog_path)
         self.directory.sync()
         self._catalog_lock = threading.Lock()
-        self._doomed: list[Path] = []
+        self._retired: list[Path] = []
+        """Files of what is no longer part of a collection; `remove_retired` removes them."""
         self._damaged: deque[tuple[int, int]] = deque()
         opened = opening.collections(
             self._catalog, self.directory, self.load_index, recovery or Recovery()
@@ -104,7 +105,7 @@ class Store:
             self._catalog.drop_collection(collection.id)
             del self._collections[name]
             collection.dropped = True
-            self._discard(collection.partitions.values())
+            self._retire_partitions(collection.partitions.values())
 
     def create_partition(self, name: str, tag: str) -> None:
         checks.new_tag(tag)
@@ -129,26 +130,29 @@ class Store:
             self._catalog.drop_partition(partition.id)
             with collection.lock:
                 del collection.partitions[tag]
-            self._discard([partition])
+            self._retire_partitions([partition])
 
-    def _discard(self, partitions: Iterable[Partition]) -> None:
+    def _retire_partitions(self, partitions: Iterable[Partition]) -> None:
         for partition in partitions:
             self._count -= 1
             partition.dropped = True
-            self._doom(partition.segments)
-            self._doomed += partition.damaged
+            self._retire(partition.segments)
+            self._retired += partition.damaged
 
-    def _doom(self, gone: Iterable[Segment]) -> None:
-        """Let go of segments that do not count any more; searches under way keep theirs."""
+    def _retire(self, gone: Iterable[Segment]) -> None:
+        """Take segments that no collection has any more out of memory, and note their files.
+
+        Searches under way go on reading them.
+        """
         for segment in gone:
-            self._doomed.append(segment.path)
-            segment.raw.discard()
-            self._doom_index(segment)
+            self._retired.append(segment.path)
+            segment.raw.retire()
+            self._retire_index(segment)
 
-    def _doom_index(self, segment: Segment) -> None:
+    def _retire_index(self, segment: Segment) -> None:
         if segment.index is not None:
-            segment.index.loaded.discard()
-            self._doomed.append(segment.index.path)
+            segment.index.loaded.retire()
+            self._retired.append(segment.index.path)
 
     def publish(self, changes: Sequence[Change], flush: Flushed | None = None) -> None:
         """Make changes count, on disk and for searches; those of dropped partitions vanish."""
@@ -169,12 +173,12 @@ class Store:
                     flush,
                 )
             except RequestError:
-                self._doom(s for c in changes for s in c.added)
+                self._retire(s for c in changes for s in c.added)
                 raise
-            self._doom(s for c in changes if c not in live for s in c.added)
+            self._retire(s for c in changes if c not in live for s in c.added)
             for change in live:
                 removed = {segment.id for segment in change.removed}
-                self._doom(s for s in change.partition.segments if s.id in removed)
+                self._retire(s for s in change.partition.segments if s.id in removed)
                 change.partition.segments = after[change.partition]
 
     def set_index(self, collection: Collection, change: Callable[[IndexState], IndexState]) -> None:
@@ -187,7 +191,7 @@ class Store:
             self._catalog.set_index(collection.id, state, [index.id for _, _, index in old])
             collection.index = state
             for partition, segment, _ in old:
-                self._doom_index(segment)
+                self._retire_index(segment)
                 partition.replace(segments.with_index(segment, None))
 
     def add_index(
@@ -198,17 +202,20 @@ class Store:
             current = next((s for s in partition.segments if s.id == segment.id), None)
             is_wanted = collection.index.spec == index.spec and not partition.dropped
             if current is None or not is_wanted:
-                self._doomed.append(index.path)
+                self._retired.append(index.path)
                 return
             try:
                 self._catalog.add_index(index.id, segment.id)
             except RequestError:
-                self._doomed.append(index.path)
+                self._retired.append(index.path)
                 raise
             partition.replace(segments.with_index(current, index))
 
     def load_index(self, index_id: int, spec: IndexSpec, segment_id: int, rows: int) -> IndexFile:
-        """Map an index file; raises DamagedIndex. What shows later is kept for drop_damaged."""
+        """Map an index file; raises DamagedIndex.
+
+        Damage that shows when it is read is left to `retire_damaged_indexes`.
+        """
         path = self.directory.index_path(index_id)
 
         def on_damage(what: str) -> None:
@@ -218,8 +225,8 @@ class Store:
         memory = self.directory.memory
         return index_files.load(path, index_id, spec, rows, memory=memory, on_damage=on_damage)
 
-    def drop_damaged(self) -> None:
-        """Take away the index files that turned out to be damaged."""
+    def retire_damaged_indexes(self) -> None:
+        """Retire the indexes that turned out to be damaged when a search read them."""
         while self._damaged:
             segment_id, index_id = self._damaged.popleft()
             with self._catalog_lock:
@@ -228,7 +235,7 @@ class Store:
                         if (segment.id, index.id) != (segment_id, index_id):
                             continue
                         self._catalog.remove_index(index_id)
-                        self._doom_index(segment)
+                        self._retire_index(segment)
                         partition.replace(segments.with_index(segment, None))
 
     def settle(self) -> None:
@@ -236,13 +243,13 @@ class Store:
         with self._catalog_lock:
             self._catalog.empty_journal()
 
-    def sweep(self) -> None:
+    def remove_retired(self) -> None:
         """Remove the files of what was dropped or merged away."""
         with self._catalog_lock:
             self._catalog.empty_journal()
-            doomed, self._doomed = self._doomed, []
-        self.directory.remove(doomed)
-        if doomed:
+            retired, self._retired = self._retired, []
+        self.directory.remove(retired)
+        if retired:
             allocator.return_free_memory()
 
     def close(self) -> None:

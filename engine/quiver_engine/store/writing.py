@@ -122,7 +122,7 @@ class Writer:
                 done = False
         if done and logs:
             self._store.settle()
-            self._log.forget(logs)
+            self._log.remove(logs)
         return done
 
     def flush(self, collection: Collection) -> None:

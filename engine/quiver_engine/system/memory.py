@@ -1,7 +1,9 @@
-"""What is on disk and held in memory for its users: loaded on demand, shared, let go of.
+"""What is on disk and held in memory for its users: loaded on demand, shared, evicted.
 
-With a budget, what was used least recently is let go first; what is in use stays. A user holds one
-thing at a time, so whoever waits for room is waited for by nobody.
+Evicted means out of memory: the next use loads it again. Retired means that it is no longer part of
+any collection: it leaves memory with its last user and never stays there again. With a budget, what
+was used least recently is evicted first; what is in use stays. A user holds one thing at a time, so
+nobody waits for a user that waits for room.
 """
 
 import threading
@@ -87,8 +89,8 @@ class Memory:
     def _leave(self, resident: "Resident[Any]") -> None:
         with self._changed:
             resident.users -= 1
-            if not resident.users and not (resident.is_wanted and resident.is_loaded):
-                self._drop(resident)
+            if not resident.users and (resident.is_retired or not resident.is_loaded):
+                self._evict(resident)
             self._changed.notify_all()
 
     def _wait_for_room(self, resident: "Resident[Any]", caller_waits: CallerWaits) -> None:
@@ -110,7 +112,7 @@ class Memory:
             return True
         unused = [other for other in self._held if not other.users]
         while unused and not self._has_room(resident):
-            self._drop(unused.pop(0))
+            self._evict(unused.pop(0))
         if not self._has_room(resident):
             return False
         self._held[resident] = None
@@ -120,18 +122,18 @@ class Memory:
     def _has_room(self, resident: "Resident[Any]") -> bool:
         return self.budget is None or self._bytes + resident.bytes <= self.budget
 
-    def drop(self, resident: "Resident[Any]") -> None:
-        """Let go of it, now or with its last user."""
+    def evict(self, resident: "Resident[Any]") -> None:
+        """Take it out of memory, unless it is in use."""
         with self._changed:
             if not resident.users:
-                self._drop(resident)
+                self._evict(resident)
                 self._changed.notify_all()
 
-    def _drop(self, resident: "Resident[Any]") -> None:
+    def _evict(self, resident: "Resident[Any]") -> None:
         if resident in self._held:
             del self._held[resident]
             self._bytes -= resident.bytes
-            resident.forget()
+            resident.unload()
 
 
 class Resident(Generic[T]):
@@ -143,15 +145,15 @@ class Resident(Generic[T]):
         name: str,
         size: int,
         load: Callable[[], T],
-        on_let_go: Callable[[], object] = lambda: None,
+        unload: Callable[[], object] = lambda: None,
     ) -> None:
         self.name = name
         self.bytes = size
         self.users = 0
-        self.is_wanted = True
+        self.is_retired = False
         self._memory = memory
         self._load = load
-        self._on_let_go = on_let_go
+        self._unload = unload
         self._lock = threading.Lock()
         self._value: T | None = None
         self._copying = threading.Lock()
@@ -183,28 +185,28 @@ class Resident(Generic[T]):
         self._memory.check(self.name, self.bytes)
 
     def copy(self, make: "Callable[[], Resident[Any]]") -> "Resident[Any]":
-        """Return the same held in another memory; made once, and let go of with this."""
+        """Return the same held in another memory; made once, evicted and retired with this."""
         with self._copying:
             if self._copy is None:
                 self._copy = make()
-                self._copy.is_wanted = self.is_wanted
+                self._copy.is_retired = self.is_retired
             return self._copy
 
-    def let_go(self) -> None:
-        """Give its memory back, unless somebody uses it right now."""
-        self._memory.drop(self)
+    def evict(self) -> None:
+        """Take it out of memory, unless it is in use; the next use loads it again."""
+        self._memory.evict(self)
         if self._copy is not None:
-            self._copy.let_go()
+            self._copy.evict()
 
-    def discard(self) -> None:
-        """Give its memory back for good, at the latest with its last user."""
+    def retire(self) -> None:
+        """Take it out of memory for good: now, or with its last user."""
         with self._copying:
-            self.is_wanted = False
-        self._memory.drop(self)
+            self.is_retired = True
+        self._memory.evict(self)
         if self._copy is not None:
-            self._copy.discard()
+            self._copy.retire()
 
-    def forget(self) -> None:
-        """Called by the memory, when there are no users."""
+    def unload(self) -> None:
+        """Release the value. The memory calls this when it evicts, so there are no users."""
         self._value = None
-        self._on_let_go()
+        self._unload()

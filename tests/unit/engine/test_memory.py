@@ -1,4 +1,4 @@
-"""The memory budget: what is loaded, what is let go of, what is refused."""
+"""The memory budget: what is loaded, what is evicted, what is refused."""
 
 import threading
 
@@ -12,7 +12,7 @@ from quiver_proto import milvus_pb2 as pb
 
 
 class Loads:
-    """Residents that note when they are loaded and let go of."""
+    """Residents that note when they are loaded and unloaded."""
 
     def __init__(self, budget: int | None) -> None:
         self.memory = Memory(budget)
@@ -32,7 +32,7 @@ def use(*residents: Resident[str]) -> None:
             pass
 
 
-def test_the_least_recently_used_is_let_go_first() -> None:
+def test_the_least_recently_used_is_evicted_first() -> None:
     """Within the budget nothing is loaded twice; beyond it the one unused for longest goes."""
     loads = Loads(100)
     a, b, c = (loads.resident(name, 40) for name in "abc")
@@ -56,11 +56,11 @@ def test_what_is_kept_is_used_without_a_wait() -> None:
 
 
 def test_without_a_budget_everything_stays() -> None:
-    """Nothing is let go of unless somebody says so."""
+    """Nothing is evicted unless somebody says so."""
     loads = Loads(None)
     a, b = loads.resident("a", 10**15), loads.resident("b", 10**15)
     use(a, b, a)
-    a.let_go()
+    a.evict()
     assert loads.events == ["+a", "+b", "-a"]
 
 
@@ -74,7 +74,7 @@ def test_what_can_never_fit_is_refused_with_numbers() -> None:
 
 
 def test_who_finds_no_room_waits_for_those_that_use_it() -> None:
-    """What is in use is never let go of; the next one is loaded when its user is done."""
+    """What is in use is never evicted; the next one is loaded when its user is done."""
     loads = Loads(100)
     a, b = loads.resident("a", 60), loads.resident("b", 60)
     with a.use():
@@ -86,12 +86,12 @@ def test_who_finds_no_room_waits_for_those_that_use_it() -> None:
     assert loads.events == ["+a", "-a", "+b"]
 
 
-def test_what_is_discarded_goes_with_its_last_user() -> None:
+def test_what_is_retired_goes_with_its_last_user() -> None:
     """A search that uses it ends well; afterwards it takes no memory, also if used once more."""
     loads = Loads(100)
     a = loads.resident("a", 60)
     with a.use():
-        a.discard()
+        a.retire()
         assert loads.memory.held_bytes == 60
     assert loads.memory.held_bytes == 0
     use(a)
