@@ -63,7 +63,8 @@ class Catalog:
     def __init__(self, path: Path) -> None:
         """Open or create the catalog; raises StartError when it cannot be used."""
         self._path = path
-        self._settled = -1
+        self._checkpointed = -1
+        """The changes that were made by the time the journal was last empty."""
         try:
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._prepare()
@@ -249,7 +250,7 @@ class Catalog:
         SQLite takes a damaged byte of the journal for its end: what stands only there is lost with
         a single flipped bit, so nothing is removed before this on the strength of a commit.
         """
-        if self._db.total_changes == self._settled:
+        if self._db.total_changes == self._checkpointed:
             return
         try:
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -258,7 +259,7 @@ class Catalog:
             if not _is_full(error):
                 raise _failure(error) from error
             return
-        self._settled = self._db.total_changes
+        self._checkpointed = self._db.total_changes
 
 
 def _new_id(execute: Callable[..., sqlite3.Cursor], kind: str) -> int:

@@ -238,8 +238,8 @@ class Store:
                         self._retire_index(segment)
                         partition.replace(segments.with_index(segment, None))
 
-    def settle(self) -> None:
-        """Bring the catalog to where files may be removed that its commits do not need any more."""
+    def checkpoint(self) -> None:
+        """Write the catalog's commits out, so that files that only they made superfluous may go."""
         with self._catalog_lock:
             self._catalog.empty_journal()
 

@@ -121,7 +121,7 @@ class Writer:
                 logger.warning("cannot flush %r: %s", collection.schema.name, error.reason)
                 done = False
         if done and logs:
-            self._store.settle()
+            self._store.checkpoint()
             self._log.remove(logs)
         return done
 
