@@ -11,6 +11,7 @@ from pathlib import Path
 
 from quiver_engine.calls.service import Service
 from quiver_engine.compute import hardware
+from quiver_engine.config_nodes import ConfigNodes
 from quiver_engine.errors import DiskFailedError, RequestError, StartError
 from quiver_engine.files.insert_log import Durability, InsertLog
 from quiver_engine.files.recovery import Recovery
@@ -18,7 +19,6 @@ from quiver_engine.metrics.metrics import Metrics
 from quiver_engine.server import server, tls
 from quiver_engine.server.answering import Answering
 from quiver_engine.server.health import HealthServer, Readiness
-from quiver_engine.settings import Settings
 from quiver_engine.store.indexing import Indexing
 from quiver_engine.store.maintenance import Maintenance
 from quiver_engine.store.store import Store
@@ -85,9 +85,9 @@ class Engine:
         readiness.not_ready(lambda: str(recovery))
         store, log, writer = self._open(recovery, metrics)
         indexing = Indexing(store, writer)
-        settings = Settings()
-        maintenance = Maintenance(store, writer, indexing, settings, self._on_disk_failure)
-        rpcs = Service(store, writer, indexing, settings, metrics).rpcs()
+        config_nodes = ConfigNodes()
+        maintenance = Maintenance(store, writer, indexing, config_nodes, self._on_disk_failure)
+        rpcs = Service(store, writer, indexing, config_nodes, metrics).rpcs()
         answering = Answering(rpcs, metrics, self._on_disk_failure)
         handler = server.MeantFor(store.directory.instance, server.handler(rpcs, answering))
         rpc_server = server.Server(self._listen.host, self._listen.port, handler, credentials)

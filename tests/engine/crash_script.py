@@ -16,10 +16,10 @@ import numpy as np
 
 from quiver_engine import model
 from quiver_engine.calls.service import Service
+from quiver_engine.config_nodes import ConfigNodes
 from quiver_engine.files import insert_log
 from quiver_engine.files.insert_log import Durability, InsertLog
 from quiver_engine.metrics.metrics import Metrics
-from quiver_engine.settings import Settings
 from quiver_engine.store import collection, indexing
 from quiver_engine.store.indexing import Indexing
 from quiver_engine.store.maintenance import Maintenance
@@ -185,10 +185,10 @@ class Opened:
 def live(directory: Path, acknowledge: Callable[[], object]) -> None:
     """Live the whole life, telling after each change that it was answered."""
     opened = Opened.at(directory)
-    settings = Settings()
-    service = Service(opened.store, opened.writer, opened.indexing, settings, Metrics())
+    config_nodes = ConfigNodes()
+    service = Service(opened.store, opened.writer, opened.indexing, config_nodes, Metrics())
     rpcs = service.rpcs()
-    background = Maintenance(opened.store, opened.writer, opened.indexing, settings, _fail)
+    background = Maintenance(opened.store, opened.writer, opened.indexing, config_nodes, _fail)
 
     def build() -> bool:
         opened.indexing.work()

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
+from quiver_engine.config_nodes import ConfigNodes
 from quiver_engine.errors import RequestError
 from quiver_engine.metrics.in_flight import InFlight
-from quiver_engine.settings import Settings
 from quiver_engine.store.store import Store
 from quiver_proto import milvus_pb2 as pb
 
@@ -25,10 +25,10 @@ _KNOWN = (
 class Commands:
     """Answers a command's text with a text; raises RequestError 1 for a bad configuration node."""
 
-    def __init__(self, store: Store, settings: Settings, in_flight: InFlight) -> None:
+    def __init__(self, store: Store, config_nodes: ConfigNodes, in_flight: InFlight) -> None:
         self._store = store
         self._in_flight = in_flight
-        self._settings = settings
+        self._config_nodes = config_nodes
 
     def run(self, text: str) -> str:
         command, _, rest = text.strip().partition(" ")
@@ -40,7 +40,7 @@ class Commands:
             "tasktable": self._tasks,
             "requests": lambda: json.dumps({"requests": self._in_flight.names()}),
             "get_system_info": self._system_info,
-            "get_config": lambda: self._settings.get(rest.strip()),
+            "get_config": lambda: self._config_nodes.get(rest.strip()),
             "set_config": lambda: self._set(rest.split()),
             "instance": lambda: self._store.directory.instance,
         }
@@ -51,7 +51,7 @@ class Commands:
     def _set(self, words: list[str]) -> str:
         if len(words) != 2:
             raise RequestError(pb.UNEXPECTED_ERROR, "give set_config PARENT.NODE VALUE")
-        self._settings.set(*words)
+        self._config_nodes.set(*words)
         return "OK"
 
     def _tasks(self) -> str:

@@ -7,9 +7,9 @@ from quiver_engine.calls import index_checks, lookup
 from quiver_engine.calls.commands import Commands
 from quiver_engine.calls.row_calls import RowCalls
 from quiver_engine.calls.search_calls import SearchCalls
+from quiver_engine.config_nodes import ConfigNodes
 from quiver_engine.metrics.metrics import Metrics
 from quiver_engine.model import CallerWaits
-from quiver_engine.settings import Settings
 from quiver_engine.store.indexing import Indexing
 from quiver_engine.store.store import Store
 from quiver_engine.store.writing import Writer
@@ -26,12 +26,12 @@ class Service:
         store: Store,
         writer: Writer,
         indexing: Indexing,
-        settings: Settings,
+        config_nodes: ConfigNodes,
         metrics: Metrics,
     ) -> None:
         self._store = store
         self._indexing = indexing
-        self._commands = Commands(store, settings, metrics.in_flight)
+        self._commands = Commands(store, config_nodes, metrics.in_flight)
         self._row_calls = RowCalls(store, writer, metrics.traffic)
         self._search_calls = SearchCalls(store, metrics.traffic)
 

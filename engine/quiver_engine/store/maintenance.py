@@ -5,8 +5,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from quiver_engine.config_nodes import ConfigNodes
 from quiver_engine.errors import DiskFailedError, RequestError
-from quiver_engine.settings import Settings
 from quiver_engine.store.collection import Collection, Partition
 from quiver_engine.store.indexing import Indexing
 from quiver_engine.store.store import Store
@@ -28,13 +28,13 @@ class Maintenance:
         store: Store,
         writer: Writer,
         indexing: Indexing,
-        settings: Settings,
+        config_nodes: ConfigNodes,
         on_disk_failure: Callable[[DiskFailedError], None],
     ) -> None:
         self._store = store
         self._writer = writer
         self._indexing = indexing
-        self._settings = settings
+        self._config_nodes = config_nodes
         self._on_disk_failure = on_disk_failure
         self._stopping = threading.Event()
         self._trimming = Trimming()
@@ -89,7 +89,7 @@ class Maintenance:
     def _wait_for_flush(self, look_s: float) -> None:
         started = time.monotonic()
         while not self._writer.wait_until_flush_is_wanted(look_s):
-            interval = self._settings.auto_flush_interval_s
+            interval = self._config_nodes.auto_flush_interval_s
             if interval and time.monotonic() - started >= interval:
                 return
 

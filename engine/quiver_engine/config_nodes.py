@@ -1,4 +1,7 @@
-"""What clients may change while the engine runs; a restart brings the defaults back."""
+"""Milvus' configuration nodes: what clients may change while the engine runs.
+
+A restart brings the defaults back.
+"""
 
 import json
 import re
@@ -11,8 +14,8 @@ _MAX_INTERVAL_S = 3600
 _INTERVAL = re.compile(r"[0-9]{1,9}")
 
 
-class Settings:
-    """Milvus' configuration nodes, as far as this engine has them."""
+class ConfigNodes:
+    """The values of the nodes that this engine has."""
 
     def __init__(self) -> None:
         self.auto_flush_interval_s = 1
