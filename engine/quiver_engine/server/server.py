@@ -19,9 +19,9 @@ import uvloop
 
 from quiver_engine.errors import StartError
 from quiver_engine.model import MAX_INDEX_WAITERS, MAX_MESSAGE_BYTES
+from quiver_engine.server.admission import Admission
 from quiver_engine.server.answering import Answering
 from quiver_engine.server.fair_queue import FairQueue
-from quiver_engine.server.intake import Intake
 from quiver_engine.system.priority import give_way
 from quiver_engine.wire.rpc import CallClass, Rpc
 
@@ -102,15 +102,15 @@ def _try_address(host: str, port: int) -> None:
 def handler(rpcs: Mapping[str, Rpc], answering: Answering) -> grpc.GenericRpcHandler:
     """Return gRPC's handler of these calls."""
     queues = {call_class: _queue(call_class, answering) for call_class in _THREADS}
-    intakes = {rpc.largest: Intake() for rpc in rpcs.values() if rpc.largest}
+    admissions = {rpc.largest: Admission() for rpc in rpcs.values() if rpc.largest}
 
     def behaviour(name: str, rpc: Rpc) -> "Behaviour":
         async def answer(_: object, context: "Context") -> bytes:
-            intake = intakes.get(rpc.largest)
-            if intake is None:
+            admission = admissions.get(rpc.largest)
+            if admission is None:
                 return await answer_to(await context.read(), context)
-            raw = await intake.receive(context.read, rpc.largest)
-            with intake.holding(raw):
+            raw = await admission.receive(context.read, rpc.largest)
+            with admission.holding(raw):
                 return await answer_to(raw, context)
 
         async def answer_to(raw: object, context: "Context") -> bytes:

@@ -6,8 +6,8 @@ import itertools
 import pytest
 
 from quiver_engine.model import MIB
-from quiver_engine.server import intake
-from quiver_engine.server.intake import Intake
+from quiver_engine.server import admission
+from quiver_engine.server.admission import Admission
 from quiver_engine.system import headroom
 
 DEADLINE_S = 30.0
@@ -32,7 +32,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def receive(door: Intake, *senders: Sender) -> list[asyncio.Task[bytes]]:
+async def receive(door: Admission, *senders: Sender) -> list[asyncio.Task[bytes]]:
     tasks = [asyncio.ensure_future(door.receive(one.read, largest=50)) for one in senders]
     await settle()
     return tasks
@@ -40,7 +40,7 @@ async def receive(door: Intake, *senders: Sender) -> list[asyncio.Task[bytes]]:
 
 async def test_no_more_is_received_than_there_is_room_for() -> None:
     """Of three messages that may fill a room for two, the third waits until one is there."""
-    door, senders = Intake(room=200), [Sender(), Sender(), Sender()]
+    door, senders = Admission(room=200), [Sender(), Sender(), Sender()]
     tasks = await receive(door, *senders)
     assert [sender.is_let_in for sender in senders] == [True, True, False]
     senders[0].send.set()
@@ -53,7 +53,7 @@ async def test_no_more_is_received_than_there_is_room_for() -> None:
 
 async def test_what_is_worked_on_counts_by_its_size() -> None:
     """A message that is being answered leaves room for what it does not take itself."""
-    door, sender = Intake(room=200), Sender()
+    door, sender = Admission(room=200), Sender()
     with door.holding(bytes(51)):
         (task,) = await receive(door, sender)
         assert not sender.is_let_in
@@ -64,7 +64,7 @@ async def test_what_is_worked_on_counts_by_its_size() -> None:
 
 async def test_a_single_request_is_let_in_whatever_its_size() -> None:
     """What would never fit beside another is received alone."""
-    door, sender = Intake(room=50), Sender()
+    door, sender = Admission(room=50), Sender()
     (task,) = await receive(door, sender)
     sender.send.set()
     assert len(await asyncio.wait_for(task, DEADLINE_S)) == 10
@@ -72,8 +72,8 @@ async def test_a_single_request_is_let_in_whatever_its_size() -> None:
 
 async def test_slow_clients_keep_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Messages that do not come, and no memory with them, no longer count as what they may be."""
-    monkeypatch.setattr(intake, "LOOK_S", 0.001)
-    door, slow, quick = Intake(room=200), [Sender(), Sender()], Sender()
+    monkeypatch.setattr(admission, "LOOK_S", 0.001)
+    door, slow, quick = Admission(room=200), [Sender(), Sender()], Sender()
     hanging = await receive(door, *slow)
     (task,) = await receive(door, quick)
     quick.send.set()
@@ -95,9 +95,9 @@ async def test_messages_on_their_way_count_while_memory_fills(
             looks.set()
         return size
 
-    monkeypatch.setattr(intake, "LOOK_S", 0.001)
+    monkeypatch.setattr(admission, "LOOK_S", 0.001)
     monkeypatch.setattr(headroom, "anonymous_bytes", growing)
-    door, large, other = Intake(room=100), Sender(), Sender()
+    door, large, other = Admission(room=100), Sender(), Sender()
     tasks = await receive(door, large, other)
     await asyncio.wait_for(looks.wait(), DEADLINE_S)
     assert not other.is_let_in
@@ -111,7 +111,7 @@ async def test_messages_on_their_way_count_while_memory_fills(
 async def test_nothing_more_is_let_in_when_memory_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the machine has less left than a message may take, messages come one by one."""
     monkeypatch.setattr(headroom, "available_bytes", lambda: 99)
-    door, senders = Intake(room=1000), [Sender(), Sender()]
+    door, senders = Admission(room=1000), [Sender(), Sender()]
     tasks = await receive(door, *senders)
     assert [sender.is_let_in for sender in senders] == [True, False]
     senders[0].send.set()
@@ -124,7 +124,7 @@ async def test_nothing_more_is_let_in_when_memory_runs_out(monkeypatch: pytest.M
 @pytest.mark.parametrize("leaves_when", ["waiting", "let in"])
 async def test_who_leaves_takes_no_room(leaves_when: str) -> None:
     """A client that leaves while it waits, or at the moment it is let in, is not counted."""
-    door, senders = Intake(room=100), [Sender(), Sender(), Sender()]
+    door, senders = Admission(room=100), [Sender(), Sender(), Sender()]
     first, leaving, last = await receive(door, *senders)
     if leaves_when == "waiting":
         leaving.cancel()

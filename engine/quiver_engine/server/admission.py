@@ -39,7 +39,7 @@ class _Reading:
     looks: int = 0
 
 
-class Intake:
+class Admission:
     """For requests of one kind, in one event loop; who has to wait is let in in turn."""
 
     def __init__(self, room: int = ROOM_BYTES) -> None:
