@@ -14,7 +14,7 @@ from quiver_engine.compute import hardware
 from quiver_engine.config_nodes import ConfigNodes
 from quiver_engine.errors import DiskFailedError, RequestError, StartError
 from quiver_engine.files.insert_log import Durability, InsertLog
-from quiver_engine.files.recovery import Recovery
+from quiver_engine.files.progress import Progress
 from quiver_engine.metrics.metrics import Metrics
 from quiver_engine.server import server, tls
 from quiver_engine.server.answering import Answering
@@ -81,9 +81,9 @@ class Engine:
         credentials = None if self._tls_files is None else tls.credentials(self._tls_files)
         readiness, metrics = Readiness(), Metrics()
         health = HealthServer(self._http.host, self._http.port, readiness, metrics)
-        recovery = Recovery()
-        readiness.not_ready(lambda: str(recovery))
-        store, log, writer = self._open(recovery, metrics)
+        progress = Progress()
+        readiness.not_ready(lambda: str(progress))
+        store, log, writer = self._open(progress, metrics)
         indexing = Indexing(store, writer)
         config_nodes = ConfigNodes()
         maintenance = Maintenance(store, writer, indexing, config_nodes, self._on_disk_failure)
@@ -115,13 +115,13 @@ class Engine:
         rpc_server.drain(GRACE_S)
         return self._close(maintenance, writer, log, store)
 
-    def _open(self, recovery: Recovery, metrics: Metrics) -> tuple[Store, InsertLog, Writer]:
+    def _open(self, progress: Progress, metrics: Metrics) -> tuple[Store, InsertLog, Writer]:
         try:
-            store = Store(self._data_dir, hardware.choose(self._wanted), recovery)
+            store = Store(self._data_dir, hardware.choose(self._wanted), progress)
             metrics.show(store)
             on_sync = metrics.traffic.synced
             log = InsertLog(store.directory.log_path, self._durability, on_sync)
-            return store, log, Writer(store, log, recovery)
+            return store, log, Writer(store, log, progress)
         except (DiskFailedError, RequestError, OSError) as error:
             raise StartError(
                 f"data directory {self._data_dir} cannot be opened: {error}; nothing is changed or"

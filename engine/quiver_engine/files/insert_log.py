@@ -17,7 +17,7 @@ from pathlib import Path
 from quiver_engine.errors import DiskFailedError, RequestError
 from quiver_engine.files import durable, log_records
 from quiver_engine.files.log_records import Record
-from quiver_engine.files.recovery import Recovery
+from quiver_engine.files.progress import Progress
 from quiver_proto import milvus_pb2 as pb
 
 ROTATED_BYTES = 32 << 20
@@ -57,9 +57,9 @@ class InsertLog:
         self._synced = 0
         self._current: _File | None = None
 
-    def replay(self, recovery: Recovery | None = None) -> Iterator[Record]:
+    def replay(self, progress: Progress | None = None) -> Iterator[Record]:
         """Yield what is there, oldest first; raises StartError for a format of other versions."""
-        progress = recovery or Recovery()
+        progress = progress or Progress()
         sizes = [path.stat().st_size for path in self._old]
         progress.expect_log(sum(sizes))
         done = 0

@@ -9,7 +9,7 @@ from quiver_engine.files import deletions, segments
 from quiver_engine.files.catalog import Catalog, SegmentRow
 from quiver_engine.files.datadir import DataDir
 from quiver_engine.files.index_files import IndexFile
-from quiver_engine.files.recovery import Recovery
+from quiver_engine.files.progress import Progress
 from quiver_engine.files.segments import Segment
 from quiver_engine.model import IndexSpec
 from quiver_engine.store.collection import Collection, Partition
@@ -21,7 +21,7 @@ LoadIndex = Callable[[int, IndexSpec, int, int], IndexFile]
 
 
 def collections(
-    catalog: Catalog, directory: DataDir, load_index: LoadIndex, recovery: Recovery
+    catalog: Catalog, directory: DataDir, load_index: LoadIndex, progress: Progress
 ) -> list[Collection]:
     """Return all collections with verified segments; removes what a crash left behind.
 
@@ -38,13 +38,13 @@ def collections(
         owner, partition = found[row.collection], Partition(row.id, row.tag)
         owner.partitions[row.tag] = partition
         partitions[row.id] = (owner, partition)
-    opener = _Opener(catalog, directory, load_index, recovery)
+    opener = _Opener(catalog, directory, load_index, progress)
     entries = catalog.segments()
-    recovery.expect_segments(len(entries))
+    progress.expect_segments(len(entries))
     for entry in entries:
         owner, partition = partitions[entry.partition]
         opener.open(entry, owner, partition)
-        recovery.verified()
+        progress.verified()
     directory.keep_only(opener.files)
     directory.number_after([*opener.numbers, *(row.index.covers for row in listed)])
     return list(found.values())
@@ -54,14 +54,14 @@ class _Opener:
     """Opens what the catalog lists; `files` and `numbers` are what counts."""
 
     def __init__(
-        self, catalog: Catalog, directory: DataDir, load_index: LoadIndex, recovery: Recovery
+        self, catalog: Catalog, directory: DataDir, load_index: LoadIndex, progress: Progress
     ) -> None:
         self.files: set[Path] = set()
         self.numbers: list[int] = []
         self._catalog = catalog
         self._directory = directory
         self._load_index = load_index
-        self._recovery = recovery
+        self._progress = progress
 
     def open(self, entry: SegmentRow, owner: Collection, partition: Partition) -> None:
         path = self._directory.segment_path(entry.id)
@@ -86,7 +86,7 @@ class _Opener:
         segment = self._directory.load_segment(
             entry.id, layout=owner.schema.layout, rows=entry.rows
         )
-        segments.verify(segment, self._recovery.reading)
+        segments.verify(segment, self._progress.reading)
         if entry.deletions is not None:
             stored = deletions.from_bytes(entry.deletions, entry.rows)
             segment = segments.with_deletions(segment, stored)

@@ -17,7 +17,7 @@ from quiver_engine.files import index_files, segments
 from quiver_engine.files.catalog import Catalog, Flushed, SegmentRow
 from quiver_engine.files.datadir import DataDir
 from quiver_engine.files.index_files import IndexFile
-from quiver_engine.files.recovery import Recovery
+from quiver_engine.files.progress import Progress
 from quiver_engine.files.segments import Segment
 from quiver_engine.model import (
     DEFAULT_TAG,
@@ -40,7 +40,7 @@ class Store:
     """An open data directory. Refusals are RequestError; DiskFailedError means: stop."""
 
     def __init__(
-        self, path: Path, device: Device | None = None, recovery: Recovery | None = None
+        self, path: Path, device: Device | None = None, progress: Progress | None = None
     ) -> None:
         """Open a data directory, removing what a crash left; raises StartError."""
         self.device = device or Cpu(Memory())
@@ -52,7 +52,7 @@ class Store:
         """Files of what is no longer part of a collection; `remove_retired` removes them."""
         self._damaged: deque[tuple[int, int]] = deque()
         opened = opening.collections(
-            self._catalog, self.directory, self.load_index, recovery or Recovery()
+            self._catalog, self.directory, self.load_index, progress or Progress()
         )
         self._collections = {collection.schema.name: collection for collection in opened}
         self._count = sum(len(collection.partitions) for collection in opened)

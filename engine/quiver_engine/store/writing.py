@@ -13,7 +13,7 @@ from quiver_engine.files import deletions, segments
 from quiver_engine.files.catalog import Flushed
 from quiver_engine.files.insert_log import InsertLog
 from quiver_engine.files.log_records import Kind, Record
-from quiver_engine.files.recovery import Recovery
+from quiver_engine.files.progress import Progress
 from quiver_engine.files.segments import Segment
 from quiver_engine.model import MIB, IdOrigin, Ids, InsertBatch
 from quiver_engine.store import merging
@@ -34,14 +34,14 @@ _KINDS = {origin: kind for kind, origin in _ORIGINS.items()}
 class Writer:
     """Writes rows to a store. Refusals are RequestError; DiskFailedError means: stop."""
 
-    def __init__(self, store: Store, log: InsertLog, recovery: Recovery | None = None) -> None:
+    def __init__(self, store: Store, log: InsertLog, progress: Progress | None = None) -> None:
         """Take up what the log holds of before; raises StartError when it cannot be read."""
         self._store = store
         self._log = log
         self._automatic_ids = AutomaticIds()
         self._flush_wanted = threading.Event()
         collections = {collection.id: collection for collection in store.collections()}
-        for record in log.replay(recovery):
+        for record in log.replay(progress):
             self._replay(collections.get(record.collection), record)
         log.start(max((c.logged for c in collections.values()), default=0))
 

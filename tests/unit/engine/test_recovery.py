@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from quiver_engine.files.insert_log import Durability, InsertLog
-from quiver_engine.files.recovery import TELL_S, Recovery
+from quiver_engine.files.progress import LOG_S, Progress
 from quiver_engine.metrics.metrics import Metrics
 from quiver_engine.model import InsertBatch, Metric, Rows, Schema
 from quiver_engine.server.health import HealthServer, Readiness
@@ -51,13 +51,13 @@ def test_a_start_tells_how_far_it_has_come(
 
     def clock() -> float:
         answers.append(readyz(port))
-        return len(answers) * TELL_S / 4
+        return len(answers) * LOG_S / 4
 
-    recovery = Recovery(clock)
-    readiness.not_ready(lambda: str(recovery))
+    progress = Progress(clock)
+    readiness.not_ready(lambda: str(progress))
     caplog.set_level("INFO")
-    store = Store(tmp_path / "data", recovery=recovery)
-    Writer(store, InsertLog(store.directory.log_path, Durability.FSYNC), recovery)
+    store = Store(tmp_path / "data", progress=progress)
+    Writer(store, InsertLog(store.directory.log_path, Durability.FSYNC), progress)
     store.close()
     assert {status for status, _ in answers} == {503}
     seen = list(dict.fromkeys(line.strip() for _, line in answers[1:]))

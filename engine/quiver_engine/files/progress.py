@@ -1,4 +1,4 @@
-"""How far a start has come: for whoever asks, and every few seconds in the log."""
+"""How far the recovery at the start has come: for /readyz, and every few seconds in the log."""
 
 import logging
 import time
@@ -8,15 +8,15 @@ from quiver_engine.model import MIB
 
 logger = logging.getLogger(__name__)
 
-TELL_S = 5.0
+LOG_S = 5.0
 
 
-class Recovery:
-    """Counted up by the thread that opens the data directory, read by any."""
+class Progress:
+    """The thread that opens the data directory counts it up; any thread reads it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._next_line = clock() + TELL_S
+        self._next_line = clock() + LOG_S
         self._segments = self._verified = self._log_bytes = self._replayed = 0
 
     def expect_segments(self, count: int) -> None:
@@ -27,18 +27,18 @@ class Recovery:
         self._log_bytes = size
 
     def reading(self) -> None:
-        """Part of a segment was read: time to tell, if it is time."""
+        """Note that part of a segment was read; log the progress if the last line is old enough."""
         if self._clock() >= self._next_line:
-            self._next_line = self._clock() + TELL_S
+            self._next_line = self._clock() + LOG_S
             logger.info("%s", self)
 
     def verified(self) -> None:
-        """One more segment was verified, or found damaged."""
+        """Note that one more segment was verified, or found damaged."""
         self._verified += 1
         self.reading()
 
     def replayed(self, size: int) -> None:
-        """The first `size` bytes of the log were replayed."""
+        """Note that the first `size` bytes of the log were replayed."""
         self._replayed = size
         self.reading()
 
