@@ -26,7 +26,7 @@ from quiver_engine.model import (
     IndexState,
     Schema,
 )
-from quiver_engine.store import opening
+from quiver_engine.store import recovery
 from quiver_engine.store.changes import Change, segments_after
 from quiver_engine.store.collection import Collection, Partition
 from quiver_engine.system import allocator
@@ -51,11 +51,11 @@ class Store:
         self._retired: list[Path] = []
         """Files of what is no longer part of a collection; `remove_retired` removes them."""
         self._damaged: deque[tuple[int, int]] = deque()
-        opened = opening.collections(
+        recovered = recovery.collections(
             self._catalog, self.directory, self.load_index, progress or Progress()
         )
-        self._collections = {collection.schema.name: collection for collection in opened}
-        self._count = sum(len(collection.partitions) for collection in opened)
+        self._collections = {collection.schema.name: collection for collection in recovered}
+        self._count = sum(len(collection.partitions) for collection in recovered)
         """Collections and partitions: each collection's _default stands for itself in it."""
 
     def collections(self) -> list[Collection]:

@@ -1,4 +1,4 @@
-"""What is on disk, as it is found at the start."""
+"""The recovery at the start: the collections as the catalog and the files on disk have them."""
 
 import logging
 from collections.abc import Callable
@@ -38,20 +38,20 @@ def collections(
         owner, partition = found[row.collection], Partition(row.id, row.tag)
         owner.partitions[row.tag] = partition
         partitions[row.id] = (owner, partition)
-    opener = _Opener(catalog, directory, load_index, progress)
+    recovering = _Recovery(catalog, directory, load_index, progress)
     entries = catalog.segments()
     progress.expect_segments(len(entries))
     for entry in entries:
         owner, partition = partitions[entry.partition]
-        opener.open(entry, owner, partition)
+        recovering.segment(entry, owner, partition)
         progress.verified()
-    directory.keep_only(opener.files)
-    directory.number_after([*opener.numbers, *(row.index.covers for row in listed)])
+    directory.keep_only(recovering.files)
+    directory.number_after([*recovering.numbers, *(row.index.covers for row in listed)])
     return list(found.values())
 
 
-class _Opener:
-    """Opens what the catalog lists; `files` and `numbers` are what counts."""
+class _Recovery:
+    """Reads the segments that the catalog lists; collects their files and numbers."""
 
     def __init__(
         self, catalog: Catalog, directory: DataDir, load_index: LoadIndex, progress: Progress
@@ -63,11 +63,11 @@ class _Opener:
         self._load_index = load_index
         self._progress = progress
 
-    def open(self, entry: SegmentRow, owner: Collection, partition: Partition) -> None:
+    def segment(self, entry: SegmentRow, owner: Collection, partition: Partition) -> None:
         path = self._directory.segment_path(entry.id)
         self._count(entry.id, path)
         try:
-            partition.segments += (self._segment(entry, owner),)
+            partition.segments += (self._read(entry, owner),)
         except DamagedSegment as error:
             partition.damaged += (path,)
             logger.error(  # noqa: TRY400 - the error says it all
@@ -82,7 +82,7 @@ class _Opener:
                 # A later change of the collection's index would not reach it.
                 self._catalog.remove_index(entry.index)
 
-    def _segment(self, entry: SegmentRow, owner: Collection) -> Segment:
+    def _read(self, entry: SegmentRow, owner: Collection) -> Segment:
         segment = self._directory.load_segment(
             entry.id, layout=owner.schema.layout, rows=entry.rows
         )
