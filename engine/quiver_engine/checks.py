@@ -31,7 +31,11 @@ _BYTES_PER_ID = 8
 
 
 def schema(request: pb.CollectionSchema) -> Schema:
-    """Return the schema that CreateCollection asks for; raises RequestError 9, 7, 5 or 23."""
+    """Return the schema that CreateCollection asks for.
+
+    Raises RequestError ILLEGAL_COLLECTION_NAME, ILLEGAL_DIMENSION, ILLEGAL_ARGUMENT or
+    ILLEGAL_METRIC_TYPE.
+    """
     _name(request.collection_name)
     _dimension(request.dimension, request.metric_type)
     _index_file_size(request.index_file_size)
@@ -85,7 +89,7 @@ def _metric(number: int) -> Metric:
 
 
 def new_tag(tag: str) -> None:
-    """Raise RequestError 1 for a tag that no partition may be created with."""
+    """Raise RequestError UNEXPECTED_ERROR for a tag that no partition may be created with."""
     if tag == DEFAULT_TAG:
         raise RequestError(
             pb.UNEXPECTED_ERROR, f"partition {tag!r} always exists; choose another tag"
@@ -98,7 +102,7 @@ def new_tag(tag: str) -> None:
 
 
 def dropped_tag(tag: str) -> None:
-    """Raise RequestError 9 for the partition that stays as long as its collection."""
+    """Raise RequestError ILLEGAL_COLLECTION_NAME for `_default`, which every collection keeps."""
     if tag == DEFAULT_TAG:
         raise RequestError(
             pb.ILLEGAL_COLLECTION_NAME,
@@ -107,7 +111,10 @@ def dropped_tag(tag: str) -> None:
 
 
 def insert_request(batch: InsertBatch) -> None:
-    """What can be said of an Insert without its collection; raises RequestError 11 or 12."""
+    """Check what an Insert says without its collection.
+
+    Raises RequestError ILLEGAL_ROWRECORD or ILLEGAL_VECTOR_ID.
+    """
     _some_rows(batch.rows)
     if batch.ids is not None and len(batch.ids) != batch.rows.count:
         raise RequestError(
@@ -116,19 +123,25 @@ def insert_request(batch: InsertBatch) -> None:
         )
 
 
-def id_origin(name: str, settled: IdOrigin | None, given: IdOrigin) -> None:
-    """Raise RequestError 12 when an Insert's ids are not of the collection's kind."""
-    if settled is None or settled is given:
+def id_origin(name: str, known: IdOrigin | None, given: IdOrigin) -> None:
+    """Raise RequestError ILLEGAL_VECTOR_ID for an Insert whose ids have another origin.
+
+    `known` is the origin of the collection's ids, None before its first insert.
+    """
+    if known is None or known is given:
         return
     cure = {
         IdOrigin.USER: "got ids with its first insert: give ids with every insert",
         IdOrigin.AUTOMATIC: "has automatic ids since its first insert: give none",
-    }[settled]
+    }[known]
     raise RequestError(pb.ILLEGAL_VECTOR_ID, f"collection {name!r} {cure}")
 
 
 def vectors(rows: Rows, schema: Schema) -> Vectors:
-    """Return rows in the collection's layout, (count, width); raises RequestError 11 or 7."""
+    """Return rows in the collection's layout, of shape (count, width).
+
+    Raises RequestError ILLEGAL_ROWRECORD or ILLEGAL_DIMENSION.
+    """
     _some_rows(rows)
     width = schema.layout.width
     if schema.metric.is_binary:
@@ -162,7 +175,7 @@ def _some_rows(rows: Rows) -> None:
 
 
 def insert_size(found: Vectors) -> None:
-    """Raise RequestError 11 when one Insert brings more than fits."""
+    """Raise RequestError ILLEGAL_ROWRECORD for more vectors than one Insert may bring."""
     if found.nbytes > MAX_INSERT_BYTES:
         raise RequestError(
             pb.ILLEGAL_ROWRECORD,
@@ -172,13 +185,13 @@ def insert_size(found: Vectors) -> None:
 
 
 def topk(number: int) -> None:
-    """Raise RequestError 10 for a topk out of range."""
+    """Raise RequestError ILLEGAL_TOPK for a topk out of range."""
     if not 1 <= number <= MAX_TOPK:
         raise RequestError(pb.ILLEGAL_TOPK, f"topk {number} is out of range: give 1 to {MAX_TOPK}")
 
 
 def wanted_ids(ids: Sequence[int]) -> None:
-    """Raise RequestError 5 for no ids, or more than one call takes."""
+    """Raise RequestError ILLEGAL_ARGUMENT for no ids, or more than one call takes."""
     if not 1 <= len(ids) <= MAX_IDS_PER_GET:
         raise RequestError(
             pb.ILLEGAL_ARGUMENT, f"{len(ids)} ids: give 1 to {MAX_IDS_PER_GET} in one call"
@@ -186,7 +199,7 @@ def wanted_ids(ids: Sequence[int]) -> None:
 
 
 def answered_ids(segment: str, count: int) -> None:
-    """Raise RequestError 5 when a segment has more ids than one answer may hold."""
+    """Raise RequestError ILLEGAL_ARGUMENT when a segment has more ids than one answer may hold."""
     if count * _BYTES_PER_ID > MAX_RESULT_BYTES:
         raise RequestError(
             pb.ILLEGAL_ARGUMENT,
@@ -196,7 +209,7 @@ def answered_ids(segment: str, count: int) -> None:
 
 
 def result_size(queries: int, topk: int) -> None:
-    """Raise RequestError 10 when a search asks for more results than one answer may hold."""
+    """Raise RequestError ILLEGAL_TOPK for more results than one answer may hold."""
     size = queries * topk * _BYTES_PER_RESULT
     if size > MAX_RESULT_BYTES:
         raise RequestError(

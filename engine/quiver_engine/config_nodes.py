@@ -22,7 +22,10 @@ class ConfigNodes:
         """Seconds between two flushes of all rows; 0 flushes only when asked or full."""
 
     def get(self, node: str) -> str:
-        """Return a node's value, for `*` all nodes as JSON; raises RequestError 1."""
+        """Return a node's value; for `*`, all nodes as JSON.
+
+        Raises RequestError UNEXPECTED_ERROR for a node that there is not.
+        """
         values = {_AUTO_FLUSH: str(self.auto_flush_interval_s)}
         if node == "*":
             return json.dumps(values)
@@ -31,6 +34,7 @@ class ConfigNodes:
         return values[node]
 
     def set(self, node: str, value: str) -> None:
+        """Change a node's value; raises RequestError UNEXPECTED_ERROR for one it cannot have."""
         if node != _AUTO_FLUSH:
             raise _no_such_node(node)
         if not _INTERVAL.fullmatch(value) or int(value) > _MAX_INTERVAL_S:

@@ -23,7 +23,10 @@ _KNOWN = (
 
 
 class Commands:
-    """Answers a command's text with a text; raises RequestError 1 for a bad configuration node."""
+    """Answers a command's text with a text.
+
+    Raises RequestError UNEXPECTED_ERROR for a configuration node that there is not.
+    """
 
     def __init__(self, store: Store, config_nodes: ConfigNodes, in_flight: InFlight) -> None:
         self._store = store

@@ -11,7 +11,11 @@ from quiver_proto import milvus_pb2 as pb
 
 
 def index(number: int, text: str | None, schema: Schema, *, has_gpu: bool) -> IndexSpec:
-    """Return the index of this index_type and `params`; raises RequestError 8, 5, 7 or 21."""
+    """Return the index of this index_type and `params`.
+
+    Raises RequestError ILLEGAL_INDEX_TYPE, ILLEGAL_ARGUMENT, ILLEGAL_DIMENSION or
+    BUILD_INDEX_ERROR.
+    """
     kind = _kind(number, has_gpu=has_gpu)
     if text is None and kind.build:
         raise _refused(f"extra_params have no key 'params': give {_wanted(kind.build)} as JSON")
@@ -46,7 +50,7 @@ def _no_such_index(what: str, offered: list[IndexKind]) -> RequestError:
 
 
 def _has_metric(kind: IndexKind, metric: Metric) -> None:
-    """Raise RequestError 8 for an index that cannot help with the metric's vectors."""
+    """Raise RequestError ILLEGAL_INDEX_TYPE unless such an index can be had for the metric."""
     if metric not in kind.metrics:
         vectors = "vectors of bits" if metric.is_binary else "vectors"
         having = [other.type for other in KINDS.values() if metric in other.metrics]
@@ -73,7 +77,10 @@ def _can_be_built(name: str, value: int, param: Param, dimension: int) -> None:
 # Searches that ask alike are many, texts that they ask with are few.
 @lru_cache(maxsize=256)
 def search_params(text: str | None, spec: IndexSpec, topk: int) -> Mapping[str, int]:
-    """Return a search's parameters, checked for the collection's index; raises RequestError 5."""
+    """Return a search's parameters, checked for the collection's index.
+
+    Raises RequestError ILLEGAL_ARGUMENT.
+    """
     values = {} if text is None else _json_object(text)
     _in_ranges(values, KINDS[spec.type].search_parameters(topk))
     return values

@@ -17,10 +17,11 @@ _OF_BITS = "BIN_"
 
 
 def vectors(name: str, segments: Sequence[Segment], ids: Sequence[int]) -> list[Vectors | None]:
-    """Return the vector of each id, None where there is none.
+    """Return the vector of each id, of shape (width,), None for an id that no row has.
 
-    Of rows with one id the last one of the newest segment counts: the one written last, until a
-    merge puts an older one into a newer segment. Raises RequestError 1 when there are no rows.
+    Where several rows have one id, the last one of the newest segment counts. That is the row that
+    was written last, until a merge puts an older row into a newer segment. Raises RequestError
+    UNEXPECTED_ERROR when the segments have no rows.
     """
     if not any(segment.living for segment in segments):
         raise RequestError(pb.UNEXPECTED_ERROR, f"there are no rows in {name!r} to get")
@@ -42,12 +43,15 @@ def ids(segment: Segment) -> Ids:
 
 
 def segment(collection: Collection, name: str) -> Segment:
-    """Return a segment by its name in ShowCollectionInfo; raises RequestError 1."""
+    """Return a segment by its name in ShowCollectionInfo; raises as `named_segments` does."""
     return named_segments(collection, [name])[0]
 
 
 def named_segments(collection: Collection, names: Iterable[str]) -> list[Segment]:
-    """Return segments by their names in ShowCollectionInfo, each once; raises RequestError 1."""
+    """Return segments by their names in ShowCollectionInfo, each once.
+
+    Raises RequestError UNEXPECTED_ERROR for a name that no segment has.
+    """
     known = {str(segment.id): segment for segment in collection.segments}
     wanted = dict.fromkeys(names)
     for name in wanted:
@@ -61,9 +65,9 @@ def named_segments(collection: Collection, names: Iterable[str]) -> list[Segment
 
 
 def matching_segments(collection: Collection, tags: tuple[str, ...]) -> list[Segment]:
-    """Return the segments of partitions whose tags match, all without tags.
+    """Return the segments of the partitions that `tags` match; without tags, of all partitions.
 
-    Raises RequestError 1 when none matches, or a pattern is none.
+    Raises RequestError UNEXPECTED_ERROR when no partition matches, or a tag is no valid pattern.
     """
     if not tags:
         return collection.segments

@@ -19,7 +19,10 @@ _OPTIONS.max_mem = 1 << 20
 
 
 def matching(patterns: Iterable[str], tags: Sequence[str]) -> list[str]:
-    """Return the tags that one of the patterns matches as a whole; raises RequestError 1."""
+    """Return the tags that one of the patterns matches as a whole.
+
+    Raises RequestError UNEXPECTED_ERROR for an invalid pattern, or too many patterns.
+    """
     wanted = dict.fromkeys(patterns)
     plain = {pattern for pattern in wanted if _PLAIN.fullmatch(pattern)}
     if len(wanted) > MAX_TAGS_PER_SEARCH or len(wanted) - len(plain) > MAX_PATTERNS_PER_SEARCH:

@@ -38,8 +38,8 @@ class Device(Protocol):
     ) -> tuple[Floats, Ids]:
         """Return distances and row numbers in the segment, both (queries, count), best first.
 
-        A row number is -1 where there is none. Raises RequestError 24 for what cannot fit,
-        CallerLeft when nobody waits for it any more.
+        A row number is -1 where there is none. Raises RequestError OUT_OF_MEMORY when the segment
+        cannot fit into memory, CallerLeft when the caller no longer waits.
         """
 
     def at_hand(self, segment: Segment, asked: Asked) -> AbstractContextManager[float]:
@@ -49,10 +49,10 @@ class Device(Protocol):
         """
 
     def preload(self, segment: Segment, metric: Metric, caller_waits: CallerWaits) -> None:
-        """Bring what a search reads into memory; raises RequestError 24 when it cannot fit."""
+        """Load what a search reads; raises RequestError OUT_OF_MEMORY when it cannot fit."""
 
     def check(self, segment: Segment, spec: IndexSpec) -> None:
-        """Raise RequestError 24 when an index of the segment could not be built or searched."""
+        """Raise RequestError OUT_OF_MEMORY for a segment whose index could not fit into memory."""
 
 
 class Cpu:

@@ -139,7 +139,7 @@ class Collection:
         self.merge_lock = threading.Lock()
 
     def partition(self, tag: str) -> Partition:
-        """Return a partition; raises RequestError 1 when there is none of that tag."""
+        """Return a partition; raises RequestError UNEXPECTED_ERROR for a tag that none has."""
         try:
             return self.partitions[tag]
         except KeyError:

@@ -70,8 +70,8 @@ class Indexing:
     def create(self, collection: Collection, spec: IndexSpec, caller_waits: CallerWaits) -> None:
         """Ask for an index and wait until every segment that is to have it has it.
 
-        Raises RequestError 21 when it cannot be built, CallerLeft when nobody waits any more; the
-        index stays asked for.
+        Raises RequestError BUILD_INDEX_ERROR when it cannot be built, CallerLeft when the caller no
+        longer waits; the index stays asked for.
         """
         self._store.set_index(collection, lambda now: replace(now, spec=spec, requested=True))
         collection.index_failure = None

@@ -65,7 +65,7 @@ class Store:
         return name in self._collections
 
     def collection(self, name: str) -> Collection:
-        """Return a collection; raises RequestError 4 when there is none of that name."""
+        """Return a collection; raises RequestError COLLECTION_NOT_EXISTS."""
         try:
             return self._collections[name]
         except KeyError:

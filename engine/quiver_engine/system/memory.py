@@ -46,7 +46,7 @@ class Memory:
         return self._bytes
 
     def check(self, name: str, size: int) -> None:
-        """Raise RequestError 24 for what would not fit if it were alone; `size` is in bytes."""
+        """Raise RequestError OUT_OF_MEMORY for what cannot fit even alone; `size` is in bytes."""
         if self.budget is not None and size > self.budget:
             raise RequestError(
                 pb.OUT_OF_MEMORY,
@@ -59,9 +59,10 @@ class Memory:
     def holding(
         self, resident: "Resident[Any]", caller_waits: CallerWaits = _always
     ) -> Iterator[None]:
-        """Make room for it, and keep it until the end.
+        """Make room for a resident, and keep the room until the end.
 
-        Raises CallerLeft when nobody waits for it any more, RequestError 24 when no room is found.
+        Raises CallerLeft when the caller no longer waits, RequestError OUT_OF_MEMORY when no room
+        is found.
         """
         self.check(resident.name, resident.bytes)
         with self._changed:
@@ -161,9 +162,10 @@ class Resident(Generic[T]):
 
     @contextmanager
     def use(self, caller_waits: CallerWaits = _always) -> Iterator[T]:
-        """Load it if need be.
+        """Load it unless it is loaded, and keep it until the end.
 
-        Raises RequestError 24 when it cannot fit, CallerLeft when nobody waits for it any more.
+        Raises RequestError OUT_OF_MEMORY when it cannot fit, CallerLeft when the caller no longer
+        waits.
         """
         with self._memory.holding(self, caller_waits):
             with self._lock:
@@ -181,7 +183,7 @@ class Resident(Generic[T]):
         return self._value is not None
 
     def check(self) -> None:
-        """Raise RequestError 24 when it cannot fit."""
+        """Raise RequestError OUT_OF_MEMORY when it cannot fit."""
         self._memory.check(self.name, self.bytes)
 
     def copy(self, make: "Callable[[], Resident[Any]]") -> "Resident[Any]":

@@ -47,9 +47,9 @@ _NO_QUERIES = Rows(count=0, floats=0, bytes=0, vectors=None)
 
 
 def parse(message_type: type[M], raw: bytes, rows: int = 0) -> M:
-    """Parse a protobuf message that came with that many plain rows.
+    """Parse a protobuf message; `rows` plain rows were cut out of it beforehand.
 
-    Raises RequestError 5 when the bytes are none of its type, or too many.
+    Raises RequestError ILLEGAL_ARGUMENT when the bytes are no such message, or too many.
     """
     if len(raw) > MAX_PARSED_BYTES + fields.MAX_VARINT_BYTES * rows:
         raise RequestError(
@@ -70,7 +70,7 @@ def parse(message_type: type[M], raw: bytes, rows: int = 0) -> M:
 
 
 def decode_insert(raw: bytes) -> InsertBatch:
-    """Read a serialized InsertParam; raises RequestError 5 when it is none."""
+    """Read a serialized InsertParam; raises RequestError ILLEGAL_ARGUMENT for other bytes."""
     block, rest = _cut_rows(raw, _INSERT_ROWS_KEY)
     message = parse(pb.InsertParam, rest, 0 if block is None else len(block))
     if block is not None and message.row_record_array:
@@ -84,7 +84,7 @@ def decode_insert(raw: bytes) -> InsertBatch:
 
 
 def decode_search(raw: bytes) -> Query:
-    """Read a serialized SearchParam; raises RequestError 5 when it is none."""
+    """Read a serialized SearchParam; raises RequestError ILLEGAL_ARGUMENT for other bytes."""
     queries, rest = cut_search(raw)
     if queries is not None:
         return join_search(queries, rest)
@@ -104,7 +104,10 @@ def cut_search(raw: bytes) -> tuple[Vectors | None, bytes]:
 
 
 def join_search(queries: Vectors, rest: bytes) -> Query:
-    """Return a search that was cut, with these queries; raises RequestError 5 when it is none."""
+    """Put the two results of `cut_search` together again.
+
+    Raises RequestError ILLEGAL_ARGUMENT when the bytes are no SearchParam.
+    """
     return replace(_without_queries(rest), rows=Rows.of(queries))
 
 
