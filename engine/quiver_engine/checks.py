@@ -1,4 +1,4 @@
-"""Checks of requests, in Milvus 1.x's order and with its codes. Pure."""
+"""Checks requests, with the codes of Milvus 1.x and in its order. Pure."""
 
 import re
 from collections.abc import Sequence

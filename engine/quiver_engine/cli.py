@@ -52,7 +52,7 @@ class _QuantityType(click.ParamType[int]):
 
 
 def _hardware(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that become the command's argument `wanted`."""
+    """Add the options for memory and devices; the command gets them as `wanted`."""
 
     @click.option(
         "--memory",
@@ -86,7 +86,7 @@ def _hardware(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _endpoints(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that become the command's argument `endpoints`."""
+    """Add the options for addresses and TLS; the command gets them as `endpoints`."""
 
     @click.option(
         "--listen",
@@ -186,5 +186,5 @@ def engine(
     except StartError as error:
         raise click.ClickException(str(error)) from error
     logging.shutdown()
-    # A call that outlived its grace must not hold the process: Python would wait for its thread.
+    # Python would wait for the threads of calls that outlived the grace period.
     os._exit(code)

@@ -1,4 +1,4 @@
-"""An engine's life: open, serve, drain."""
+"""The life of an engine process: open the data directory, serve, drain."""
 
 import logging
 import resource
@@ -34,7 +34,7 @@ FAILURE_GRACE_S = 1.0
 
 @dataclass(frozen=True)
 class Address:
-    """Where to listen; port 0 takes a free one."""
+    """An address to listen on; port 0 takes a free one."""
 
     host: str
     port: int
@@ -46,7 +46,7 @@ class Address:
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Where clients and where probes connect; with `tls_files`, clients only by TLS."""
+    """Where clients connect by gRPC, with TLS if there are `tls_files`, and probes by HTTP."""
 
     grpc: Address
     http: Address
@@ -74,7 +74,7 @@ class Engine:
 
     def run(self) -> int:
         """Serve until SIGTERM or SIGINT; return the exit code. Raises StartError."""
-        # Until calls are served there is nothing to drain.
+        # Before calls are served there is nothing to drain.
         _on_stop_signal(lambda: sys.exit(0))
         _allow_many_files()
         allocator.reuse_blocks()
@@ -103,7 +103,7 @@ class Engine:
             self._listen.with_port(rpc_server.port),
             self._http.with_port(health.port),
         )
-        # A signal may be delivered to another thread, which does not wake this one.
+        # A signal may go to another thread, and would not wake this one from a longer wait.
         while not self._stop.wait(SIGNAL_POLL_S):
             pass
         readiness.not_ready(lambda: "draining: the engine was told to stop")
@@ -169,6 +169,6 @@ def _on_stop_signal(action: Callable[[], None]) -> None:
 
 
 def _allow_many_files() -> None:
-    # Every mapped segment holds a descriptor, and the usual soft limit is 1024.
+    # Every mapped segment has a descriptor, and the usual soft limit is 1024.
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,4 +1,4 @@
-"""What can go wrong, as types: a refused request, a start that cannot be, a failed disk."""
+"""The engine's errors: refused requests, a failed start, a failed disk, damaged files."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from quiver_proto import milvus_pb2 as pb
 
 
 class RequestError(Exception):
-    """A request that is refused; its code and reason are the answer's Status."""
+    """A request that is refused; `code` and `reason` become the Status of the answer."""
 
     def __init__(self, code: pb.ErrorCode.ValueType, reason: str) -> None:
         super().__init__(reason)
@@ -15,13 +15,13 @@ class RequestError(Exception):
 
 
 class StartError(Exception):
-    """The engine cannot start; the text is one line: what, where, what to do."""
+    """The engine cannot start; the text is one line that says what is wrong, where, what to do."""
 
 
 class DiskFailedError(Exception):
-    """A write or sync failed so that what is on disk is unknown: the engine must stop.
+    """A write or sync failed, so it is unknown what is on disk: the engine must stop.
 
-    After a failed fsync the kernel may report the lost page as clean, so a second try that succeeds
+    After a failed fsync the kernel may count the lost page as clean, so a second try that succeeds
     proves nothing. A restart reads what is really there.
     """
 
@@ -31,25 +31,25 @@ class BuildError(Exception):
 
 
 class BuildCancelled(Exception):
-    """An index that is being built is not wanted any more."""
+    """An index that is being built is no longer wanted."""
 
 
 class DamagedSegment(Exception):
-    """A segment file is not what was written; it is left alone, and the rest is served."""
+    """A segment file is not what was written. It is kept and left out; all else is served."""
 
     def __init__(self, path: Path, why: str) -> None:
         super().__init__(f"segment file {path} is damaged: {why}")
 
 
 class DamagedIndex(Exception):
-    """An index file cannot be used; its segment is searched without it and indexed anew."""
+    """An index file cannot be used. Its segment is searched without it and indexed anew."""
 
     def __init__(self, path: Path, why: str) -> None:
         super().__init__(f"index file {path} is damaged: {why}")
 
 
 class CallerLeft(Exception):
-    """Nobody waits for this answer any more."""
+    """The caller no longer waits for the answer."""
 
 
 def no_collection(name: str) -> RequestError:

@@ -1,4 +1,4 @@
-"""The words of the engine as values: metric, schema, index, limits. No I/O."""
+"""The values that the whole engine uses: metric, schema, index, rows, limits. No I/O."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -43,7 +43,7 @@ MIN_INDEXED_ROWS = 4096
 
 
 class Metric(IntEnum):
-    """Distances the engine computes, with the protocol's numbers."""
+    """Distances that the engine computes, with the protocol's numbers."""
 
     L2 = 1
     IP = 2
@@ -55,7 +55,7 @@ class Metric(IntEnum):
 
     @property
     def is_binary(self) -> bool:
-        """Whether it compares vectors of bits."""
+        """Whether it is for vectors of bits."""
         return self not in (Metric.L2, Metric.IP)
 
 
@@ -73,7 +73,7 @@ class IndexType(IntEnum):
 
 
 class RowLayout(NamedTuple):
-    """How a row's vector lies in memory and in files: `width` values of `dtype`, little-endian."""
+    """A row's vector in memory and in files: `width` values of `dtype`, little-endian."""
 
     dtype: np.dtype[np.float32 | np.uint8]
     width: int
@@ -84,13 +84,13 @@ class RowLayout(NamedTuple):
 
     @property
     def dimension(self) -> int:
-        """How many floats or bits it has."""
+        """How many floats or bits a vector has."""
         return self.width * 8 if self.dtype == np.uint8 else self.width
 
 
 @dataclass(frozen=True)
 class IndexSpec:
-    """What CreateIndex asked for; `params` is its JSON text, as it came."""
+    """What CreateIndex asked for; `params` is its JSON text, unchanged."""
 
     type: IndexType = IndexType.FLAT
     params: str = "{}"
@@ -103,10 +103,10 @@ class IndexSpec:
 
 @dataclass(frozen=True)
 class IndexState:
-    """A collection's index as the catalog keeps it.
+    """A collection's index as the catalog has it.
 
-    `requested`: a CreateIndex has still to flush and merge. `covers`: segments up to this number
-    are indexed whatever their size, later ones once they are full.
+    `requested` is True while a CreateIndex has yet to flush and merge. Segments with numbers up to
+    `covers` get an index whatever their size, later ones once they are full.
     """
 
     spec: IndexSpec = IndexSpec()
@@ -115,7 +115,7 @@ class IndexState:
 
 
 class IdOrigin(Enum):
-    """Who names a collection's rows; settled by the first insert, for good."""
+    """Who gives the ids of a collection's rows. The first insert decides it for good."""
 
     AUTOMATIC = "automatic"
     USER = "user"
@@ -123,7 +123,7 @@ class IdOrigin(Enum):
 
 @dataclass(frozen=True)
 class Schema:
-    """What a collection is created with and can never change."""
+    """What a collection is created with, and what never changes."""
 
     name: str
     dimension: int
@@ -145,10 +145,10 @@ class Schema:
 
 @dataclass(frozen=True)
 class Rows:
-    """Row records as they arrived, not yet held against a collection.
+    """The rows of a request, not yet checked against a collection.
 
-    `vectors` is float32 or, for rows of bits, uint8, of shape (count, width), when all rows are of
-    one kind and width, else None. `floats` and `bytes` count those of all rows.
+    `vectors`, of shape (count, width), is float32 or, for rows of bits, uint8; None unless all rows
+    are of one kind and width. `floats` and `bytes` count the values of all rows.
     """
 
     count: int
@@ -165,7 +165,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class InsertBatch:
-    """One Insert: rows for a partition; `ids` is None when the engine is to give them."""
+    """One Insert: rows for a partition. `ids` is None where the engine gives the ids."""
 
     collection: str
     tag: str
@@ -175,7 +175,7 @@ class InsertBatch:
 
 @dataclass(frozen=True)
 class Query:
-    """One Search: `tags` are patterns, none of them means every partition."""
+    """One Search. `tags` are patterns for partitions; without any, all partitions are searched."""
 
     collection: str
     tags: tuple[str, ...]

@@ -1,1 +1,1 @@
-"""The protocol's calls, one function each: from a request to what the store is asked."""
+"""The protocol's calls: each reads a request, asks the store and returns an answer."""

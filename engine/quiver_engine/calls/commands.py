@@ -1,4 +1,4 @@
-"""Cmd: the protocol's words for what has no call of its own."""
+"""Cmd, the call of the protocol that takes a command as text."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from quiver_engine.metrics.in_flight import InFlight
 from quiver_engine.store.store import Store
 from quiver_proto import milvus_pb2 as pb
 
-# pymilvus 1.1.2 compares the first two numbers; the rest says who answers.
+# pymilvus 1.1.2 compares the first two numbers. The rest names this engine.
 PROTOCOL_VERSION = f"1.1.1+quiver.{version('quiver')}"
 
 _KNOWN = (
@@ -23,7 +23,7 @@ _KNOWN = (
 
 
 class Commands:
-    """Answers a command's text with a text.
+    """Answers the text of a command with a text.
 
     Raises RequestError UNEXPECTED_ERROR for a configuration node that there is not.
     """

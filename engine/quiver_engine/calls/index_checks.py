@@ -1,4 +1,7 @@
-"""Checks of CreateIndex and of a search's parameters, with Milvus 1.x's codes and ranges. Pure."""
+"""Checks the parameters of indexes and searches against the table of index types. Pure.
+
+Codes and their order are those of Milvus 1.x.
+"""
 
 import json
 from collections.abc import Mapping
@@ -74,7 +77,7 @@ def _can_be_built(name: str, value: int, param: Param, dimension: int) -> None:
         )
 
 
-# Searches that ask alike are many, texts that they ask with are few.
+# There are many searches and few different texts of parameters.
 @lru_cache(maxsize=256)
 def search_params(text: str | None, spec: IndexSpec, topk: int) -> Mapping[str, int]:
     """Return a search's parameters, checked for the collection's index.

@@ -1,4 +1,4 @@
-"""What a collection holds: its rows by id, its segments by name, an overview of it all."""
+"""Finds rows by id and segments by name or partition, and describes a collection."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -30,7 +30,7 @@ def vectors(name: str, segments: Sequence[Segment], ids: Sequence[int]) -> list[
     for segment in sorted(segments, key=lambda segment: segment.id):
         hit = np.isin(segment.ids, wanted)
         places = np.flatnonzero(hit & ~segment.deletions.rows if segment.deletions else hit)
-        # The first of each id from behind; there may be very many rows of one.
+        # Reversed, so that `unique` finds the last row of each id. An id may have very many rows.
         known, from_behind = np.unique(segment.ids[places[::-1]], return_index=True)
         last = places[::-1][from_behind]
         found |= zip(known.tolist(), segment.vectors[last], strict=True)
@@ -38,7 +38,7 @@ def vectors(name: str, segments: Sequence[Segment], ids: Sequence[int]) -> list[
 
 
 def ids(segment: Segment) -> Ids:
-    """Return the ids of a segment's rows that are not deleted."""
+    """Return the ids, int64 (n,), of the segment's rows that are not deleted."""
     return segment.ids[~segment.deletions.rows] if segment.deletions else segment.ids
 
 
@@ -83,7 +83,7 @@ def matching_segments(collection: Collection, tags: tuple[str, ...]) -> list[Seg
 
 
 def info(collection: Collection) -> dict[str, Any]:
-    """Return what ShowCollectionInfo tells, as values for JSON."""
+    """Return the answer of ShowCollectionInfo, as values for JSON."""
     partitions = [_partition_info(collection.partitions[tag]) for tag in collection.tags]
     return {"row_count": sum(p["row_count"] for p in partitions), "partitions": partitions}
 

@@ -1,7 +1,7 @@
-"""Partition tags as regular expressions that must match a whole tag.
+"""Partition tags as regular expressions that match a whole tag.
 
-RE2 matches in linear time. Python's own matcher backtracks: a client's pattern such as `(a|a)*b`
-would hold the whole process for years.
+RE2 matches in linear time. Python's own matcher backtracks: a pattern such as `(a|a)*b` from a
+client would block the whole process for years.
 """
 
 from collections.abc import Iterable, Sequence
@@ -44,8 +44,8 @@ def _compile(pattern: str) -> re2._Regexp:
         return re2.compile(pattern, _OPTIONS)
     except re2.error as error:
         why = error.args[0]
-        told = why.decode(errors="replace") if isinstance(why, bytes) else str(why)
-        raise _refused(pattern, told) from error
+        message = why.decode(errors="replace") if isinstance(why, bytes) else str(why)
+        raise _refused(pattern, message) from error
 
 
 def _refused(pattern: str, why: str) -> RequestError:

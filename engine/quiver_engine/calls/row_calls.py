@@ -1,4 +1,4 @@
-"""The rpcs on rows: insert, delete, get."""
+"""The calls on rows: insert, delete, get, flush, load into memory."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from quiver_proto import milvus_pb2 as pb
 
 
 class RowCalls:
-    """Each raises RequestError to refuse."""
+    """A call raises RequestError to refuse."""
 
     def __init__(self, store: Store, writer: Writer, traffic: Traffic) -> None:
         self._store = store

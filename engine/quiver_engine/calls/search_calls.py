@@ -1,4 +1,4 @@
-"""The rpcs that search."""
+"""The calls that search."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -42,7 +42,7 @@ Choose = Callable[[Collection], list[Segment]]
 
 
 class SearchCalls:
-    """Each raises RequestError to refuse."""
+    """A call raises RequestError to refuse."""
 
     def __init__(self, store: Store, traffic: Traffic) -> None:
         self._store = store
@@ -67,7 +67,7 @@ class SearchCalls:
         return _split(items, self._find(self._prepared(_joined(items)), caller_waits))
 
     def search_inline(self, items: Sequence[BatchItem]) -> list[bytes] | None:
-        """Do the same if all that it reads is in memory and little; return None if not."""
+        """Search like `search_batch` if it reads little, all of it in memory; else return None."""
         prepared = self._prepared(_joined(items))
         asked, segments = prepared
         if asked.metric.is_binary:
@@ -123,7 +123,7 @@ class SearchCalls:
         return codec.encode_topk(ids, distances)
 
     def _prepared(self, query: Query, choose: Choose | None = None) -> _Prepared:
-        """Check a search and choose its segments: by default those that its tags match."""
+        """Check a search and choose its segments, by default those of the partitions it names."""
         checks.topk(query.topk)
         collection = self._store.collection(query.collection)
         asked = _asked(collection, query)
@@ -136,7 +136,7 @@ class SearchCalls:
         return _NO_ROWS if found is None else codec.encode_topk(*found)
 
     def _find(self, prepared: _Prepared, caller_waits: CallerWaits) -> Found | None:
-        """Return what is found, None where there are no rows."""
+        """Search; return None where the segments have no rows."""
         asked, segments = prepared
         if not any(segment.living for segment in segments):
             return None
@@ -167,7 +167,7 @@ def _rpc(answer: Callable[[bytes, CallerWaits], bytes], batching: Batching | Non
 
 
 def _batch_item(raw: bytes) -> BatchItem | None:
-    """Return a search without its queries, and these; None for one that has too many to join."""
+    """Return a search as a batch item; None for one that is too large, or has no plain queries."""
     if len(raw) > _MAX_BATCHED_BYTES:
         return None
     queries, rest = codec.cut_search(raw)

@@ -1,4 +1,4 @@
-"""The rpcs: each turns a request into a call of the store and its result into an answer."""
+"""All calls of the protocol; those on collections, partitions and indexes are here."""
 
 import json
 
@@ -19,7 +19,7 @@ from quiver_proto import milvus_pb2 as pb
 
 
 class Service:
-    """All calls this engine knows; each raises RequestError to refuse."""
+    """All calls that this engine knows; a call raises RequestError to refuse."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Service:
         self._search_calls = SearchCalls(store, metrics.traffic)
 
     def rpcs(self) -> dict[str, Rpc]:
-        """Return every call by its name in the protocol; the others are UNIMPLEMENTED."""
+        """Return every call by its name in the protocol; gRPC answers UNIMPLEMENTED for others."""
         name, partition, inline = pb.CollectionName, pb.PartitionParam, CallClass.INLINE
         return {
             "Cmd": rpc(pb.Command, self.cmd, pb.StringReply),

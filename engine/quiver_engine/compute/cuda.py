@@ -1,22 +1,22 @@
-"""What CUDA says of the GPUs, asked of the runtime that a FAISS with GPU support has loaded."""
+"""Asks CUDA about the GPUs, by the runtime library that FAISS has loaded."""
 
 import ctypes
 from typing import Any, NamedTuple
 
 
 class CudaError(Exception):
-    """CUDA cannot be used; the text is CUDA's."""
+    """CUDA cannot be used; the text is CUDA's own."""
 
 
 class Usage(NamedTuple):
-    """Bytes of a GPU's memory; what all processes hold is not free."""
+    """Bytes of a GPU's memory: in all, and those that no process holds."""
 
     free: int
     total: int
 
 
 def gpu_count() -> int:
-    """Return how many GPUs there are; raises CudaError when there is none or no driver for it."""
+    """Return how many GPUs there are; raises CudaError without a GPU or a driver."""
     count = ctypes.c_int()
     _call("cudaGetDeviceCount", ctypes.byref(count))
     return count.value
@@ -31,7 +31,7 @@ def memory(gpu: int) -> Usage:
 
 
 def _call(name: str, *arguments: Any) -> None:
-    # FAISS loads the runtime for the whole process, so it needs not be searched for.
+    # FAISS has loaded the runtime for the whole process, so it need not be found.
     runtime = ctypes.CDLL(None)
     try:
         code = getattr(runtime, name)(*arguments)

@@ -1,4 +1,4 @@
-"""Where segments are searched and indexes built: on the CPU, or on GPUs (gpus.py)."""
+"""Devices that search segments and build indexes: the CPU here, GPUs in gpus.py."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from quiver_engine.system.memory import Memory, Resident
 
 
 class GpuMemory(NamedTuple):
-    """A GPU's number, what the engine holds there, and the bytes of all processes there."""
+    """A GPU's number, what the engine holds there, and its bytes: used by all processes, in all."""
 
     number: int
     memory: Memory
@@ -24,14 +24,14 @@ class GpuMemory(NamedTuple):
 
 
 class Device(Protocol):
-    """Chosen once at the start. `memory` is the host's, `trainer` computes for builds."""
+    """What the engine computes on. `memory` is the host's; `trainer` is for builds of indexes."""
 
     name: str
     memory: Memory
     trainer: Trainer
 
     def gpus(self) -> Sequence[GpuMemory]:
-        """Return the GPUs that are used, none on a CPU."""
+        """Return the GPUs that the engine uses; none for the CPU."""
 
     def nearest(
         self, segment: Segment, asked: Asked, count: int, caller_waits: CallerWaits
@@ -43,9 +43,9 @@ class Device(Protocol):
         """
 
     def at_hand(self, segment: Segment, asked: Asked) -> AbstractContextManager[float]:
-        """Keep what a search reads if it is in memory; give how many bytes it reads there.
+        """Yield how many bytes a search would read, and keep them in memory until the end.
 
-        Infinite where it would have to be loaded first.
+        Yield infinity where they would have to be loaded first.
         """
 
     def preload(self, segment: Segment, metric: Metric, caller_waits: CallerWaits) -> None:
@@ -75,7 +75,7 @@ class Cpu:
                 with segment.index.loaded.use(caller_waits) as index:
                     return _by_index(index, asked, count, living)
             except DamagedIndex:
-                # It was reported where it was found; the rows themselves are sound.
+                # The damage was reported when it was found. The rows are sound.
                 pass
         with segment.raw.use(caller_waits) as vectors:
             return _by_brute_force(vectors, asked, count, living)
@@ -98,7 +98,7 @@ class Cpu:
                 with segment.index.loaded.use(caller_waits):
                     return
         except DamagedIndex:
-            # It was reported where it was found, and its place is taken by the rows themselves.
+            # The damage was reported when it was found. Searches use the rows instead.
             pass
         with segment.raw.use(caller_waits):
             return
@@ -108,7 +108,7 @@ class Cpu:
 
 
 def _by_index(index: Any, asked: Asked, count: int, living: Bits | None) -> tuple[Floats, Ids]:
-    # Whether rows and queries are floats or bits goes by the metric.
+    # The metric decides whether rows and queries are floats or bits.
     queries: Any = asked.queries
     kind, params = asked.kind, asked.params
     if asked.metric.is_binary:

@@ -1,7 +1,7 @@
-"""One GPU: what it holds of segments, one computation at a time, and the training of indexes.
+"""One GPU: copies of rows and indexes in its memory, searches there, the training of indexes.
 
-FAISS's resources of a GPU may be used by one thread at a time, also to free what was made with
-them; a lock sees to that. Builds have resources of their own, so that no search waits for one.
+FAISS allows one thread at a time to use a GPU's resources, even to free what was made with them. A
+lock ensures that. Builds have resources of their own, so that searches do not wait for them.
 """
 
 import threading
@@ -33,7 +33,7 @@ _BYTES_PER_RESULT = 12
 
 
 class OnGpu:
-    """An index of FAISS on a GPU; no reference to it leaves this object."""
+    """An index of FAISS on a GPU. It is freed under the lock, so no reference to it gets out."""
 
     def __init__(
         self, lock: threading.Lock, source: Resident[Any], copied: Callable[[Any], Any]
@@ -44,10 +44,10 @@ class OnGpu:
         self._index: Any = None
 
     def load(self) -> Self:
-        # First what it is copied from: nobody waits for room in memory while he has the GPU.
+        # The source comes first, so that no thread waits for host memory while it holds the GPU.
         with self._source.use() as source, _no_room_is_refused(), self._lock:
             self._index = self._copied(source)
-        # Should the CPU have to search it, it is read from its file again.
+        # If the CPU has to search it after all, its file is read again.
         self._source.evict()
         return self
 
@@ -58,7 +58,7 @@ class OnGpu:
     def search(self, queries: Vectors, count: int, nprobe: int) -> tuple[Floats, Ids]:
         """Return distances and row numbers, both (queries, count), best first; -1 where none.
 
-        `nprobe` is 0 for what has no lists.
+        `nprobe` is 0 for an index without lists. Raises RequestError OUT_OF_MEMORY.
         """
         params = _FAISS.SearchParametersIVF(nprobe=nprobe) if nprobe else None
         step = max(1, _RESULT_BYTES // (count * _BYTES_PER_RESULT))
@@ -77,21 +77,24 @@ OnThisGpu = Resident[OnGpu]
 
 
 class Gpu:
-    """`memory` counts what the GPU holds of segments and indexes."""
+    """A GPU; `memory` counts the rows and indexes that it holds."""
 
     def __init__(self, number: int, budget: int | None) -> None:
-        """Take the GPU of this number; raises CudaError, or RuntimeError as FAISS does."""
+        """Use the GPU of this number; raises CudaError, or RuntimeError from FAISS.
+
+        `budget` is in bytes, None for nine tenths of what is free.
+        """
         self.number = number
         self._lock = threading.Lock()
         self._resources = _resources()
-        # The first index has FAISS set aside what it needs for itself: the rest is for segments.
+        # With its first index FAISS reserves memory for itself. What is free then is for segments.
         _flat_index(self._resources, number, Metric.L2, np.empty((0, 1), np.float32))
         default = int(cuda.memory(number).free * _SHARE_OF_FREE)
         self.memory = Memory(budget or default, "--gpu-memory")
         self.name = f"GPU {number}, up to {(budget or default) / MIB:.0f} MiB of segments"
 
     def rows(self, raw: Resident[Any], shape: tuple[int, int], metric: Metric) -> OnThisGpu:
-        """Return a segment's rows, of shape (rows, dimension); the first use copies them here."""
+        """Return the rows of a segment of this shape; the first use copies them to the GPU."""
 
         def copied(vectors: Floats) -> Any:
             return _flat_index(self._resources, self.number, metric, vectors)
@@ -99,7 +102,7 @@ class Gpu:
         return self._resident(raw, gpu_limits.rows_bytes(*shape), copied)
 
     def index(self, file: IndexFile, shape: tuple[int, int]) -> OnThisGpu:
-        """Return the index of a segment of this shape; the first use copies it here."""
+        """Return the index of a segment of this shape; the first use copies it to the GPU."""
 
         def copied(index: faiss.Index) -> Any:
             return _FAISS.index_cpu_to_gpu(self._resources, self.number, index)
@@ -116,7 +119,7 @@ class Gpu:
 
 
 class GpuTrainer:
-    """Finds centroids, and the list of each row, on a GPU; the index itself stays where it is."""
+    """Computes centroids, and the list of each row, on a GPU; the index itself is on the host."""
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -136,7 +139,7 @@ class GpuTrainer:
         try:
             index.train(rows)
         finally:
-            # FAISS does not keep it alive.
+            # FAISS holds a bare pointer, which must not outlive the centroids.
             index.clustering_index = None  # type: ignore[assignment]
         self._centroids.reset()
         self._centroids.add(index.quantizer.reconstruct_n(0, index.nlist))
@@ -146,14 +149,14 @@ class GpuTrainer:
             self._cpu.add(index, rows)
             return
         _, nearest = self._centroids.search(rows, 1)
-        # A row that is near to nothing is in no list, as on the CPU.
+        # A row with NaN is in no list, as on the CPU.
         lists = np.where(np.isnan(rows).any(axis=1), -1, nearest[:, 0])
         ivf_tools.add_preassigned(index, np.ascontiguousarray(rows), lists)
 
 
 def _resources() -> Any:
     resources = _FAISS.StandardGpuResources()
-    # It serves only calls with more than 256 MiB of queries, and counts as memory of the process.
+    # Only calls with more than 256 MiB of queries use it, and it takes memory of the process.
     resources.setPinnedMemory(0)
     return resources
 
@@ -166,7 +169,7 @@ def _flat_index(resources: Any, number: int, metric: Metric, vectors: Floats) ->
         if len(vectors):
             index.add(vectors)
     except RuntimeError:
-        # The error holds on to this frame, and the index must go while the GPU is locked.
+        # The error refers to this frame. The index has to be freed while the GPU is locked.
         del index
         raise
     return index

@@ -1,4 +1,4 @@
-"""What FAISS can do on a GPU with any index, and the memory that it takes there. Pure.
+"""Limits of FAISS on a GPU that hold for all indexes, and the memory that indexes take. Pure.
 
 What differs between the index types is in their rows in indexes/kinds.py. FAISS checks the limits
 when it copies an index to a GPU or searches it there.
@@ -15,7 +15,7 @@ MAX_NPROBE = 2048
 _METRICS = {Metric.L2, Metric.IP}
 _ROWS_PER_GROUP = 32
 _ID_BYTES = 8
-# Codes and ids of a list are allocated apart, each in whole pieces of 512 bytes.
+# A list has two allocations, for codes and for ids, each rounded up to 512 bytes.
 _LIST_BYTES = 1024
 
 
@@ -29,12 +29,12 @@ def has_index(kind: IndexKind, values: Params, dimension: int) -> bool:
 
 
 def rows_bytes(rows: int, dimension: int) -> int:
-    """Return what the rows of a segment take there: their numbers and, for L2, their norms."""
+    """Return the bytes of a segment's rows on a GPU: their numbers and, for L2, their norms."""
     return rows * (dimension + 1) * 4
 
 
 def index_bytes(kind: IndexKind, values: Params, rows: int, dimension: int) -> int:
-    """Return at most what an index takes there: each list is filled up to a whole group of rows.
+    """Return the most bytes that an index takes on a GPU, where lists have whole groups of rows.
 
     Raises LookupError for an index that a GPU cannot search.
     """

@@ -1,4 +1,4 @@
-"""The GPUs of a machine as a device: what they can, they do, and the CPU does the rest."""
+"""The GPUs of a machine as a device. What FAISS cannot do there, the CPU does."""
 
 import math
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ _SPARE = 64
 
 
 class Gpus:
-    """Each segment has its GPU by its number; all indexes are trained on the first."""
+    """A segment's number decides which GPU searches it. The first GPU trains all indexes."""
 
     def __init__(self, cpu: Cpu, gpus: Sequence[Gpu]) -> None:
         self.name = "; ".join(gpu.name for gpu in gpus)
@@ -44,7 +44,7 @@ class Gpus:
         try:
             return self._nearest(segment, asked, count, caller_waits)
         except DamagedIndex:
-            # It was reported where it was found; the rows themselves are sound.
+            # The damage was reported when it was found. The rows are sound.
             return self._nearest(with_index(segment, None), asked, count, caller_waits)
 
     def _nearest(
@@ -54,7 +54,7 @@ class Gpus:
             some = replace(asked, queries=queries)
             return self._cpu.nearest(segment, some, count, caller_waits)
 
-        # FAISS's GPU indexes find deleted rows as well, so more are asked for than are wanted.
+        # FAISS's GPU indexes cannot leave out deleted rows, so the search asks for more.
         spare = min(segment.deleted, max(0, min(count + _SPARE, gpu_limits.MAX_K - count)))
         held, nprobe = self._held(segment, asked)
         if held is None or nprobe > gpu_limits.MAX_NPROBE or count > gpu_limits.MAX_K:
@@ -69,7 +69,7 @@ class Gpus:
         return distances, rows
 
     def _held(self, segment: Segment, asked: Asked) -> tuple[OnThisGpu | None, int]:
-        """Return what is searched on the GPU, if anything, and how many of its lists."""
+        """Return what a GPU can search for this, None if nothing, and how many lists to search."""
         index = segment.index
         if index is None or index.spec != asked.spec:
             has_metric = gpu_limits.has_metric(asked.metric)
@@ -105,7 +105,7 @@ class Gpus:
             with self._index(segment, index).use(caller_waits):
                 return
         except DamagedIndex:
-            # It was reported where it was found, and its place is taken by the rows themselves.
+            # The damage was reported when it was found. Searches use the rows instead.
             self.preload(with_index(segment, None), metric, caller_waits)
 
     def check(self, segment: Segment, spec: IndexSpec) -> None:
@@ -126,10 +126,13 @@ def _has_index(segment: Segment, kind: IndexKind, spec: IndexSpec) -> bool:
 def _living(
     distances: Floats, rows: Ids, deleted: Mask, count: int
 ) -> tuple[Floats, Ids, npt.NDArray[np.bool_]]:
-    """Leave out deleted rows; tell for each query whether its best `count` are all there."""
+    """Leave out deleted rows, and return for each query whether its best `count` are all there.
+
+    Distances and row numbers have shape (queries, count), the last result (queries,).
+    """
     is_found = rows >= 0
     keeps = is_found & ~deleted[rows]
-    # A query that found fewer than it asked for has seen all that there is for it.
+    # A query that found fewer rows than it asked for has seen every row.
     is_whole = (keeps.sum(axis=1) >= count) | ~is_found.all(axis=1)
     order = np.argsort(~keeps, axis=1, kind="stable")[:, :count]
     kept = np.where(keeps, rows, -1)

@@ -1,4 +1,4 @@
-"""Which device the engine computes on: what was asked for and what is there."""
+"""Chooses the device that the engine computes on."""
 
 import logging
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ DEVICE_NODES = Path("/dev")
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the engine was started with; budgets in bytes, that of the GPU for each of them."""
+    """What the engine's options ask for. Budgets are in bytes, `gpu_memory` for each GPU."""
 
     device: Kind = "auto"
     memory: int | None = None
@@ -35,9 +35,9 @@ class Wanted:
 
 
 def choose(wanted: Wanted) -> Device:
-    """Return the GPUs where they are wanted and can be had, else the CPU.
+    """Return the GPUs where they are wanted and usable, else the CPU.
 
-    Raises StartError when GPUs are demanded, or given a budget, and cannot be had.
+    Raises StartError when GPUs are required, or have a budget, and are not usable.
     """
     cpu = Cpu(Memory(wanted.memory))
     why_not = "it was started with --device cpu" if wanted.device == "cpu" else _why_no_gpu()

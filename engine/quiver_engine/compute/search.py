@@ -1,4 +1,4 @@
-"""Search over segments, by index where there is one and else by brute force, merged with numpy."""
+"""Searches segments, by index or by brute force, and merges their results with numpy."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,10 +13,10 @@ from quiver_engine.indexes.kinds import KINDS, IndexKind
 from quiver_engine.model import CallerWaits, Floats, Ids, IndexSpec, Metric, Vectors
 
 _NO_ID = -1
-# Merging takes several times the room of what is merged.
+# Merging takes several times the memory of what is merged.
 _RESULTS_AT_ONCE = 1 << 22
 _NO_DISTANCE = np.float32(np.nan)
-"""What sorts behind every distance, infinite ones too."""
+"""Sorts behind every distance, even infinity."""
 
 Found = tuple[Ids, Floats]
 """Ids and distances, both of shape (queries, results), best first."""
@@ -24,7 +24,10 @@ Found = tuple[Ids, Floats]
 
 @dataclass(frozen=True)
 class Asked:
-    """What a search looks for; `params` suit `spec`, and an index of another kind is left out."""
+    """A search: `params` suit `spec`, and indexes of other specs are not used.
+
+    `queries` has shape (queries, width).
+    """
 
     queries: Vectors
     topk: int
@@ -34,14 +37,14 @@ class Asked:
 
     @cached_property
     def kind(self) -> IndexKind:
-        # Looked up once for all segments.
+        """The row of the search's index type; looked up once for all segments."""
         return KINDS[self.spec.type]
 
 
 Nearest = Callable[[Segment, Asked, int, Callable[[], bool]], tuple[Floats, Ids]]
-"""Search one segment: return distances and row numbers, both (queries, count), -1 for no row.
+"""Searches one segment: returns distances and row numbers, both (queries, count), -1 for no row.
 
-The last argument tells whether somebody waits for it.
+The last argument says whether the caller still waits.
 """
 
 
@@ -51,7 +54,8 @@ def search(
     """Return the topk nearest rows of each query, shape (queries, topk), best first.
 
     Distances are squared for L2, for IP the inner product. Where fewer rows exist, ids are padded
-    with -1 and distances with the metric's worst value. Raises CallerLeft when nobody waits.
+    with -1 and distances with the metric's worst value. Raises CallerLeft when the caller no longer
+    waits.
     """
     at_once = max(1, _RESULTS_AT_ONCE // asked.kind.candidates(asked.topk))
     if len(asked.queries) <= at_once:
@@ -81,7 +85,7 @@ def _search(
 
 
 def _padded(found: Found, asked: Asked) -> Found:
-    """Give each query topk results, and the worst distance to those that are none."""
+    """Fill up to topk results for each query, and give missing ones the worst distance."""
     ids, distances = found
     is_none = np.isnan(distances)
     if is_none.any():
@@ -123,6 +127,6 @@ def _best(one: Found, other: Found, topk: int, metric: Metric) -> Found:
 
 
 def no_results(queries: int, topk: int, metric: Metric) -> Found:
-    """Return what fills the place of results that there are none of."""
+    """Return what stands for missing results, both of shape (queries, topk)."""
     shape = (queries, topk)
     return np.full(shape, _NO_ID, np.int64), np.full(shape, _worst(metric), np.float32)

@@ -1,7 +1,7 @@
-"""The catalog: what collections, partitions and segments there are, in SQLite.
+"""The catalog: which collections, partitions and segments there are, in SQLite.
 
-Write-ahead journal with synchronous=FULL: every commit is on disk before it returns, and a torn
-one is undone at the next open. The store calls from one thread at a time.
+With its write-ahead journal and synchronous=FULL, every commit is on disk before it returns, and
+one that a crash cut off is undone at the next open. The store calls it from one thread at a time.
 """
 
 import sqlite3
@@ -23,17 +23,17 @@ class CollectionRow:
     id_origin: IdOrigin | None
     index: IndexState
     flushed: int
-    """Records of the insert log up to this number are in segments."""
+    """All of its records in the insert log up to this number are in segments."""
 
 
 @dataclass(frozen=True)
 class Flushed:
-    """What a flush settles of its collection."""
+    """What a flush changes of its collection."""
 
     collection: int
     origin: IdOrigin | None
     up_to: int
-    """The last record of the insert log that it covers."""
+    """The last record of the insert log whose rows are in segments now."""
 
 
 @dataclass(frozen=True)
@@ -55,23 +55,23 @@ class SegmentRow:
 
 
 class Catalog:
-    """An open catalog; every method that changes it is durable when it returns.
+    """An open catalog. When a method that changes it returns, the change is durable.
 
-    Changes raise RequestError when the disk is full and DiskFailedError when it fails.
+    Such a method raises RequestError when the disk is full and DiskFailedError when the disk fails.
     """
 
     def __init__(self, path: Path) -> None:
         """Open or create the catalog; raises StartError when it cannot be used."""
         self._path = path
         self._checkpointed = -1
-        """The changes that were made by the time the journal was last empty."""
+        """`total_changes` when the journal was last emptied."""
         try:
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._prepare()
             self._check()
             self.empty_journal()
         except (sqlite3.Error, ValueError) as error:
-            # A ValueError is text that is no text any more, or a number that stands for nothing.
+            # ValueError: bytes that are no text, or a number that no enum has.
             why = " ".join(str(error).split())
             raise StartError(
                 f"catalog {path} cannot be read: {why}; restore the data directory from a backup"
@@ -99,7 +99,7 @@ class Catalog:
             )
 
     def _check(self) -> None:
-        """Read everything once, so that nothing unreadable shows later."""
+        """Read everything once, so that nothing turns out unreadable later."""
         if self._db.execute("PRAGMA foreign_key_check").fetchone():
             raise sqlite3.DatabaseError("a row belongs to one that is not there")
         for row in self.collections():
@@ -187,7 +187,7 @@ class Catalog:
         deletions: Mapping[int, bytes],
         flush: Flushed | None,
     ) -> None:
-        """Make new segments count, old ones not, delete rows and note a flush, all at once."""
+        """Add and remove segments, set deletions and note a flush, in one transaction."""
         with self._transaction() as execute:
             if flush is not None:
                 execute(
@@ -205,7 +205,7 @@ class Catalog:
                 execute("INSERT OR REPLACE INTO deletions VALUES (?, ?)", (segment, bitmap))
 
     def set_index(self, collection: int, state: IndexState, dropped: Iterable[int]) -> None:
-        """Keep what index a collection is to have, and take away index files, all at once."""
+        """Set which index a collection is to have, and remove index files, in one transaction."""
         with self._transaction() as execute:
             execute(
                 "UPDATE collections SET index_type = ?, index_params = ?, index_requested = ?,"
@@ -222,7 +222,7 @@ class Catalog:
                 execute("DELETE FROM indexes WHERE id = ?", (index,))
 
     def add_index(self, index: int, segment: int) -> None:
-        """Make a segment's index file count."""
+        """Add the index file of a segment."""
         with self._transaction() as execute:
             execute("INSERT INTO indexes (id, segment) VALUES (?, ?)", (index, segment))
 
@@ -245,17 +245,17 @@ class Catalog:
             raise _failure(error) from error
 
     def empty_journal(self) -> None:
-        """Bring what was committed from the journal into the database, and cut the journal off.
+        """Write the commits in the journal into the database, and empty the journal.
 
-        SQLite takes a damaged byte of the journal for its end: what stands only there is lost with
-        a single flipped bit, so nothing is removed before this on the strength of a commit.
+        SQLite takes a damaged byte of the journal for its end, so a single flipped bit loses the
+        commits that are only there. Files that a commit made superfluous go only after this.
         """
         if self._db.total_changes == self._checkpointed:
             return
         try:
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:
-            # The commit stands; without room it stays in the journal for now.
+            # On a full disk the commits stay in the journal for now, where they are durable too.
             if not _is_full(error):
                 raise _failure(error) from error
             return

@@ -33,14 +33,14 @@ CREATE TABLE deletions (
     segment INTEGER PRIMARY KEY REFERENCES segments ON DELETE CASCADE, bitmap BLOB NOT NULL
 ) STRICT;
 """
-# Numbers are never given twice: the log may hold rows of a dropped collection or partition.
+# No number is used twice, since the log may hold rows of a dropped collection or partition.
 _INSERT_LOG = """
 ALTER TABLE collections ADD COLUMN flushed INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE last_ids (kind TEXT PRIMARY KEY, id INTEGER NOT NULL) STRICT;
 INSERT INTO last_ids SELECT 'collection', coalesce(max(id), 0) FROM collections;
 INSERT INTO last_ids SELECT 'partition', coalesce(max(id), 0) FROM partitions;
 """
-# The tables stay as they are; an engine of before has no metric but L2 and IP.
+# The same tables: the version keeps out engines that know no metrics but L2 and IP.
 _BINARY_METRICS = ""
 FORMATS = (_FIRST_FORMAT, _INDEXES, _DELETIONS, _INSERT_LOG, _BINARY_METRICS)
-"""What each format version adds to the one before; an older catalog is brought forward."""
+"""What each format version adds to the one before. An older catalog is upgraded when opened."""

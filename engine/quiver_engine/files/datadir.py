@@ -1,8 +1,8 @@
-"""The data directory: its lock, its files, what a crash left behind.
+"""The data directory: its lock, its files, and the removal of what a crash left behind.
 
-LOCK                  held by the engine that uses the directory
-INSTANCE              the engine's id, for its whole life; INSTANCE.tmp while being written
-catalog.sqlite        (and -wal, -shm) what there is
+LOCK                  locked by the engine that uses the directory
+INSTANCE              the directory's id, which never changes; INSTANCE.tmp while being written
+catalog.sqlite        the catalog of collections, partitions and segments (and -wal, -shm)
 log/<n>.log           the insert log; <n>.log.damaged is a copy that is never read
 segments/<id>.seg     rows; <id>.seg.tmp while being written
 segments/<id>.idx     an index over the rows of one segment; <id>.idx.tmp while being written
@@ -32,13 +32,13 @@ _OURS = re.compile(r"\d+\.(seg|idx)(\.tmp)?")
 
 
 class DataDir:
-    """A data directory held by this process alone."""
+    """A data directory that this process has locked."""
 
     def __init__(self, path: Path, memory: Memory) -> None:
-        """Make the directory if need be, lock it and give it an id.
+        """Create the directory unless it exists, lock it, and give it an id unless it has one.
 
-        Raises StartError when that cannot be done, DiskFailedError or OSError when the disk
-        refuses the id.
+        Raises StartError when it cannot be used, DiskFailedError or OSError when the id cannot be
+        written.
         """
         self.path = path
         self.memory = memory
@@ -72,7 +72,7 @@ class DataDir:
         return (path for path in self._segments.iterdir() if _OURS.fullmatch(path.name))
 
     def sync(self) -> None:
-        """Make the names of a fresh directory's files durable."""
+        """Make the names of a new directory's files durable."""
         durable.sync_directory(self.path)
         durable.sync_directory(self.path.parent)
 
@@ -83,7 +83,7 @@ class DataDir:
         return self._segments / f"{index_id}.idx"
 
     def keep_only(self, wanted: Collection[Path]) -> None:
-        """Remove the files of a crash: those the catalog does not count."""
+        """Remove the segment and index files that are not wanted, which a crash left behind."""
         leftovers = [path for path in self._files() if path not in wanted]
         for path in leftovers:
             path.unlink()
@@ -91,16 +91,16 @@ class DataDir:
             logger.info("removed %d segment files that a crash left behind", len(leftovers))
 
     def number_after(self, numbers: Iterable[int]) -> None:
-        """Give new files numbers above these."""
+        """Number new files from above these numbers."""
         self._next_id = max(numbers, default=0) + 1
 
     @property
     def last_number(self) -> int:
-        """The highest number that a file was given so far."""
+        """The highest number that a file has so far."""
         return self._next_id - 1
 
     def write_segments(self, groups: Sequence[list[RowBlock]]) -> list[Segment]:
-        """Write one durable segment file for each group of rows; they do not count yet.
+        """Write one durable segment file for each group of rows; the catalog does not list it yet.
 
         Raises RequestError when the disk is full, DiskFailedError when it fails.
         """
@@ -122,12 +122,12 @@ class DataDir:
         ]
 
     def load_segment(self, number: int, *, layout: RowLayout, rows: int) -> Segment:
-        """Map a segment file; raises DamagedSegment unless it is as told."""
+        """Map a segment file; raises DamagedSegment if its layout or rows are not these."""
         path = self.segment_path(number)
         return segments.load(path, number, layout=layout, rows=rows, memory=self.memory)
 
     def write_index(self, index: faiss.Index | faiss.IndexBinary) -> tuple[int, Path]:
-        """Write a durable index file, which does not count yet; return its number and path.
+        """Write a durable index file; return its number and path. The catalog does not list it yet.
 
         Raises RequestError when the disk is full, DiskFailedError when it fails.
         """
@@ -148,7 +148,7 @@ class DataDir:
             return self._next_id - 1
 
     def remove(self, paths: Iterable[Path]) -> None:
-        """Remove files that do not count; one that cannot be removed is removed at next start."""
+        """Remove files that the catalog does not list; what fails is removed at the next start."""
         for path in paths:
             try:
                 path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Which rows of a segment are deleted: a bitmap beside it, as the segment itself never changes."""
+"""Bitmaps of the deleted rows of a segment, which itself never changes."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +13,7 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Deletions:
-    """`rows` has True for each deleted row of the segment."""
+    """`rows`, of shape (rows of the segment,), is True for each deleted row."""
 
     rows: Mask
 
@@ -23,7 +23,7 @@ class Deletions:
 
     @cached_property
     def living_bits(self) -> Bits:
-        """A bit for each row that is not deleted, as FAISS reads them."""
+        """A set bit for each row that is not deleted, in the order in which FAISS reads bits."""
         return np.packbits(~self.rows, bitorder="little")
 
     def to_bytes(self) -> bytes:
@@ -48,5 +48,5 @@ def from_bytes(stored: bytes, rows: int) -> Deletions:
 
 
 def hit(ids: Ids, deleted: Ids) -> Mask:
-    """Return which of the ids are among the deleted ones."""
+    """Return for each of `ids` whether it is among `deleted`."""
     return np.isin(ids, deleted)

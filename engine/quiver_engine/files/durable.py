@@ -1,4 +1,4 @@
-"""Making files and names survive power loss."""
+"""Makes files and their names survive power loss."""
 
 import errno
 import os

@@ -1,8 +1,8 @@
 """Index files: one for a segment, written once, read into memory when a search needs it.
 
-A file is a header of 64 bytes and what FAISS writes. The header carries a checksum of itself and
-one of everything behind it (CRC-32C). What it holds can be built again from its segment, so a
-damaged one costs time, not data.
+A file is a header of 64 bytes and what FAISS writes. The header has a checksum of itself and one of
+everything that follows it (CRC-32C). An index can be built again from its segment, so damage costs
+time, not data.
 """
 
 import mmap
@@ -33,7 +33,7 @@ _HEADER_BYTES = 64
 
 @dataclass(frozen=True, eq=False)
 class IndexFile:
-    """A published index; `loaded` has FAISS's object for as long as it is used."""
+    """An index on disk; `loaded` is FAISS's index while memory holds it."""
 
     id: int
     path: Path
@@ -43,7 +43,7 @@ class IndexFile:
 
 
 def write(path: Path, index: faiss.Index | faiss.IndexBinary) -> None:
-    """Write and sync an index file; no second copy of the index is made on the way."""
+    """Write and sync an index file, without a second copy of the index in memory."""
     checksum = 0
     with path.open("wb") as file:
         file.write(bytes(_HEADER_BYTES))
@@ -79,7 +79,7 @@ def load(
 ) -> IndexFile:
     """Map an index file and check its header and size; raises DamagedIndex.
 
-    A damage that shows when it is read is told to `on_damage`.
+    Damage that is found later, when the index is read, goes to `on_damage`.
     """
     try:
         with path.open("rb") as file:
@@ -115,7 +115,7 @@ def _read_header(path: Path, mapped: mmap.mmap, rows: int) -> int:
 
 
 def _read(path: Path, mapped: mmap.mmap, checksum: int) -> faiss.Index | faiss.IndexBinary:
-    # First the checksum, then FAISS: it trusts the sizes that it reads.
+    # The checksum comes before FAISS, which trusts the sizes that it reads.
     found, content = 0, memoryview(mapped)
     for start in range(_HEADER_BYTES, len(content), MIB):
         found = crc32c(content[start : start + MIB], found)

@@ -1,8 +1,8 @@
-"""The insert log: rows and deletions that were answered for and are in no segment yet.
+"""The insert log: rows and deletions that were acknowledged and are in no segment yet.
 
-Files are numbered and only ever appended to; a record carries a checksum of itself. One fsync
-covers all the records written before it, so calls at the same time share it. What a start finds
-is replayed and stays until its rows are flushed.
+Files are numbered and only appended to. A record has a checksum of itself. One fsync covers all
+records written before it, so concurrent calls share it. The next start replays the records; they
+stay in the log until their rows are flushed.
 """
 
 import errno
@@ -24,7 +24,7 @@ ROTATED_BYTES = 32 << 20
 
 
 class Durability(Enum):
-    """When a record counts as written: on disk, or handed to the operating system."""
+    """When a record counts as written: once it is on disk, or once the operating system has it."""
 
     FSYNC = "fsync"
     OS = "os"
@@ -46,7 +46,7 @@ class InsertLog:
         durability: Durability,
         on_sync: Callable[[float], object] = lambda _: None,
     ) -> None:
-        """`on_sync` is told how long each fsync of records took, in seconds."""
+        """`on_sync` gets the duration of each fsync of records, in seconds."""
         self._directory = directory
         self._on_sync = on_sync
         self._durability = durability
@@ -58,7 +58,10 @@ class InsertLog:
         self._current: _File | None = None
 
     def replay(self, progress: Progress | None = None) -> Iterator[Record]:
-        """Yield what is there, oldest first; raises StartError for a format of other versions."""
+        """Yield the records that are there, oldest first.
+
+        Raises StartError for a file of another format version.
+        """
         progress = progress or Progress()
         sizes = [path.stat().st_size for path in self._old]
         progress.expect_log(sum(sizes))
@@ -72,13 +75,13 @@ class InsertLog:
             progress.replayed(done)
 
     def start(self, after: int) -> None:
-        """Begin a file of one's own; records are numbered above `after` and what was replayed."""
+        """Begin a new file; its records are numbered above `after` and above those replayed."""
         self._written = self._synced = max(after, self._written)
         self._current = self._create(_number(self._old[-1]) + 1 if self._old else 1)
 
     def _create(self, number: int) -> _File:
         path = self._directory / f"{number}.log"
-        # Exclusively: a file that is there already would be another's.
+        # Exclusively: an existing file would belong to another engine.
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:
             _write_all(descriptor, [memoryview(log_records.FILE_HEADER)])
@@ -91,7 +94,7 @@ class InsertLog:
         return _File(path, descriptor, len(log_records.FILE_HEADER))
 
     def append(self, record: Record) -> int:
-        """Write a record and return its number; it is not durable before `sync_to`."""
+        """Write a record and return its number; only `sync_to` makes it durable."""
         with self._write_lock:
             file = self._file
             sequence = self._written + 1
@@ -111,11 +114,11 @@ class InsertLog:
         return self._current
 
     def sync_to(self, sequence: int) -> None:
-        """Return once the record of that number is as durable as was asked for."""
+        """Return once the record of this number is as durable as `durability` says."""
         if self._durability is Durability.OS:
             return
         with self._sync_lock:
-            # Whoever had the lock before may have synced this record along with its own.
+            # The thread that had the lock before may have synced this record with its own.
             if self._synced >= sequence:
                 return
             with self._write_lock:
@@ -129,9 +132,9 @@ class InsertLog:
             self._synced = written
 
     def rotate(self) -> list[Path]:
-        """Return the files that hold flushed rows only, once all rows of now are flushed.
+        """Return the files that may be removed once all rows that are buffered now are flushed.
 
-        A small file of the present is written on, unless there are older ones.
+        Begins a new file when the current one has grown large.
         """
         with self._sync_lock, self._write_lock:
             if self._file.bytes >= ROTATED_BYTES:
@@ -153,7 +156,7 @@ class InsertLog:
             self._old.remove(path)
 
     def close(self, *, is_flushed: bool) -> None:
-        """Close; with every row flushed nothing is left to replay."""
+        """Close the log. If every row is flushed, remove its files: nothing is left to replay."""
         os.close(self._file.descriptor)
         if is_flushed:
             self.remove(list(self._old))

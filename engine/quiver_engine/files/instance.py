@@ -1,4 +1,4 @@
-"""A data directory's id: it tells the engine's collections from those of every other engine."""
+"""A data directory's id, which tells its collections from those of all other engines."""
 
 import re
 import secrets
@@ -11,9 +11,9 @@ _CONTENT = re.compile(rb"[0-9a-f]{32}\n")
 
 
 def id_of(path: Path) -> str:
-    """Return the id in this file, which is made durably if it is missing.
+    """Return the id in this file, which is created durably if it is missing.
 
-    Raises StartError for a damaged file, DiskFailedError or OSError when the disk refuses.
+    Raises StartError for a damaged file, DiskFailedError or OSError when it cannot be written.
     """
     try:
         content = path.read_bytes()
@@ -32,7 +32,7 @@ def id_of(path: Path) -> str:
 
 def _make(path: Path) -> bytes:
     content = f"{secrets.token_hex(16)}\n".encode()
-    # The next start writes over what a crash leaves of it.
+    # After a crash the next start overwrites it.
     temporary = path.with_name(f"{path.name}.tmp")
     with temporary.open("wb") as file:
         file.write(content)

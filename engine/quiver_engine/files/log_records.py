@@ -1,7 +1,7 @@
-"""Records of the insert log, as bytes and back.
+"""Encodes and decodes records of the insert log.
 
-A file begins with a header; a record is a mark, a checksum (CRC-32C) of all that follows it, the
-fields below, ids (int64) and vectors (float32, or bits in bytes), little-endian.
+A file begins with a header. A record is a mark, a checksum (CRC-32C) of everything after it, the
+fields below, ids (int64) and vectors (float32, or eight bits a byte), all little-endian.
 """
 
 import logging
@@ -28,12 +28,12 @@ _MARK = b"\xf1rec"
 _START = struct.Struct("<4sI")
 _FIELDS = struct.Struct("<QQQIII")
 _HAS_BITS = 1 << 8
-"""Set in the kind where vectors are bits."""
+"""Set in a record's kind if its vectors are bits."""
 _BEFORE_PAYLOAD = _START.size + _FIELDS.size
 
 
 class Kind(IntEnum):
-    """What a record says."""
+    """Whether a record inserts rows, and who gave their ids, or deletes them."""
 
     USER_IDS = 1
     AUTOMATIC_IDS = 2
@@ -42,9 +42,9 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True)
 class Record:
-    """Rows for a partition, or ids to delete from it (from all when `partition` is 0).
+    """Rows inserted into a partition, or ids deleted from it (from all if `partition` is 0).
 
-    `vectors` has no columns in a deletion.
+    `ids` has shape (n,), `vectors` (n, width); of a deletion, (n, 0).
     """
 
     kind: Kind
@@ -54,7 +54,7 @@ class Record:
     vectors: Vectors
     sequence: int = 0
     end: int = 0
-    """Where it ends in its file, in bytes."""
+    """The position in its file, in bytes, at which it ends."""
 
 
 def encode(record: Record, sequence: int) -> list[memoryview]:
@@ -76,8 +76,9 @@ def encode(record: Record, sequence: int) -> list[memoryview]:
 def read(path: Path, *, is_last: bool) -> Iterator[Record]:
     """Yield a file's records.
 
-    Bytes at the end that are no record are what a crash cut off, in the last file. Anywhere else
-    they are damage: it is named, the file is copied aside, and the records behind it are read.
+    Bytes that are no record, at the end of the last file, are a record that a crash cut off.
+    Anywhere else they are damage: the log says where, the file is copied, and the records after the
+    damage are read.
     """
     size = path.stat().st_size
     if size < len(FILE_HEADER):

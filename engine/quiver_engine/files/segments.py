@@ -1,8 +1,8 @@
 """Raw segment files: written once, then memory-mapped and never changed.
 
-A file is a header of 64 bytes, the ids (int64), the vectors (row by row, float32 or eight bits a
-byte, as the catalog says), all little-endian. The header carries a checksum of itself and one of
-everything behind it (CRC-32C).
+A file is a header of 64 bytes, the ids (int64), and the vectors row by row (float32, or eight bits
+a byte, as the catalog says), all little-endian. The header has a checksum of itself and one of
+everything that follows it (CRC-32C).
 """
 
 import errno
@@ -31,7 +31,7 @@ _FIELDS = struct.Struct("<8sIIQI")
 _CHECKSUM = struct.Struct("<I")
 _HEADER_BYTES = 64
 _CHUNK_BYTES = 8 * MIB
-# What a file that is lost, or that the disk cannot read any more, shows as.
+# Errors of a file that is missing, or that the disk cannot read any more.
 _LOST = (errno.ENOENT, errno.EIO, errno.EBADMSG, errno.EUCLEAN)
 
 
@@ -58,9 +58,9 @@ class RowBlock(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """A published file's rows: ids int64 (n,), vectors (n, width), both mapped.
+    """The rows of a segment file, memory-mapped: ids (int64) of shape (n,), vectors (n, width).
 
-    Searches by brute force read them through `raw`, which counts them as memory.
+    Brute-force searches read the vectors through `raw`, which counts them as memory.
     """
 
     id: int
@@ -117,7 +117,7 @@ def with_deletions(segment: Segment, deletions: Deletions) -> Segment:
 
 
 def cut(blocks: Iterable[RowBlock], sealed_rows: int) -> list[list[RowBlock]]:
-    """Share rows out over segments: full ones of `sealed_rows`, the last one with the rest."""
+    """Divide rows among segments: full ones of `sealed_rows` rows, and a last one with the rest."""
     groups: list[list[RowBlock]] = []
     room = 0
     for block in blocks:
@@ -134,7 +134,7 @@ def cut(blocks: Iterable[RowBlock], sealed_rows: int) -> list[list[RowBlock]]:
 
 
 def write(path: Path, blocks: Sequence[RowBlock]) -> None:
-    """Write and sync a segment file; holds at most one chunk of it in memory."""
+    """Write and sync a segment file, with at most one chunk of it in memory."""
     rows = sum(block.rows for block in blocks)
     with path.open("wb") as file:
         file.write(bytes(_HEADER_BYTES))
@@ -154,9 +154,9 @@ def layout_of(blocks: Sequence[RowBlock]) -> RowLayout:
 
 
 def load(path: Path, segment_id: int, *, layout: RowLayout, rows: int, memory: Memory) -> Segment:
-    """Map a segment file whose header and size are as the catalog says.
+    """Map a segment file, after checking its size and header against the catalog.
 
-    Raises DamagedSegment, or StartError for one that this engine cannot read.
+    Raises DamagedSegment, or StartError for a file that this engine cannot read.
     """
     try:
         with path.open("rb") as file:
@@ -186,8 +186,8 @@ def _resident(mapped: mmap.mmap, vectors: Vectors, memory: Memory) -> Resident[V
 
 
 def verify(segment: Segment, on_chunk: Callable[[], object] = lambda: None) -> None:
-    """Read a whole segment and hold it against its checksum; raises as load does."""
-    # Not through the map: what the disk cannot read would end the process there.
+    """Read a whole segment file and compare its checksum; raises as `load` does."""
+    # Not through the map, where a read error of the disk would kill the process.
     checksum, chunk = 0, memoryview(bytearray(_CHUNK_BYTES))
     try:
         with segment.path.open("rb", buffering=0) as file:

@@ -1,7 +1,8 @@
-"""Distances between vectors of bits, all of them worked out from FAISS's count of differing bits.
+"""Distances between vectors of bits, all computed from FAISS's count of differing bits.
 
-With |a|, |b| bits set in each and h that differ, both have (|a| + |b| - h) / 2 set and either has
-(|a| + |b| + h) / 2. Keys are what rows are ordered by: least is best, infinity is no match.
+If |a| and |b| bits are set in two vectors and h bits differ, then (|a| + |b| - h) / 2 bits are set
+in both and (|a| + |b| + h) / 2 in at least one. Rows are ordered by keys: the least is the best,
+and infinity is no match.
 """
 
 from typing import Any
@@ -39,7 +40,7 @@ def distances(metric: Metric, found: Floats) -> Floats:
     """Return the distances that keys stand for."""
     if metric is not Metric.TANIMOTO:
         return found
-    # The key is the share of common bits, negated: 1 - JACCARD would be imprecise for small ones.
+    # The key is the negated share of common bits: 1 - JACCARD would be imprecise for small shares.
     share = np.where(np.isinf(found), 0, -found)
     with np.errstate(divide="ignore"):
         return 0 - np.log2(share)

@@ -1,7 +1,7 @@
-"""Search among vectors of bits: over all rows, or over the lists of a FAISS index.
+"""Indexes over vectors of bits, and search by brute force.
 
-FAISS's index of bits searches by HAMMING only and knows no deletions; whatever else is asked is
-worked out here from its lists.
+FAISS's index of bits searches by HAMMING only and cannot leave out deleted rows. Every other search
+is done here, with the lists of FAISS's index.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,9 +27,9 @@ _SAMPLE_SEED = 1
 
 
 def build(spec: IndexSpec, vectors: Bits, is_wanted: Callable[[], bool]) -> faiss.IndexBinary:
-    """Return an IVF_FLAT index over all rows; their numbers in it are their places in `vectors`.
+    """Return an IVF_FLAT index over all rows, which it numbers as `vectors` does.
 
-    Asks between chunks whether it is still wanted. Raises BuildError, or BuildCancelled.
+    Raises BuildError, or BuildCancelled once `is_wanted` returns False.
     """
     rows, width = vectors.shape
     lists = list_count(spec.values, rows)
@@ -47,7 +47,7 @@ def build(spec: IndexSpec, vectors: Bits, is_wanted: Callable[[], bool]) -> fais
 
 
 def _training_rows(vectors: Bits, lists: int) -> Bits:
-    # FAISS makes a float of every bit to find centroids.
+    # To find centroids, FAISS makes a float of every bit.
     affordable = _TRAINING_BYTES // (vectors.shape[1] * 8 * 4)
     most = max(lists, _TRAINING_ROWS_PER_CENTROID) * _TRAINING_ROWS_PER_CENTROID
     wanted = max(lists * ROWS_PER_CENTROID, min(most, affordable))
@@ -87,7 +87,7 @@ def search(
 
 
 class RecipeOfBits(NamedTuple):
-    """How indexes of a type are built over bits and searched: see `build` and `search`."""
+    """How indexes of a type are built over bits and searched, as IVF_FLAT is here."""
 
     build: Callable[[IndexSpec, Bits, Callable[[], bool]], faiss.IndexBinary]
     search: Callable[[Any, Metric, Params, Bits, int, Bits | None], tuple[Floats, Ids]]
@@ -99,7 +99,7 @@ IVF = RecipeOfBits(build, search)
 def brute_force(
     vectors: Bits, metric: Metric, queries: Bits, count: int, living: Bits | None
 ) -> tuple[Floats, Ids]:
-    """Return what `search` returns, from all rows and exact."""
+    """Search all rows; return exact results as `search` does."""
     best = _Best(metric, queries, count)
     is_living = None if living is None else _is_living(living)
     everyone = np.arange(len(queries))
@@ -114,7 +114,7 @@ def _is_living(living: Bits) -> Bits:
 
 
 def _list(index: Any, number: int) -> tuple[Ids, Bits]:
-    """Return the row numbers and vectors of a list, in the index's own memory."""
+    """Return the row numbers and vectors of a list, which are views of the index's memory."""
     size, width = index.invlists.list_size(number), index.code_size
     if not size:
         return np.empty(0, np.int64), np.empty((0, width), np.uint8)
@@ -133,7 +133,7 @@ class _Best:
         self._rows = np.full((len(queries), count), -1, np.int64)
 
     def offer(self, asking: Ids, rows: Ids, vectors: Bits, is_living: Bits | None) -> None:
-        """Hold rows against the queries of these places."""
+        """Compare rows with the queries whose numbers are in `asking`, and keep the best."""
         if is_living is not None and not (kept := is_living[rows].astype(bool)).all():
             rows, vectors = rows[kept], vectors[kept]
         if not len(rows):

@@ -1,4 +1,4 @@
-"""What all indexes of FAISS over floats have in common: their build, and search without one."""
+"""What all indexes over floats have in common: how they are built, and search without an index."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -21,7 +21,7 @@ _ROWS_AT_ONCE = 4096
 
 
 class Trainer(Protocol):
-    """Computes what takes most of a build; raises RuntimeError as FAISS does."""
+    """Does the costly steps of a build, on CPU or GPU; raises RuntimeError as FAISS does."""
 
     def train(self, index: Any, rows: Floats) -> None: ...
 
@@ -71,9 +71,9 @@ def build(
     is_wanted: Callable[[], bool],
     trainer: Trainer,
 ) -> faiss.Index:
-    """Return an index over all rows; their numbers in it are their places in `vectors`.
+    """Return an index over all rows, which it numbers as `vectors` does.
 
-    Asks between chunks whether it is still wanted. Raises BuildError, or BuildCancelled.
+    Raises BuildError, or BuildCancelled once `is_wanted` returns False.
     """
     rows, dimension = vectors.shape
     try:
@@ -89,7 +89,7 @@ def build(
 
 
 def essence(error: RuntimeError) -> str:
-    """Return what an error of FAISS says, without where in FAISS."""
+    """Return the message of an error of FAISS, without the place in FAISS."""
     return str(error).rpartition("Error: ")[2] or str(error)
 
 
@@ -101,7 +101,7 @@ def selector(living: Bits | None) -> Any:
 def brute_force(
     vectors: Floats, metric: Metric, queries: Floats, count: int, living: Bits | None
 ) -> tuple[Floats, Ids]:
-    """Return what a recipe's `search` returns, from the vectors themselves and exact."""
+    """Search the vectors themselves; return exact results as a recipe's `search` does."""
     if living is None:
         distances, rows = faiss.knn(queries, vectors, count, METRICS[metric])
         return distances, rows

@@ -1,8 +1,8 @@
-"""Indexes that are graphs of neighbours: HNSW, and RNSG and ANNOY by means of it.
+"""Indexes that are graphs of neighbours: HNSW, and RNSG and ANNOY, which an HNSW graph stands for.
 
-FAISS's own NSG may never end where rows repeat or `out_degree` is small: to link a row that nothing
-leads to it looks for a reachable row with a link to spare, and there may be none. Nor does FAISS
-have forests of trees.
+The build of FAISS's own NSG may never end where rows repeat or `out_degree` is small: to link a row
+that cannot be reached, it looks for a reachable row with a free link, and there may be none. FAISS
+has no forests of trees.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ _CANDIDATES_PER_LINK = 8
 
 
 class Shape(NamedTuple):
-    """HNSW's parameters: `m` links a row, twice as many on the ground floor."""
+    """HNSW's parameters: `m` links a row, and twice as many on the lowest level."""
 
     m: int
     ef_construction: int
@@ -38,9 +38,9 @@ class Shape(NamedTuple):
 class Graph:
     """Builds and searches one type.
 
-    `shape` gives the graph that stands for the parameters of a build. `wanted_ef` takes those too,
-    the parameters of a search and its topk, and gives how many of the nearest rows seen so far the
-    search goes on from.
+    `shape` returns the graph for the parameters of a build. `wanted_ef` takes the parameters of the
+    build, those of a search and its topk. It returns from how many of the nearest rows seen so far
+    the search goes on, before that is held to topk and MAX_EF.
     """
 
     shape: Callable[[Params], Shape]
@@ -54,7 +54,7 @@ class Graph:
         return built
 
     def train(self, index: Any, vectors: Floats, trainer: Trainer) -> None:
-        """Do nothing: a graph takes rows at once."""
+        """Do nothing: a graph needs no training."""
 
     def search(
         self,
@@ -70,7 +70,7 @@ class Graph:
         A query that the graph leads to fewer than `count` rows is compared with every row.
         """
         only, ef = selector(living), self._ef(values, params, count)
-        # Its queue takes the square of its length in time.
+        # The time that FAISS takes grows with the square of ef.
         if ef >= min(index.ntotal, MAX_EF + 1):
             return _compare_all(index, queries, count, only)
         how = (
@@ -89,7 +89,7 @@ class Graph:
         return max(topk, min(self.wanted_ef(values, params, topk), MAX_EF))
 
     def rows_read(self, values: Params, params: Params, rows: int, topk: int) -> float:
-        """Return at most how many rows a query is compared with: all neighbours of where it is."""
+        """Estimate the rows that a query is compared with: all neighbours of `ef` rows, at most."""
         return min(rows, self._ef(values, params, topk) * 2 * self.shape(values).m)
 
 
@@ -127,7 +127,7 @@ def _compare_all(index: Any, queries: Floats, count: int, only: Any) -> tuple[Fl
     return distances, rows
 
 
-# Making one takes as long as a short search.
+# To make one takes as long as a short search.
 @lru_cache(maxsize=64)
 def _of_all_rows(ef: int) -> Any:
     return _FAISS.SearchParametersHNSW(efSearch=ef)

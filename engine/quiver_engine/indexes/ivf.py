@@ -104,7 +104,7 @@ GPU_PQ = GpuCodes(fits=_pq_fits, code_bytes=lambda values, _: values["m"])
 
 def list_count(values: Params, rows: int) -> int:
     """Return how many lists an index over so many rows has."""
-    # Fewer rows than this for a list make poor centroids.
+    # Lists with fewer rows have poor centroids.
     return min(values["nlist"], max(1, rows // ROWS_PER_CENTROID))
 
 
@@ -115,8 +115,8 @@ def _training_rows(vectors: Floats, lists: int) -> Floats:
         sample = vectors[np.sort(places)]
     else:
         sample = vectors
-    # One NaN among them and FAISS would refuse them all; one distance that overflows in one of its
-    # own threads ends the process.
+    # FAISS refuses all rows for a single NaN, and a distance that overflows in one of its threads
+    # ends the process.
     with np.errstate(over="ignore", invalid="ignore"):
         sound = np.einsum("ij,ij->i", sample, sample) < _MAX_SQUARED_NORM
     sample = sample if sound.all() else sample[sound]

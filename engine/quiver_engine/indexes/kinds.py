@@ -1,6 +1,6 @@
 """The table of index types: a row says everything that the engine has to know of one.
 
-A type without a row, or with a row that contradicts itself, fails the import of this module.
+The import of this module fails if a type has no row, or one whose recipes do not suit its metrics.
 """
 
 from collections.abc import Iterable, Mapping
@@ -34,7 +34,7 @@ Parameters = Mapping[str, Param]
 
 @dataclass(frozen=True, kw_only=True)
 class IndexKind:
-    """A row: all fields are required, so that a new type says each of them."""
+    """A row of the table. No field has a default, so that none is forgotten for a new type."""
 
     type: IndexType
     shown_as: str
@@ -42,26 +42,26 @@ class IndexKind:
     build: Parameters
     search: Parameters
     metrics: frozenset[Metric]
-    """Of collections that may have such an index."""
+    """The metrics of collections that may have such an index."""
     floats: Recipe | None
     """None where no index over floats is built."""
     bits: RecipeOfBits | None
     gpu: GpuCodes | None
     """None where only the CPU can search such an index."""
     taken_on_cpu: IndexType | None
-    """The type to take on an engine without a GPU, where this one is for engines with a GPU."""
+    """Of a type that needs a GPU, the type to take on an engine without one; None of others."""
     reranks: bool
-    """Whether a search orders what such an index finds anew, by exact distances."""
+    """Whether exact distances order what such an index finds (reranking.py)."""
 
     def search_parameters(self, topk: int) -> Parameters:
-        """Return `search` with the ranges that a search for so many results has."""
+        """Return `search`, with the ranges for a search with this topk."""
         return {
             name: replace(param, least=topk) if param.from_topk else param
             for name, param in self.search.items()
         }
 
     def candidates(self, count: int) -> int:
-        """Return how many rows to take from such an index where the best `count` are wanted."""
+        """Return how many rows such an index is to find where the best `count` are wanted."""
         return reranking.candidates(count) if self.reranks else count
 
     @property

@@ -1,1 +1,1 @@
-"""Figures for `/metrics`, kept where things happen."""
+"""Metrics for `/metrics`, counted where things happen."""

@@ -1,4 +1,4 @@
-"""Which calls are being answered at this moment."""
+"""The calls that are being answered at this moment."""
 
 import itertools
 
@@ -6,7 +6,7 @@ from quiver_engine.wire.rpc import Call
 
 
 class InFlight:
-    """Numbers calls as they come."""
+    """Numbers calls in the order in which they arrive."""
 
     def __init__(self) -> None:
         self._calls: dict[Call, int] = {}
@@ -22,6 +22,6 @@ class InFlight:
         return len(self._calls)
 
     def names(self) -> list[str]:
-        """Return calls as `Search-12`, oldest first, without those of Cmd, which asks."""
+        """Return calls in flight as `Search-12`, oldest first, without calls of Cmd."""
         calls = self._calls.copy().items()
         return [f"{call.name}-{number}" for call, number in calls if call.name != "Cmd"]

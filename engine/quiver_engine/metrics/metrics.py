@@ -1,4 +1,4 @@
-"""What the engine tells Prometheus."""
+"""The engine's metrics for Prometheus."""
 
 import time
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 
 
 
 class Metrics:
-    """Counts of this process; `/metrics` shows them beside what the store holds."""
+    """Counts the calls of this process; `/metrics` shows them and what the store holds."""
 
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -62,7 +62,7 @@ class Metrics:
         seconds.observe(time.monotonic() - call.started)
 
     def _of(self, rpc: str, code: int) -> tuple[Counter, Histogram]:
-        # Looking a label up takes longer than counting.
+        # To look up a label takes longer than to count.
         found = self._known.get((rpc, code))
         if found is None:
             found = self._calls.labels(rpc, str(code)), self._seconds.labels(rpc)
@@ -70,7 +70,7 @@ class Metrics:
         return found
 
     def show(self, store: Store) -> None:
-        """From now on tell of this store as well."""
+        """Show this store from now on."""
         self._registry.register(_StoreCollector(store))
 
     def text(self) -> bytes:
@@ -82,7 +82,7 @@ class _StoreCollector(Collector):
         self._store = store
 
     def collect(self) -> Iterator[Metric]:
-        """Read the store afresh for every scrape."""
+        """Read the store; Prometheus' client calls this for each scrape."""
         yield from self._totals()
         yield from self._memory()
         yield from self._gpu_memory()

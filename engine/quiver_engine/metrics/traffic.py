@@ -1,4 +1,4 @@
-"""What goes in, what is looked through, and how long the disk takes, counted for Prometheus."""
+"""Counts inserted and searched rows, and the time of fsyncs, for Prometheus."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ _FSYNC_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.
 
 
 class Traffic:
-    """Counts of this process, of successful calls."""
+    """Counts successful calls of this process."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def counter(name: str, text: str) -> Counter:

@@ -1,9 +1,9 @@
-"""Lets requests in only while there is memory for them.
+"""Admits requests only while there is memory for them.
 
-gRPC tells nothing of a message before all of it is there, so each that is being received counts as
-the most its kind may have. One that is still not there when the process hardly grows any more is a
-slow client's: it counts no more, or a few of them would keep everybody out. That the machine has
-memory left is seen to all the same.
+gRPC does not say how large a message is before all of it has arrived. So a message that is being
+received counts as the largest of its kind. If it has not arrived when the process hardly grows any
+more, its client is slow, and it no longer counts: a few slow clients would otherwise keep out all
+others. Whether the machine has memory left is checked in any case.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ from quiver_engine.system import headroom
 ROOM_BYTES = 4 * MAX_MESSAGE_BYTES
 LOOK_S = 0.05
 _SLOW_BYTES = 8 * MIB
-"""Growth from one look to the next that tells of a message on its way."""
+"""A process that grows less between two looks is receiving no large message."""
 _LOOKS = 100
-"""How often at most: then the growth is somebody else's."""
+"""After so many looks a message no longer counts, even if the process still grows."""
 _COPIES = 2
-"""gRPC has its own of what it hands over, and a request's rows are cut out while it is there."""
+"""gRPC keeps a copy of a message, and decoding makes another one of its rows."""
 
 T = TypeVar("T")
 
@@ -40,10 +40,10 @@ class _Reading:
 
 
 class Admission:
-    """For requests of one kind, in one event loop; who has to wait is let in in turn."""
+    """Admits requests of one kind in the order in which they came; for one event loop."""
 
     def __init__(self, room: int = ROOM_BYTES) -> None:
-        """`room` is in bytes; a single request is let in whatever its size."""
+        """`room` is in bytes. A request is admitted whatever its size while there is no other."""
         self._room = room
         self._taken = 0
         self._readings: set[_Reading] = set()
@@ -52,27 +52,27 @@ class Admission:
         self._waiting: deque[_Waiting] = deque()
 
     async def receive(self, read: Callable[[], Awaitable[T]], largest: int) -> T:
-        """Read a message of a kind that has at most so many bytes, once there is room for it."""
+        """Call `read` once there is room for a message of `largest` bytes; return its message."""
         reading = _Reading(_COPIES * largest)
-        await self._enter(reading.counted)
+        await self._admit(reading.counted)
         self._readings.add(reading)
         try:
             return await read()
         finally:
             self._readings.discard(reading)
-            self._give_back(reading.counted)
+            self._release(reading.counted)
 
     @contextmanager
     def holding(self, message: object) -> Iterator[None]:
-        """Count a message for as long as it is worked on."""
+        """Count a message by its size while the context lasts."""
         size = _COPIES * len(message) if isinstance(message, bytes) else 0
         self._taken += size
         try:
             yield
         finally:
-            self._give_back(size)
+            self._release(size)
 
-    async def _enter(self, size: int) -> None:
+    async def _admit(self, size: int) -> None:
         if not self._waiting and self._fits(size):
             self._taken += size
             return
@@ -83,7 +83,7 @@ class Admission:
             await turn
         except asyncio.CancelledError:
             if not turn.cancelled():
-                self._give_back(size)
+                self._release(size)
             raise
 
     def _look_later(self) -> None:
@@ -92,19 +92,19 @@ class Admission:
             self._next_look = asyncio.get_running_loop().call_later(LOOK_S, self._look)
 
     def _look(self) -> None:
-        """Stop counting messages that do not come; goes on as long as somebody waits."""
+        """Stop counting messages that do not arrive; repeated while requests wait."""
         self._next_look = None
         grown = headroom.anonymous_bytes() - self._grown_to
         for reading in list(self._readings):
             reading.looks += 1
             if reading.looks > 1 and (grown < _SLOW_BYTES or reading.looks > _LOOKS):
                 self._readings.discard(reading)
-                self._give_back(reading.counted)
+                self._release(reading.counted)
                 reading.counted = 0
         if self._waiting:
             self._look_later()
 
-    def _give_back(self, size: int) -> None:
+    def _release(self, size: int) -> None:
         self._taken -= size
         while self._waiting:
             wanted, turn = self._waiting[0]

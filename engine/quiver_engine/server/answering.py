@@ -1,4 +1,4 @@
-"""Every outcome of a call as bytes of its answer: what went wrong is in its Status."""
+"""Turns every outcome of a call into bytes of its answer; its Status says what went wrong."""
 
 import logging
 import math
@@ -18,7 +18,7 @@ _NO_ANSWER = b""
 
 
 class Answering:
-    """Answers calls of these rpcs, on whatever thread."""
+    """Answers calls on the thread that asks; counts them in the metrics."""
 
     def __init__(
         self,
@@ -31,9 +31,9 @@ class Answering:
         self._on_disk_failure = on_disk_failure
 
     def call(self, name: str, raw: bytes, remaining_s: float | None) -> Call:
-        """Return a request that has just come; it is in flight until it is answered.
+        """Return a call for a request that has just arrived; it is in flight until it is answered.
 
-        Its caller waits for so many seconds, None for as long as it takes.
+        Its caller waits for `remaining_s` seconds, None for as long as it takes.
         """
         rpc = self._rpcs[name]
         item = None if rpc.batching is None else rpc.batching.read(raw)
@@ -55,7 +55,10 @@ class Answering:
         return replies
 
     def answer(self, calls: Sequence[Call]) -> Sequence[bytes]:
-        """Return the answers of one call, or of several that are answered together."""
+        """Return the answers of one call, or of several of one batch key.
+
+        A call whose caller has left is not run; its answer is empty.
+        """
         waited_for = [call for call in calls if call.caller_waits()]
         code, replies = self._outcome(waited_for, lambda: self._run(waited_for))
         answers = dict(zip(waited_for, replies or (), strict=True))

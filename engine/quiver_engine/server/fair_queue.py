@@ -1,7 +1,7 @@
-"""Threads for calls, shared out fairly: collections take turns, and none may hold them all.
+"""Shares threads out fairly: collections take turns, and none may hold all threads.
 
-Calls that may be answered together are, when they had to wait anyway. All of it but the work runs
-in the server's event loop, so nothing here needs a lock.
+Calls that wait and have one batch key are answered in one batch. Everything but the work itself
+runs in the server's event loop, so nothing here needs a lock.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ Work = Callable[[Sequence[Call]], Sequence[bytes]]
 Inline = Callable[[Sequence[Call]], Sequence[bytes] | None]
 
 MAX_WEIGHT = 19
-"""FAISS computes distances of 20 queries and more in another way, which rounds differently.
+"""From 20 queries on FAISS computes distances in another way, which rounds differently.
 
-So whoever asks little gets the same answer alone and in company
-(`distance_compute_blas_threshold` in faiss/utils/distances.h).
+Below that, a query has the same answer alone and in a batch (`distance_compute_blas_threshold` in
+faiss/utils/distances.h).
 """
 
 
@@ -44,7 +44,7 @@ class FairQueue:
         work: Work,
         inline: Inline = lambda _: None,
     ) -> None:
-        """`pool` has so many threads."""
+        """`pool` has to have `threads` threads, and no other work."""
         self._work = work
         self._inline = inline
         self._most_of_one = most_of_one
@@ -52,12 +52,12 @@ class FairQueue:
         self._free = threads
         self._running: Counter[bytes] = Counter()
         self._fresh: dict[tuple[bytes, Hashable], deque[_Waiting]] = {}
-        """What came since the event loop last looked."""
+        """Calls that came since `_sort` last ran, by collection and batch key."""
         self._waiting: dict[bytes, dict[Hashable, deque[_Waiting]]] = {}
         """By collection, the one whose turn is next first, and by batch key."""
 
     async def answer(self, call: Call) -> bytes:
-        """Return the answer when it was the call's turn; a caller who leaves is marked as such."""
+        """Return the answer once the call had its turn; if cancelled, note that the caller left."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[bytes] = loop.create_future()
         if not self._fresh:
@@ -82,7 +82,7 @@ class FairQueue:
                     waiting = self._waiting.setdefault(collection, {})
                     waiting.setdefault(batch_key, deque()).extend(batch)
                 else:
-                    _tell(batch, answers)
+                    _deliver(batch, answers)
         self._begin()
 
     def _begin(self) -> None:
@@ -100,7 +100,7 @@ class FairQueue:
         return None
 
     def _take(self, collection: bytes) -> list[_Waiting]:
-        """Take a batch out; the rest of its collection goes behind the others."""
+        """Remove a batch; the collection's other calls go to the end of the queue."""
         waiting = self._waiting.pop(collection)
         batch_key = next(iter(waiting))
         alike = waiting.pop(batch_key)
@@ -122,12 +122,12 @@ class FairQueue:
         self._running[collection] -= 1
         if not self._running[collection]:
             del self._running[collection]
-        _tell(batch, answers)
+        _deliver(batch, answers)
         self._begin()
 
 
 def _batch(alike: deque[_Waiting]) -> list[_Waiting]:
-    """Take as many as go together, one at least."""
+    """Remove as many calls as one batch may hold, but at least one."""
     batch = [alike.popleft()]
     room = MAX_WEIGHT - _weight(batch[0])
     while alike and _weight(alike[0]) <= room:
@@ -136,7 +136,7 @@ def _batch(alike: deque[_Waiting]) -> list[_Waiting]:
     return batch
 
 
-def _tell(batch: list[_Waiting], answers: Sequence[bytes]) -> None:
+def _deliver(batch: list[_Waiting], answers: Sequence[bytes]) -> None:
     for waiting, answer in zip(batch, answers, strict=True):
         if not waiting.answer.done():
             waiting.answer.set_result(answer)

@@ -1,4 +1,4 @@
-"""/healthz, /readyz and /metrics over HTTP, and the state behind them."""
+"""Serves /healthz, /readyz and /metrics over HTTP, and keeps the state behind /readyz."""
 
 import logging
 import sys
@@ -21,7 +21,7 @@ _CONNECTION_TIMEOUT_S = 5.0
 
 
 class Readiness:
-    """Whether calls can be served, and a line about it that is made when it is asked for."""
+    """Whether calls can be served, and a line about it that is made for each request."""
 
     def __init__(self) -> None:
         self.not_ready(lambda: "starting: the data directory is being opened")
@@ -38,10 +38,10 @@ class Readiness:
 
 
 class HealthServer:
-    """Serves from its own threads as long as the process lives; `port` is what it is bound to."""
+    """Serves from threads of its own until the process ends; `port` is the port that it bound."""
 
     def __init__(self, host: str, port: int, readiness: Readiness, metrics: Metrics) -> None:
-        """Bind and serve; raises StartError when the address cannot be had."""
+        """Bind and serve; raises StartError when it cannot bind."""
         try:
             self._server = _Server(host, port, readiness, metrics)
         except OSError as error:
@@ -106,4 +106,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: probes come every few seconds."""
+        """Log nothing: probes come every few seconds."""

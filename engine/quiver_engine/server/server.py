@@ -1,8 +1,8 @@
-"""gRPC around the calls: raw bytes in, raw bytes out.
+"""Serves the calls over gRPC, as raw bytes in and out.
 
-One event loop takes requests and sends answers, so a slow client holds a connection and no thread.
-Whole requests are answered by threads: FAISS, checksums and fsync release Python's lock, so a
-call that waits for the disk holds up none of the others.
+One event loop receives requests and sends answers, so a slow client holds a connection and no
+thread. Threads answer requests that have arrived whole. FAISS, checksums and fsync release Python's
+lock, so a call that waits for the disk holds up none of the others.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ _INSTANCE_KEY = "quiver-instance"
 _OPTIONS = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", -1),
-    # Without this a second engine would silently share the port.
+    # Otherwise a second engine would share the port, and nobody would notice.
     ("grpc.so_reuseport", 0),
 ]
 
@@ -45,7 +45,7 @@ Behaviour = Callable[[object, Context], Awaitable[bytes]]
 
 
 class Server:
-    """Answers calls from `start` to `drain`; `port` is what it is bound to."""
+    """Answers calls from `start` to `drain`; `port` is the port that it bound."""
 
     def __init__(
         self,
@@ -54,9 +54,7 @@ class Server:
         handler: grpc.GenericRpcHandler,
         credentials: grpc.ServerCredentials | None = None,
     ) -> None:
-        """Bind, without TLS where there are no credentials; raises StartError when the address
-        cannot be had.
-        """
+        """Bind, with TLS if there are credentials; raises StartError when it cannot bind."""
         self._loop = uvloop.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="grpc", daemon=True).start()
         target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -86,7 +84,7 @@ class Server:
         self._run(self._server.start())
 
     def drain(self, grace_s: float) -> None:
-        """Take no new calls; return when those in flight are done or the grace is over."""
+        """Accept no new calls; return when those in flight are done or the grace period is over."""
         self._run(self._server.stop(grace_s))
 
     def _run(self, what: Coroutine[Any, Any, T]) -> T:
@@ -94,13 +92,13 @@ class Server:
 
 
 def _try_address(host: str, port: int) -> None:
-    # gRPC hides why it cannot bind, and writes lines of its own to stderr about it.
+    # gRPC does not say why it cannot bind, and writes lines of its own to stderr.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     socket.create_server((host, port), family=family).close()
 
 
 def handler(rpcs: Mapping[str, Rpc], answering: Answering) -> grpc.GenericRpcHandler:
-    """Return gRPC's handler of these calls."""
+    """Return a handler of these calls for gRPC."""
     queues = {call_class: _queue(call_class, answering) for call_class in _THREADS}
     admissions = {rpc.largest: Admission() for rpc in rpcs.values() if rpc.largest}
 
@@ -124,7 +122,7 @@ def handler(rpcs: Mapping[str, Rpc], answering: Answering) -> grpc.GenericRpcHan
 
         return answer
 
-    # As a stream of one request, for only then is it said when to receive it.
+    # As a stream of one request: only of a stream does gRPC let us choose when to receive it.
     methods: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
         name: grpc.stream_unary_rpc_method_handler(behaviour(name, rpc))
         for name, rpc in rpcs.items()
@@ -133,7 +131,7 @@ def handler(rpcs: Mapping[str, Rpc], answering: Answering) -> grpc.GenericRpcHan
 
 
 class MeantFor(grpc.GenericRpcHandler):
-    """Refuses calls whose metadata ask for another instance, and hands on all others."""
+    """Refuses calls whose metadata name another instance; passes all others on."""
 
     def __init__(self, instance: str, handler: grpc.GenericRpcHandler) -> None:
         self._instance = instance
@@ -142,7 +140,7 @@ class MeantFor(grpc.GenericRpcHandler):
             _refuse
         )
 
-    # Not in the call itself: here the metadata are plain tuples, and nothing was received yet.
+    # Here and not in the call: the metadata are plain tuples, and nothing has been received yet.
     def service(
         self, handler_call_details: grpc.HandlerCallDetails
     ) -> "grpc.RpcMethodHandler[Any, Any] | None":

@@ -1,4 +1,4 @@
-"""TLS for clients: certificate and key come from files, and are read anew when those change."""
+"""TLS for clients: certificate and key come from files, and are read again when those change."""
 
 import logging
 import ssl
@@ -18,8 +18,9 @@ _Stamp = tuple[tuple[int, ...], ...]
 
 @dataclass(frozen=True)
 class Files:
-    """PEM files: the chain of the server's certificate and its key, and the CA of the clients'
-    certificates if clients must show one.
+    """PEM files: the server's certificate with its chain, its key, and a CA for clients.
+
+    With `client_ca`, clients must show a certificate of that CA.
     """
 
     certificate: Path
@@ -33,13 +34,13 @@ class Files:
 
 
 class _Unusable(Exception):
-    """The files cannot be served with; the text names the file and what is wrong with it."""
+    """The files are of no use for TLS; the text names the file and what is wrong with it."""
 
 
 def files_of(certificate: Path | None, key: Path | None, client_ca: Path | None) -> Files | None:
-    """Return what the options name, None where they name nothing.
+    """Return the files that the options name, None where they name none.
 
-    Raises StartError where one is missing that another needs.
+    Raises StartError when an option is missing that another one needs.
     """
     if certificate is not None and key is not None:
         return Files(certificate, key, client_ca)
@@ -54,10 +55,9 @@ def files_of(certificate: Path | None, key: Path | None, client_ca: Path | None)
 
 
 def credentials(files: Files) -> grpc.ServerCredentials:
-    """Return what a gRPC server of either kind serves TLS with; each handshake looks whether the
-    files have changed.
+    """Return credentials for a gRPC server; each handshake checks whether the files have changed.
 
-    Raises StartError when they cannot be used as they are now.
+    Raises StartError when the files are of no use now.
     """
     try:
         certificates = _Certificates(files)
@@ -66,7 +66,7 @@ def credentials(files: Files) -> grpc.ServerCredentials:
             f"cannot serve TLS: {error}; correct the files, or what --tls-cert, --tls-key and"
             " --tls-client-ca name"
         ) from error
-    # The stubs do not know that None stands for "nothing new".
+    # The stubs do not know that None means "unchanged".
     return grpc.dynamic_ssl_server_credentials(
         certificates.first,
         certificates.renewed,  # type: ignore[arg-type]
@@ -81,14 +81,14 @@ class _Certificates:
         self._seen, self.first = _read_together(files)
 
     def renewed(self) -> grpc.ServerCertificateConfiguration | None:
-        """Return what the files hold if it is new and usable, else None: what was, stays."""
+        """Return what the files hold if it is new and usable; None keeps what was there before."""
         with self._lock:
             if _stamp(self._files) == self._seen:
                 return None
             try:
                 self._seen, configuration = _read_together(self._files)
             except _Unusable as error:
-                # Said once, and looked at again when the files have changed again.
+                # Logged once; the files are read again after their next change.
                 self._seen = _stamp(self._files)
                 logger.error("%s; serving with the certificate from before", error)  # noqa: TRY400
                 return None
@@ -101,7 +101,7 @@ def _stamp(files: Files) -> _Stamp:
 
 
 def _stamp_of(path: Path) -> tuple[int, ...]:
-    """Return what differs once a file is another, or was written to; links are followed."""
+    """Return what changes when a file is replaced or written to; follows links."""
     try:
         found = path.stat()
     except OSError as error:
@@ -110,8 +110,10 @@ def _stamp_of(path: Path) -> tuple[int, ...]:
 
 
 def _read_together(files: Files) -> tuple[_Stamp, grpc.ServerCertificateConfiguration]:
-    """Read all files as of one moment: Kubernetes exchanges those of a Secret all at once, by a
-    symbolic link, and half of the old and half of the new are no pair.
+    """Read all files as of one moment.
+
+    Kubernetes replaces the files of a Secret all at once, by a symbolic link. An old certificate
+    and a new key would be no pair.
     """
     for _ in range(_ATTEMPTS):
         before = _stamp(files)

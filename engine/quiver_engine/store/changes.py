@@ -1,4 +1,4 @@
-"""What a flush, a merge or a deletion does to a partition's segments. Pure."""
+"""Works out a partition's segments after a flush, a merge or a deletion. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,10 +14,11 @@ from quiver_engine.store.collection import Partition
 
 @dataclass(frozen=True)
 class Change:
-    """What happens to one partition, all at once.
+    """What happens to one partition in one step.
 
-    `added` segments come; `removed` ones go, as they were when their rows were read; `masks` has
-    which rows of the others are deleted for `deleted`, where that was worked out beforehand.
+    `added` segments join it. `removed` ones leave it; they are as they were when their rows were
+    read. The rows whose ids are in `deleted` are deleted from all others; `masks` has these rows by
+    a segment's number, where they were worked out beforehand.
     """
 
     partition: Partition
@@ -28,7 +29,7 @@ class Change:
 
 
 def segments_after(change: Change) -> tuple[Segment, ...]:
-    """Return a partition's segments once the change counts."""
+    """Return the partition's segments after the change."""
     removed = {segment.id for segment in change.removed}
     kept = [s for s in change.partition.segments if s.id not in removed]
     if change.deleted is not None and len(change.deleted):

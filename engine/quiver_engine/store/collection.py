@@ -1,4 +1,4 @@
-"""A live collection: its partitions, their segments, and the rows not flushed yet."""
+"""A collection in memory: its partitions, their segments, and the rows that are not flushed yet."""
 
 import threading
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ _LARGE_BLOCK_BYTES = 1 << 16
 
 @dataclass
 class Buffer:
-    """Rows in the order of their inserts, and deletions of rows that were flushed before them."""
+    """Rows in the order of their inserts, and ids to delete from segments at the next flush."""
 
     blocks: list[RowBlock] = field(default_factory=list)
     deleted: list[Ids] = field(default_factory=list)
@@ -38,7 +38,7 @@ class Buffer:
         self.bytes += ids.nbytes + vectors.nbytes
 
     def delete(self, ids: Ids) -> None:
-        """Delete the rows here that have these ids, and note the ids for earlier ones."""
+        """Delete the rows with these ids here, and note the ids for rows in segments."""
         if len(self.blocks) > _BLOCKS_PER_DELETE:
             self.blocks = [self.joined()]
         self.blocks = _without(self.blocks, ids)
@@ -57,7 +57,7 @@ class Buffer:
         return RowBlock(np.concatenate(ids), np.concatenate(vectors))
 
     def written(self) -> list[RowBlock]:
-        """Return all rows in blocks to write: joined, where they are not large enough already."""
+        """Return all rows in the blocks to write: one joined block where they are small."""
         is_joined = self.bytes < len(self.blocks) * _LARGE_BLOCK_BYTES
         return [self.joined()] if is_joined else self.blocks
 
@@ -80,24 +80,24 @@ def _without(blocks: list[RowBlock], deleted: Ids) -> list[RowBlock]:
 
 @dataclass(eq=False)
 class Partition:
-    """Segments are a tuple that is swapped whole, so that a search reads it without a lock."""
+    """`segments` is a tuple that is replaced as a whole, so that searches need no lock."""
 
     id: int
     tag: str
     segments: tuple[Segment, ...] = ()
     damaged: tuple[Path, ...] = ()
-    """Segment files that were found damaged: kept on disk and in the catalog, seen by nobody."""
+    """Segment files that were found damaged. They stay on disk and in the catalog, unused."""
     buffer: Buffer = field(default_factory=Buffer)
     dropped: bool = False
 
     def replace(self, changed: Segment) -> None:
-        """Swap the segment of that number for this one."""
+        """Put this segment in the place of the one with the same number."""
         self.segments = tuple(changed if s.id == changed.id else s for s in self.segments)
 
 
 @dataclass(frozen=True)
 class Taken:
-    """Buffers taken out of partitions, to be flushed, and the last log record in them."""
+    """Buffers taken out of partitions for a flush, and the last log record in them."""
 
     buffers: list[tuple[Partition, Buffer]]
     logged: int
@@ -112,9 +112,10 @@ class IndexFailure:
 
 
 class Collection:
-    """`lock` guards the buffers, `id_origin` and `logged`.
+    """A collection with its locks.
 
-    `flush_lock` makes flushes take turns, `merge_lock` makes merges.
+    `lock` guards the buffers, `id_origin` and `logged`. Flushes hold `flush_lock`, merges
+    `merge_lock`, so that each takes turns.
     """
 
     def __init__(
@@ -156,11 +157,11 @@ class Collection:
 
     @property
     def damaged(self) -> list[Path]:
-        """Segment files that are left out."""
+        """Segment files that are damaged and left out."""
         return [path for partition in list(self.partitions.values()) for path in partition.damaged]
 
     def is_due(self, segment: Segment) -> bool:
-        """Whether a segment is to get an index that it has not got yet."""
+        """Return whether a segment is to get an index and has none yet."""
         index = self.index
         return (
             index.spec.type is not IndexType.FLAT
@@ -171,7 +172,7 @@ class Collection:
 
     @property
     def due(self) -> list[tuple[Partition, Segment]]:
-        """The segments that are to get an index."""
+        """The segments that are to get an index and have none yet."""
         return [
             (partition, segment)
             for partition in list(self.partitions.values())
@@ -189,7 +190,7 @@ class Collection:
         return sum(partition.buffer.bytes for partition in list(self.partitions.values()))
 
     def take_buffers(self) -> Taken:
-        """Take the rows that are not flushed yet out of the buffers."""
+        """Take all buffers with rows or deletions out of the partitions, and put in empty ones."""
         with self.lock:
             taken = [(p, p.buffer) for p in self.partitions.values() if p.buffer.bytes]
             for partition, _ in taken:
@@ -197,7 +198,7 @@ class Collection:
             return Taken(taken, self.logged)
 
     def give_back(self, taken: Taken) -> None:
-        """Put rows back that could not be flushed, before those that came since."""
+        """Put back rows that could not be flushed, before those that were inserted since."""
         with self.lock:
             for partition, buffer in taken.buffers:
                 partition.buffer.prepend(buffer)

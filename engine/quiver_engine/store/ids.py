@@ -10,9 +10,9 @@ from quiver_engine.model import Ids
 
 
 class AutomaticIds:
-    """Ids of microseconds x 1000 + n, strictly increasing within the process.
+    """Gives out ids of microseconds x 1000 + n, which strictly increase within the process.
 
-    After a restart they go on above the earlier ones unless the clock was set back.
+    After a restart they continue above the earlier ones, unless the clock was set back.
     """
 
     def __init__(self, now_ns: Callable[[], int] = time.time_ns) -> None:

@@ -1,7 +1,6 @@
-"""Indexes on their way: asked for, built in the background one segment at a time, waited for.
+"""Builds indexes in the background, one segment at a time, and lets CreateIndex wait for them.
 
-What is asked for stands in the catalog before anything is built, so a build that a restart cuts
-off is taken up again.
+The catalog has a request before its builds begin, so a restart resumes what it has cut off.
 """
 
 import logging
@@ -41,7 +40,7 @@ RETRY_S = 60.0
 
 
 class Indexing:
-    """`work` runs on one thread; it gives each collection a turn after every segment."""
+    """Builds where `work` runs, which is one thread; collections take turns, one segment each."""
 
     def __init__(self, store: Store, writer: Writer) -> None:
         self._store = store
@@ -50,8 +49,8 @@ class Indexing:
         self._waiters = 0
         self._progress = threading.Condition()
         self._asked = threading.Event()
-        # A thread that gave way once cannot take it back, and the looks at all collections, with
-        # Python's lock held, must not be put off.
+        # Builds have a thread of their own: a thread cannot raise its priority again, and a look at
+        # all collections, which holds Python's lock, must not be preempted.
         self._builder = ThreadPoolExecutor(1, "build", give_way)
         self._was_asked = False
         self._asking: deque[Collection] = deque()
@@ -68,10 +67,10 @@ class Indexing:
         self._asked.clear()
 
     def create(self, collection: Collection, spec: IndexSpec, caller_waits: CallerWaits) -> None:
-        """Ask for an index and wait until every segment that is to have it has it.
+        """Request an index and wait until every segment that is to have it has it.
 
         Raises RequestError BUILD_INDEX_ERROR when it cannot be built, CallerLeft when the caller no
-        longer waits; the index stays asked for.
+        longer waits; the request stays.
         """
         self._store.set_index(collection, lambda now: replace(now, spec=spec, requested=True))
         collection.index_failure = None
@@ -110,11 +109,15 @@ class Indexing:
             self._progress.wait(LOOK_S)
 
     def drop(self, collection: Collection) -> None:
-        """Return a collection to FLAT; the files of its indexes go in the background."""
+        """Set a collection's index to FLAT; its index files are removed in the background."""
         self._store.set_index(collection, lambda _: IndexState())
 
     def work(self) -> None:
-        """Build whatever is to be built; after a wait that was ended early, what was asked for."""
+        """Build all indexes that are due.
+
+        After a wait that a request ended, build those of collections with requests only; others are
+        looked at once a second.
+        """
         self._store.retire_damaged_indexes()
         if not self._was_asked:
             self._look_at_all_at = 0.0
@@ -124,7 +127,7 @@ class Indexing:
             turns = self._whose_turn([each for each in turns if self._take_turn(each)])
 
     def _whose_turn(self, busy: list[Collection]) -> list[Collection]:
-        """Return `busy` and those that an index was asked for meanwhile, or all once a second."""
+        """Return `busy` and the collections with new requests; once a second, all collections."""
         asking = [self._asking.popleft() for _ in range(len(self._asking))]
         if time.monotonic() < self._look_at_all_at:
             return list(dict.fromkeys(busy + asking))
@@ -132,7 +135,7 @@ class Indexing:
         return self._store.collections()
 
     def _take_turn(self, collection: Collection) -> bool:
-        """Do one collection's next step; return whether there was one."""
+        """Do the next step of one collection; return whether there was one."""
         failure = collection.index_failure
         rests = failure is not None and time.monotonic() < failure.retry_at
         if self._stopping or collection.dropped or rests:
@@ -157,7 +160,7 @@ class Indexing:
         return True
 
     def _prepare(self, collection: Collection) -> None:
-        """Flush and merge, and have every segment that is there by then indexed."""
+        """Flush and merge, and mark every segment that is there by then as to be indexed."""
         asked = collection.index
 
         def prepared(now: IndexState) -> IndexState:
@@ -205,7 +208,7 @@ def _build(
     is_wanted: Callable[[], bool],
     trainer: Trainer,
 ) -> faiss.Index | faiss.IndexBinary:
-    # Whether rows are floats or bits goes by the metric.
+    # The metric decides whether rows are floats or bits.
     metric, vectors = collection.schema.metric, cast("Any", segment.vectors)
     kind = KINDS[spec.type]
     if metric.is_binary:

@@ -1,4 +1,4 @@
-"""What goes on in the background: a flush each second, merging, indexing, removing dead files."""
+"""Background work: a flush each second, merging, indexing, removal of retired files."""
 
 import logging
 import threading
@@ -40,7 +40,7 @@ class Maintenance:
         self._trimming = Trimming()
         self._flusher = self._thread("flush", writer.flush_all, self._wait_for_flush, give_way)
         self._merger = self._thread("merge", self.merge_all, self._stopping.wait, give_way)
-        # What takes long of it, a build, is on a thread of its own.
+        # Without give_way: its builds have a thread of their own.
         self._indexer = self._thread("index", indexing.work, indexing.wait_for_work)
 
     def _thread(
@@ -61,9 +61,9 @@ class Maintenance:
             thread.start()
 
     def stop(self) -> bool:
-        """Begin nothing new; return whether the merge and the build under way ended in time.
+        """Start nothing new; return whether the merge and the build under way ended in time.
 
-        One that did not may die with the process: until its commit it has changed nothing.
+        One that did not may end with the process: before its commit it has changed nothing.
         """
         self._stopping.set()
         self._writer.want_flush()
@@ -94,7 +94,7 @@ class Maintenance:
                 return
 
     def merge_all(self) -> None:
-        """Merge until there is nothing to merge, and remove dead files."""
+        """Merge until there is nothing to merge, and remove retired files."""
         for collection in self._store.collections():
             for partition in list(collection.partitions.values()):
                 if len(partition.segments) > 1:

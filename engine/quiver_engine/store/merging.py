@@ -1,4 +1,4 @@
-"""Which raw segments to merge next. Pure."""
+"""Chooses the segments to merge next. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -10,11 +10,11 @@ FAN_IN = 4
 
 
 def victims(segments: Sequence[Segment], sealed_rows: int) -> list[Segment]:
-    """Return the segments to merge into one (and a rest), or none.
+    """Return the segments to merge into one full segment and a rest, or into one; or none.
 
-    Unsealed segments that together fill one are merged at once. Until then, segments of like size
-    are merged by fours: a row is then rewritten once for each fourfold growth, not at every flush.
-    One with an index gives it up for a full segment only, which gets an index of its own.
+    Unsealed segments that together fill a segment are merged right away. Others are merged by fours
+    of like size: a row is then rewritten once for each fourfold growth, and not at every flush. A
+    segment with an index is merged into a full segment only, which gets an index of its own.
     """
     small = sorted(unsealed(segments, sealed_rows), key=lambda s: -s.rows)
     for count, rows in enumerate(accumulate(segment.rows for segment in small), start=1):

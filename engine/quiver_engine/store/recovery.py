@@ -17,16 +17,16 @@ from quiver_engine.store.collection import Collection, Partition
 logger = logging.getLogger(__name__)
 
 LoadIndex = Callable[[int, IndexSpec, int, int], IndexFile]
-"""Map the index file of a number, a kind, a segment's number and its rows."""
+"""Map an index file; takes its number, its index, its segment's number and rows."""
 
 
 def collections(
     catalog: Catalog, directory: DataDir, load_index: LoadIndex, progress: Progress
 ) -> list[Collection]:
-    """Return all collections with verified segments; removes what a crash left behind.
+    """Return all collections with verified segments, and remove what a crash left behind.
 
-    A damaged segment is left out, and its file is left alone. A damaged index is dropped, to be
-    built anew. Raises StartError for a file of another format.
+    A damaged segment is left out, and its file is kept. A damaged index is dropped and later built
+    anew. Raises StartError for a file of another format.
     """
     listed = catalog.collections()
     found = {
@@ -79,7 +79,7 @@ class _Recovery:
                 owner.schema.name,
             )
             if entry.index is not None:
-                # A later change of the collection's index would not reach it.
+                # Without its segment in memory, a later change of the index would not remove it.
                 self._catalog.remove_index(entry.index)
 
     def _read(self, entry: SegmentRow, owner: Collection) -> Segment:

@@ -1,7 +1,7 @@
-"""Collections and their rows: the catalog on disk and its image in memory, kept equal.
+"""All collections: the catalog on disk and its image in memory, which are kept equal.
 
-Reads go to memory and take no lock. Changes of the catalog take turns, each durable before it
-shows in memory; reads, inserts and searches never wait for one.
+Reads use the image and take no lock. Changes of the catalog take turns; each is durable before it
+shows in the image. Reads, inserts and searches never wait for a change.
 """
 
 import logging
@@ -37,12 +37,15 @@ logger = logging.getLogger(__name__)
 
 
 class Store:
-    """An open data directory. Refusals are RequestError; DiskFailedError means: stop."""
+    """An open data directory.
+
+    Methods raise RequestError to refuse, and DiskFailedError when the engine must stop.
+    """
 
     def __init__(
         self, path: Path, device: Device | None = None, progress: Progress | None = None
     ) -> None:
-        """Open a data directory, removing what a crash left; raises StartError."""
+        """Open a data directory and remove what a crash left behind; raises StartError."""
         self.device = device or Cpu(Memory())
         self.directory = DataDir(path, self.device.memory)
         self._catalog = Catalog(self.directory.catalog_path)
@@ -56,7 +59,7 @@ class Store:
         )
         self._collections = {collection.schema.name: collection for collection in recovered}
         self._count = sum(len(collection.partitions) for collection in recovered)
-        """Collections and partitions: each collection's _default stands for itself in it."""
+        """Collections and partitions together: a collection counts as its partition `_default`."""
 
     def collections(self) -> list[Collection]:
         return list(self._collections.values())
@@ -140,7 +143,7 @@ class Store:
             self._retired += partition.damaged
 
     def _retire(self, gone: Iterable[Segment]) -> None:
-        """Take segments that no collection has any more out of memory, and note their files.
+        """Take segments out of memory for good, and note their files for removal.
 
         Searches under way go on reading them.
         """
@@ -155,7 +158,7 @@ class Store:
             self._retired.append(segment.index.path)
 
     def publish(self, changes: Sequence[Change], flush: Flushed | None = None) -> None:
-        """Make changes count, on disk and for searches; those of dropped partitions vanish."""
+        """Commit changes, then show them to searches; those of dropped partitions are discarded."""
         with self._catalog_lock:
             live = [change for change in changes if not change.partition.dropped]
             after = {change.partition: segments_after(change) for change in live}
@@ -182,7 +185,7 @@ class Store:
                 change.partition.segments = after[change.partition]
 
     def set_index(self, collection: Collection, change: Callable[[IndexState], IndexState]) -> None:
-        """Change what index a collection is to have; indexes of another kind vanish at once."""
+        """Change which index a collection is to have, and retire its indexes if that is another."""
         with self._catalog_lock:
             if collection.dropped:
                 raise no_collection(collection.schema.name)
@@ -197,7 +200,7 @@ class Store:
     def add_index(
         self, collection: Collection, partition: Partition, segment: Segment, index: IndexFile
     ) -> None:
-        """Make an index count, unless its segment or its kind is not wanted any more."""
+        """Add the index of a segment, unless the segment is gone or another index is wanted."""
         with self._catalog_lock:
             current = next((s for s in partition.segments if s.id == segment.id), None)
             is_wanted = collection.index.spec == index.spec and not partition.dropped

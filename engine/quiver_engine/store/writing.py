@@ -1,4 +1,4 @@
-"""Rows on their way: into memory, from there to segment files, and from small ones to full ones."""
+"""Writes rows: into log and buffer, from there to small segments, and from those to full ones."""
 
 import logging
 import threading
@@ -25,17 +25,20 @@ from quiver_engine.store.store import Store
 logger = logging.getLogger(__name__)
 
 BUFFER_BYTES = 64 * MIB
-"""From here on an insert waits for a flush; one is asked for at half of it."""
+"""With so much buffered, an insert waits for a flush; half of it starts a flush."""
 COMPACTED_SHARE = 0.1
 _ORIGINS = {Kind.USER_IDS: IdOrigin.USER, Kind.AUTOMATIC_IDS: IdOrigin.AUTOMATIC}
 _KINDS = {origin: kind for kind, origin in _ORIGINS.items()}
 
 
 class Writer:
-    """Writes rows to a store. Refusals are RequestError; DiskFailedError means: stop."""
+    """Writes rows to a store.
+
+    Methods raise RequestError to refuse, and DiskFailedError when the engine must stop.
+    """
 
     def __init__(self, store: Store, log: InsertLog, progress: Progress | None = None) -> None:
-        """Take up what the log holds of before; raises StartError when it cannot be read."""
+        """Replay the log; raises StartError when it cannot be read."""
         self._store = store
         self._log = log
         self._automatic_ids = AutomaticIds()
@@ -54,7 +57,7 @@ class Writer:
             _apply(collection, partition, record)
 
     def insert(self, batch: InsertBatch) -> Ids:
-        """Log rows and buffer them until the next flush; return their ids, int64."""
+        """Log rows and buffer them until the next flush; return their ids, int64 (rows,)."""
         checks.insert_request(batch)
         collection = self._store.collection(batch.collection)
         self._make_room(collection)
@@ -78,17 +81,20 @@ class Writer:
             self.want_flush()
 
     def want_flush(self) -> None:
-        """End the wait of whoever is to flush."""
+        """Wake the thread that waits in `wait_until_flush_is_wanted`."""
         self._flush_wanted.set()
 
     def wait_until_flush_is_wanted(self, seconds: float) -> bool:
-        """Return whether a flush is wanted before the time is up."""
+        """Wait at most this long; return whether a flush is wanted."""
         wanted = self._flush_wanted.wait(seconds)
         self._flush_wanted.clear()
         return wanted
 
     def delete(self, name: str, tag: str, ids: Ids) -> None:
-        """Delete the rows of these ids, of one partition or of all; hidden by the next flush."""
+        """Delete the rows with these ids from one partition, or from all if `tag` is empty.
+
+        Searches find them until the next flush.
+        """
         collection = self._store.collection(name)
         if not len(ids):
             return
@@ -105,13 +111,13 @@ class Writer:
     def _take_in(
         self, collection: Collection, partitions: Iterable[Partition], record: Record
     ) -> None:
-        """Log a record and apply it, as one step to whoever flushes; `lock` is held."""
+        """Log a record and apply it. The caller holds `lock`, so no flush sees half of this."""
         collection.logged = self._log.append(record)
         for partition in partitions:
             _apply(collection, partition, record)
 
     def flush_all(self) -> bool:
-        """Flush all rows; return whether none is left. What the log holds of them goes."""
+        """Flush all rows and remove their log files; return whether every collection is flushed."""
         done = True
         logs = self._log.rotate()
         for collection in self._store.collections():
@@ -157,15 +163,15 @@ class Writer:
         self._store.publish(changes, flushed)
 
     def merge_some(self, collection: Collection, partition: Partition) -> bool:
-        """Merge what is most worth it; return whether there was something."""
+        """Merge the segments that are due next; return whether there were any."""
         with collection.merge_lock:
-            # A segment that is about to get its index must not vanish into one that gets none.
+            # A segment that is due to get an index must not be merged into one that gets none.
             free = [s for s in partition.segments if not collection.is_due(s)]
             victims = merging.victims(free, collection.schema.sealed_rows)
             return self._merge(collection, partition, victims)
 
     def merge_small(self, collection: Collection) -> None:
-        """Merge all segments that are neither full nor indexed; takes `merge_lock` as held."""
+        """Merge all segments that are neither full nor indexed; the caller holds `merge_lock`."""
         for partition in list(collection.partitions.values()):
             small = merging.unsealed(partition.segments, collection.schema.sealed_rows)
             victims = [segment for segment in small if segment.index is None]
@@ -173,7 +179,7 @@ class Writer:
                 self._merge(collection, partition, victims)
 
     def compact(self, collection: Collection) -> None:
-        """Rewrite segments that have many deleted rows without them."""
+        """Rewrite the segments that have many deleted rows, without these rows."""
         with collection.merge_lock:
             had_index = False
             for partition in list(collection.partitions.values()):
@@ -188,7 +194,7 @@ class Writer:
     def _merge(
         self, collection: Collection, partition: Partition, victims: Sequence[Segment]
     ) -> bool:
-        """Rewrite segments' living rows as fewer segments, full ones first; nobody waits for it."""
+        """Rewrite the rows of segments that are not deleted as fewer segments, full ones first."""
         if not victims or partition.dropped:
             return False
         blocks = [segment.living_block for segment in victims]

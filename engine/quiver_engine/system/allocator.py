@@ -1,4 +1,4 @@
-"""How the C library's allocator keeps memory that was freed."""
+"""Settings of the C library's allocator: how much freed memory it keeps."""
 
 import ctypes
 from collections.abc import Callable
@@ -8,24 +8,23 @@ from quiver_engine.system import headroom
 # Parameters of mallopt, as glibc's malloc.h numbers them.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGE_BYTES = 32 << 20
-"""As much as glibc takes for it."""
+"""The most that glibc allows."""
 _SPARE_BYTES = 16 << 20
-"""Of each arena: glibc gives the end of one back by nothing else than this."""
+"""Of each arena. Nothing else makes glibc return the end of an arena."""
 _GROWN_BYTES = 64 << 20
 
 
 def _function(name: str) -> Callable[..., object] | None:
-    # Only glibc has them; others' allocators are left as they are.
+    # Only glibc has these functions. Other allocators keep their defaults.
     found: Callable[..., object] | None = getattr(ctypes.CDLL(None), name, None)
     return found
 
 
 def reuse_blocks() -> None:
-    """From now on keep freed blocks of less than 32 MiB for the next ones.
+    """From now on keep freed blocks of less than 32 MiB, and reuse them.
 
-    Each page that comes from the operating system is cleared first, which takes longer than what
-    is done with it in an insert. What is spare goes back at once beyond 16 MiB in a row, and by
-    Trimming.
+    The operating system clears each page that it hands out, which takes longer than what an insert
+    does with it. More than 16 MiB that are free in a row go back at once, the rest by Trimming.
     """
     if (mallopt := _function("mallopt")) is not None:
         mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
@@ -33,13 +32,13 @@ def reuse_blocks() -> None:
 
 
 class Trimming:
-    """Gives memory back each time the process has grown, for most of it may be free again."""
+    """Returns free memory each time the process has grown: most of the growth may be free again."""
 
     def __init__(self) -> None:
         self._level = headroom.anonymous_bytes()
 
     def look(self) -> None:
-        """To be called now and then."""
+        """Return free memory if the process has grown enough. Call it every second or so."""
         now = headroom.anonymous_bytes()
         if now > self._level + _GROWN_BYTES:
             return_free_memory()
@@ -50,6 +49,6 @@ class Trimming:
 
 
 def return_free_memory() -> None:
-    """Give what is free between smaller blocks back as well."""
+    """Return all free memory to the operating system, also what lies between blocks in use."""
     if (malloc_trim := _function("malloc_trim")) is not None:
         malloc_trim(0)

@@ -1,4 +1,4 @@
-"""How much memory the process has, and may still take before the kernel ends it."""
+"""How much memory the process has, and how much it may take before the kernel kills it."""
 
 import re
 import resource
@@ -14,7 +14,7 @@ _UNKNOWN = 1 << 62
 
 
 def anonymous_bytes() -> int:
-    """Return what the process has in memory beside pages of files."""
+    """Return the bytes that the process has in memory, without pages of files."""
     _, resident, of_files, *_ = Path("/proc/self/statm").read_text().split()
     return (int(resident) - int(of_files)) * resource.getpagesize()
 
@@ -25,7 +25,10 @@ class _Reading:
 
 
 def available_bytes() -> int:
-    """Return what is left on the machine and in the container, as it was a moment ago."""
+    """Return the bytes left on the machine or in the container, whichever are fewer.
+
+    The figure is up to a tenth of a second old.
+    """
     now = time.monotonic()
     if now >= _Reading.until:
         _Reading.value, _Reading.until = _read(), now + _FRESH_S
@@ -39,7 +42,7 @@ def _read() -> int:
 
 
 def _left_in_container() -> int:
-    """By cgroup v2's files; those of a container are its own."""
+    """Read the files of cgroup v2, which in a container are those of the container."""
     try:
         limit = (_CGROUP / "memory.max").read_text().strip()
         used = int((_CGROUP / "memory.current").read_text())

@@ -29,9 +29,9 @@ def _always() -> bool:
 
 
 class Memory:
-    """Counts what is held; `budget` is in bytes, None for as much as there is.
+    """Counts the bytes that residents hold, and evicts where they would exceed the budget.
 
-    `option` is what sets the budget.
+    `budget` is in bytes, None for no limit. `option` is the command-line option that sets it.
     """
 
     def __init__(self, budget: int | None = None, option: str = "--memory") -> None:
@@ -75,7 +75,7 @@ class Memory:
 
     @contextmanager
     def holding_if_loaded(self, resident: "Resident[Any]") -> Iterator[bool]:
-        """Keep it until the end if it is there, without a wait; tell whether it is."""
+        """Yield whether a resident is loaded; if it is, keep it until the end. Never waits."""
         with self._changed:
             is_there = resident in self._held and resident.is_loaded
             resident.users += is_there
@@ -138,7 +138,10 @@ class Memory:
 
 
 class Resident(Generic[T]):
-    """Something that the first user loads and the later ones share."""
+    """A value that its first user loads and later users share, for as long as memory holds it.
+
+    `name` stands in messages, `size` is in bytes. `unload` runs when the value is evicted.
+    """
 
     def __init__(
         self,
@@ -175,7 +178,7 @@ class Resident(Generic[T]):
             yield value
 
     def keep(self) -> AbstractContextManager[bool]:
-        """Keep it if it is loaded, so that its use waits for nothing; give whether it is."""
+        """Yield whether it is loaded; if it is, its use until the end waits for nothing."""
         return self._memory.holding_if_loaded(self)
 
     @property
@@ -187,7 +190,7 @@ class Resident(Generic[T]):
         self._memory.check(self.name, self.bytes)
 
     def copy(self, make: "Callable[[], Resident[Any]]") -> "Resident[Any]":
-        """Return the same held in another memory; made once, evicted and retired with this."""
+        """Return its copy in another memory: made once, evicted and retired with this one."""
         with self._copying:
             if self._copy is None:
                 self._copy = make()

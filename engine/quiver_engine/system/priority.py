@@ -1,14 +1,14 @@
-"""Which threads run first where cores are short: those that receive, answer and search."""
+"""Thread priorities. Where cores are short, threads that receive, answer and search go first."""
 
 import os
 import sys
 import threading
 
 _NICENESS = 5
-"""More, and a thread that is put off with Python's lock in its hand puts off everybody."""
+"""With more, a thread that holds Python's lock while it is preempted would hold up all others."""
 
 
 def give_way() -> None:
-    """Have this thread, and those that it starts, run when searches leave cores idle."""
+    """Lower the priority of this thread and of those that it starts, so that searches go first."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

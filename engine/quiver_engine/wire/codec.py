@@ -1,10 +1,10 @@
-"""Bytes of the two hot calls to arrays and back, without an object per row or float.
+"""Decodes and encodes the two hot calls, Insert and Search, without an object per row or float.
 
 Rows of one dimension have a constant stride on the wire: the same header bytes, then the packed
-floats, or the bits. Such a block is read as one strided array and cut out; what is left of the
-message, a few dozen bytes, goes through the protobuf parser. Anything else in the rows (mixed
-widths or kinds, unpacked floats, rows apart from each other) sends the whole message through the
-parser, which makes many bytes of few: what it is given is limited.
+floats, or the bits. Such a block is read as one strided array and cut out of the message. The rest,
+a few dozen bytes, goes through the protobuf parser. Other rows (of several widths or kinds, with
+unpacked floats, or apart from each other) send the whole message through the parser. The parser
+takes many times the memory of a message, so the size of what it gets is limited.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -36,7 +36,7 @@ _VALUES: dict[int, np.dtype[np.float32 | np.uint8]] = {
     1 << 3 | fields.DELIMITED: np.dtype("<f4"),
     2 << 3 | fields.DELIMITED: np.dtype("u1"),
 }
-"""Keys of float_data and binary_data, and what lies behind them."""
+"""The keys of float_data and binary_data, and the types of their values."""
 _INSERT_ROWS_KEY = 2 << 3 | fields.DELIMITED
 _SEARCH_ROWS_KEY = 3 << 3 | fields.DELIMITED
 _DISTANCES_KEY = 4 << 3 | fields.DELIMITED
@@ -93,9 +93,9 @@ def decode_search(raw: bytes) -> Query:
 
 
 def cut_search(raw: bytes) -> tuple[Vectors | None, bytes]:
-    """Return a SearchParam's plain queries, (queries, width), and the message without queries.
+    """Return a SearchParam's plain queries, of shape (queries, width), and the rest of the message.
 
-    None where it has others, or none at all: then the message is whole.
+    Where it has no plain queries, or others besides, return None and the whole message.
     """
     queries, rest = _cut_rows(raw, _SEARCH_ROWS_KEY)
     if queries is None or fields.has(rest, _SEARCH_ROWS_KEY):
@@ -111,7 +111,7 @@ def join_search(queries: Vectors, rest: bytes) -> Query:
     return replace(_without_queries(rest), rows=Rows.of(queries))
 
 
-# Searches for different vectors are alike in everything else.
+# Most searches differ in their queries only.
 @lru_cache(maxsize=128)
 def _without_queries(rest: bytes) -> Query:
     return _query(parse(pb.SearchParam, rest), _NO_QUERIES)
@@ -128,18 +128,18 @@ def _query(message: pb.SearchParam, rows: Rows) -> Query:
 
 
 def to_array(ids: Sequence[int]) -> Ids:
-    """Return a message's ids as int64, without all of them as Python's numbers at once."""
+    """Return a message's ids as int64, without a Python number for each of them at a time."""
     return np.fromiter(ids, np.int64, len(ids))
 
 
 def params_text(pairs: Iterable[pb.KeyValuePair]) -> str | None:
-    """Return what stands under the key `params`, a JSON text as a rule."""
+    """Return the value of the key `params`, which should be JSON; None without such a key."""
     return next((pair.value for pair in pairs if pair.key == "params"), None)
 
 
 def encode_topk(ids: Ids, distances: Floats) -> bytes:
     """Serialize a TopKQueryResult of ids and distances, both of shape (queries, topk)."""
-    # A message's parts may stand one behind the other, and a list's as well.
+    # Serialized messages that follow each other are read as one: their lists are joined.
     parts = [_OK_RESULT, bytes([_ROW_NUM_KEY]), fields.encode_varint(len(ids))]
     parts += [
         pb.TopKQueryResult(ids=some.tolist()).SerializeToString() for some in _shares(ids.ravel())
@@ -160,7 +160,7 @@ def encode_ids(ids: Ids) -> bytes:
 
 
 def _shares(ids: Ids) -> Iterator[Ids]:
-    # Python's numbers take four times the room.
+    # As Python's numbers, ids take four times the memory.
     for start in range(0, len(ids), _IDS_AT_ONCE):
         yield ids[start : start + _IDS_AT_ONCE]
 
@@ -182,14 +182,17 @@ def _rows(block: Vectors | None, records: Sequence[pb.RowRecord]) -> Rows:
 def _stacked(records: Sequence[pb.RowRecord], width: int) -> Floats:
     rows = np.empty((len(records), width), np.float32)
     if width:
-        # Row by row: numpy would make Python's numbers of all of them first.
+        # Row by row: numpy would first make Python's numbers of all rows.
         for row, record in zip(rows, records, strict=True):
             row[:] = record.float_data
     return rows
 
 
 def _cut_rows(raw: bytes, key: int) -> tuple[Vectors | None, bytes]:
-    """Return the block of equal rows, shape (rows, width), and the message without it."""
+    """Return the block of plain rows, of shape (rows, width), and the message without it.
+
+    Where the message has none, return None and the whole message.
+    """
     try:
         start = fields.find(raw, key)
         header, stride, dtype = _row_layout(raw, start)
@@ -208,9 +211,9 @@ def _cut_rows(raw: bytes, key: int) -> tuple[Vectors | None, bytes]:
 
 
 def _row_layout(raw: bytes, start: int) -> tuple[int, int, np.dtype[np.float32 | np.uint8]]:
-    """Return bytes of a row's header and of the whole row, and what the values are.
+    """Return the bytes of a row's header, those of the whole row, and the type of its values.
 
-    Raises ValueError unless it is plain.
+    Raises ValueError for a row that is not plain.
     """
     row_length, inner = fields.read_varint(raw, start + 1)
     length, values = fields.read_varint(raw, inner + 1)

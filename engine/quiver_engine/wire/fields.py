@@ -1,6 +1,6 @@
-"""A message's bytes field by field, where a parser would unfold all of it.
+"""Reads single fields out of a serialized message, where a parser would decode all of it.
 
-Keys, lengths and types: the protobuf documentation, "Encoding".
+Keys, lengths and types are those of the protobuf documentation, "Encoding".
 """
 
 from quiver_engine.model import NAME_BYTES
@@ -13,7 +13,7 @@ _MAX_FILES_BEFORE_SEARCH = 1000
 
 
 def first_text(raw: bytes) -> bytes:
-    """Return a message's first text, the collection's name in most; nothing where there is none."""
+    """Return a message's first text, which in most is the collection's name; b"" if it has none."""
     try:
         length, start = read_varint(raw, 1)
     except (IndexError, ValueError):
@@ -25,7 +25,7 @@ def first_text(raw: bytes) -> bytes:
 def searched_in_files(raw: bytes) -> bytes:
     """Return the name of the collection in a SearchInFilesParam.
 
-    Nothing where it stands behind a thousand names of files: a look there would take too long.
+    Return b"" where it follows a thousand names of files: reading them would take too long.
     """
     try:
         start = find(raw, _SEARCH_IN_FILES_KEY, _MAX_FILES_BEFORE_SEARCH)
@@ -44,9 +44,9 @@ def has(raw: bytes, key: int) -> bool:
 
 
 def find(raw: bytes, key: int, most: int = _MAX_FIELDS) -> int:
-    """Return where the first field with this key begins, behind so many others at most.
+    """Return the position of the first field with this key, which at most `most` others precede.
 
-    Raises ValueError or IndexError where it is not.
+    Raises ValueError or IndexError when there is none.
     """
     position = 0
     for _ in range(most):

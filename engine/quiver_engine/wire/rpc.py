@@ -1,4 +1,4 @@
-"""A call as the server sees it."""
+"""Calls as the server handles them, without their types."""
 
 import math
 import time
@@ -54,11 +54,11 @@ class Batching:
 
 @dataclass(frozen=True)
 class Rpc:
-    """A call: raw request bytes to raw answer bytes, and the type a refusal takes.
+    """A call of the protocol: `answer` turns a request's bytes into the answer's.
 
-    `call_class` says which threads answer it. `largest` is the most bytes that a request may have,
-    0 where that is little. `collection` finds the name of the collection in a request, in whose
-    turn the call is answered.
+    `reply` is the message type of the answer, also of a refusal. `call_class` says which threads
+    answer it. `largest` is the most bytes that a request may have, 0 where that is little.
+    `collection` reads from a request the name of the collection in whose turn it is answered.
     """
 
     answer: Callable[[bytes, CallerWaits], bytes]
@@ -71,7 +71,7 @@ class Rpc:
 
 @dataclass(eq=False)
 class Call:
-    """A request that came; its caller waits until it leaves, or until `expires` (monotonic, s)."""
+    """A request; its caller waits until it leaves, or until `expires` (s, monotonic clock)."""
 
     name: str
     raw: bytes
@@ -82,6 +82,7 @@ class Call:
     started: float = field(default_factory=time.monotonic)
 
     def caller_waits(self) -> bool:
+        """Return whether the caller still waits for the answer."""
         return not self.left and time.monotonic() < self.expires
 
 
