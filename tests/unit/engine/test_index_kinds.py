@@ -12,7 +12,6 @@ from typing import get_args
 import numpy as np
 import pytest
 import yaml
-from fakes import engine as fake
 
 from quiver.adapters.milvus1.indexes import TYPES
 from quiver.domain import collections
