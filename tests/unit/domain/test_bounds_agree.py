@@ -1,0 +1,141 @@
+"""Operator, CRDs, engine and fake engine take the same values."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+import yaml
+from msgspec import inspect
+
+from quiver.domain.collections import CollectionSchema, VectorCollection
+from quiver.domain.engines import VectorEngine
+from quiver.domain.kubernetes_types import Condition, ObjectMeta
+from quiver.ports.errors import EngineRefused
+from quiver_engine import model
+from support import fake_engine
+from support.fake_engine import FakeEngine
+
+CRDS = Path(__file__).parents[3] / "crds"
+RANGES = ("minimum", "maximum")
+
+
+class Field(NamedTuple):
+    """A field of an API object: what the operator's type says of it, and what the CRD does."""
+
+    path: str
+    operator: dict[str, Any]
+    crd: dict[str, Any]
+
+
+def crd_of(plural: str) -> dict[str, Any]:
+    crd = yaml.safe_load((CRDS / f"quiver.dev_{plural}.yaml").read_text())
+    schema: dict[str, Any] = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return schema
+
+
+def fields_in(type_: inspect.Type, schema: dict[str, Any], path: str) -> Iterator[Field]:
+    """Yield all fields below a type, as deep as both sides name them."""
+    match type_:
+        case inspect.UnionType(types=types):
+            for option in types:
+                if not isinstance(option, inspect.NoneType):
+                    yield from fields_in(option, schema, path)
+        case inspect.StructType(cls=cls, fields=fields) if cls not in (ObjectMeta, Condition):
+            for field in fields:
+                below, name = schema["properties"][field.encode_name], field.encode_name
+                if "default" in below and name != "status":
+                    default = {"default": msgspec.to_builtins(field.default)}
+                    yield Field(f"{path}.{name}", default, {"default": below["default"]})
+                yield from fields_in(field.type, below, f"{path}.{name}")
+        case inspect.VarTupleType(item_type=item):
+            yield from fields_in(item, schema["items"], f"{path}[]")
+        case _:
+            yield Field(path, bounds_of(type_), schema)
+
+
+def bounds_of(type_: inspect.Type) -> dict[str, Any]:
+    """Return what a type allows, in the words of a schema."""
+    match type_:
+        case inspect.IntType(ge=least, le=most):
+            found = {"minimum": least, "maximum": most}
+        case inspect.StrType(min_length=least, max_length=most, pattern=pattern):
+            found = {"minLength": least, "maxLength": most, "pattern": pattern}
+        case inspect.LiteralType(values=values):
+            found = {"enum": sorted(values)}
+        case _:
+            found = {}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+FIELDS = [
+    field
+    for plural, cls in (("vectorcollections", VectorCollection), ("vectorengines", VectorEngine))
+    for field in fields_in(inspect.type_info(cls), crd_of(plural), cls.__name__)
+]
+BOUNDED = [field for field in FIELDS if field.operator]
+IN_RANGES = [f for f in FIELDS if ".spec." in f.path and any(name in f.crd for name in RANGES)]
+
+
+@pytest.mark.parametrize("field", BOUNDED, ids=lambda field: field.path)
+def test_what_the_operator_bounds_the_crd_bounds_alike(field: Field) -> None:
+    """Enumerations, ranges, lengths, patterns and defaults are the same on both sides."""
+    crd = {name: value for name, value in field.crd.items() if name in field.operator}
+    if "enum" in crd:
+        crd["enum"] = sorted(crd["enum"])
+    assert field.operator == crd
+
+
+@pytest.mark.parametrize("field", IN_RANGES, ids=lambda field: field.path)
+def test_a_range_of_the_crd_is_the_operators_too(field: Field) -> None:
+    """A CRD that somebody loosened lets no number through that Quiver cannot handle."""
+    crd = {name: field.crd[name] for name in RANGES if name in field.crd}
+    assert {name: field.operator.get(name) for name in crd} == crd
+
+
+def spec_field(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = crd_of("vectorcollections")["properties"]["spec"]["properties"][name]
+    return found
+
+
+def test_the_engine_takes_what_the_crd_takes() -> None:
+    """What passes admission is not refused by Quiver's engine for its size."""
+    limits = crd_of("vectorengines")["properties"]["spec"]["properties"]["limits"]["properties"]
+    assert spec_field("dimension")["maximum"] == model.MAX_DIMENSION
+    assert spec_field("indexFileSize")["maximum"] == model.MAX_INDEX_FILE_SIZE_MB
+    assert spec_field("collectionName")["maxLength"] == model.NAME_BYTES
+    assert spec_field("partitions")["items"]["maxLength"] == model.TAG_BYTES
+    assert set(spec_field("metricType")["enum"]) == {metric.name for metric in model.Metric}
+    most = model.MAX_COLLECTIONS_AND_PARTITIONS
+    assert limits["maxCollectionsAndPartitions"]["maximum"] == most
+    assert spec_field("partitions")["maxItems"] == most - 1
+
+
+def create(**fields: Any) -> None:
+    defaults = {"name": "docs", "dimension": 8, "index_file_size": 1024, "metric_type": "L2"}
+    FakeEngine().create(CollectionSchema(**defaults | fields))
+
+
+@pytest.mark.parametrize(
+    ("field", "least", "most"),
+    [
+        ("dimension", 1, model.MAX_DIMENSION),
+        ("index_file_size", 1, model.MAX_INDEX_FILE_SIZE_MB),
+    ],
+)
+def test_the_fake_engine_has_the_ranges_of_the_real_one(field: str, least: int, most: int) -> None:
+    """A test with the fake meets no number that the engine would have refused, or the reverse."""
+    for taken in (least, most):
+        create(**{field: taken})
+    for refused in (least - 1, most + 1):
+        with pytest.raises(EngineRefused):
+            create(**{field: refused})
+
+
+def test_the_fake_engine_has_the_names_and_metrics_of_the_real_one() -> None:
+    """Names of up to 255 bytes, and every metric of the protocol."""
+    create(name="x" * model.NAME_BYTES)
+    with pytest.raises(EngineRefused):
+        create(name="x" * (model.NAME_BYTES + 1))
+    assert {metric.name for metric in model.Metric} == fake_engine.METRICS
