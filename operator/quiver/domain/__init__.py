@@ -1,1 +1,1 @@
-"""What Quiver knows: pure types and decisions, without I/O, clock or randomness."""
+"""Pure types and decisions, without I/O, clock or randomness."""

@@ -1,6 +1,4 @@
-"""How an engine is dialled: where, in what protocol, and in the clear or over TLS with what its
-Secrets hold.
-"""
+"""How the operator dials an engine: address, protocol, and plaintext or TLS."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,11 +10,11 @@ from quiver.domain.engines import EngineType
 
 @dataclass(frozen=True)
 class ClientTls:
-    """What the operator trusts and presents when it dials: PEM, which `repr` leaves out.
+    """What the operator trusts and presents when it dials, in PEM; `repr` omits it.
 
-    Without `ca` the public authorities are trusted. `certificate` and `key` are presented to
-    engines that ask for them. `server_name` is the name that the server's certificate must have, in
-    place of the host that is dialled.
+    Without `ca` the operator trusts the public authorities. It presents `certificate` and `key` to
+    engines that request a client certificate. `server_name`, if set, replaces the dialled host as
+    the name that the server's certificate must carry.
     """
 
     ca: bytes | None = field(default=None, repr=False)
@@ -26,12 +24,12 @@ class ClientTls:
 
 
 class Target(NamedTuple):
-    """The server that calls are for, and how it is dialled.
+    """The server that calls are for, and how to dial it.
 
-    `address` is the HOST:PORT that is dialled, `type` that of its engine, which chooses the driver.
-    `authority` is what the object calls the server, where that is something else. With `instance`
-    the engine of this id alone does what is asked: an engine of Quiver's refuses calls that are
-    meant for another.
+    `address` is the HOST:PORT to dial. `type` is the type of the engine, which selects the driver.
+    `authority` is the server's name in the VectorEngine, where that is not `address`. With
+    `instance`, only the engine with this id carries out calls: Quiver's engine refuses calls that
+    name another.
     """
 
     address: str
@@ -47,17 +45,15 @@ class Target(NamedTuple):
 
     @property
     def connection(self) -> "Target":
-        """The same server, dialled in the same way, whatever its instance.
+        """The target without `instance`, which identifies a connection.
 
-        Those who dial it in another way do not share its connection, nor its failures.
+        Targets that differ in address, TLS or authority share neither connection nor failures.
         """
         return self._replace(instance=None)
 
 
 class Dialled(NamedTuple):
-    """The address of an external endpoint, looked up and found permissible; or why it is not
-    dialled.
-    """
+    """What an external endpoint resolved to: a permitted address, or why it is not dialled."""
 
     address: str = ""
     refusal: Verdict | None = None
@@ -65,10 +61,10 @@ class Dialled(NamedTuple):
 
 @dataclass(frozen=True)
 class Access:
-    """How an engine is dialled.
+    """How the operator dials the members of an engine.
 
-    A `trouble` is why none of its members is dialled. `tls` is None where they are dialled in the
-    clear. `endpoints` says where each external endpoint is.
+    `trouble`, if set, is why it dials none of them. `tls` is None for plaintext. `endpoints` maps
+    each external endpoint to what it resolved to.
     """
 
     tls: ClientTls | None = None

@@ -1,6 +1,6 @@
-"""Where an external engine may be: what its endpoints say, and which addresses are dialled.
+"""Endpoints of external engines: how they are parsed, and which addresses the operator dials.
 
-Whoever writes an endpoint may know nothing of the network that the operator is in, or too much.
+Tenants write endpoints. A tenant may not know the operator's network, or may try to reach into it.
 """
 
 import re
@@ -15,21 +15,23 @@ Network = IPv4Network | IPv6Network
 
 EXAMPLES = "such as milvus.example.org:19530, 10.0.0.7:19530 or [fd00::1]:19530"
 
-# Nothing but ASCII: str.isdigit() and str.lower() know digits and letters of many scripts.
+# ASCII only: str.isdigit() and str.lower() accept digits and letters of many scripts.
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
 _LABEL = r"[A-Za-z0-9](?:[-A-Za-z0-9]{0,61}[A-Za-z0-9])?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
-# What ends in such a label is a number to some resolvers, and 127.1 is 127.0.0.1 to them.
+# Some resolvers parse a host that ends in such a label as an address: 127.1 as 127.0.0.1.
 _NUMERAL = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 
 
 class InvalidEndpoint(ValueError):
-    """The text is no endpoint; the message says why, what is allowed and what to do."""
+    """The text is not an endpoint. The message says why, what is allowed and what to do."""
 
 
 class Endpoint(NamedTuple):
-    """`host` is an address in its canonical form, without brackets, or a full DNS name in lower
-    case, with a dot in it and none at its end.
+    """A parsed endpoint.
+
+    `host` is an IP address in its canonical form, without brackets, or a full DNS name in lower
+    case, which contains a dot and does not end in one.
     """
 
     host: str
@@ -37,7 +39,7 @@ class Endpoint(NamedTuple):
 
 
 def parse_endpoint(text: str) -> Endpoint:
-    """Return the host and port that the text says. Raises: InvalidEndpoint."""
+    """Parse HOST:PORT. Raises: InvalidEndpoint."""
     host, _, port = text.rpartition(":")
     if not _PORT.fullmatch(port) or int(port) > 65535:
         raise InvalidEndpoint(
@@ -73,22 +75,23 @@ def _shown(text: str) -> str:
 
 
 def to_look_up(host: str, search: Iterable[str]) -> str:
-    """Return the absolute name (with a dot at its end) that the host of an endpoint stands for.
+    """Return the absolute DNS name (it ends in a dot) to resolve for the host of an endpoint.
 
-    NAME.NAMESPACE.svc is a Service of this cluster, whose domain follows from `search`, the domains
-    of a pod's resolv.conf. They are never tried one by one: a namespace called `io` with a Service
-    `milvus` would capture milvus.io, and one called `svc` would capture Services of others.
+    NAME.NAMESPACE.svc is a Service of this cluster. The cluster's domain follows from `search`, the
+    search domains of a pod's resolv.conf. They are never tried one by one: a namespace called `io`
+    with a Service `milvus` would capture milvus.io, and one called `svc` would capture Services of
+    other namespaces.
     """
     if not host.endswith(".svc"):
         return f"{host}."
     domains = {domain.strip(".") for domain in search}
     cluster = [domain for domain in domains if domain and f"svc.{domain}" in domains]
-    # In a namespace called svc, svc.cluster.local is preceded by svc too.
+    # In a namespace called svc, svc.cluster.local matches too: the shortest is the cluster's.
     return ".".join([host, *sorted(cluster, key=len)[:1], ""])
 
 
 def dialled(address: Address, port: int) -> str:
-    """Return what is handed to the dialler, which looks up nothing."""
+    """Return the HOST:PORT to dial. Its host is an IP address, so that nothing resolves it."""
     return f"{address}:{port}" if isinstance(address, IPv4Address) else f"[{address}]:{port}"
 
 
@@ -96,7 +99,7 @@ def _networks(*texts: str) -> tuple[Network, ...]:
     return tuple(ip_network(text) for text in texts)
 
 
-# Outside the link-local ranges, where most clouds have theirs.
+# Metadata services outside the link-local ranges, where most clouds have theirs.
 _METADATA = _networks(
     "168.63.129.16/32",  # Azure, "What is IP address 168.63.129.16?": wire server and DNS
     "100.100.100.200/32",  # Alibaba Cloud, "View instance metadata"
@@ -115,11 +118,11 @@ _REFUSED = (
     ("a multicast address", _networks("224.0.0.0/4", "ff00::/8")),
     ("a reserved address", _networks("240.0.0.0/4")),
     ("an address of a cloud's own services, such as instance metadata", _METADATA),
-    # RFC 8215: where in it an IPv4 address is embedded, only the network knows.
+    # RFC 8215: only the network knows where such an address embeds an IPv4 address.
     ("an address of a NAT64 within the network", _networks("64:ff9b:1::/48")),
 )
 _ALL_BITS = 2**32 - 1
-# Where IPv6 addresses hold an IPv4 address: how many bits right of it, and which of it are flipped.
+# IPv6 ranges that embed an IPv4 address: how many bits follow it, and which of its bits to flip.
 _EMBEDDED = (
     (IPv6Network("::ffff:0:0/96"), 0, 0),  # IPv4-mapped
     (IPv6Network("::/96"), 0, 0),  # IPv4-compatible
@@ -133,8 +136,10 @@ _EMBEDDED = (
 
 @dataclass(frozen=True)
 class AddressPolicy:
-    """Which addresses the operator dials: all but `deny` and those at which no engine should be,
-    since they mean the operator's own machine. `allow` goes before both.
+    """Which addresses the operator dials.
+
+    It refuses `deny` and built-in ranges at which no engine should be, such as the addresses of the
+    operator's own machine. `allow` takes precedence over both.
     """
 
     allow: tuple[Network, ...] = ()
@@ -165,30 +170,30 @@ def _within(networks: Iterable[Network], address: Address) -> bool:
 
 
 def meant_by(address: Address) -> list[Address]:
-    """Return the address, and the IPv4 addresses that the network may make of it."""
+    """Return the address, and the IPv4 addresses that the network may translate it to."""
     return [address, *_embedded_in(address)]
 
 
 def mapped(address: Address) -> Address:
-    """Return the IPv4 address that an IPv4-mapped one is; else the address."""
+    """Return the IPv4 address of an IPv4-mapped IPv6 address; any other address unchanged."""
     return getattr(address, "ipv4_mapped", None) or address
 
 
 def leads_to(text: str, hosts: Container[str]) -> bool:
-    """Tell whether HOST:PORT, as `dialled` gives it, is at one of these addresses."""
+    """Tell whether HOST:PORT, as `dialled` returns it, leads to one of the IP addresses."""
     host = ip_address(text.rpartition(":")[0].strip("[]"))
     return any(str(meant) in hosts for meant in meant_by(host))
 
 
 def place_of(text: str) -> str:
-    """Return HOST:PORT, as `dialled` gives it, with the IPv4 address that the host stands for."""
+    """Return HOST:PORT, as `dialled` returns it, but with an IPv4 address that its host embeds."""
     host, _, port = text.rpartition(":")
     return dialled(meant_by(ip_address(host.strip("[]")))[-1], int(port))
 
 
 def _embedded_in(address: Address) -> list[IPv4Address]:
     value = int(address)
-    # :: and ::1 are in the range of IPv4-compatible addresses, and none of them.
+    # :: and ::1 lie in the range of IPv4-compatible addresses, but embed none.
     if isinstance(address, IPv4Address) or value <= 1:
         return []
     return [

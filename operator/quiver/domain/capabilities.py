@@ -1,4 +1,4 @@
-"""What each type of engine can do, as far as types differ in it."""
+"""What engines can do, where their types differ."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from quiver.domain.engines import EngineType
 
 @dataclass(frozen=True, kw_only=True)
 class Capabilities:
-    """What policies may count on, so that a spec never asks in vain for what a type cannot do.
+    """What an engine type can do. Policies refuse a spec that asks for what its type cannot do.
 
-    `has_default_image`: pods run the image that the operator was given, if the spec names none.
-    `pods_serve_tls`: the server takes a certificate and a key.
+    `has_default_image`: pods run the operator's default engine image, if the spec names none.
+    `pods_serve_tls`: the server accepts a certificate and a key.
 
-    Whether a server tells an instance id is asked of the server itself, never concluded from its
-    type: an external engine may be another server than its type says.
+    The operator asks each server for its instance id and never infers from the type whether there
+    is one: an external engine may be another server than its type says.
     """
 
     has_default_image: bool

@@ -1,8 +1,8 @@
-"""Where a claim stands, and when it is believed.
+"""Where a claim is stored, and when the operator trusts it.
 
-`status.claim` is the claim: tenants cannot write a status. Until the first status is written the
-claim stands in an annotation, which anyone may write who may edit the object: it is believed only
-where the operator has signed it.
+`status.claim` holds the claim, since tenants cannot write a status. Until the operator writes the
+first status, an annotation holds it. Anyone who may edit the object may write that annotation, so
+the operator trusts it only with its own signature.
 """
 
 import hashlib
@@ -18,36 +18,35 @@ from quiver.domain.kubernetes_types import GROUP, Key, Manifest
 CLAIM_ANNOTATION = f"{GROUP}/claim"
 FINALIZER = f"{GROUP}/collection"
 VERIFIED = "verifiedClaim"
-"""A field that manifests have in the operator's memory alone: the annotation, once it is believed.
-"""
+"""A field of cached manifests, unknown to the API server: the claim of a trusted annotation."""
 KEY_BYTES = 32
 LONGEST_ANNOTATION = 4096
 """Characters; a signed claim with the longest names takes less than a third of it."""
 
 
 class ClaimKeys:
-    """Signs claims, and tells those that it has signed from others (HMAC-SHA256).
+    """Signs claims and verifies their signatures (HMAC-SHA256).
 
-    Of several keys the first signs and all are believed, so that a key can be turned while
-    creations are under way. Without a key nothing is believed.
+    The first key signs, and each key verifies, so that keys can be rotated while collections are
+    being created. Without a key no signature is valid.
     """
 
     def __init__(self, keys: Sequence[bytes] = ()) -> None:
         self.replace(keys)
 
     def replace(self, keys: Sequence[bytes]) -> None:
-        """Use these keys from now on, of 32 bytes or more each."""
+        """Replace the keys. Each must have at least 32 bytes."""
         assert all(len(key) >= KEY_BYTES for key in keys)
         self._keys = tuple(keys)
 
     def signed(self, claim: Claim) -> str:
-        """Return the text of the annotation."""
+        """Return the annotation's text: the claim and its signature."""
         signature = _signature(self._keys[0], claim)
         fields = {**msgspec.to_builtins(claim), "signature": signature}
         return msgspec.json.encode(fields).decode()
 
     def believed(self, text: str) -> Claim | None:
-        """Return the claim of an annotation's text; None unless it is signed by one of the keys."""
+        """Return the claim of an annotation's text; None unless one of the keys has signed it."""
         if len(text) > LONGEST_ANNOTATION:
             return None
         try:
@@ -69,8 +68,9 @@ def _signature(key: bytes, claim: Claim) -> str:
 
 
 def verified(manifest: Manifest, keys: ClaimKeys) -> Manifest:
-    """Return a VectorCollection's manifest with the annotation of the claim taken out and, where it
-    is believed, as the verified claim instead.
+    """Return a VectorCollection's manifest without the claim's annotation.
+
+    If the operator trusts the annotation and the status has no claim, VERIFIED holds the claim.
     """
     metadata: Manifest = manifest["metadata"]
     text = metadata.get("annotations", {}).get(CLAIM_ANNOTATION)
@@ -84,20 +84,22 @@ def verified(manifest: Manifest, keys: ClaimKeys) -> Manifest:
 
 
 def claim_of(manifest: Manifest) -> Claim | None:
-    """Return the claim that a VectorCollection holds, from a manifest of the operator's cache.
+    """Return the claim of a VectorCollection, given its manifest from the cache.
 
-    It counts only with the object's own uid: what is copied or restored inherits none.
+    It must carry the object's own uid: a copied or restored object inherits no claim.
     """
     claim = _decoded(manifest.get("status", {}).get("claim") or manifest.get(VERIFIED))
     return claim if claim is not None and claim.object_uid == manifest["metadata"]["uid"] else None
 
 
 def places_of(claim: Claim, engine: Key) -> frozenset[tuple[str, object, str]]:
-    """Return all that a claimed collection is looked up by, for an object that refers to `engine`.
+    """Return the places to search for other claims of the same collection; `engine` is the object's
+    own.
 
-    Claims with a place in common are of one collection, or of two that must not have one name: a
-    name is unique in an engine, and on an external server whatever engines reach it. A pod is not
-    looked up by its server: a copied volume makes two pods pass for one.
+    Two claims with a place in common are of one collection, or of two collections that must not
+    share a name: a name is unique within a VectorEngine, and on an external server across all
+    VectorEngines that lead to it. A pod's server is no such place: two pods with copies of one
+    volume report the same server.
     """
     name = claim.collection_name
     places = {("engine", engine, name), ("uid", claim.engine_uid, name)}
@@ -107,23 +109,27 @@ def places_of(claim: Claim, engine: Key) -> frozenset[tuple[str, object, str]]:
 
 
 def known_places_of(claim: Claim, engine: Key) -> frozenset[tuple[str, object, str]]:
-    """Return all that a claimed collection is found by: an endpoint may lead to a pod."""
+    """Return the places under which a claim is found: its server too, since the claim of an
+    external endpoint may search there for the claim of a pod.
+    """
     server = ("server", claim.server or claim.member, claim.collection_name)
     return places_of(claim, engine) | {server}
 
 
 def is_unplaced(claim: Claim) -> bool:
-    """Tell whether nobody knows of which external server the claim, of the release before, is."""
+    """Tell whether the claim is on an external server that it does not identify, as claims of the
+    previous release are.
+    """
     return claim.server is None and ":" in claim.member
 
 
 def retained_as(claim: Claim) -> str:
-    """Return what an engine's status calls a collection that its object has left there."""
+    """Return the key in an engine's `status.retained` for the collection, once it is retained."""
     return f"{claim.server}/{claim.collection_name}"
 
 
 def has_status_claim(manifest: Manifest) -> bool:
-    """Tell whether a claim stands in the status, in which case the annotation says nothing."""
+    """Tell whether the status holds a claim. The operator then ignores the annotation."""
     return "claim" in manifest.get("status", {})
 
 
@@ -132,25 +138,25 @@ def has_finalizer(manifest: Manifest) -> bool:
 
 
 def recording_patch(collection: VectorCollection, annotation: str) -> Manifest:
-    """Return the merge patch that writes the signed claim and the finalizer at once."""
+    """Return the merge patch that adds the signed claim and the finalizer."""
     patch = finalizing_patch(collection)
     patch["metadata"]["annotations"] = {CLAIM_ANNOTATION: annotation}
     return patch
 
 
 def replacing_status(claim: Claim) -> Manifest:
-    """Return what to merge into a status so that its claim is this one and nothing else."""
+    """Return the merge patch of a status that replaces its claim, each field of it."""
     nothing = {field.encode_name: None for field in msgspec.structs.fields(Claim)}
     return {"claim": nothing | msgspec.to_builtins(claim)}
 
 
 def finalizing_patch(collection: VectorCollection) -> Manifest:
-    """Return the merge patch that writes the finalizer."""
+    """Return the merge patch that adds the finalizer."""
     return {"metadata": {"finalizers": [*_other_finalizers(collection), FINALIZER]}}
 
 
 def releasing_patch(collection: VectorCollection) -> Manifest:
-    """Return the merge patch that takes the finalizer away and leaves other people's."""
+    """Return the merge patch that removes Quiver's finalizer and no other."""
     return {"metadata": {"finalizers": _other_finalizers(collection) or None}}
 
 

@@ -1,4 +1,4 @@
-"""VectorCollection, and what an engine knows of a collection."""
+"""VectorCollection, and a collection as an engine describes it."""
 
 import re
 from collections.abc import Iterator
@@ -24,7 +24,10 @@ class EngineRef(Struct, frozen=True, kw_only=True):
 
 
 class Index(Struct, frozen=True, kw_only=True):
-    """How vectors are searched other than by brute force; `params` by the protocol's own names."""
+    """The index of a collection; without one, searches are by brute force.
+
+    The names in `params` are the protocol's own.
+    """
 
     type: IndexType
     params: dict[str, int] = msgspec.field(default_factory=dict)
@@ -35,7 +38,7 @@ class BindingSpec(Struct, frozen=True, kw_only=True):
 
 
 class CollectionSpec(Struct, frozen=True, kw_only=True):
-    """The CRD's rules once more: it may have been swapped for a looser one."""
+    """The spec, checked against the CRD's rules again: a looser CRD may be installed."""
 
     engine_ref: EngineRef
     dimension: Annotated[int, Meta(ge=1, le=32768)]
@@ -51,10 +54,10 @@ class CollectionSpec(Struct, frozen=True, kw_only=True):
 
 
 class Claim(Struct, frozen=True, kw_only=True):
-    """The durable note, made before anything is created, that a collection is this object's.
+    """The durable record, written before anything is created, that a collection is an object's.
 
-    It counts for the object whose uid it carries, and for the server that `server` identifies. None
-    stands in claims that the release before has made, when servers were not told apart.
+    It holds for the object with the uid `object_uid`, on the server that `server` identifies.
+    `server` is None in claims of the previous release, which did not distinguish servers.
     """
 
     object_uid: str = msgspec.field(name="objectUID")
@@ -71,7 +74,7 @@ class Placement(Struct, frozen=True, kw_only=True):
 
 
 class Binding(Struct, frozen=True, kw_only=True):
-    """Names the Secret, where the Service Binding convention looks for it."""
+    """Names the Secret, in the field where the Service Binding convention looks for it."""
 
     name: str
 
@@ -90,7 +93,7 @@ class CollectionStatus(Struct, frozen=True, kw_only=True):
 
     @property
     def partitions_there(self) -> frozenset[str]:
-        """The partitions that count as the object's: those it manages and those it has left."""
+        """The partitions that count as the object's: those it manages and those it retained."""
         return frozenset(self.partitions) | frozenset(self.retained_partitions or ())
 
 
@@ -127,7 +130,7 @@ class CollectionSchema(Struct, frozen=True, kw_only=True):
     metric_type: str
 
     def differences(self, found: "CollectionSchema") -> Iterator[str]:
-        """Yield a phrase for each field in which `found` is not as this schema says."""
+        """Yield a phrase for each field in which `found` differs from this schema."""
         for field, label in _COMPARED.items():
             wanted, actual = getattr(self, field), getattr(found, field)
             if wanted != actual:
@@ -143,7 +146,7 @@ _COMPARED = {
 
 
 class IndexProgress(Struct, frozen=True, kw_only=True):
-    """Of how many segments an index is to be built, and of how many it is."""
+    """How many segments have their index, of the `total` that get one."""
 
     built: int
     total: int
@@ -164,9 +167,9 @@ class ObservedCollection(Struct, frozen=True, kw_only=True):
 
 
 def default_collection_name(object_name: str) -> str:
-    """Turn an object's name into one that engines take.
+    """Turn an object's name into a name that engines accept.
 
-    `-` and `.` become `_`, and a leading digit gets one in front.
+    `-` and `.` become `_`, and a leading digit gets a `_` in front.
     """
     name = re.sub(r"[-.]", "_", object_name)
     return f"_{name}" if name[0].isdigit() else name

@@ -1,4 +1,4 @@
-"""From a verdict to kstatus conditions: Ready always, Reconciling and Stalled only while true."""
+"""Turns a verdict into kstatus conditions: Ready always, Reconciling and Stalled while true."""
 
 from datetime import datetime
 from enum import Enum
@@ -15,15 +15,15 @@ MESSAGE_LIMIT = 4096
 class State(Enum):
     READY = "Ready"
     RECONCILING = "Reconciling"
-    """Quiver is at work, or waits for what can come about without a change to this object."""
+    """Quiver is at work, or waits for something that can happen without a change to this object."""
     STALLED = "Stalled"
-    """Waiting alone will not mend it: somebody has to change something."""
+    """Waiting does not help: a user has to change something."""
     SUSPENDED = "Suspended"
-    """Somebody asked for hands off: Ready stays as it was last seen, if it ever was."""
+    """The user has suspended the object. Ready keeps its last status, if it had one."""
 
 
 class Verdict(NamedTuple):
-    """How an object stands."""
+    """The state of an object, with the reason and message that its conditions carry."""
 
     state: State
     reason: Reason
@@ -45,21 +45,21 @@ class Verdict(NamedTuple):
 def conditions_for(
     verdict: Verdict, *, generation: int, previous: tuple[Condition, ...], now: datetime
 ) -> tuple[Condition, ...]:
-    """Return the conditions that tell `verdict`.
+    """Return the conditions for `verdict`.
 
-    A transition time moves only when its condition's status does.
+    The transition time of a condition changes only when its status does.
     """
-    told = {"Ready": "True" if verdict.state is State.READY else "False"}
+    statuses = {"Ready": "True" if verdict.state is State.READY else "False"}
     if verdict.state is not State.READY:
-        told[verdict.state.value] = "True"
+        statuses[verdict.state.value] = "True"
     kept = find_condition(previous, "Ready") if verdict.state is State.SUSPENDED else None
     if kept is not None and kept.status == "Unknown":
         kept = None
     if kept is not None:
-        del told["Ready"]
+        del statuses["Ready"]
     conditions = tuple(
         _condition(type_, status, verdict, generation, _since(previous, type_, status, now))
-        for type_, status in told.items()
+        for type_, status in statuses.items()
     )
     return conditions if kept is None else (kept, *conditions)
 
@@ -70,12 +70,12 @@ def ready_status(manifest: Manifest) -> str:
 
 
 def ready_reason(manifest: Manifest) -> str:
-    """Return the reason of an object's Ready condition; empty where there is none."""
+    """Return the reason of an object's Ready condition; empty if it has no such condition."""
     return str(_ready(manifest).get("reason", ""))
 
 
 def ready_message(manifest: Manifest) -> str:
-    """Return the message of an object's Ready condition; empty where there is none."""
+    """Return the message of an object's Ready condition; empty if it has no such condition."""
     return str(_ready(manifest).get("message", ""))
 
 

@@ -1,4 +1,4 @@
-"""What becomes of a collection when its object goes."""
+"""What happens to a collection when its object is deleted."""
 
 from typing import Literal
 
@@ -8,8 +8,8 @@ DeletionPolicy = Literal["Delete", "Retain", "DeleteIfEmpty"]
 def deletion_policy(
     chosen: DeletionPolicy | None, origin: str | None, engine_default: DeletionPolicy | None
 ) -> DeletionPolicy:
-    """Return the policy that holds: the object's own, else Retain for what Quiver did not create,
-    else the engine's default, else Delete.
+    """Return the policy that applies: the object's own, else Retain for an adopted collection, else
+    the engine's default, else Delete.
     """
     if chosen is not None:
         return chosen

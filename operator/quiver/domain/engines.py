@@ -1,4 +1,4 @@
-"""VectorEngine, its pods, and the members that they or its external endpoints are."""
+"""VectorEngine, and the pods of engines."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -31,7 +31,7 @@ class External(Struct, frozen=True, kw_only=True):
 class Tls(Struct, frozen=True, kw_only=True):
     """Names of Secrets in the engine's own namespace.
 
-    Those of the servers' certificate and of their clients' CA are for engines with pods.
+    `secret_name` (the servers' certificate) and `client_ca_secret_name` are for engines with pods.
     """
 
     secret_name: str | None = None
@@ -73,8 +73,9 @@ class LabelSelector(Struct, frozen=True, kw_only=True):
 
 
 class AllowedNamespaces(Struct, frozen=True, kw_only=True):
-    """Whose VectorCollections the engine takes, besides those of its own namespace, and whether
-    those may adopt collections that were never their namespace's.
+    """Which other namespaces' VectorCollections the engine admits.
+
+    `may_adopt` lets these adopt collections that never belonged to their namespace.
     """
 
     from_: Literal["Same", "All", "Selector"] = msgspec.field(name="from", default="Same")
@@ -83,7 +84,7 @@ class AllowedNamespaces(Struct, frozen=True, kw_only=True):
 
 
 class EngineSpec(Struct, frozen=True, kw_only=True):
-    """`resources` and `tolerations` are handed to the pod as they are, so they stay plain JSON."""
+    """`resources` and `tolerations` are copied into the pod unchanged, so they stay plain JSON."""
 
     type: EngineType = "Quiver"
     image: str | None = None
@@ -101,9 +102,11 @@ class EngineSpec(Struct, frozen=True, kw_only=True):
 
 
 class EngineStatus(Struct, frozen=True, kw_only=True):
-    """`highest_replicas` is the most that the spec ever asked for. `retained` says, by server and
-    collection name, of which namespace a guest's collection was that was left on the engine, and
-    how many collections and partitions that is (NAMESPACE/NUMBER).
+    """The status of a VectorEngine.
+
+    `highest_replicas` is the highest number of replicas that the spec ever asked for. `retained`
+    records the collections that objects of other namespaces retained on the engine: it maps
+    SERVER/COLLECTION to NAMESPACE/NUMBER, where NUMBER counts the collection and its partitions.
     """
 
     observed_generation: int | None = None
@@ -115,13 +118,13 @@ class EngineStatus(Struct, frozen=True, kw_only=True):
     retained: dict[str, str] = msgspec.field(default_factory=dict)
 
     def retained_by(self, place: str) -> str | None:
-        """Return the namespace whose collection was left in the place."""
+        """Return the namespace that retained the collection `place` (SERVER/COLLECTION)."""
         found = self.retained.get(place)
         return None if found is None else found.partition("/")[0]
 
     def retained_of(self, namespace: str, *, but: str) -> int:
-        """Return how many collections and partitions the namespace has left on the engine, those
-        of the collection name `but` aside.
+        """Return how many collections and partitions the namespace has retained on the engine,
+        without those of the collection name `but`.
         """
         left = [v for place, v in self.retained.items() if place.rpartition("/")[2] != but]
         found = (value.partition("/") for value in left)
@@ -174,7 +177,7 @@ class Pod(Struct, frozen=True, kw_only=True):
 
     @property
     def trouble(self) -> tuple[str, str] | None:
-        """What keeps the pod from running, as (reason, message) of the scheduler or the kubelet."""
+        """What keeps the pod from running: (reason, message) of the scheduler or the kubelet."""
         scheduled = find_condition(self.status.conditions, "PodScheduled")
         if scheduled is not None and scheduled.status == "False":
             return scheduled.reason, scheduled.message

@@ -1,7 +1,7 @@
-"""What fits: a segment the memory of one GPU, searches the memory of a pod.
+"""How much memory a segment needs on a GPU, and how much searches may use in a pod.
 
 A search on a GPU holds a whole segment there: its raw vectors, an id of 8 bytes for each, and the
-memory that FAISS sets aside for its own use (getDefaultTempMemForGPU, StandardGpuResources.cpp).
+memory that FAISS reserves for its own use (getDefaultTempMemForGPU, StandardGpuResources.cpp).
 The chart's admission policies compute the same.
 """
 
@@ -21,10 +21,10 @@ def needed_mib(index_file_size: int, dimension: int, metric_type: str, gpu_mib: 
 
 
 def search_memory_mib(limit_mib: int) -> int:
-    """Return what searches may hold in a pod of so many MiB.
+    """Return how many MiB searches may use in a pod with this memory limit.
 
-    The rest is for the process, rows not flushed yet, calls, and the index of a segment of 1024 MB
-    being built: 2 GiB, or half of what there is if that is less.
+    The rest is 2 GiB, or half of the limit if that is less. It is for the process, rows not flushed
+    yet, calls in progress, and building the index of a segment of 1024 MB.
     """
     return limit_mib - min(_NOT_FOR_SEARCHES_MIB, -(-limit_mib // 2))
 

@@ -12,11 +12,11 @@ MANAGED_BY = "quiver"
 ENGINE_LABEL = "app.kubernetes.io/instance"
 
 Manifest = dict[str, Any]
-"""An object as the API server speaks it: JSON's types."""
+"""An API object as decoded JSON."""
 
 
 class Kind(NamedTuple):
-    """An API resource, as far as paths and manifests need it."""
+    """An API resource: what URL paths and manifests need of it."""
 
     group: str
     version: str
@@ -54,7 +54,7 @@ class Key(NamedTuple):
 
 
 class Struct(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """A part of an API object: camelCase there, snake_case here; unknown fields are passed over."""
+    """A part of an API object: camelCase there, snake_case here. Unknown fields are ignored."""
 
 
 class ObjectMeta(Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Reading manifests as they are, and references to owners, which are written into manifests."""
+"""Reads fields of raw manifests, and makes owner references for them."""
 
 from quiver.domain.collections import default_collection_name
 from quiver.domain.kubernetes_types import Key, Kind, Manifest, ObjectMeta
@@ -17,13 +17,13 @@ def version_of(manifest: Manifest) -> int:
 
 
 def seniority_of(manifest: Manifest) -> tuple[str, str]:
-    """Sorts the older object first, as `ObjectMeta.seniority` does."""
+    """Return a sort key that puts the older object first, as `ObjectMeta.seniority` does."""
     metadata = manifest["metadata"]
     return metadata["creationTimestamp"], metadata["uid"]
 
 
 def engine_of(collection: Manifest) -> Key | None:
-    """Return the VectorEngine that a VectorCollection refers to; None where its spec is broken."""
+    """Return the VectorEngine that a VectorCollection refers to; None if its spec names none."""
     reference = collection.get("spec", {}).get("engineRef", {})
     name = reference.get("name")
     namespace = reference.get("namespace") or collection["metadata"]["namespace"]
@@ -43,7 +43,7 @@ def owner_uids(manifest: Manifest) -> frozenset[str]:
 
 
 def owner_reference(kind: Kind, owner: ObjectMeta, *, block_deletion: bool = False) -> Manifest:
-    """Return the reference to the controlling owner, for an object that goes with it."""
+    """Return a reference to the controlling owner, with which Kubernetes deletes the object."""
     reference = {
         "apiVersion": kind.api_version,
         "kind": kind.kind,

@@ -16,11 +16,11 @@ _ORDINAL = re.compile(r"(.+)-(0|[1-9][0-9]{0,5})", re.ASCII)
 class Member(NamedTuple):
     """One pod, or one external endpoint.
 
-    `name` is what claims remember: a StatefulSet's pod keeps its name and its volume when it is
-    replaced. `type` is its engine's. `address` is what the operator dials, over TLS where `tls`
-    says how; `endpoint` is the address for clients. A member that is `leaving` is beyond the wanted
-    replicas: it keeps what it holds and is given nothing new. `node` is where its pod runs. A
-    `refusal` is why an endpoint is not dialled.
+    `name` is what claims record: a StatefulSet's pod keeps its name and its volume when it is
+    replaced. `type` is the type of its engine. `address` is what the operator dials, over TLS if
+    `tls` is set; `endpoint` is the address for clients. A member that is `leaving` is beyond the
+    wanted replicas: it keeps its collections and gets no new ones. `node` is where its pod runs.
+    `refusal`, if set, is why the operator does not dial the endpoint.
     """
 
     name: str
@@ -35,15 +35,16 @@ class Member(NamedTuple):
     refusal: Verdict | None = None
 
     def target(self, instance: str | None = None) -> Target:
-        """Return what calls to the member are for; with `instance`, that engine alone."""
+        """Return the target of calls to the member; with `instance`, to that engine alone."""
         authority = self.endpoint if self.pod is None else None
         return Target(self.address, self.type, self.tls, authority, instance)
 
 
 def members_of(engine: VectorEngine, pods: Iterable[Pod], access: Access) -> tuple[Member, ...]:
-    """Return the engine's members. Of `pods` those count that are its own and have an address.
+    """Return the engine's external endpoints, or those of `pods` that are its own and have an
+    address.
 
-    None is ready while `access` has a trouble: what cannot be dialled can be given nothing.
+    No member is ready while `access` has a trouble: the operator cannot dial any of them.
     """
     if engine.spec.external is not None:
         endpoints = engine.spec.external.endpoints
@@ -54,14 +55,15 @@ def members_of(engine: VectorEngine, pods: Iterable[Pod], access: Access) -> tup
 
 
 def ordinal_of(pod: str, engine: str) -> int | None:
-    """Return the number of an engine's pod; None for what is no name of one."""
+    """Return the ordinal of the engine's pod; None if `pod` is not the name of one."""
     found = _ORDINAL.fullmatch(pod)
     return int(found[2]) if found is not None and found[1] == engine else None
 
 
 def has_had(engine: VectorEngine, member: str) -> bool:
-    """Tell whether the engine has, or once had, a member of this name, as far as its own status
-    tells; where that tells nothing yet, any pod's name will do.
+    """Tell whether the engine has, or ever had, a member of this name.
+
+    Until the status records the highest number of replicas, any name of a pod counts.
     """
     if engine.spec.external is not None:
         return member in engine.spec.external.endpoints
@@ -80,7 +82,7 @@ def _endpoint(endpoint: str, type_: EngineType, access: Access) -> Member:
         address=found.address,
         endpoint=endpoint,
         ready=access.trouble is None and found.refusal is None and bool(found.address),
-        # What is dialled is an address; the certificate is for what people call the server.
+        # The operator dials an IP address; the certificate is for the endpoint's host.
         tls=access.tls and replace(access.tls, server_name=host),
         refusal=found.refusal,
     )
@@ -107,6 +109,6 @@ def _pod_member(pod: Pod, engine: VectorEngine, access: Access) -> Member:
         pod=name,
         leaving=ordinal is not None and ordinal >= engine.spec.replicas,
         node=pod.spec.node_name,
-        # Its certificate is for its name, and it is dialled by IP.
+        # The operator dials the pod's IP address; the certificate is for its DNS name.
         tls=access.tls and replace(access.tls, server_name=host),
     )

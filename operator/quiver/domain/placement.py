@@ -7,8 +7,8 @@ from quiver.domain.members import Member
 
 
 class Load(NamedTuple):
-    """How many collections and partitions together are on an engine: on each member, by its name,
-    and of each namespace.
+    """How many collections and partitions, counted together, an engine holds: per name of a member,
+    and per namespace.
     """
 
     members: Mapping[str, int] = {}
@@ -23,7 +23,7 @@ def choose_member(
 ) -> Member | None:
     """Return the least loaded ready member that has room for `size` collections and partitions.
 
-    `limit` is how many of both together a member takes, `_default` left out.
+    `limit` is how many of both together a member may hold; `_default` partitions do not count.
     """
     with_room = [
         m for m in members if m.ready and not m.leaving and load.get(m.name, 0) + size <= limit

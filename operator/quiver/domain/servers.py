@@ -1,4 +1,4 @@
-"""What a server that holds collections is, whatever it is called and wherever it listens."""
+"""How the operator identifies a server that holds collections."""
 
 import hashlib
 from typing import NamedTuple
@@ -9,10 +9,10 @@ _DIGITS = 32
 
 
 class Server(NamedTuple):
-    """The server behind a member, as it was found when it was asked.
+    """The server behind a member, as it answered when the operator asked it.
 
-    `instance` is the id of its data directory, which an engine of Quiver's tells; None elsewhere.
-    `address` is where it was dialled, if others run it; None for a pod of Quiver's, whose
+    `instance` is the id of its data directory, which Quiver's engine reports; None for any other
+    server. `address` is where the operator dialled an external server; None for a pod, whose
     VectorEngine has the uid `engine_uid`.
     """
 
@@ -22,10 +22,10 @@ class Server(NamedTuple):
 
     @property
     def identity(self) -> str:
-        """What claims remember of it.
+        """What claims record of the server.
 
-        Of an instance it is a digest, since it stands in the status of objects: only who can reach
-        the engine can tell its id, and so make a server that passes for it.
+        Claims are in the status of objects, so an instance is recorded as a digest. Its id stays
+        known only to clients that can reach the engine, and no other server can pretend to be it.
         """
         if self.instance is not None:
             digest = hashlib.sha256(self.instance.encode()).hexdigest()
@@ -40,9 +40,9 @@ class Server(NamedTuple):
     def is_of(self, claim: Claim) -> bool:
         """Tell whether the claim was made on this server.
 
-        A claim remembers the server. An engine that tells its instance now may have told none when
-        the claim was made, or the other way round where it was rolled back: then a pod is known by
-        the uid of its engine. So is any server, for claims that the release before has made.
+        A claim records the server. The engine may have been upgraded since to one that reports an
+        instance, or rolled back to one that does not: a pod is then identified by the uid of its
+        VectorEngine. So is any server, for a claim of the previous release.
         """
         if claim.server in (self.identity, self._place):
             return True
