@@ -1,4 +1,4 @@
-"""What the reconcilers need of the world, as protocols.
+"""What the reconcilers need from outside, as protocols.
 
 `quiver.adapters` and `quiver.control` implement them.
 """

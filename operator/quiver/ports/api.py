@@ -1,4 +1,4 @@
-"""What the control loop needs of a client of the Kubernetes API."""
+"""The client of the Kubernetes API, as the control loop needs it."""
 
 from typing import NamedTuple, Protocol
 
@@ -6,7 +6,7 @@ from quiver.domain.kubernetes_types import Key, Kind, Manifest
 
 
 class Listing(NamedTuple):
-    """All objects of a kind as of one moment, which `version` (a resourceVersion) names."""
+    """All objects of a kind, as they were at the resourceVersion `version`."""
 
     items: list[Manifest]
     version: str
@@ -19,7 +19,7 @@ class Api(Protocol):
     """
 
     async def list(self, kind: Kind, selector: str = "") -> Listing:
-        """Return all objects of all namespaces that carry the labels of `selector`."""
+        """Return the objects of all namespaces that match the label selector; empty matches all."""
 
     async def get(self, kind: Kind, key: Key) -> Manifest:
         """Return the object as the API server has it."""
@@ -27,10 +27,10 @@ class Api(Protocol):
     async def patch(
         self, kind: Kind, key: Key, patch: Manifest, *, subresource: str = ""
     ) -> Manifest:
-        """Send a JSON merge patch; uid and resourceVersion in its metadata are preconditions."""
+        """Send a JSON merge patch. A uid or resourceVersion in its metadata is a precondition."""
 
     async def apply(self, kind: Kind, manifest: Manifest) -> Manifest:
-        """Server-side apply as the field manager `quiver`, taking fields from others."""
+        """Apply server-side as the field manager `quiver`, which takes over fields of others."""
 
     async def delete(self, kind: Kind, key: Key, uid: str) -> None:
         """Delete the object if it still has this uid."""

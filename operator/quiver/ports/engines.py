@@ -1,4 +1,4 @@
-"""The members of engines, as the reconcilers see them, whatever protocol they speak."""
+"""Clients of engines' members, the same for every protocol."""
 
 from typing import Protocol
 
@@ -13,44 +13,44 @@ class EngineClient(Protocol):
     """
 
     async def version(self) -> str:
-        """Return what the server calls itself; the cheapest call that shows it answers."""
+        """Return the server's version: the cheapest call that shows that the server answers."""
 
     async def instance(self) -> str | None:
         """Return the id of the engine's data directory; None if the server has none."""
 
     async def list_collections(self) -> frozenset[str]:
-        """Return the names of all collections, foreign ones included."""
+        """Return the names of all collections, including those that Quiver does not manage."""
 
     async def describe(self, name: str) -> ObservedCollection | None:
-        """Return the collection with its partitions, `_default` left out; None if there is none."""
+        """Return the collection and its partitions but `_default`; None if it does not exist."""
 
     async def count_rows(self, name: str, tag: str | None = None) -> int:
-        """Return how many vectors the collection, or one of its partitions, holds."""
+        """Return how many vectors the collection, or its partition `tag`, holds."""
 
     async def describe_index(self, name: str) -> ObservedIndex:
-        """Return the collection's index, with its progress while these engines have it built."""
+        """Return the collection's index, with progress while a `set_index` builds it."""
 
     async def set_index(self, name: str, index: Index | None) -> None:
-        """Have the collection's index built, or take its index away (None).
+        """Build the collection's index, or drop it (None).
 
-        Returns once the engine has accepted it. The engine goes on building in the background.
+        Returns once the engine has accepted the call. The engine builds in the background.
         """
 
     async def create(self, schema: CollectionSchema) -> None:
-        """Create the collection, without partitions. Refused if one of that name exists."""
+        """Create the collection, without partitions. The engine refuses a name that exists."""
 
     async def drop(self, name: str) -> None:
-        """Drop the collection. It is no error if there is none."""
+        """Drop the collection. It is no error if it does not exist."""
 
     async def create_partition(self, name: str, tag: str) -> None:
-        """Create the partition. Refused if it exists."""
+        """Create the partition. The engine refuses a tag that exists."""
 
     async def drop_partition(self, name: str, tag: str) -> None:
-        """Drop the partition and its vectors. It is no error if there is none."""
+        """Drop the partition and its vectors. It is no error if it does not exist."""
 
 
 class Engines(Protocol):
     """Hands out clients, which share connections."""
 
     def at(self, target: Target) -> EngineClient:
-        """Return the client for the target, by the driver of its type, without connecting yet."""
+        """Return a client for the target from the driver of its type. It connects at first use."""

@@ -1,10 +1,10 @@
-"""What can go wrong outside, sorted by what the operator can do about it."""
+"""Failures outside the operator, sorted by what the operator can do about them."""
 
 
 class PortError(Exception):
-    """The outside world failed a call.
+    """A call to the outside failed.
 
-    `answered` tells whether the other side answered it: then nothing of the call is on its way.
+    `answered` tells whether the server answered. If it did not, the call may still take effect.
     """
 
     answered = True
@@ -13,7 +13,7 @@ class PortError(Exception):
 class EngineError(PortError):
     """A call to an engine failed.
 
-    `retriable` tells whether the same call may succeed later although nobody changes anything.
+    `retriable` tells whether the same call may succeed later even if no user changes anything.
     """
 
     retriable = True
@@ -45,12 +45,12 @@ class EngineRefused(EngineError):
 class WrongEngine(EngineError):
     """The server at the address is another than the one that the call is meant for.
 
-    Nothing was done.
+    The server has not carried out the call.
     """
 
 
 class NameNotResolved(PortError):
-    """A name has no address, or its name servers did not tell in time."""
+    """A name has no address, or its name servers did not answer in time."""
 
 
 class ApiError(PortError):
@@ -58,15 +58,15 @@ class ApiError(PortError):
 
 
 class Conflict(ApiError):
-    """409: the object changed, or was made anew, since it was read."""
+    """409: the object was changed or created anew since it was read."""
 
 
 class NotFound(ApiError):
-    """404: the object is gone."""
+    """404: the object does not exist."""
 
 
 class ApiRefused(ApiError):
-    """The API server will not take the request as it is (403, 422, ...); the message is its own."""
+    """The API server refuses the request (403, 422, ...). The message is the API server's."""
 
 
 class ApiUnavailable(ApiError):

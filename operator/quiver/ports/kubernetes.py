@@ -1,4 +1,4 @@
-"""The Kubernetes API, as the reconcilers see it: reads come from memory, writes go out at once."""
+"""The Kubernetes API as the reconcilers see it: reads come from a cache, writes go out at once."""
 
 from collections.abc import Iterable
 from typing import Literal, NamedTuple, Protocol
@@ -9,9 +9,10 @@ from quiver.domain.placement import Load
 
 
 class Objects(Protocol):
-    """Reads the operator's cache; a write's answer is in the cache when the call returns.
+    """Reads from the operator's cache, and writes to the API server.
 
-    Calls that go out raise: Conflict, NotFound, ApiRefused, ApiUnavailable.
+    When a write returns, the cache holds its result.
+    Calls to the API server raise: Conflict, NotFound, ApiRefused, ApiUnavailable.
     """
 
     def get(self, kind: Kind, key: Key) -> Manifest | None: ...
@@ -22,48 +23,52 @@ class Objects(Protocol):
         """Return the VectorCollections that refer to the engine."""
 
     def namesakes(self, engine: Key, collection_name: str) -> Iterable[Manifest]:
-        """Return those of them that want a collection of this name."""
+        """Return the VectorCollections that refer to the engine and want a collection of this
+        name.
+        """
 
     def claimants(self, engine: Key, claim: Claim) -> Iterable[Manifest]:
-        """Return the VectorCollections that claim the same collection as `claim` does, which is of
-        an object that refers to `engine`, or one that cannot be beside it.
+        """Return the VectorCollections whose claims are of the same collection as `claim`, or of
+        one that cannot exist beside it. The object that holds `claim` refers to `engine`.
         """
 
     def unplaced(self, collection_name: str) -> Iterable[Manifest]:
-        """Return the VectorCollections that claim such a collection on an external server, nobody
-        knows which: the release before did not note it.
+        """Return the VectorCollections that claim a collection of this name on an external server
+        that the claim does not identify, as claims of the previous release are.
         """
 
     def load_of(self, engine: Key) -> Load:
-        """Return how many collections and partitions they have: what is claimed, and there."""
+        """Return how many collections and partitions count against the engine's limits: claimed
+        collections, and the partitions in their status.
+        """
 
     def engines(self) -> Iterable[Manifest]:
-        """Return all VectorEngines, of all namespaces."""
+        """Return the VectorEngines of all namespaces."""
 
     def pod_addresses(self) -> frozenset[str]:
-        """Return the IP addresses of all engine pods, of whatever engine."""
+        """Return the IP addresses of the pods of all engines."""
 
     async def fetch(self, kind: Kind, key: Key) -> Manifest | None:
-        """Ask the API server itself, for what the cache does not watch; None if there is none."""
+        """Read an object from the API server, bypassing the cache; None if it does not exist."""
 
     async def patch(self, kind: Kind, manifest: Manifest, patch: Manifest) -> Manifest:
-        """Send a JSON merge patch, which takes effect only on the version given by `manifest`."""
+        """Send a JSON merge patch. The uid and version of `manifest` are its preconditions."""
 
     async def patch_status(self, kind: Kind, manifest: Manifest, status: Manifest) -> Manifest:
-        """Replace the given fields of the status, only on the version given by `manifest`."""
+        """Merge into the status. The uid and version of `manifest` are preconditions."""
 
     async def merge_status(self, kind: Kind, key: Key, uid: str, status: Manifest) -> Manifest:
-        """Merge into the status of the object with this uid, in whatever version it is."""
+        """Merge into the status of the object with this uid, at any version."""
 
     async def apply(self, kind: Kind, manifest: Manifest) -> Manifest:
-        """Server-side apply, as the field manager `quiver`, taking fields from others."""
+        """Apply server-side as the field manager `quiver`, which takes over fields of others."""
 
     async def delete(self, kind: Kind, manifest: Manifest) -> None:
-        """Delete the object, which must still have the uid of `manifest`; gone already is done."""
+        """Delete the object if it has the uid of `manifest`. It is no error if it is gone."""
 
 
 class Event(NamedTuple):
-    """Something that happened to a person's data, told beside the object it happened to."""
+    """Something that happened to a user's data, to be published as an Event about its object."""
 
     type: Literal["Normal", "Warning"]
     reason: str
@@ -73,4 +78,4 @@ class Event(NamedTuple):
 
 class EventRecorder(Protocol):
     async def record(self, regarding: Manifest, event: Event) -> None:
-        """Publish the event, as well as can be: a failure is logged, not raised."""
+        """Publish the event at best effort: a failure is logged, not raised."""

@@ -1,4 +1,4 @@
-"""The domain name system, as the reconcilers see it."""
+"""DNS, as the reconcilers see it."""
 
 from ipaddress import IPv4Address, IPv6Address
 from typing import Protocol
@@ -6,9 +6,9 @@ from typing import Protocol
 
 class Names(Protocol):
     async def addresses_of(self, host: str) -> tuple[IPv4Address | IPv6Address, ...]:
-        """Return the addresses of a full DNS name: at least one and at most 64, none twice, those
-        of IPv4 first, each kind by value.
+        """Return the addresses of a full DNS name: 1 to 64, without duplicates, IPv4 before IPv6,
+        each sorted by value.
 
-        `host` is as quiver.domain.addresses.parse_endpoint returns names; addresses are not for it.
-        Raises: NameNotResolved, within seconds, also where the name has no address.
+        `host` is a name as quiver.domain.addresses.parse_endpoint returns it, not an address.
+        Raises: NameNotResolved, within seconds, also if the name has no address.
         """

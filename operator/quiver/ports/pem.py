@@ -1,13 +1,13 @@
-"""Certificates and keys in PEM, which are checked before they are used."""
+"""Checks of certificates and keys in PEM, before they are used."""
 
 from typing import Protocol
 
 
 class InvalidPem(ValueError):
-    """The text is not what it should be.
+    """The text does not hold what it should.
 
-    The message ends a sentence about it, such as `holds no certificate in PEM`, and quotes nothing
-    of the text.
+    The message completes a sentence about the text, such as `holds no certificate in PEM`, and
+    quotes nothing of it.
     """
 
 
@@ -16,8 +16,8 @@ class Pem(Protocol):
         """Return the certificates, in their order, without anything else that the text may hold,
         such as a key.
 
-        Raises: InvalidPem if there is none, or one that cannot be read.
+        Raises: InvalidPem if there is no certificate, or one that cannot be read.
         """
 
     def require_pair(self, certificate: bytes, key: bytes) -> None:
-        """Raises: InvalidPem unless the key is the certificate's, and not encrypted."""
+        """Raises: InvalidPem unless the key belongs to the certificate and is not encrypted."""
