@@ -1,1 +1,1 @@
-"""Level-triggered reconcilers: gather, decide, act, report. The same for every cause."""
+"""Level-triggered reconcilers: gather, decide, act, report, whatever has triggered them."""

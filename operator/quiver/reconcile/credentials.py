@@ -1,4 +1,4 @@
-"""What the operator needs to dial engines over TLS, from the Secrets that they name."""
+"""Reads from the Secrets that engines name what the operator needs to dial them over TLS."""
 
 import base64
 import binascii
@@ -15,7 +15,7 @@ from quiver.ports.kubernetes import Objects
 from quiver.ports.pem import InvalidPem, Pem
 
 CA, CERTIFICATE, PRIVATE_KEY = "ca.crt", "tls.crt", "tls.key"
-"""Entries of Secrets, as kubernetes.io/tls and cert-manager call them."""
+"""Entries of Secrets, as kubernetes.io/tls and cert-manager name them."""
 
 
 class _Known(NamedTuple):
@@ -31,22 +31,22 @@ class _Trouble(Exception):
 
 
 class Credentials:
-    """How each engine is dialled, according to its Secrets as they were last read.
+    """How to dial each engine, according to its Secrets as they were last read.
 
-    The reconcile of the engine reads them, at least once in each resync period. Those of its
-    collections, of which there may be thousands, use what it has read. All Secrets are in the
-    engine's own namespace.
+    The reconcile of the engine reads the Secrets, at least once in each resync period. Reconciles
+    of its collections, of which there may be thousands, use what it has read. All Secrets are in
+    the engine's own namespace.
     """
 
     def __init__(self, objects: Objects, pem: Pem, changed: Callable[[Key], object]) -> None:
-        """`changed` is called with an engine whose Secrets hold something else than before."""
+        """`changed` is called with the engine when the contents of its Secrets have changed."""
         self._objects = objects
         self._pem = pem
         self._changed = changed
         self._known: dict[Key, _Known] = {}
 
     def known(self, engine: VectorEngine) -> Access | None:
-        """Return what was last read; None if that was for another spec or object, or never."""
+        """Return what was last read; None if nothing was read for this object and `spec.tls`."""
         if engine.spec.tls is None:
             return PLAIN
         known = self._known.get(engine.metadata.key)
@@ -54,7 +54,7 @@ class Credentials:
         return known.access if known and (known.uid, known.tls) == wanted else None
 
     async def of(self, engine: VectorEngine) -> Access:
-        """Return what was last read, or read it now. Raises: ApiError."""
+        """Return what was last read, or read the Secrets now. Raises: ApiError."""
         return self.known(engine) or await self.read(engine)
 
     async def read(self, engine: VectorEngine) -> Access:
@@ -112,7 +112,7 @@ class Credentials:
 
 
 class _Secret:
-    """The Secret that `spec.tls.FIELD` names. Whatever it lacks is a _Trouble."""
+    """The Secret that `spec.tls.FIELD` names. Raises: _Trouble for what it lacks."""
 
     def __init__(self, name: str, field: str, data: dict[str, str], pem: Pem) -> None:
         self._name = name

@@ -1,7 +1,7 @@
-"""How each engine is dialled: over TLS or in the clear, and at which addresses.
+"""How to dial each engine: over TLS or in plaintext, and at which addresses.
 
-External endpoints are written by tenants. A name is looked up here, each of its addresses is held
-against what may be dialled, and what is dialled then is an address: nothing looks it up again.
+Tenants write external endpoints. This module resolves a name once, checks each of its addresses
+against the address policy, and returns an address: nothing resolves the name again to dial it.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ from quiver.reconcile.credentials import Credentials
 
 NOTHING: Mapping[str, Dialled] = MappingProxyType({})
 LOOKUPS = 8
-"""Names of one engine that are looked up at the same time: silent ones must not take all places."""
+"""Concurrent lookups per engine: names whose name servers are silent must not use up all slots."""
 
 
 class _Known(NamedTuple):
@@ -50,10 +50,10 @@ class _Refused(Exception):
 
 
 class Dialling:
-    """Access to each engine, as its Secrets and its endpoints' names were when they were read last.
+    """Access to each engine, according to its Secrets and names as they were last read.
 
-    An engine's own reconcile reads them, at the latest in each resync; its collections, of which
-    there may be thousands, go by what was read.
+    The reconcile of the engine reads them, at least once in each resync period. Reconciles of its
+    collections, of which there may be thousands, use what it has read.
     """
 
     def __init__(
@@ -64,8 +64,8 @@ class Dialling:
         policy: AddressPolicy,
         changed: Callable[[Key], object],
     ) -> None:
-        """`changed` is called with an engine one of whose endpoints is dialled at another address
-        than before.
+        """`changed` is called with the engine when one of its endpoints has resolved to something
+        else than before.
         """
         self._objects = objects
         self._credentials = credentials
@@ -75,7 +75,7 @@ class Dialling:
         self._known: dict[Key, _Known] = {}
 
     def known(self, engine: VectorEngine) -> Access | None:
-        """Return what was read last; None where nothing was, for an engine as it is now."""
+        """Return what was last read; None if nothing was read for the engine's present spec."""
         access = self._credentials.known(engine)
         if access is None or engine.spec.external is None:
             return access
@@ -83,11 +83,11 @@ class Dialling:
         return None if endpoints is None else replace(access, endpoints=endpoints)
 
     async def of(self, engine: VectorEngine) -> Access:
-        """Return what was read last, reading it if nothing was. Raises: ApiError."""
+        """Return what was last read, or read it now. Raises: ApiError."""
         return self.known(engine) or await self.read(engine)
 
     async def read(self, engine: VectorEngine) -> Access:
-        """Read the engine's Secrets and look up its endpoints anew. Raises: ApiError."""
+        """Read the engine's Secrets and resolve its endpoints. Raises: ApiError."""
         access = await self._credentials.read(engine)
         if engine.spec.external is None:
             return access
@@ -105,7 +105,7 @@ class Dialling:
             try:
                 other = msgspec.convert(manifest, VectorEngine)
             except msgspec.ValidationError:
-                continue  # its own reconcile says so in its status
+                continue  # its own reconcile reports that in its status
             is_elder = other.metadata.seniority < engine.metadata.seniority
             if is_elder and other.metadata.namespace != engine.metadata.namespace:
                 found = await self._endpoints_of(other)
@@ -125,8 +125,8 @@ class Dialling:
         return known.endpoints if known.endpoints.keys() == set(external.endpoints) else None
 
     def _remembered(self, engine: Key) -> dict[str, Dialled]:
-        """Return where claims say that endpoints are. Of several addresses of a name that one is
-        dialled: elsewhere the claims would lapse.
+        """Return the address of each endpoint according to claims. If a name has several addresses,
+        the operator goes on dialling that one, since at another the claims would lapse.
         """
         claims = (claim_of(m) for m in self._objects.collections_of(engine))
         known = ((c.member, (c.server or "").partition(":")) for c in claims if c is not None)
@@ -167,8 +167,10 @@ class Dialling:
         return Dialled(candidates[0])
 
     async def _addresses(self, host: str, before: Dialled | None) -> Sequence[Address]:
-        """Raises: NameNotResolved. A name that was known keeps its address: whoever answers there
-        is asked who it is.
+        """Resolve the host. A name that cannot be resolved any more keeps its last address: the
+        server there is asked for its identity before each change.
+
+        Raises: NameNotResolved.
         """
         with suppress(ValueError):
             return (ip_address(host),)

@@ -1,4 +1,4 @@
-"""Who the members of engines are: asked each time before anything is made or dropped there."""
+"""Asks members which server they are, each time before a reconcile changes anything there."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from quiver.ports.engines import Engines
 
 
 class _Seen(NamedTuple):
-    """What the members of an engine said last, by their names."""
+    """The identities that the members of an engine last reported, by the members' names."""
 
     engine: ObjectMeta
     is_managed: bool
@@ -20,14 +20,14 @@ class _Seen(NamedTuple):
 
 
 class Identities:
-    """Asks members which server they are, and remembers what they said last."""
+    """Asks members which server they are, and remembers their last answers."""
 
     def __init__(self, engines: Engines) -> None:
         self._engines = engines
         self._seen: dict[Key, _Seen] = {}
 
     async def ask(self, engine: VectorEngine, member: Member) -> Server:
-        """Raises: EngineError."""
+        """Return the server that is behind the member now. Raises: EngineError."""
         instance = await self._engines.at(member.target()).instance()
         is_pod = member.pod is not None
         place = None if is_pod else place_of(member.address)
@@ -41,10 +41,11 @@ class Identities:
     def elders_at(
         self, server: Server, engine: VectorEngine, *, managed: bool
     ) -> Iterator[ObjectMeta]:
-        """Yield the managed, or the external, VectorEngines that were seen to lead to the server.
+        """Yield the older VectorEngines, managed or external ones, whose members last reported this
+        server.
 
-        Only those that are older: what a server says can be made up, and must not put a newcomer in
-        the way of whoever was there before.
+        Younger ones do not count: a server can make up its answer, and a new VectorEngine must not
+        block an older one by it.
         """
         for seen in self._seen.values():
             is_older = seen.engine.seniority < engine.metadata.seniority

@@ -1,4 +1,4 @@
-"""Whether a live object is as a manifest says, so that nothing is written when nothing differs."""
+"""Compares a live object with a manifest, so that nothing is written when nothing differs."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ from quiver.domain.quantities import parse_quantity
 
 
 def matches(desired: Any, live: Any) -> bool:
-    """Tell whether `live` has all that `desired` says; what others added to it may stay.
+    """Tell whether `live` has all that `desired` has. Other writers may have added more to it.
 
-    Quantities compare by value, since the API server rewrites `1000m` as `1`. What is empty
-    compares to what is not there, since the API server leaves it out.
+    Quantities compare by value, since the API server rewrites `1000m` as `1`. An empty value equals
+    a missing one, since the API server omits it.
     """
     if isinstance(desired, dict):
         if not isinstance(live, dict):

@@ -1,4 +1,4 @@
-"""How a verdict gets into an object's status: at most one write, and none when nothing changed."""
+"""Writes a verdict into an object's status: at most one write, and none if nothing changed."""
 
 from datetime import datetime
 from functools import cache
@@ -14,8 +14,8 @@ from quiver.reconcile.result import Result
 
 
 def status_patch(status: Struct, before: Struct) -> Manifest:
-    """Return the merge patch that makes a whole status of `before`: what is not set any more is
-    taken out, within objects too.
+    """Return the merge patch that turns the status `before` into `status`. It removes fields that
+    are no longer set, nested ones too.
     """
     return {
         encoded: _merging(plain(getattr(status, name)), plain(getattr(before, name)))
@@ -26,7 +26,7 @@ def status_patch(status: Struct, before: Struct) -> Manifest:
 async def report_invalid_spec(
     kind: Kind, manifest: Manifest, error: msgspec.ValidationError, objects: Objects, now: datetime
 ) -> Result:
-    """Say that the object cannot be read. It may have been stored under a looser CRD."""
+    """Report that the object cannot be decoded. It may have been stored under a looser CRD."""
     generation = manifest["metadata"].get("generation", 0)
     before = manifest.get("status", {}).get("conditions", [])
     previous = msgspec.convert(before, tuple[Condition, ...])
@@ -56,5 +56,5 @@ def _merging(wanted: Any, present: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Return what is written of a value into an object: JSON's types."""
+    """Return the value as the types of JSON, as it is written into an object."""
     return msgspec.to_builtins(value)

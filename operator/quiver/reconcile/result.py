@@ -1,4 +1,4 @@
-"""What a reconciler tells the loop that called it."""
+"""What a reconciler is, and what it returns to the control loop."""
 
 from enum import Enum
 from typing import Protocol
@@ -8,16 +8,16 @@ from quiver.domain.kubernetes_types import Key
 
 class Result(Enum):
     DONE = "success"
-    """Nothing to do until something changes."""
+    """Do not requeue: there is nothing to do until something changes."""
 
     RETRY = "requeue_after"
-    """Come back after a while; the wait grows with every retry in a row."""
+    """Requeue after a delay, which grows with each retry in a row."""
 
 
 class Reconciler(Protocol):
-    """Brings one object's world to what its spec says. Called again, it does what is left.
+    """Makes the cluster and the engines match one object's spec. A next call does what is left.
 
-    Raises PortError: a call to the API failed. What engines answer ends in conditions.
+    Raises PortError: a call to the API failed. A failed call to an engine becomes a condition.
     """
 
     async def reconcile(self, key: Key) -> Result: ...

@@ -1,1 +1,1 @@
-"""VectorCollection: from what is wanted and what is there to what to do."""
+"""The reconcile of a VectorCollection."""

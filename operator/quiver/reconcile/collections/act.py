@@ -1,4 +1,4 @@
-"""Carry out a decision's steps, in order, one at a time."""
+"""Carries out the steps of a decision, in order, one at a time."""
 
 import asyncio
 from dataclasses import dataclass
@@ -46,16 +46,16 @@ from quiver.reconcile.identities import Identities
 
 _RESTS_ON_IDENTITY = (RecordClaim, ReplaceClaim, EngineStep, Release)
 TRUSTED_S = 1.0
-"""How long what was seen is taken for what is: the object, and who the member is. From one step to
-the next a reconcile takes less, unless the process stands still.
+"""How long the actor trusts what it read last: the object's version and the member's identity. Two
+steps are closer together, unless the process was suspended in between.
 """
 MOST_RETAINED = 1024
-"""Entries in an engine's status: more would make it an object that is slow to read and write."""
+"""Entries in an engine's status. With more, the object would be slow to read and write."""
 
 
 @dataclass(frozen=True)
 class Tools:
-    """What steps are carried out with."""
+    """What the actor carries out steps with."""
 
     objects: Objects
     engines: Engines
@@ -65,20 +65,22 @@ class Tools:
 
 
 class Actor:
-    """Acts for one reconcile.
+    """Carries out the steps of one reconcile.
 
-    After each step `manifest` is what the API server knows of the object; None once it was let go.
+    After each step `manifest` is the object as the API server returned it; None once its finalizer
+    is removed.
 
-    What was gathered may be of the past: lists and watches lag, the process may have stood still,
-    and the object may have been changed or deleted since. A PATCH finds that out by itself, the
-    engine and a Secret do not: they are touched only once the API server has said that the object
-    is still the one at hand, and an engine only as the one that was asked before.
+    What was gathered may be stale: lists and watches lag, the process may have been suspended, and
+    the object may have been changed or deleted since. A PATCH fails then, because of its
+    preconditions. A call to the engine or a write of a Secret would not. So the actor makes them
+    only after the API server has confirmed the object's version, and calls to the engine only after
+    the member has confirmed its identity.
     """
 
     def __init__(self, gathered: Gathered, tools: Tools) -> None:
         self.manifest: Manifest | None = gathered.manifest
         self.made: list[str] = []
-        """The tags of partitions that were created."""
+        """The tags of the partitions created so far."""
         self._gathered = gathered
         self._objects = tools.objects
         self._engines = tools.engines
@@ -91,11 +93,11 @@ class Actor:
         self._acted_at = gathered.asked_at
 
     async def do(self, step: Step) -> None:
-        """Raises EngineError, ApiError; Conflict and NotFound where the object is no more as it was
-        gathered.
+        """Carry out one step. Raises: EngineError, ApiError; Conflict or NotFound if the object has
+        changed or is gone since it was gathered.
         """
         collection = self._gathered.collection
-        self._forget_what_is_old()
+        self._distrust_stale_reads()
         if isinstance(step, _RESTS_ON_IDENTITY):
             await self._ensure_member()
         match step:
@@ -133,7 +135,9 @@ class Actor:
         self._is_present = True
 
     async def _note(self, step: NoteRetained) -> None:
-        """Merges one entry, whatever others write beside it."""
+        """Merge one entry into the engine's status, without a precondition: other reconciles write
+        other entries.
+        """
         engine = self._gathered.engine_there
         retained, place = engine.status.retained, retained_as(step.claim)
         if step.owner is None or place in retained or len(retained) < MOST_RETAINED:
@@ -142,7 +146,7 @@ class Actor:
                 VECTOR_ENGINE, engine.metadata.key, engine.metadata.uid, {"retained": entry}
             )
 
-    def _forget_what_is_old(self) -> None:
+    def _distrust_stale_reads(self) -> None:
         now = asyncio.get_running_loop().time()
         if now - self._acted_at > TRUSTED_S:
             self._is_present = self._is_member = self._is_asked = False
@@ -161,11 +165,12 @@ class Actor:
         self._is_present = True
 
     async def _ensure_member(self) -> None:
-        """Make sure that the member still is who it was, and that it was the pod that said so, not
-        one that has its address now.
+        """Ensure that the member still has the identity that was gathered, and that the pod itself
+        reported it, not another server that has the pod's address by now.
 
-        Where the claim names the instance, an engine refuses what is meant for another. One that
-        tells none does not, and may have got the address while this process stood still.
+        If the claim records the instance, Quiver's engine refuses calls for another instance. A
+        server without an instance does not, and may have taken over the address while this process
+        was suspended.
         """
         g = self._gathered
         if g.server is None or g.member is None:
@@ -191,7 +196,7 @@ class Actor:
         try:
             await self._call_engine(step)
         except EngineRefused:
-            # A call that was given up on may have taken effect after the engine was looked at.
+            # An earlier call that timed out may have taken effect after the observation.
             if not await self._is_done(step):
                 raise
 

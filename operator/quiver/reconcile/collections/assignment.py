@@ -1,8 +1,8 @@
-"""Which object has a collection's name, which member the collection is on, and what is set aside
-for it until it is claimed. Pure.
+"""Decides which object has a collection's name, which member the collection goes to, and what to
+reserve for it until it is claimed. Pure.
 
-Claims decide, never what specs ask for: a spec may have been changed past the CRD. A name that no
-object has claimed goes to the oldest object that asks for it.
+Claims decide, not specs: a spec may have been changed despite the CRD. A name that no object has
+claimed goes to the oldest object that asks for it.
 """
 
 from collections.abc import Iterable
@@ -20,10 +20,11 @@ from quiver.reconcile.collections.reservations import Wish
 
 @dataclass(frozen=True)
 class Assignment:
-    """`holder` is another object that has the collection's name.
+    """The outcome of `assign`.
 
-    `contested` is what the object asks for where no object has the name: no other reconcile may be
-    about to claim it. `reserved` is what is set aside until this reconcile ends.
+    `holder` is another object that has the collection's name. `contested` is what the object wants
+    if no object has the name: the reconcile goes on only if no other one has reserved it.
+    `reserved` is what to reserve until this reconcile ends.
     """
 
     holder: str | None = None
@@ -38,9 +39,9 @@ def assign(g: Gathered) -> Assignment:
 
 
 def chosen_member(g: Gathered) -> Member | None:
-    """Return the member that an unclaimed collection goes to; None while none has room.
+    """Return the member that an unclaimed collection goes to; None while no member has room.
 
-    A collection that was lost with its server's data returns to its member, where clients look.
+    A collection whose claim has lapsed goes back to its member, where clients look for it.
     """
     if g.lapsed is not None:
         return next((m for m in g.members if m.name == g.lapsed.member), None)
@@ -50,20 +51,20 @@ def chosen_member(g: Gathered) -> Member | None:
 
 
 def claim_for(g: Gathered) -> Claim:
-    """Return the claim that the object has, or would have, on its member as it is now."""
+    """Return the claim that the object has, or would have, on its member's present server."""
     assert g.engine is not None
     if g.claim is not None:
         origin = g.claim.origin
     else:
         origin = "Created" if g.observed is None else "Adopted"
-    remembered = g.claim.server if g.claim is not None else None
+    recorded = g.claim.server if g.claim is not None else None
     return Claim(
         object_uid=g.collection.metadata.uid,
         engine_uid=g.engine.metadata.uid,
         member=g.member_name,
         collection_name=g.collection_name,
         origin=origin,
-        server=remembered if g.server is None else g.server.identity,
+        server=recorded if g.server is None else g.server.identity,
     )
 
 
@@ -89,10 +90,10 @@ def _wish(g: Gathered) -> Wish:
 
 
 def _rival(g: Gathered) -> str | None:
-    """Return the object that has the collection which both claim.
+    """Return the other object that has the collection, if several claim it.
 
-    The oldest has it, of those whose claim is proven. A claim that is not proven gives way to every
-    other, and takes nothing from one that is not proven either: then no object has the collection,
+    Of the objects whose claim is proven, the oldest has the collection. An unproven claim yields to
+    every other claim, unproven ones included: if all are unproven, no object has the collection,
     and none may drop it.
     """
     if not _is_proven(g.manifest, g):
@@ -102,10 +103,10 @@ def _rival(g: Gathered) -> str | None:
 
 
 def _is_proven(manifest: Manifest, g: Gathered) -> bool:
-    """Tell whether the object's claim is on this very server, and in the status.
+    """Tell whether the object's claim is in the status and identifies this server.
 
-    A signed annotation may have been put back after the claim was given up; an address may have
-    been another server's; and the release before believed whatever stood in an annotation.
+    A tenant may restore a signed annotation after the claim was given up, an address may have
+    belonged to another server, and the previous release trusted annotations without a signature.
     """
     claim, server = claim_of(manifest), g.server
     if claim is None or server is None or not has_status_claim(manifest):

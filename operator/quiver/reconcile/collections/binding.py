@@ -1,4 +1,4 @@
-"""The Secret that tells an application where its collection is (servicebinding.io)."""
+"""The Secret from which an application reads where its collection is (servicebinding.io)."""
 
 import base64
 
@@ -13,14 +13,18 @@ TLS_ENTRY, CA_ENTRY = "tls", "ca.crt"
 
 
 def foreign_secret(g: Gathered) -> str | None:
-    """Return the wanted Secret's name if one of that name exists that is not ours."""
+    """Return the name of the wanted Secret if a Secret of that name exists and is not this
+    object's.
+    """
     wanted = g.collection.spec.binding
     found = g.secrets.get(wanted.secret_name) if wanted else None
     return None if found is None or _is_ours(found, g.collection) else found["metadata"]["name"]
 
 
 def binding_steps(g: Gathered, placement: Placement) -> list[Step]:
-    """Return what is left to do so that the wanted Secret, and no other of ours, is published."""
+    """Return the steps after which the wanted Secret, and no other of this object's, is
+    published.
+    """
     wanted, steps = g.collection.spec.binding, list[Step]()
     if wanted is not None:
         desired = _secret(g, wanted.secret_name, placement)
@@ -33,7 +37,7 @@ def binding_steps(g: Gathered, placement: Placement) -> list[Step]:
 
 
 def _is_published(desired: Manifest, live: Manifest | None) -> bool:
-    """Tell whether the Secret says all that it should, and of TLS no more than that."""
+    """Tell whether the Secret has all the wanted entries, and no other entry about TLS."""
     if live is None or not matches(desired, live):
         return False
     return not ({TLS_ENTRY, CA_ENTRY} & live["data"].keys()) - desired["data"].keys()

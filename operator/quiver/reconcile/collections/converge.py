@@ -1,4 +1,4 @@
-"""The last policy for a collection that is to exist: nothing is in its way, so bring it about."""
+"""The last policy for a collection that is to exist: make it match the spec."""
 
 from dataclasses import replace
 
@@ -26,7 +26,9 @@ from quiver.reconcile.collections.gathered import Gathered
 
 
 def converge(g: Gathered) -> Decision:
-    """Claim what is not claimed yet; create or adopt; then partitions, index and binding."""
+    """Claim the collection if it has no claim; create or adopt it; then converge its partitions,
+    index and binding.
+    """
     assert g.member is not None, "the policies before this one leave nothing else"
     placement = Placement(endpoint=g.member.endpoint, pod=g.member.pod)
     claim = claim_for(g)
@@ -63,8 +65,8 @@ def _binding(g: Gathered) -> Binding | None:
 
 
 def _claim_steps(g: Gathered, claim: Claim) -> list[Step]:
-    """Claim and finalizer stand before anything is created. What changes in a claim that counts is
-    written with the status, in the end.
+    """Write claim and finalizer before anything is created. A change to an existing claim is
+    written with the status, after all steps.
     """
     kept: list[Step] = [] if has_finalizer(g.manifest) else [KeepFinalizer()]
     if g.claim is not None:
@@ -101,7 +103,7 @@ def _partition_steps(g: Gathered) -> list[Step]:
 
 
 def _retained(g: Gathered) -> tuple[str, ...]:
-    """Return what stays on the engine of the partitions that the object once had there."""
+    """Return the partitions that the object once had and that remain on the engine."""
     status, found = g.collection.status, g.observed.partitions if g.observed else frozenset()
     left = set(status.retained_partitions or ())
     if g.deletion_policy == "Retain":
@@ -116,7 +118,7 @@ def _may_go(g: Gathered, tag: str) -> bool:
 
 
 def _index_steps(g: Gathered) -> list[Step]:
-    """An index that the spec never named is left alone."""
+    """Return the steps for the index. An index that the spec never named is left alone."""
     wanted, found = g.collection.spec.index, g.observation.index
     if wanted is None:
         named = g.collection.status.index is not None
@@ -125,7 +127,7 @@ def _index_steps(g: Gathered) -> list[Step]:
 
 
 def _while_secret_is_foreign(g: Gathered, decision: Decision) -> Decision | None:
-    """The collection is made all the same; the Secret published before, if any, stays."""
+    """Stall, but converge the collection, and keep the Secret that was published before."""
     name = foreign_secret(g)
     if name is None:
         return None
@@ -137,17 +139,18 @@ def _while_secret_is_foreign(g: Gathered, decision: Decision) -> Decision | None
 
 
 def _while_building(g: Gathered, decision: Decision) -> Decision | None:
-    """Building takes as long as it takes; the verdict tells how far it is, and nobody waits."""
+    """Report the progress of an index build, and requeue: no reconcile waits for it."""
     found, wanted = g.observation.index, g.collection.spec.index
     if wanted is None:
         return None
     if found is not None and found.progress is not None:
-        told = f"{found.progress.built} of {found.progress.total} segments are indexed."
+        progress = f"{found.progress.built} of {found.progress.total} segments are indexed."
     elif any(isinstance(step, SetIndex) for step in decision.steps):
-        told = "the engine has begun."
+        progress = "the engine has begun."
     else:
         return None
-    verdict = Verdict.reconciling(Reason.INDEX_BUILDING, f"Building index {wanted.type}: {told}")
+    message = f"Building index {wanted.type}: {progress}"
+    verdict = Verdict.reconciling(Reason.INDEX_BUILDING, message)
     return replace(decision, verdict=verdict, retry=True)
 
 
@@ -155,9 +158,9 @@ def _while_partitions_hold_rows(g: Gathered, decision: Decision) -> Decision | N
     held = _held(g)
     if not held:
         return None
-    told = ", ".join(f"{tag!r} with {rows} vectors" for tag, rows in held.items())
+    counts = ", ".join(f"{tag!r} with {rows} vectors" for tag, rows in held.items())
     message = (
-        f"Partitions that the spec no longer lists are kept, since they are not empty: {told}. "
+        f"Partitions that the spec no longer lists are kept, since they are not empty: {counts}. "
         "Delete their vectors, put them back on the list, or set deletionPolicy to Delete."
     )
     verdict = Verdict.reconciling(Reason.NOT_EMPTY, message)

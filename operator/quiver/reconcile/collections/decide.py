@@ -19,7 +19,7 @@ def decide(gathered: Gathered) -> Decision:
 
 
 def decide_after_failure(gathered: Gathered, error: EngineError) -> Decision:
-    """Return what holds when a step failed; the steps before it stand."""
+    """Return the decision after a step has failed. The effects of the steps before it remain."""
     if gathered.collection.metadata.deleting:
         return deletion.failed(gathered, error)
     return present.failed(gathered, error)

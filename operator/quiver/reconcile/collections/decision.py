@@ -1,4 +1,4 @@
-"""What can be decided about a VectorCollection: a verdict, and the steps that lead to it."""
+"""The decision about a VectorCollection: a verdict, and the steps that lead to it."""
 
 from dataclasses import dataclass
 
@@ -10,27 +10,28 @@ from quiver.ports.kubernetes import Event
 
 @dataclass(frozen=True)
 class RecordClaim:
-    """Write claim and finalizer, in one PATCH."""
+    """Write the claim's annotation and the finalizer, in one PATCH."""
 
     claim: Claim
 
 
 @dataclass(frozen=True)
 class ReplaceClaim:
-    """Write the claim into the status, where one stands that is of another server."""
+    """Write the claim into the status, in place of a claim on another server."""
 
     claim: Claim
 
 
 @dataclass(frozen=True)
 class KeepFinalizer:
-    """Write the finalizer, which somebody has taken off."""
+    """Write the finalizer again, which a user has removed."""
 
 
 @dataclass(frozen=True)
 class NoteRetained:
-    """Write into the engine's status whose namespace had a collection that stays on it, and how
-    much that is (NAMESPACE/NUMBER); None where it is somebody's again.
+    """Record in the engine's status which namespace retained the collection, and how many
+    collections and partitions these are (NAMESPACE/NUMBER). None removes the record, once an object
+    has the collection again.
     """
 
     claim: Claim
@@ -59,7 +60,7 @@ class DropPartition:
 
 @dataclass(frozen=True)
 class SetIndex:
-    """Begin to build an index, or drop it (None)."""
+    """Start to build the index, or drop it (None)."""
 
     index: Index | None
 
@@ -76,14 +77,12 @@ class DeleteSecret:
 
 @dataclass(frozen=True)
 class PublishEvent:
-    """Publish an Event."""
-
     event: Event
 
 
 @dataclass(frozen=True)
 class Release:
-    """Take the finalizer away: the object may go."""
+    """Remove the finalizer, so that the API server can delete the object."""
 
 
 EngineStep = CreateCollection | DropCollection | CreatePartition | DropPartition | SetIndex
@@ -93,13 +92,13 @@ Step = ClaimStep | NoteRetained | EngineStep | ApplySecret | DeleteSecret | Publ
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """The steps, in order, and the verdict that holds once all of them are done.
+    """The steps, in order, and the verdict to report once all of them are done.
 
-    `retry` asks to come back without waiting for a change. `claim`, `placement` and `binding` go
-    into the status. `converged`: the engine has then taken all that the spec says, whatever the
-    verdict, but for `kept_partitions`, which the spec no longer lists and which are yet to go.
-    `retained_partitions` stay for good though the spec no longer lists them. `made_partitions` are
-    those that were made before a step failed.
+    `retry` requeues the object without a change. `claim`, `placement` and `binding` are written
+    into the status. `converged` says that the engine then matches the spec, whatever the verdict,
+    but for `kept_partitions`: the spec no longer lists these, and a later reconcile drops them.
+    `retained_partitions` are no longer listed either, but remain for good. `made_partitions` were
+    created before a step failed.
     """
 
     verdict: Verdict

@@ -1,7 +1,7 @@
-"""Policies for a VectorCollection that is going, each named after what it finds.
+"""Policies for a VectorCollection that is being deleted, each named after what it finds.
 
-Nothing here gives up: where the collection should be dropped and cannot be yet, the object waits
-and says why.
+No policy gives up: while the collection should be dropped but cannot be, the object waits, and its
+conditions say why.
 """
 
 from quiver.domain.claims import FINALIZER, retained_as
@@ -19,7 +19,7 @@ from quiver.reconcile.collections.decision import (
 )
 from quiver.reconcile.collections.gathered import Gathered
 
-_GOING = Verdict.reconciling(Reason.DROPPING, "The object is being deleted.")
+_DELETING = Verdict.reconciling(Reason.DROPPING, "The object is being deleted.")
 
 
 def finalizer_is_gone(g: Gathered) -> Decision | None:
@@ -71,8 +71,8 @@ def engine_does_not_answer(g: Gathered) -> Decision | None:
 
 
 def claim_is_unproven(g: Gathered) -> Decision | None:
-    """The release before believed claims that tenants wrote: of those, only what the engine admits
-    counts.
+    """The previous release trusted claims that tenants may have written. Such a claim counts only
+    if the engine admits the namespace.
     """
     if g.claim is None or g.claim.server is not None or g.allowed:
         return None
@@ -145,9 +145,10 @@ POLICIES = (
 
 
 def failed(g: Gathered, error: EngineError) -> Decision:
-    """Return what holds when the engine did not do what it was asked to.
+    """Return the decision after a call to the engine has failed.
 
-    It is asked again even if somebody has to change something first: nothing tells Quiver of it.
+    The call is retried even if a user has to change something on the engine first, since no event
+    reports such a change.
     """
     refused = isinstance(error, EngineRefused)
     reason = Reason.ENGINE_REFUSED if refused else Reason.ENGINE_UNREACHABLE
@@ -157,7 +158,7 @@ def failed(g: Gathered, error: EngineError) -> Decision:
 
 def _going(g: Gathered, *steps: Step) -> Decision:
     placement = g.collection.status.placement
-    return Decision(verdict=_GOING, steps=steps, claim=g.status_claim, placement=placement)
+    return Decision(verdict=_DELETING, steps=steps, claim=g.status_claim, placement=placement)
 
 
 def _left(g: Gathered, type_: str, why: str) -> Decision:
@@ -167,7 +168,9 @@ def _left(g: Gathered, type_: str, why: str) -> Decision:
 
 
 def _noted(g: Gathered) -> list[Step]:
-    """Have the engine remember whose namespace a guest's collection was, which may adopt it."""
+    """Record on the engine which other namespace retained the collection, since that namespace may
+    adopt it again.
+    """
     if g.claim is None or g.claim.server is None or g.engine is None or g.holder is not None:
         return []
     size = 1 + len(g.collection.status.partitions_there)

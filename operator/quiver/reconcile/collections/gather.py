@@ -1,4 +1,4 @@
-"""Gather whose a VectorCollection's name is and which member it is on or goes to. Reads only."""
+"""Gathers who claims a VectorCollection's name, and its present or future member. Reads only."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ from quiver.reconcile.identities import Identities
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """Where it is gathered from."""
+    """What `gather` and `observe` read from."""
 
     objects: Objects
     engines: Engines
@@ -35,11 +35,10 @@ class Sources:
 
 
 async def gather(manifest: Manifest, collection: VectorCollection, sources: Sources) -> Gathered:
-    """Return what the cache has, and the member with who it is.
+    """Return what the cache has, and the member with its identity.
 
-    The cache is read last: nothing is awaited between that and the return, so that the caller can
-    reserve what it sees free. Raises: ApiError; Conflict where a claim that seemed to have lapsed
-    has not.
+    The cache is read last, with no await between that and the return, so that the caller can
+    reserve what is free. Raises: ApiError; Conflict if a claim seemed to have lapsed, but has not.
     """
     found = Gathered(manifest=manifest, collection=collection, claim=claim_of(manifest))
     engine = sources.objects.get(VECTOR_ENGINE, collection.engine_key)
@@ -52,7 +51,7 @@ async def gather(manifest: Manifest, collection: VectorCollection, sources: Sour
 
 
 class _Gathering:
-    """Gathers for one object, whose engine exists."""
+    """Gathers for one object whose engine exists."""
 
     def __init__(self, sources: Sources, engine: VectorEngine) -> None:
         self._sources = sources
@@ -72,7 +71,7 @@ class _Gathering:
         return replace(found, claimants=self._claimants(found))
 
     async def _on_claimed_member(self, found: Gathered) -> Gathered:
-        """Find out whether the claim is of the server that is there now, and of no other."""
+        """Identify the claimed member's server. A claim on another server has lapsed."""
         claim = found.claim
         assert claim is not None
         found = self._refreshed(found)
@@ -91,7 +90,9 @@ class _Gathering:
         return replace(found, elders=elders)
 
     async def _chosen(self, found: Gathered) -> Gathered:
-        """Choose a member that has said who it is; while one is asked, another may become best."""
+        """Choose a member and identify it. The choice is made again after each answer, since the
+        load may have changed meanwhile.
+        """
         asked: dict[str, Gathered] = {}
         while True:
             found = self._refreshed(found)
@@ -111,7 +112,7 @@ class _Gathering:
             asked[member.address] = await self._identified(found)
 
     async def _identified(self, found: Gathered) -> Gathered:
-        """Ask the member who it is, if it can be asked."""
+        """Ask the member for its identity, if it is ready."""
         member, identities = found.member, self._sources.identities
         if member is None or not member.ready:
             return found
@@ -124,13 +125,15 @@ class _Gathering:
         return replace(found, server=server, asked_at=asked_at, is_borrowed=is_borrowed)
 
     def _is_managed(self, member: Member, server: Server) -> bool:
-        """Tell whether an endpoint leads to a pod of Quiver's, by its address or in another way."""
+        """Tell whether an endpoint leads to a pod that Quiver manages: by the pod's address, or
+        through a proxy or Service, which the server's identity shows.
+        """
         if leads_to(member.address, self._objects.pod_addresses()):
             return True
         return any(self._sources.identities.elders_at(server, self._engine, managed=True))
 
     def _refreshed(self, found: Gathered) -> Gathered:
-        """Bring members and load up to date."""
+        """Read members and load from the cache again."""
         key = self._engine.metadata.key
         pods = (msgspec.convert(p, Pod) for p in self._objects.list(POD, key.namespace))
         members = members_of(self._engine, pods, found.access)
@@ -144,8 +147,8 @@ class _Gathering:
         return tuple(m for m in claimants if uid_of(m) != own)
 
     async def _elders(self, found: Gathered) -> tuple[Manifest, ...]:
-        """Return the older objects that ask for the same name, hold nothing yet, and are allowed
-        to.
+        """Return the older objects that ask for the same name, have no claim yet, and are of a
+        namespace that the engine admits.
         """
         collection = found.collection
         namesakes = self._objects.namesakes(collection.engine_key, collection.collection_name)

@@ -1,4 +1,4 @@
-"""One VectorCollection and all that bears on it."""
+"""One VectorCollection, and all that a decision about it depends on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,10 +17,10 @@ from quiver.ports.errors import EngineError
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """What a member says of a collection, as far as it was asked.
+    """What a member reported about a collection, as far as the reconcile needs it.
 
     `rows` counts all vectors, `partition_rows` those of partitions that the spec no longer lists.
-    `failure` is why the member could not be asked.
+    `failure` is the error of a call to the member.
     """
 
     collection: ObservedCollection | None = None
@@ -34,18 +34,21 @@ class Observation:
 class Gathered:
     """What a decision is made from.
 
-    `claim` is the object's, unless the server that is on its member now is another than the one
-    that it was made on: then it is `lapsed`. `engine` is None where there is none, `allowed` tells
-    whether it takes this namespace, `access` how it is dialled. `claimants` are the other objects
-    that claim the collection, `elders` the older ones that ask for its name and claim nothing;
-    `holder` is the one of them that has the name. `member` holds the collection, or is to hold it;
-    None while there is none that could. `server` is who the member is, None where it could not be
-    asked, and `asked_at` when (the loop's time); `is_borrowed` tells that it is an external
-    endpoint which leads to a pod of
-    Quiver's, `is_elders` that an older VectorEngine of another namespace leads to it, where a
-    collection is to be adopted. `gpu_mib` is the memory of a GPU on the member's node, where a
-    collection is yet to be placed. `secrets` are those there are, by name, of the binding that is
-    wanted and of the one that is published.
+    `claim` is the object's claim. If another server than the claimed one is behind the member now,
+    `claim` is None and `lapsed` has the claim. `engine` is None if it does not exist. `allowed`
+    tells whether the engine admits the object's namespace.
+
+    `claimants` are the other objects that claim the collection. `elders` are older objects that ask
+    for its name and have no claim. `holder` is the object among these that has the name.
+
+    `member` holds the collection, or is to hold it; None while no member can. `server` is the
+    member's identity, None if it could not be asked, and `asked_at` the time of the question (the
+    loop's). `is_borrowed`: the member is an external endpoint that leads to a pod of Quiver's.
+    `is_elders`: the object wants to adopt a collection on a server that may belong to an older
+    VectorEngine of another namespace.
+
+    `gpu_mib` is the memory of one GPU on the member's node, read only until the collection is
+    placed. `secrets` has, by name, the existing Secrets of the wanted and the published binding.
     """
 
     manifest: Manifest
@@ -71,8 +74,10 @@ class Gathered:
 
     @property
     def status_claim(self) -> Claim | None:
-        """The claim that stands in the status, whether it has lapsed or not. One of an annotation
-        gets there only with what it was made for: it may have been given up and put back.
+        """The claim in the status, lapsed or not.
+
+        An annotation's claim is written into the status only by a reconcile that acts on it: the
+        claim may have been given up, and a tenant may have restored the annotation.
         """
         return (self.claim or self.lapsed) if has_status_claim(self.manifest) else None
 
@@ -83,14 +88,14 @@ class Gathered:
 
     @property
     def may_be_placed(self) -> bool:
-        """Whether the object may get a collection that it does not have."""
+        """Whether the object may be given a member, if it has no collection yet."""
         collection = self.collection
         is_wanted = not collection.metadata.deleting and not collection.spec.suspend
         return self.engine is not None and self.allowed and is_wanted
 
     @property
     def target(self) -> Target:
-        """Whom to call about the collection: the member, as long as it is who it was."""
+        """The target of calls about the collection: the member, as long as its identity holds."""
         assert self.member is not None, "no policy asks an engine for anything without a member"
         return self.member.target(self.server.instance if self.server else None)
 
@@ -100,7 +105,7 @@ class Gathered:
 
     @property
     def collection_name(self) -> str:
-        """The collection that the object holds, or wants while it holds none."""
+        """The name of the collection that the object has claimed, or else asks for."""
         return self.claim.collection_name if self.claim else self.collection.collection_name
 
     @property
@@ -111,7 +116,7 @@ class Gathered:
 
     @property
     def member_name(self) -> str:
-        """Where the collection is, or would be."""
+        """The name of the member that the collection is on, or would be on."""
         claim = self.claim or self.lapsed
         if claim is not None:
             return claim.member
@@ -119,7 +124,7 @@ class Gathered:
 
     @property
     def member_is_gone(self) -> bool:
-        """Whether the claim names an endpoint that an external engine no longer lists, or a pod
+        """Whether the claim names an endpoint that the external engine no longer lists, or a pod
         that the engine never had.
         """
         claim = self.claim or self.lapsed
@@ -129,7 +134,7 @@ class Gathered:
 
     @property
     def is_guest(self) -> bool:
-        """Whether the engine is another namespace's."""
+        """Whether the engine is in another namespace."""
         own = self.collection.metadata.namespace
         return self.engine is not None and self.engine.metadata.namespace != own
 
@@ -145,18 +150,20 @@ class Gathered:
 
     @property
     def asked_for(self) -> int:
-        """How many collections and partitions the object asks for besides those that count."""
+        """How many collections and partitions the object asks for that do not count as its own
+        yet.
+        """
         return self.size if self.claim is None and self.lapsed is None else self.growth
 
     @property
     def limit(self) -> int:
-        """How many collections and partitions a member of the engine takes."""
+        """How many collections and partitions a member of the engine may hold."""
         return self.engine.spec.limits.max_collections_and_partitions if self.engine else 0
 
     @property
     def share(self) -> int | None:
-        """How many of the engine's collections and partitions this namespace may have, if there is
-        a limit to that: guests have one where the engine says so.
+        """How many collections and partitions this namespace may have on the engine. None means no
+        limit: only other namespaces than the engine's have one, if the engine sets it.
         """
         if self.engine is None or not self.is_guest:
             return None
@@ -168,12 +175,12 @@ class Gathered:
         namespace = self.collection.metadata.namespace
         had = self.load.namespaces.get(namespace, 0)
         if self.engine is not None:
-            # What it is about to take up again is not counted twice.
+            # A retained collection that the object takes up again must not count twice.
             had += self.engine.status.retained_of(namespace, but=self.collection_name)
         return self.share is None or had + self.asked_for <= self.share
 
     @property
     def grows_within_limits(self) -> bool:
-        """Whether there is room for what a claimed collection asks for and does not have."""
+        """Whether there is room for the partitions that a claimed collection still lacks."""
         had = self.load.members.get(self.member_name, 0)
         return self.has_share and had + self.growth <= self.limit

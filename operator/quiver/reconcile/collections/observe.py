@@ -1,4 +1,4 @@
-"""Observe the collection on its member, once it is known whose it is. Reads only."""
+"""Observes the collection on its member, once its owner is assigned. Reads only."""
 
 from dataclasses import replace
 
@@ -13,23 +13,23 @@ from quiver.reconcile.collections.gathered import Gathered, Observation
 
 
 async def observe(found: Gathered, sources: Sources) -> Gathered:
-    """Ask the member for the collection, and the API server for what bears on it.
+    """Read the collection from the member, and the node and Secrets from the API server.
 
-    An engine that fails a call is part of what is found. Raises: ApiError.
+    A failed call to the engine is part of the observation. Raises: ApiError.
     """
     if not found.may_be_placed and found.claim is None and found.lapsed is None:
         return found
     if found.claim is None and found.may_be_placed:
         found = replace(found, gpu_mib=await _gpu_mib(found, sources.objects))
-    is_left = found.lapsed is not None and found.collection.metadata.deleting
-    if found.server is not None and not found.is_borrowed and not is_left:
+    is_retained = found.lapsed is not None and found.collection.metadata.deleting
+    if found.server is not None and not found.is_borrowed and not is_retained:
         client = sources.engines.at(found.target)
-        found = replace(found, observation=await _asked(client, found))
+        found = replace(found, observation=await _observation_or_failure(client, found))
     found = replace(found, secrets=await _secrets(found, sources.objects))
     return replace(found, is_elders=await _is_elders(found, sources))
 
 
-async def _asked(client: EngineClient, found: Gathered) -> Observation:
+async def _observation_or_failure(client: EngineClient, found: Gathered) -> Observation:
     try:
         return await _observation(client, found)
     except EngineError as error:
@@ -57,7 +57,9 @@ async def _observation(client: EngineClient, found: Gathered) -> Observation:
 
 
 async def _gpu_mib(found: Gathered, objects: Objects) -> int | None:
-    """Read what GPU Feature Discovery says of the node: asked once, before anything is made."""
+    """Read the node's label of GPU Feature Discovery. It is read only until the collection is
+    placed.
+    """
     member, engine = found.member, found.engine
     if member is None or member.node is None or engine is None or engine.spec.gpu is None:
         return None
@@ -76,8 +78,8 @@ async def _secrets(found: Gathered, objects: Objects) -> dict[str, Manifest]:
 
 
 async def _is_elders(found: Gathered, sources: Sources) -> bool:
-    """Tell whether the server may be an older VectorEngine's of another namespace, where the
-    object wants to adopt what is on it.
+    """Tell whether the object wants to adopt a collection on an external server that may belong to
+    an older VectorEngine of another namespace.
     """
     adopts = found.collection.spec.adoption_policy == "IfIdentical" and found.claim is None
     server, engine = found.server, found.engine
@@ -94,8 +96,8 @@ async def _is_elders(found: Gathered, sources: Sources) -> bool:
 
 
 def _may_be_claimed(found: Gathered, objects: Objects) -> bool:
-    """Tell whether an object of another engine may claim what is on this server, since its claim,
-    of the release before, does not say on which one.
+    """Tell whether an object of another engine may have claimed the collection on this server:
+    claims of the previous release do not identify the server.
     """
     own, engine = found.collection.metadata.uid, found.engine_there.metadata.uid
     claims = (claim_of(m) for m in objects.unplaced(found.collection_name))

@@ -188,7 +188,7 @@ POLICIES = (
 
 
 def failed(g: Gathered, error: EngineError) -> Decision:
-    """Return what holds when the engine did not do what it was asked to."""
+    """Return the decision after a call to the engine has failed."""
     reason, message = _failure(g, error)
     if not error.retriable:
         return _stalled(g, reason, message)
@@ -243,14 +243,14 @@ def _adoption_is_not_allowed(g: Gathered) -> Decision | None:
 def _differences(g: Gathered) -> str:
     if g.observed is not None:
         return ", ".join(g.collection.schema.differences(g.observed.schema))
-    # Gone from the engine, it comes back under the name that was claimed, or not at all.
+    # A collection that is gone from the engine is created again under the claimed name only.
     claimed, wanted = g.collection_name, g.collection.collection_name
     return f"collectionName is {claimed}, not {wanted}" if claimed != wanted else ""
 
 
 def _asks_for_more(g: Gathered) -> bool:
-    """Tell whether the object wants more than it has. What it had before is not more: a collection
-    that is gone may come back as it was.
+    """Tell whether the object asks for more than it has. A collection that is gone from the engine
+    may be created again as it was: that is not more.
     """
     if g.claim is None and g.lapsed is None:
         return True
@@ -285,5 +285,5 @@ def _why_not_ready(g: Gathered) -> str:
             "ready."
         )
     condition = g.engine.ready_condition if g.engine else None
-    told = f": {condition.message}" if condition is not None and condition.message else "."
-    return f"VectorEngine {name!r} has no ready member{told}"
+    why = f": {condition.message}" if condition is not None and condition.message else "."
+    return f"VectorEngine {name!r} has no ready member{why}"

@@ -22,7 +22,7 @@ from quiver.reconcile.result import Result
 
 
 class CollectionReconciler:
-    """Makes a VectorCollection's collection exist as the spec says, or go as the spec says."""
+    """Creates and converges the collection of a VectorCollection, or drops or retains it."""
 
     def __init__(self, sources: Sources, tools: Tools, clock: Clock) -> None:
         self._objects = tools.objects
@@ -33,7 +33,7 @@ class CollectionReconciler:
 
     async def reconcile(self, key: Key) -> Result:
         result = await self._reconcile(key)
-        # Not where it failed: a claim whose answer was lost may stand.
+        # Not after an exception: a claim may exist although the answer to its write was lost.
         self._reservations.release(key)
         return result
 
@@ -46,7 +46,7 @@ class CollectionReconciler:
         except msgspec.ValidationError as error:
             now = self._clock.now()
             return await report_invalid_spec(VECTOR_COLLECTION, manifest, error, self._objects, now)
-        decision, manifest = await self._bring_about(manifest, collection)
+        decision, manifest = await self._decide_and_act(manifest, collection)
         if manifest is not None:
             await self._report(decision, manifest, collection)
         return Result.RETRY if decision.retry else Result.DONE
@@ -54,23 +54,23 @@ class CollectionReconciler:
     async def prepare(self, manifest: Manifest, collection: VectorCollection) -> Gathered:
         """Gather what a decision is made from, and reserve the name and the room that it may use.
 
-        The reservation stands before the member is asked for the collection: what is found there
-        cannot be another object's a moment later. Raises: ApiError; Conflict while another object
-        is about to claim the name.
+        The reservation is made before the member is asked for the collection, so that no other
+        object can claim what is found there. Raises: ApiError; Conflict while another object is
+        about to claim the name.
         """
         gathered = await gather(manifest, collection, self._sources)
-        # Nothing is awaited between the last look at the cache and the reservation.
+        # No await between the last read of the cache and the reservation.
         assignment, key = assign(gathered), collection.metadata.key
         if assignment.contested is not None:
             rival = self._reservations.rival(key, assignment.contested)
             if rival is not None:
-                # What comes of it is known in a moment; until then there is nothing to say.
+                # That reconcile ends in a moment; until then there is nothing to report.
                 raise Conflict(f"VectorCollection {rival} is about to claim the name")
         if assignment.reserved is not None:
             self._reservations.reserve(key, assignment.reserved)
         return await observe(replace(gathered, holder=assignment.holder), self._sources)
 
-    async def _bring_about(
+    async def _decide_and_act(
         self, manifest: Manifest, collection: VectorCollection
     ) -> tuple[Decision, Manifest | None]:
         gathered = await self.prepare(manifest, collection)
@@ -82,16 +82,16 @@ class CollectionReconciler:
                 if isinstance(step, RecordClaim) and gathered.lapsed is None:
                     self._reservations.claimed(collection.metadata.key)
         except EngineError as error:
-            held = claim_of(actor.manifest or manifest)
+            claim = claim_of(actor.manifest or manifest)
             made = tuple(tag for tag in actor.made if tag not in collection.status.partitions)
             failed = decide_after_failure(gathered, error)
-            decision = replace(failed, claim=held, made_partitions=made)
+            decision = replace(failed, claim=claim, made_partitions=made)
         return decision, actor.manifest
 
     async def _report(
         self, decision: Decision, manifest: Manifest, collection: VectorCollection
     ) -> None:
-        # A claim may have been written into the status since the object was gathered.
+        # A step may have written a claim into the status.
         before = msgspec.convert(manifest.get("status", {}), CollectionStatus)
         status = self._status(decision, collection)
         if status != before:

@@ -1,4 +1,4 @@
-"""Rooms and names that reconciles under way have chosen and not claimed yet."""
+"""Room on members, and names, that running reconciles have chosen but not claimed yet."""
 
 from collections import Counter
 from typing import NamedTuple
@@ -8,8 +8,10 @@ from quiver.domain.placement import Load
 
 
 class Wish(NamedTuple):
-    """What an object is about to have on a member of its engine: a collection that is known by
-    `places`, with room for `size` more collections and partitions than count as its own already.
+    """What an object is about to claim on a member of its engine.
+
+    `places` are those of the collection's claim (quiver.domain.claims.places_of). `size` is how
+    many more collections and partitions the object needs than already count as its own.
     """
 
     engine: Key
@@ -19,22 +21,27 @@ class Wish(NamedTuple):
 
 
 class Reservations:
-    """Looking for a place and claiming it is not one step: without these, collections that are
-    placed at the same time would all take the last room, and all of one name would take the name.
+    """Reservations of room and names, by collection.
 
-    A reservation ends when what it was made for counts, in the cache, or when nothing came of it.
-    A claim whose answer was lost may stand: its reservation lasts until that is known.
+    A reconcile chooses a member first and claims the collection later. Without reservations,
+    concurrent reconciles would all choose the last room, or claim the same name.
+
+    A reservation ends when the cache has what it was made for, or when the reconcile has given it
+    up. If the answer to the write of a claim is lost, the claim may exist: the reservation lasts
+    until a later reconcile has found out.
     """
 
     def __init__(self) -> None:
         self._held: dict[Key, set[Wish]] = {}
 
     def reserve(self, collection: Key, wish: Wish) -> None:
-        """Set aside what the object wishes, beside what it may have claimed already."""
+        """Reserve what the object wants, in addition to what it has claimed."""
         self._held.setdefault(collection, set()).add(wish)
 
     def claimed(self, collection: Key) -> None:
-        """Take note that the collection itself counts by its claim, and its partitions do not."""
+        """Reduce the reservation by the collection, which now counts by its claim. Its partitions
+        count once they are in the status.
+        """
         wishes = self._held.get(collection, set())
         self._held[collection] = {wish._replace(size=max(0, wish.size - 1)) for wish in wishes}
 
@@ -42,14 +49,14 @@ class Reservations:
         self._held.pop(collection, None)
 
     def rival(self, collection: Key, wish: Wish) -> Key | None:
-        """Return another object that is about to claim the name."""
+        """Return another object that has reserved the name; None if there is none."""
         for other, wishes in self._held.items():
             if other != collection and any(held.places & wish.places for held in wishes):
                 return other
         return None
 
     def added_to(self, load: Load, engine: Key, collection: Key) -> Load:
-        """Return the engine's load with what others than this object have set aside."""
+        """Return the engine's load, with the reservations of all other objects added."""
         members: Counter[str] = Counter()
         namespaces: Counter[str] = Counter()
         for other, wishes in self._held.items():

@@ -1,1 +1,1 @@
-"""VectorEngine: pods by way of a StatefulSet, or endpoints that others run."""
+"""The reconcile of a VectorEngine: a StatefulSet's pods, or external endpoints."""

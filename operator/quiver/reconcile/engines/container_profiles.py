@@ -1,4 +1,4 @@
-"""How the container of each type of engine is started, probed and confined."""
+"""How to start, probe and confine the container of each type of engine."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -61,8 +61,8 @@ CONTAINER_PROFILES: dict[EngineType, ContainerProfile] = {
         pod_security=_NON_ROOT,
         container_security=_LOCKED_DOWN,
     ),
-    # The official images have an entry point and a configuration of their own, run as root, and
-    # write logs beside the program: they cannot be confined as Quiver's engine is.
+    # The official images bring their entry point and configuration, run as root, and write logs
+    # next to the program, so that they cannot be confined as Quiver's engine is.
     "Milvus1": ContainerProfile(
         args=(),
         memory_option=None,

@@ -1,4 +1,4 @@
-"""The decision about a VectorEngine: what to apply, and how it stands. Pure."""
+"""Decides what to apply for a VectorEngine, and its verdict. Pure."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from quiver.reconcile.matching import matches
 
 @dataclass(frozen=True)
 class Decision:
-    """What to apply, and the verdict that holds meanwhile; `retry` asks to come back unasked."""
+    """What to apply, and the verdict to report. `retry` requeues the engine without a change."""
 
     verdict: Verdict
     manifests: tuple[tuple[Kind, Manifest], ...] = ()
@@ -40,15 +40,15 @@ def _external(gathered: Gathered) -> Decision:
     total = len(external.endpoints)
     if not troubles:
         return Decision(Verdict.ready(f"{_count(total, 'endpoint')}, all of which answer."))
-    told = "; ".join(f"{endpoint}: {why}" for endpoint, why in sorted(troubles.items()))
-    message = f"{len(troubles)} of {_count(total, 'endpoint')} cannot be used: {told}"
+    reasons = "; ".join(f"{endpoint}: {why}" for endpoint, why in sorted(troubles.items()))
+    message = f"{len(troubles)} of {_count(total, 'endpoint')} cannot be used: {reasons}"
     if any(verdict.state is State.STALLED for verdict in refusals.values()):
         return Decision(Verdict.stalled(Reason.ENDPOINT_REFUSED, message), retry=True)
     return Decision(Verdict.reconciling(Reason.ENGINE_UNREACHABLE, message), retry=True)
 
 
 def _impossible(gathered: Gathered) -> Decision | None:
-    """The CRD refuses what the type cannot do, but may have been swapped for a looser one."""
+    """The CRD refuses what the type cannot do, but a looser CRD may be installed."""
     spec = gathered.engine.spec
     can = CAPABILITIES[spec.type]
     if spec.image is None and not can.has_default_image:
@@ -97,16 +97,17 @@ def _managed(gathered: Gathered, default_image: str) -> Decision:
 
 
 def _replicas_in_use(gathered: Gathered) -> int:
-    """A pod that holds collections is not scaled away: the highest ordinal in use is the floor, as
-    far as the spec ever asked for so many.
+    """Return the number of replicas that keeps each pod that holds collections.
+
+    A pod that the spec never asked for does not count, whatever a claim says.
     """
     highest = highest_replicas(gathered)
     return max((ordinal + 1 for ordinal in gathered.in_use if ordinal < highest), default=0)
 
 
 def highest_replicas(gathered: Gathered) -> int:
-    """Return the most replicas that the spec ever asked for. Where the status does not tell yet,
-    the StatefulSet does.
+    """Return the highest number of replicas that the spec ever asked for. Until the status records
+    it, the StatefulSet's number counts.
     """
     spec, status = gathered.engine.spec, gathered.engine.status
     known, live = status.highest_replicas, gathered.stateful_set
@@ -148,10 +149,10 @@ def _unready(pods: tuple[Pod, ...], count: str) -> Verdict:
         if pod.trouble is not None:
             reason, message = pod.trouble
             if reason == "Unschedulable":
-                told = f"Pod {pod.metadata.name} waits for a node: {message}"
-                return Verdict.reconciling(Reason.UNSCHEDULABLE, told)
-            told = f"Pod {pod.metadata.name} does not start: {reason}: {message}"
-            return Verdict.reconciling(Reason.POD_FAILING, told)
+                message = f"Pod {pod.metadata.name} waits for a node: {message}"
+                return Verdict.reconciling(Reason.UNSCHEDULABLE, message)
+            message = f"Pod {pod.metadata.name} does not start: {reason}: {message}"
+            return Verdict.reconciling(Reason.POD_FAILING, message)
     return Verdict.reconciling(Reason.STARTING, count)
 
 

@@ -1,4 +1,4 @@
-"""Gather what a decision about one VectorEngine needs."""
+"""Gathers what a decision about one VectorEngine needs."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -27,10 +27,10 @@ from quiver.reconcile.dialling import Dialling
 
 @dataclass(frozen=True, kw_only=True)
 class Gathered:
-    """One VectorEngine and all that bears on it.
+    """One VectorEngine, and all that a decision about it depends on.
 
-    `access` says how it is dialled. `in_use` are the ordinals of pods that collections are claimed
-    on. `silent` tells, for each external endpoint that did not answer, why.
+    `in_use` has the ordinals of the pods that claims name. `silent` maps each external endpoint
+    that did not answer to the reason.
     """
 
     engine: VectorEngine
@@ -62,8 +62,8 @@ async def gather(
 
 
 async def _find(kind: Kind, key: Key, objects: Objects) -> Manifest | None:
-    """Look in the cache, which holds only what is labelled as ours, and then ask: one of another
-    owner may have the name, and must not be overwritten.
+    """Read from the cache, then from the API server. The cache holds only objects with Quiver's
+    label, and an object of another owner may have the name: it must not be overwritten.
     """
     return objects.get(kind, key) or await objects.fetch(kind, key)
 

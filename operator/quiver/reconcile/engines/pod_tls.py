@@ -1,4 +1,4 @@
-"""TLS in an engine's pods: its Secrets as a volume, and options that name their files."""
+"""TLS in an engine's pods: a volume of its Secrets, and the options that name their files."""
 
 from quiver.domain.engines import Tls
 from quiver.domain.kubernetes_types import Manifest
@@ -10,7 +10,7 @@ _READ_ONLY = 0o440
 
 
 def tls_volume(tls: Tls) -> Manifest:
-    """Return one volume of all Secrets, so that the kubelet replaces their files together."""
+    """Return one volume for all Secrets, so that the kubelet updates their files together."""
     sources = [_source(tls.secret_name, {"tls.crt": "tls.crt", "tls.key": "tls.key"})]
     if tls.client_ca_secret_name is not None:
         sources.append(_source(tls.client_ca_secret_name, {"ca.crt": _CLIENT_CA}))
@@ -22,7 +22,7 @@ def tls_mount() -> Manifest:
 
 
 def tls_args(tls: Tls) -> list[str]:
-    """Return the options of Quiver's engine."""
+    """Return the options for Quiver's engine."""
     args = [f"--tls-cert={PATH}/tls.crt", f"--tls-key={PATH}/tls.key"]
     if tls.client_ca_secret_name is not None:
         args.append(f"--tls-client-ca={PATH}/{_CLIENT_CA}")

@@ -22,9 +22,9 @@ from quiver.reconcile.result import Result
 
 
 class EngineReconciler:
-    """Makes a managed engine's workload be as the spec says, and tells how any engine stands.
+    """Applies the workload of a managed engine, and reports the state of any engine.
 
-    Kubernetes' garbage collector takes the workload away with its owner: no finalizer is needed.
+    Kubernetes' garbage collector deletes the workload with its owner: no finalizer is needed.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class EngineReconciler:
             for kind, desired in decision.manifests:
                 await self._objects.apply(kind, desired)
         except ApiRefused as error:
-            # A quota, a policy, rights: what is in the way goes without a sign to this object.
+            # A quota, a policy or missing rights: their removal triggers no event of this object.
             verdict = Verdict.stalled(Reason.APPLY_REFUSED, str(error))
             return replace(decision, verdict=verdict, retry=True)
         return decision
@@ -74,7 +74,7 @@ class EngineReconciler:
         status = self._status(decision, gathered)
         if status != engine.status:
             patch = status_patch(status, engine.status)
-            del patch["retained"]  # what collections left on the engine is theirs to write
+            del patch["retained"]  # written by the reconciles of collections
             await self._objects.patch_status(VECTOR_ENGINE, manifest, patch)
 
     def _status(self, decision: Decision, gathered: Gathered) -> EngineStatus:

@@ -1,4 +1,4 @@
-"""The StatefulSet and the headless Service that a managed VectorEngine becomes."""
+"""The manifests of a managed VectorEngine: a StatefulSet and a headless Service."""
 
 import hashlib
 from typing import Any
@@ -22,7 +22,7 @@ from quiver.reconcile.engines.container_profiles import CONTAINER_PROFILES, Cont
 from quiver.reconcile.engines.pod_tls import tls_mount, tls_volume
 
 HASH_ANNOTATION = f"{GROUP}/manifest-hash"
-"""Tells a manifest that a field was taken out of from the one before it, which has more."""
+"""Changes when a field is removed. `matches` does not see that: the live object has the rest."""
 
 
 def labels_of(engine: VectorEngine) -> dict[str, str]:
@@ -51,11 +51,11 @@ def service_for(engine: VectorEngine) -> Manifest:
 
 
 def stateful_set_for(engine: VectorEngine, *, image: str, replicas: int) -> Manifest:
-    """Return the StatefulSet's manifest. `replicas` may be more than the spec's: see decide."""
+    """Return the StatefulSet's manifest. `replicas` may exceed the spec's (`decide`)."""
     spec: Manifest = {
         "replicas": replicas,
         "serviceName": engine.metadata.name,
-        # One broken pod must not keep the others from starting, nor from being mended.
+        # A broken pod must not keep the StatefulSet from starting or replacing the others.
         "podManagementPolicy": "Parallel",
         "selector": {"matchLabels": labels_of(engine)},
         "template": {
@@ -119,7 +119,7 @@ def _container(spec: EngineSpec, profile: ContainerProfile, image: str) -> Manif
             {"name": "grpc", "containerPort": GRPC_PORT},
             {"name": "http", "containerPort": profile.http_port},
         ],
-        # An engine that reads a large data directory may start slowly, but not for ever.
+        # An engine with a large data directory starts slowly, but within ten minutes.
         "startupProbe": _probe(profile.readiness_path, periodSeconds=1, failureThreshold=600),
         "readinessProbe": _probe(profile.readiness_path, periodSeconds=2),
         "livenessProbe": _probe(profile.liveness_path, periodSeconds=10, failureThreshold=6),
@@ -141,7 +141,7 @@ def _container(spec: EngineSpec, profile: ContainerProfile, image: str) -> Manif
 
 def _memory_args(spec: EngineSpec, profile: ContainerProfile) -> list[str]:
     limit = spec.resources.get("limits", {}).get("memory", 0)
-    # The limit may be given in bytes as well, and 0 stands for none.
+    # A limit may be a plain number of bytes; 0 means no limit.
     budget = search_memory_mib(int(parse_quantity(limit) / 2**20))
     return [f"{profile.memory_option}={budget}Mi"] if profile.memory_option and budget else []
 
@@ -165,7 +165,7 @@ def _gpu_tolerations(gpu: Gpu | None) -> list[Manifest]:
     if gpu is None:
         return []
     vendor = gpu.resource_name.partition("/")[0]
-    # MIG slices are resources of their own; their nodes carry the taint of whole GPUs.
+    # A MIG slice has a resource name of its own, but its node carries the taint of whole GPUs.
     key = "nvidia.com/gpu" if vendor == "nvidia.com" else gpu.resource_name
     return [{"key": key, "operator": "Exists", "effect": "NoSchedule"}]
 
