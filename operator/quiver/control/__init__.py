@@ -1,1 +1,1 @@
-"""The loop around the reconcilers: cache, wake-ups, queue, workers, resync. No framework."""
+"""The control loop around the reconcilers: cache, triggers, queues, workers, resync. No kopf."""

@@ -1,4 +1,4 @@
-"""The keys that claims are signed with, in a Secret of the operator's namespace."""
+"""The keys that sign claims, in a Secret in the operator's namespace."""
 
 import asyncio
 import base64
@@ -17,16 +17,16 @@ log = logging.getLogger(__name__)
 
 SECRET_NAME = "quiver-claim-keys"  # noqa: S105 - a name
 CURRENT, PREVIOUS = "current", "previous"
-"""Entries: the key that signs, and one that is believed besides, while a key is turned."""
+"""Entries: the key that signs, and a key that still verifies, for the rotation of keys."""
 RETRY_S = 2.0
 
 
 class UnusableKey(Exception):
-    """The Secret holds no key."""
+    """The Secret has no usable key."""
 
 
 class KeySecret:
-    """Keeps a process's keys as the Secret has them. The first operator makes it."""
+    """Loads this process's keys from the Secret. The first operator creates the Secret."""
 
     def __init__(self, api: Api, namespace: str, keys: ClaimKeys) -> None:
         self._api = api
@@ -34,10 +34,10 @@ class KeySecret:
         self._keys = keys
 
     async def load(self, readiness: Readiness) -> None:
-        """Read the keys, again and again until it has worked once; say what is in the way."""
+        """Read the keys, and retry until that succeeds. Report each error to `readiness`."""
         while True:
             try:
-                self._keys.replace(_keys_in(await self._found_or_made()))
+                self._keys.replace(_keys_in(await self._get_or_create()))
             except (ApiError, UnusableKey) as error:
                 readiness.blocked(f"the keys for claims cannot be had: {error}")
                 await asyncio.sleep(RETRY_S)
@@ -45,19 +45,19 @@ class KeySecret:
                 return
 
     async def keep_current(self, period: float) -> None:
-        """Read the keys anew every `period` seconds, for ever: a key may be turned."""
+        """Read the keys again every `period` seconds, until cancelled: they may be rotated."""
         while True:
             await asyncio.sleep(period)
             await self.refresh()
 
     async def refresh(self) -> None:
-        """Read the keys once more. A failure leaves them as they are."""
+        """Read the keys again. A failure leaves them as they are."""
         try:
-            self._keys.replace(_keys_in(await self._found_or_made()))
+            self._keys.replace(_keys_in(await self._get_or_create()))
         except (ApiError, UnusableKey) as error:
-            log.warning("the keys for claims cannot be read, going on with those known: %s", error)
+            log.warning("the keys for claims cannot be read, keeping those in use: %s", error)
 
-    async def _found_or_made(self) -> Manifest:
+    async def _get_or_create(self) -> Manifest:
         try:
             return await self._api.get(SECRET, self._key)
         except NotFound:
@@ -66,7 +66,7 @@ class KeySecret:
             made = await self._api.create(SECRET, _new_secret(self._key))
         except Conflict:
             return await self._api.get(SECRET, self._key)
-        log.info("made Secret %s with a new key for claims", self._key)
+        log.info("created Secret %s with a new key for claims", self._key)
         return made
 
 

@@ -1,1 +1,1 @@
-"""What the operator knows of the cluster, kept current by watches and lists."""
+"""The operator's cache of the cluster's objects, which watches and lists keep current."""

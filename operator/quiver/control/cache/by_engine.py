@@ -1,4 +1,4 @@
-"""What the cache knows about an engine's collections without looking at each of them."""
+"""Indexes of the cache: VectorCollections by engine, by wanted name and by claim."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -12,13 +12,14 @@ from quiver.domain.placement import NO_LOAD, Load
 
 Group = TypeVar("Group")
 Keys = dict[Key, None]
-"""A set that keeps its order: whoever is woken by it is woken in the same order every time."""
+"""An ordered set, so that objects are enqueued in the same order every time."""
 
 
 class CollectionsByEngine:
-    """Per engine: which VectorCollections refer to it, who wants which name, what members hold.
+    """Which VectorCollections refer to an engine, want a name or claim a collection, and the load
+    of each engine.
 
-    Asking is done in each reconcile, so its cost must not grow with the number of collections.
+    Each reconcile reads it, so the cost of a read must not grow with the number of collections.
     """
 
     def __init__(self) -> None:
@@ -29,29 +30,29 @@ class CollectionsByEngine:
         self._load: defaultdict[Key, _Counts] = defaultdict(_Counts)
 
     def referring(self, engine: Key) -> Iterable[Key]:
-        """Return the objects that refer to the engine, of whatever namespace."""
+        """Return the objects of all namespaces that refer to the engine."""
         return self._referring.get(engine, ())
 
     def wanting(self, engine: Key, collection_name: str) -> Iterable[Key]:
-        """Return those of them that want a collection of this name."""
+        """Return the objects that refer to the engine and want a collection of this name."""
         return self._wanting.get((engine, collection_name), ())
 
     def claiming(self, places: Iterable[tuple[str, object, str]]) -> Iterable[Key]:
-        """Return the objects, of whatever engine, that have a claim in one of these places."""
+        """Return the objects of all engines that have a claim in one of the places."""
         found: Keys = {}
         for place in sorted(places, key=str):
             found.update(self._claiming.get(place, {}))
         return found
 
     def unplaced(self, collection_name: str) -> Iterable[Key]:
-        """Return the objects that claim such a collection on an external server, nobody knows
-        which.
+        """Return the objects that claim a collection of this name on an external server that the
+        claim does not identify.
         """
         return self._unplaced.get(collection_name, ())
 
     def load(self, engine: Key) -> Load:
-        """Return how many collections and partitions are claimed, and there: what a spec wishes
-        counts once its engine has it, as the status says.
+        """Return how many collections and partitions count against the engine's limits: claimed
+        collections, and their partitions once the status lists them.
         """
         counts = self._load.get(engine)
         return NO_LOAD if counts is None else Load(counts.members, counts.namespaces)
@@ -91,8 +92,8 @@ class CollectionsByEngine:
             return
         counts = self._load[engine]
         status = manifest.get("status", {})
-        there = (*status.get("partitions", ()), *status.get("retainedPartitions", ()))
-        size = sign * (1 + len(there))
+        partitions = (*status.get("partitions", ()), *status.get("retainedPartitions", ()))
+        size = sign * (1 + len(partitions))
         _add(counts.members, claim.member, size)
         _add(counts.namespaces, manifest["metadata"]["namespace"], size)
         if not counts.members:
@@ -112,7 +113,7 @@ def _add(counter: Counter[str], name: str, number: int) -> None:
 
 
 def is_converged(collection: Manifest) -> bool:
-    """Tell whether the VectorCollection is Ready as its present spec says, and is to stay."""
+    """Tell whether the VectorCollection is Ready for its present spec, and is not being deleted."""
     metadata, status = collection["metadata"], collection.get("status", {})
     return (
         ready_status(collection) == "True"

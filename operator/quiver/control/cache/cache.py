@@ -1,6 +1,4 @@
-"""What the operator knows of the cluster: the newest manifest of each object, and who is told of
-changes.
-"""
+"""The cache: the newest known manifest of each object. Its listeners are called at each change."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -19,9 +17,9 @@ TOMBSTONES = 20_000
 
 
 class Change(NamedTuple):
-    """One step of one object. `old` is None for a new object, `new` for one that is gone.
+    """A change to one object. `old` is None for a new object, `new` for one that is gone.
 
-    `ours` tells that a write of this operator brought it about.
+    `ours` tells whether a write of this operator caused it.
     """
 
     kind: Kind
@@ -35,14 +33,15 @@ Listener = Callable[[Change], None]
 
 
 class Cache:
-    """Manifests by kind and key; readers must not change what they are given.
+    """Manifests by kind and key. Readers must not modify what they get.
 
-    Events, lists and answers to writes arrive in any order. Only what is newer gets in, and what is
-    known to be gone does not come back. A claim in an annotation gets in only where it is believed.
+    Events, lists and answers to writes arrive in any order. The cache takes only newer versions,
+    and no version of an object that it knows to be gone. It takes a claim in an annotation only
+    with a valid signature.
     """
 
     def __init__(self, keys: ClaimKeys | None = None) -> None:
-        """`keys` tell which claims are believed that stand in annotations; None believes none."""
+        """`keys` verify the claims in annotations. With None, no such claim is valid."""
         self._keys = keys or ClaimKeys()
         self._objects: dict[Kind, dict[str, dict[str, Manifest]]] = {}
         self._by_engine = CollectionsByEngine()
@@ -51,7 +50,7 @@ class Cache:
         self._listeners: list[Listener] = []
 
     def subscribe(self, listener: Listener) -> None:
-        """Have `listener` called after each change, with the cache up to date already."""
+        """Call `listener` after each change. The cache is then already up to date."""
         self._listeners.append(listener)
 
     def get(self, kind: Kind, key: Key) -> Manifest | None:
@@ -61,7 +60,7 @@ class Cache:
         return tuple(self._objects.get(kind, {}).get(namespace, {}).values())
 
     def all(self, kind: Kind) -> Iterator[Manifest]:
-        """Yield all objects of the kind. The cache must not change meanwhile: do not await."""
+        """Yield all objects of the kind. Do not await meanwhile: the cache must not change."""
         for objects in self._objects.get(kind, {}).values():
             yield from objects.values()
 
@@ -70,29 +69,37 @@ class Cache:
         return self._collections(self._by_engine.referring(engine))
 
     def namesakes(self, engine: Key, collection_name: str) -> Iterable[Manifest]:
-        """Return those of them that want a collection of this name."""
+        """Return the VectorCollections that refer to the engine and want a collection of this
+        name.
+        """
         return self._collections(self._by_engine.wanting(engine, collection_name))
 
     def claimants(self, engine: Key, claim: Claim) -> Iterable[Manifest]:
-        """Return the VectorCollections that claim what `claim` does, on this engine or another."""
+        """Return the VectorCollections, of this engine or another, whose claims have a place in
+        common with `claim`.
+        """
         return self._collections(self._by_engine.claiming(places_of(claim, engine)))
 
     def unplaced(self, collection_name: str) -> Iterable[Manifest]:
-        """Return those that claim such a collection on an external server, nobody knows which."""
+        """Return the VectorCollections that claim a collection of this name on an external server
+        that the claim does not identify.
+        """
         return self._collections(self._by_engine.unplaced(collection_name))
 
     def load_of(self, engine: Key) -> Load:
-        """Return how many collections and partitions are claimed, and there."""
+        """Return how many collections and partitions count against the engine's limits."""
         return self._by_engine.load(engine)
 
     def trimmed(self, kind: Kind, manifest: Manifest) -> Manifest:
-        """Return what is kept of a manifest."""
+        """Return the manifest as the cache keeps it."""
         kept = verified(manifest, self._keys) if kind == VECTOR_COLLECTION else manifest
         return trim(kind, kept)
 
     def put(self, kind: Kind, manifest: Manifest, *, ours: bool = False) -> Manifest | None:
-        """Take the manifest in, and return what is kept of it; None where the object is known to be
-        newer or gone, or where it has to wait.
+        """Store the manifest, and return it as the cache keeps it.
+
+        Return None if the cache knows a newer version, or that the object is gone, or if the
+        manifest has to wait for a write of the object.
         """
         key = Key.of(manifest)
         held = self._held.get((kind, key))
@@ -108,11 +115,11 @@ class Cache:
             self._bury(uid_of(old))
         new = self.trimmed(kind, manifest)
         self._store(kind, key, old, new)
-        self._tell(Change(kind, key, old, new, ours))
+        self._notify(Change(kind, key, old, new, ours))
         return new
 
     def remove(self, kind: Kind, key: Key, uid: str, *, ours: bool = False) -> None:
-        """Take the object of this uid out, for good; another one of its name stays."""
+        """Remove the object with this uid for good. Another object of its name stays."""
         held = self._held.get((kind, key))
         if held is not None and not ours:
             held.append(partial(self.remove, kind, key, uid))
@@ -121,10 +128,12 @@ class Cache:
         old = self.get(kind, key)
         if old is not None and uid_of(old) == uid:
             self._store(kind, key, old, None)
-            self._tell(Change(kind, key, old, None, ours))
+            self._notify(Change(kind, key, old, None, ours))
 
     def replace(self, kind: Kind, manifests: Iterable[Manifest], version: str) -> None:
-        """Hold a whole list, as of `version`, against the cache: add what is new, evict ghosts."""
+        """Replace the kind's objects by a whole list as of `version`: store what is newer, and
+        remove what the list no longer has.
+        """
         listed = set()
         for manifest in manifests:
             listed.add(uid_of(manifest))
@@ -135,10 +144,10 @@ class Cache:
 
     @contextmanager
     def writing(self, kind: Kind, key: Key) -> Iterator[None]:
-        """Hold back what others say of the object until the write's answer is in.
+        """Hold back events and lists about the object until the answer to the write is stored.
 
-        The watch often reports a write before its answer arrives; without this it would look like
-        somebody else's change and cost a second reconcile.
+        A watch often reports a write before its answer arrives. Without this, the write would look
+        like another client's change and cost a second reconcile.
         """
         outermost = (kind, key) not in self._held
         self._held.setdefault((kind, key), [])
@@ -153,12 +162,12 @@ class Cache:
         return (kind, key) in self._held
 
     def knows(self, kind: Kind, key: Key, uid: str, version: int) -> bool:
-        """Tell whether the object is held in this version or a newer one."""
+        """Tell whether the cache has the object in this version or a newer one."""
         found = self.get(kind, key)
         return found is not None and uid_of(found) == uid and version_of(found) >= version
 
     def is_gone(self, uid: str) -> bool:
-        """Tell whether the object was taken out, as far back as that is remembered."""
+        """Tell whether the object was removed. The cache remembers the last TOMBSTONES removals."""
         return uid in self._gone
 
     def _collections(self, keys: Iterable[Key]) -> Iterable[Manifest]:
@@ -182,6 +191,6 @@ class Cache:
         if len(self._gone) > TOMBSTONES:
             del self._gone[next(iter(self._gone))]
 
-    def _tell(self, change: Change) -> None:
+    def _notify(self, change: Change) -> None:
         for listener in self._listeners:
             listener(change)

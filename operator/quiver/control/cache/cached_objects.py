@@ -1,4 +1,4 @@
-"""The reconcilers' view of the Kubernetes API: reads from the cache, writes through it."""
+"""The Kubernetes API for reconcilers: reads come from the cache, writes go through it."""
 
 from collections.abc import Awaitable, Iterable
 from contextlib import suppress
@@ -101,6 +101,6 @@ class CachedObjects:
 
 
 def _is_finished(manifest: Manifest) -> bool:
-    """Tell whether taking away the last finalizer has just let the object go."""
+    """Tell whether the API server has deleted the object, because its last finalizer is removed."""
     metadata = manifest["metadata"]
     return "deletionTimestamp" in metadata and not metadata.get("finalizers")

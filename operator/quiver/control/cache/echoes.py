@@ -1,4 +1,4 @@
-"""What a watch tells of collections that is no news: most of it is our own writes."""
+"""Filters out events of a watch that the cache knows: most of them are echoes of our own writes."""
 
 import msgspec
 
@@ -28,22 +28,22 @@ _DECODER = msgspec.json.Decoder(_Event)
 
 
 class Echoes:
-    """Spares kopf a task and a queue for each event that would change nothing.
+    """Drops events that would change nothing, since kopf makes a task and a queue for each.
 
-    A collection costs two writes, and an event comes back for each.
+    A collection costs two writes, and the watch returns an event for each.
     """
 
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
 
     def __call__(self, path: str, line: bytes) -> bool:
-        """Tell whether the line of the watch at `path` is dealt with."""
+        """Tell whether kopf can do without the line of the watch at `path`."""
         if path != PATH:
             return False
         try:
             event = _DECODER.decode(line)
         except msgspec.DecodeError:
-            return False  # a bookmark or an error, which are kopf's
+            return False  # a bookmark or an error, which kopf handles
         metadata = event.object.metadata
         key = Key(metadata.namespace, metadata.name)
         if self._cache.knows(VECTOR_COLLECTION, key, metadata.uid, int(metadata.resource_version)):
@@ -52,7 +52,7 @@ class Echoes:
             return True
         if not self._cache.is_being_written(VECTOR_COLLECTION, key):
             return False
-        # The cache holds it until the answer to the write has come.
+        # The cache holds the event back until the answer to the write has arrived.
         if event.type == "DELETED":
             self._cache.remove(VECTOR_COLLECTION, key, metadata.uid)
         else:

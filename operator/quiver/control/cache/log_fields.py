@@ -1,4 +1,4 @@
-"""What log lines about an object say of it."""
+"""The fields that identify an object in log lines."""
 
 from collections.abc import Mapping
 

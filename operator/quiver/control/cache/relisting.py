@@ -1,4 +1,4 @@
-"""The cache against the API server's own lists: at the start, and every now and then."""
+"""Fills the cache from the API server's lists: at the start, and periodically."""
 
 import asyncio
 import logging
@@ -29,20 +29,20 @@ WATCHED: dict[Kind, str] = {
     SERVICE: MANAGED,
     POD: MANAGED,
 }
-"""What the operator keeps in its cache, by kind, with the label selector that narrows it down."""
+"""The kinds that the operator keeps in its cache, with the label selector of each."""
 
 RETRY_S = 2.0
 
 
 class Relister:
-    """Fills the cache, and later finds what the watches missed."""
+    """Fills the cache, and later corrects what the watches missed."""
 
     def __init__(self, api: Api, cache: Cache) -> None:
         self._api = api
         self._cache = cache
 
     async def fill(self, readiness: Readiness) -> None:
-        """List everything, again and again until it has worked once; say what is missing."""
+        """List all kinds, and retry until that succeeds. Report each error to `readiness`."""
         while True:
             try:
                 await self._list_all()
@@ -54,12 +54,12 @@ class Relister:
                 return
 
     async def refresh(self) -> None:
-        """List everything once more. A failure leaves the cache as it is."""
+        """List all kinds again. A failure leaves the cache as it is."""
         try:
             await self._list_all()
         except ApiError as error:
             log.warning(
-                "could not list the cluster's objects, going on with what is known: %s", error
+                "the cluster's objects cannot be listed, the cache stays as it is: %s", error
             )
 
     async def _list_all(self) -> None:

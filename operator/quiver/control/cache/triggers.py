@@ -1,4 +1,4 @@
-"""Which objects a change concerns: from cache changes to keys in the queues."""
+"""Turns changes of the cache into keys in the queues."""
 
 from collections.abc import Callable
 
@@ -19,16 +19,18 @@ Add = Callable[[Key], None]
 
 
 class Triggers:
-    """Listens to a cache and adds keys to the queues of collections and engines.
+    """Listens to a cache, and enqueues the collections and engines that a change concerns.
 
-    What a reconciler has just written itself is no news to it, so that a collection costs one
-    reconcile and not one more for each of its writes.
+    A reconciler's own write does not enqueue its object again: otherwise a collection would cost
+    another reconcile for each of its writes.
     """
 
     def __init__(
         self, cache: Cache, add_collection: Add, add_engine: Add, add_engine_soon: Add
     ) -> None:
-        """`add_engine_soon` folds what happens to many collections of an engine at once."""
+        """`add_engine_soon` adds with a delay: many deletions of an engine's collections fold into
+        one reconcile.
+        """
         self._cache = cache
         self._add_collection = add_collection
         self._add_engine = add_engine
@@ -43,17 +45,17 @@ class Triggers:
             self._part_changed(change)
 
     def _collection_changed(self, change: Change) -> None:
-        if not change.ours and _collection_news(change.old, change.new):
+        if not change.ours and _collection_input(change.old) != _collection_input(change.new):
             self._add_collection(change.key)
         if change.old is not None and _uid(change.old) != _uid(change.new):
-            self._collection_vanished(change.key, change.old)
+            self._collection_deleted(change.key, change.old)
 
-    def _collection_vanished(self, key: Key, old: Manifest) -> None:
+    def _collection_deleted(self, key: Key, old: Manifest) -> None:
         engine = engine_of(old)
         if engine is None:
             return
         self._add_engine_soon(engine)
-        # What it held and what it wished may differ: a spec may be changed past the CRD.
+        # Its claim and its spec may name two collections: a spec may be changed despite the CRD.
         claim = claim_of(old)
         names = {collection_name_of(old)} | (
             {claim.collection_name} if claim is not None else set()
@@ -66,7 +68,7 @@ class Triggers:
     def _engine_changed(self, change: Change) -> None:
         if not change.ours:
             self._add_engine(change.key)
-        if _engine_face(change.old) != _engine_face(change.new):
+        if _engine_input(change.old) != _engine_input(change.new):
             self._enqueue_collections_of(change.key)
 
     def _part_changed(self, change: Change) -> None:
@@ -76,7 +78,7 @@ class Triggers:
             return
         engine = Key(change.key.namespace, name)
         self._add_engine(engine)
-        if change.kind == POD and _pod_face(change.old) != _pod_face(change.new):
+        if change.kind == POD and _pod_input(change.old) != _pod_input(change.new):
             self._enqueue_collections_of(engine)
 
     def _enqueue_collections_of(self, engine: Key) -> None:
@@ -84,12 +86,8 @@ class Triggers:
             self._add_collection(Key.of(collection))
 
 
-def _collection_news(old: Manifest | None, new: Manifest | None) -> bool:
-    """Tell whether a reconciler could care: labels, owners and the like are not its business."""
-    return _collection_face(old) != _collection_face(new)
-
-
-def _collection_face(manifest: Manifest | None) -> object:
+def _collection_input(manifest: Manifest | None) -> object:
+    """Return what a collection's reconcile depends on: not labels or owners, for instance."""
     if manifest is None:
         return None
     metadata = manifest["metadata"]
@@ -97,21 +95,21 @@ def _collection_face(manifest: Manifest | None) -> object:
     return [metadata.get(field) for field in fields], manifest.get("status")
 
 
-def _engine_face(manifest: Manifest | None) -> object:
-    """Return what an engine's collections see of it: its spec, whether it is ready, and what it
-    says while it is not: they say it too.
+def _engine_input(manifest: Manifest | None) -> object:
+    """Return what the reconciles of an engine's collections depend on: its spec, whether it is
+    ready, and the message while it is not, which their conditions repeat.
     """
     if manifest is None:
         return None
     metadata = manifest["metadata"]
     identity = metadata["uid"], metadata.get("generation"), "deletionTimestamp" in metadata
     status = ready_status(manifest)
-    said = "" if status == "True" else ready_message(manifest)
-    return identity, status, ready_reason(manifest), said
+    message = "" if status == "True" else ready_message(manifest)
+    return identity, status, ready_reason(manifest), message
 
 
-def _pod_face(manifest: Manifest | None) -> object:
-    """Return what an engine's collections see of a pod."""
+def _pod_input(manifest: Manifest | None) -> object:
+    """Return what the reconciles of an engine's collections depend on of a pod."""
     if manifest is None:
         return None
     status, metadata = manifest.get("status", {}), manifest["metadata"]

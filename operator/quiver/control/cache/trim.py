@@ -1,4 +1,4 @@
-"""Keep of a manifest what the operator reads: ten thousand of them stay in memory."""
+"""Trims manifests to what the operator reads: ten thousand of them stay in memory."""
 
 from sys import intern
 from typing import Any
@@ -17,8 +17,8 @@ _POD_STATUS = (
 
 
 def trim(kind: Kind, manifest: Manifest) -> Manifest:
-    """Return a copy without what nobody here reads, its field names shared among all objects."""
-    # The items of a list of built-in objects do not say what they are.
+    """Return a copy without what the operator does not read. All copies share field names."""
+    # Items in lists of built-in objects have no apiVersion and kind.
     kept = {**manifest, "apiVersion": intern(kind.api_version), "kind": kind.kind}
     kept["metadata"] = _trim_metadata(manifest["metadata"])
     if kind == POD:

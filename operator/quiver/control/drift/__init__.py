@@ -1,1 +1,1 @@
-"""What no event tells: differences that periodic rounds find."""
+"""Periodic rounds, which find differences that no event reports."""

@@ -1,4 +1,4 @@
-"""Asking the members of all engines whether they still have what is claimed on them."""
+"""Checks that the members of all engines still have the collections that are claimed on them."""
 
 import asyncio
 import logging
@@ -21,11 +21,11 @@ from quiver.reconcile.identities import Identities
 log = logging.getLogger(__name__)
 
 CONCURRENT_CHECKS = 16
-"""Members asked at the same time."""
+"""Members that are asked at the same time."""
 
 
 class PresenceChecks:
-    """Each ready member is asked; a collection that it should have and has not is queued."""
+    """Asks each ready member for its collections, and enqueues the objects of missing ones."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class PresenceChecks:
         self._add_collection = add_collection
 
     async def once(self) -> None:
-        """Do one round."""
+        """Check all members once."""
         turns = asyncio.Semaphore(CONCURRENT_CHECKS)
         async with asyncio.TaskGroup() as checks:
             for engine, member in list(self._ready_members()):
@@ -57,10 +57,10 @@ class PresenceChecks:
                 engine = msgspec.convert(manifest, VectorEngine)
                 access = self._dialling.known(engine)
                 if access is None:
-                    continue  # its own reconcile, which comes, reads them
+                    continue  # the engine's own reconcile, which is enqueued, reads it first
                 members = members_of(engine, (msgspec.convert(pod, Pod) for pod in pods), access)
             except msgspec.ValidationError:
-                continue  # its own reconcile says so in its status
+                continue  # the engine's own reconcile reports that in its status
             yield from ((engine, member) for member in members if member.ready)
 
     async def _check(self, engine: VectorEngine, member: Member, turns: asyncio.Semaphore) -> None:
@@ -69,20 +69,20 @@ class PresenceChecks:
                 server = await self._identities.ask(engine, member)
                 present = await self._engines.at(member.target(server.instance)).list_collections()
                 await self._forget_retained(engine, server, present)
-                self._look_for_missing(engine, member, present)
+                self._enqueue_missing(engine, member, present)
             except PortError as error:
                 log.warning("engine %s, %s: %s", engine.metadata.key, member.name, error)
             except Exception:
-                # One member must not end the round for all the others.
+                # A bug with one member must not end the round for all others.
                 log.exception("engine %s, %s: this is a bug", engine.metadata.key, member.name)
 
-    def _look_for_missing(
+    def _enqueue_missing(
         self, engine: VectorEngine, member: Member, present: frozenset[str]
     ) -> None:
         missing = list(self._missing(engine, member, present))
         if missing:
             log.info(
-                "engine %s, %s: collections are missing, looking into it: %d",
+                "engine %s, %s: collections are missing, enqueued: %d",
                 engine.metadata.key,
                 member.name,
                 len(missing),
@@ -93,9 +93,9 @@ class PresenceChecks:
     async def _forget_retained(
         self, engine: VectorEngine, server: Server, present: frozenset[str]
     ) -> None:
-        """Forget whose a collection was that was left on the server, once it is gone from there."""
+        """Remove retained collections that the server no longer has from the engine's status."""
         if server.instance is None and server.address is None:
-            return  # all pods of the engine pass for one server
+            return  # all pods of the engine have one identity
         places = {f"{server.identity}/{name}" for name in present}
         known = [k for k in engine.status.retained if k.startswith(f"{server.identity}/")]
         gone = {key: None for key in known if key not in places}
@@ -108,6 +108,6 @@ class PresenceChecks:
     ) -> Iterator[Key]:
         for manifest in self._cache.collections_of(engine.metadata.key):
             claim = claim_of(manifest)
-            is_there = claim is not None and claim.member == member.name
-            if claim is not None and is_there and claim.collection_name not in present:
+            is_here = claim is not None and claim.member == member.name
+            if claim is not None and is_here and claim.collection_name not in present:
                 yield Key.of(manifest)

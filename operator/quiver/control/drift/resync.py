@@ -1,4 +1,4 @@
-"""What no event tells: drift on the engines, and what the watches missed."""
+"""The periodic resync, which finds drift on engines and what the watches missed."""
 
 import asyncio
 import logging
@@ -17,12 +17,12 @@ log = logging.getLogger(__name__)
 Add = Callable[[Key], None]
 JITTER = 0.2
 NUDGE_DELAY_S = 1.0
-"""How long to wait after a nudge: a watch that starts again lists several kinds."""
+"""How long to wait after a nudge: a watch that starts again lists several kinds in a row."""
 
 
 @dataclass(frozen=True)
 class Queues:
-    """`parked` are collections that come back by themselves."""
+    """`parked` are the collections that wait for an engine. They are enqueued when it answers."""
 
     add_collection: Add
     add_engine: Add
@@ -30,8 +30,8 @@ class Queues:
 
 
 class Resync:
-    """Every period, and when nudged: lists the cluster anew, queues what is not well, and asks each
-    member which collections it has.
+    """In each period, lists the cluster again, enqueues all engines and the collections that are
+    not Ready, and asks each member which collections it has. A nudge only lists the cluster.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Resync:
         period: float,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        """`period` is in seconds; `uniform` spreads it by a fifth either way."""
+        """`period` is in seconds. `uniform` varies it by up to a fifth either way."""
         self._relister = relister
         self._cache = cache
         self._presence_checks = presence_checks
@@ -53,11 +53,11 @@ class Resync:
         self._nudged = asyncio.Event()
 
     def nudge(self) -> None:
-        """List the cluster again soon: a watch has begun anew and may have missed deletions."""
+        """List the cluster again soon: a watch has restarted and may have missed deletions."""
         self._nudged.set()
 
     async def run(self) -> None:
-        """Go on for ever."""
+        """Resync periodically, until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             due = loop.time() + self._period * self._uniform(1 - JITTER, 1 + JITTER)
@@ -72,7 +72,7 @@ class Resync:
 
     async def _nudged_before(self, seconds: float) -> bool:
         try:
-            # Not wait_for: before Python 3.12 it loses a cancellation that comes with the nudge.
+            # Not wait_for: before Python 3.12 it loses a cancellation that coincides with a nudge.
             async with asyncio.timeout(max(0, seconds)):
                 await self._nudged.wait()
         except TimeoutError:
@@ -80,12 +80,12 @@ class Resync:
         return True
 
     async def once(self) -> None:
-        """Do one whole round."""
+        """Do one whole resync."""
         await self._relister.refresh()
-        self._queue_what_is_not_well()
+        self._enqueue_unready()
         await self._presence_checks.once()
 
-    def _queue_what_is_not_well(self) -> None:
+    def _enqueue_unready(self) -> None:
         for engine in self._cache.all(VECTOR_ENGINE):
             self._queues.add_engine(Key.of(engine))
         for collection in self._cache.all(VECTOR_COLLECTION):

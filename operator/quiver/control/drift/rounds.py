@@ -1,4 +1,4 @@
-"""Rounds in which every collection is looked at, since a list of names shows no drift of schema,
+"""Rounds that reconcile every collection, since a list of names shows no drift of schema,
 partitions or index.
 """
 
@@ -13,7 +13,7 @@ STEP_S = 1.0
 
 
 class VerificationRounds:
-    """Queues each collection once per period, evenly spread, so that idle calls are few and steady.
+    """Enqueues each collection once per period, evenly spread, for a low and steady rate of calls.
 
     The order mixes engines, and stays the same from round to round.
     """
@@ -25,7 +25,9 @@ class VerificationRounds:
         self._period = period
 
     async def run(self) -> None:
-        """Go on for ever. The first round starts now: what was there is queued already."""
+        """Run rounds until cancelled. The first one need not hurry: filling the cache has enqueued
+        every collection.
+        """
         while True:
             await self._round()
 

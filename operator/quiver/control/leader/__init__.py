@@ -1,1 +1,1 @@
-"""One operator acts at a time: the Lease, and what rests on it."""
+"""Leader election by a Lease: one operator writes at a time."""

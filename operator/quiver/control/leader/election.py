@@ -1,7 +1,7 @@
-"""One of several operators leads: the one that keeps renewing a Lease, by client-go's rules.
+"""Leader election by client-go's rules: the operator that keeps renewing a Lease leads.
 
-Times of one machine are never compared with those of another: how long a lease has stood still is
-measured from when this process saw it change.
+Times of different machines are never compared. A lease expires when this process has not seen it
+change for its duration.
 """
 
 import asyncio
@@ -31,10 +31,11 @@ RELEASE_S = 3.0
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """Seconds. The gap between `renew` and `duration` is for writes that are on their way: none
-    arrives later than that after it was given up.
+    """The timing of leader election, in seconds.
 
-    `uniform` disperses candidates.
+    A leader stops writing `renew` after its last renewal, and the lease expires after `duration`.
+    The gap between them is for writes without an answer: none arrives later than that after it has
+    timed out. `uniform` spreads the attempts of the candidates.
     """
 
     duration: int = 15
@@ -44,8 +45,10 @@ class Terms:
 
 
 class Election:
-    """One candidate. Its API client must be its own: the operator's work must not delay renewals,
-    and its writes, which decide who leads, cannot depend on that.
+    """One candidate.
+
+    It needs an API client of its own. The operator's calls must not delay renewals, and the
+    election's writes must not require leadership, which they decide.
     """
 
     def __init__(
@@ -57,7 +60,7 @@ class Election:
         clock: Clock,
         terms: Terms | None = None,
     ) -> None:
-        """`identity` must differ from every other process's, also after a restart."""
+        """`identity` must be unique to this process, also after a restart."""
         self._api = api
         self._key = Key(namespace, LEASE_NAME)
         self._identity = identity
@@ -70,11 +73,11 @@ class Election:
 
     @asynccontextmanager
     async def term(self, readiness: Readiness, metrics: Metrics) -> AsyncIterator[None]:
-        """Wait to be elected, then lead; on leaving, let the next one lead, as soon as no write of
-        this process can arrive any more.
+        """Wait to be elected, then lead. On exit, release the lease as soon as no write of this
+        process can arrive any more.
 
-        The metric of leadership is 1 meanwhile. Raises: NotLeading, in a group, when the lease
-        is lost.
+        The metric of leadership is 1 while this process leads. Raises: NotLeading, in a group, when
+        the lease is lost.
         """
         leading = metrics.leading.labels(LEASE_NAME)
         leading.set(0)
@@ -93,19 +96,21 @@ class Election:
     async def _campaign(self, readiness: Readiness) -> None:
         while True:
             try:
-                leader = await self._stand()
+                leader = await self._try_to_acquire()
             except Conflict:
-                pass  # another was faster
+                pass  # another candidate was faster
             except ApiError as error:
-                readiness.blocked(f"the lease {self._key} cannot be had: {error}; trying again")
+                readiness.blocked(
+                    f"the lease {self._key} cannot be acquired: {error}; trying again"
+                )
             else:
                 if leader is None:
                     return
                 readiness.standing_by(leader)
             await asyncio.sleep(self._terms.retry * self._terms.uniform(1, 1 + JITTER))
 
-    async def _stand(self) -> str | None:
-        """Take the lease if it is free: None then, else who has it."""
+    async def _try_to_acquire(self) -> str | None:
+        """Acquire the lease if it is free, and return None; else return the pod that holds it."""
         asked = self._leadership.now()
         try:
             lease = await self._api.get(LEASE, self._key)
@@ -146,7 +151,7 @@ class Election:
         except NotFound:
             lease = await self._api.create(LEASE, self._new_lease())
         except Conflict:
-            # Somebody wrote to it: perhaps this process, by a call whose answer was lost.
+            # The lease was changed, perhaps by this process in a call whose answer was lost.
             lease = await self._api.get(LEASE, self._key)
             holder = lease["spec"].get("holderIdentity")
             if holder != self._identity:
@@ -161,12 +166,12 @@ class Election:
             return
         wait = self._leadership.quiet_in(self._terms.duration - self._terms.renew)
         if wait == math.inf:
-            log.warning("the lease %s is left to run out: a write is under way", self._key)
+            log.warning("the lease %s is left to expire: a write is in progress", self._key)
             return
         await asyncio.sleep(wait)
         try:
             async with asyncio.timeout(RELEASE_S):
-                # A renewal that was broken off may have changed the version.
+                # A renewal that was cancelled may have changed the version.
                 lease = await self._api.get(LEASE, self._key)
                 if lease["spec"].get("holderIdentity") == self._identity:
                     self._version = lease["metadata"]["resourceVersion"]

@@ -1,4 +1,4 @@
-"""Whether this process may write: until when, by a clock that nobody sets."""
+"""Whether this process may write, and until when, by a clock that cannot be set."""
 
 import math
 import time
@@ -8,21 +8,23 @@ from contextlib import contextmanager
 from quiver.ports.errors import PortError
 
 CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""Goes on while the machine sleeps, where the system has such a clock."""
+"""Runs on while the machine sleeps, if the system has such a clock."""
 
 
 def now() -> float:
-    """Return seconds that never run backwards; they mean nothing on another machine."""
+    """Return seconds that never run backwards. They cannot be compared with another machine's."""
     return time.clock_gettime(CLOCK)
 
 
 class NotLeading(PortError):
-    """Another process may be at work: this one writes nothing."""
+    """Another process may lead, so this one must not write."""
 
 
 class Leadership:
-    """A process that was paused does not know it when it wakes up, so every write asks right before
-    it goes out, by `writing`.
+    """Permits writes while this process leads.
+
+    A process that was suspended does not notice when it resumes. So each write checks leadership
+    right before it is sent, within `writing`.
     """
 
     def __init__(
@@ -30,7 +32,7 @@ class Leadership:
         on_loss: Callable[[str], object] = lambda _why: None,
         now: Callable[[], float] = now,
     ) -> None:
-        """`on_loss` is told why, the moment the loss is found out; it may end the process."""
+        """`on_loss` is called with the reason when the loss is detected. It may end the process."""
         self._on_loss = on_loss
         self.now = now
         self._until = -math.inf
@@ -39,25 +41,25 @@ class Leadership:
 
     @property
     def remaining(self) -> float:
-        """Seconds for which the lease is certain to be ours; not above 0 when it is not."""
+        """Seconds for which this process certainly holds the lease; 0 or less if it may not."""
         return self._until - self.now()
 
     def begin(self, until: float) -> None:
         self._until = until
 
     def extend(self, until: float) -> None:
-        """Raises NotLeading where it comes too late."""
+        """Lead until `until`. Raises: NotLeading if leadership has ended already."""
         self.require()
         self._until = until
 
     def require(self) -> None:
-        """Raises NotLeading unless this process leads for certain."""
+        """Raises: NotLeading unless this process certainly leads."""
         if self.remaining <= 0:
             self.lose("it could not be renewed in time")
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Send one write within. Raises NotLeading, and then nothing may be sent."""
+        """A context for sending one write. Raises: NotLeading on entry, if it must not be sent."""
         self.require()
         self._under_way += 1
         answered = False
@@ -73,22 +75,22 @@ class Leadership:
                 self._given_up_at = self.now()
 
     def quiet_in(self, late: float) -> float:
-        """Return in how many seconds no write of this process can arrive any more, if none arrives
-        later than `late` seconds after it was given up.
+        """Return the seconds until no write of this process can arrive any more, if none arrives
+        later than `late` seconds after it timed out. Infinite while a write is in progress.
         """
         if self._under_way:
             return math.inf
         return max(0.0, self._given_up_at + late - self.now())
 
     def lose(self, why: str) -> None:
-        """Raises NotLeading, always."""
+        """Give up leadership, and call `on_loss` if it was held. Raises: NotLeading, always."""
         led = self.resign()
         if led:
             self._on_loss(why)
         raise NotLeading(f"this operator does not hold the lease: {why}")
 
     def resign(self) -> bool:
-        """Write nothing more; tell whether that is news."""
+        """Give up leadership; tell whether this process had it."""
         led = self._until > -math.inf
         self._until = -math.inf
         return led

@@ -1,1 +1,1 @@
-"""What people see of the operator: metrics, logs, events, readiness."""
+"""What users and monitoring see of the operator: metrics, logs, events, readiness."""

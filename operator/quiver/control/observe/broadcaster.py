@@ -1,4 +1,4 @@
-"""Events are published beside the work, as client-go's broadcaster does: no reconcile waits."""
+"""Publishes events in the background, as client-go's broadcaster does: no reconcile waits."""
 
 import asyncio
 import logging
@@ -10,12 +10,12 @@ from quiver.ports.kubernetes import Event, EventRecorder
 log = logging.getLogger(__name__)
 
 LIMIT = 5_000
-"""Events that may wait; while the API server is slow, more are dropped."""
+"""Events that may wait to be published. While the API server is slow, more are dropped."""
 
 
 class EventBroadcaster:
-    """Implements `quiver.ports.kubernetes.EventRecorder`: takes events at once, publishes them one
-    after another. Those that wait when the process ends are lost.
+    """Implements `quiver.ports.kubernetes.EventRecorder`: accepts events at once, and publishes
+    them one after another. Events that still wait when the process ends are lost.
     """
 
     def __init__(self, events: EventRecorder, limit: int = LIMIT) -> None:
@@ -29,7 +29,7 @@ class EventBroadcaster:
             log.warning("too many events wait, dropped %s (%s)", event.reason, event.note)
 
     async def run(self) -> None:
-        """Publish for ever."""
+        """Publish events until cancelled."""
         while True:
             regarding, event = await self._waiting.get()
             try:

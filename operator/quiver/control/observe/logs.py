@@ -1,4 +1,4 @@
-"""Log records that say which object they are about, as lines for people or for collectors."""
+"""Formats log records, with the object that they are about, as text or JSON lines."""
 
 import logging
 import sys
@@ -27,8 +27,8 @@ def set_up_logging(log_format: Format, level: int) -> None:
 def log_formatter(log_format: Format) -> logging.Formatter:
     """Return the formatter of records.
 
-    A record carries the fields of the mapping that is bound as structlog's context variable
-    `about`, in their order: names of the object that it is about.
+    The mapping that is bound as structlog's context variable `about` names the object that a record
+    is about. The record carries its fields, in their order.
     """
     return ProcessorFormatter(
         foreign_pre_chain=[
@@ -41,27 +41,27 @@ def log_formatter(log_format: Format) -> logging.Formatter:
             ProcessorFormatter.remove_processors_meta,
             format_exc_info,
             _bounded_fields,
-            # ASCII alone: some readers take U+2028 and the like for the end of a line.
-            JSONRenderer() if log_format == "json" else _line_for_people,
+            # ASCII only: some log collectors take U+2028 and the like for the end of a line.
+            JSONRenderer() if log_format == "json" else _text_line,
         ],
     )
 
 
 def _bounded_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Name the message as collectors do, and bound all that a tenant or a server may have said."""
+    """Name the message as log collectors do, and bound all text that tenants or servers control."""
     first = {"time": event.pop("time"), "level": event.pop("level"), "logger": event.pop("logger")}
     message, trace = event.pop("event"), event.pop("exception", None)
-    # A looser CRD may have let an object through whose fields are not text.
+    # A looser CRD may have admitted an object whose fields are not strings.
     fields = {name: _bounded(str(value)) for name, value in event.pop("about", {}).items()}
     bounded = {**first, "message": _bounded(message), **fields}
     return bounded if trace is None else {**bounded, "exception": _bounded(trace, TRACE_LIMIT)}
 
 
-def _line_for_people(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+def _text_line(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
     """Return one line: time, level, message, then the fields as name=value.
 
-    Lines that begin otherwise belong to a traceback, which stands indented below its message. So
-    no words of a tenant look like a record of the operator.
+    A traceback follows in indented lines below its message. So no text of a tenant looks like a
+    record of the operator.
     """
     time, level, message = event.pop("time"), event.pop("level"), event.pop("message")
     del event["logger"]
@@ -78,7 +78,7 @@ def _indented(trace: str) -> Iterator[str]:
 
 
 def _printable(text: str) -> str:
-    """Return the text with all that does not print escaped, as Python's literals have it."""
+    """Return the text with unprintable characters escaped, as in Python's literals."""
     if text.isprintable():
         return text
     return _bounded("".join(c if c.isprintable() else _escaped(c) for c in text))

@@ -1,4 +1,4 @@
-"""The Prometheus metrics, under the names that controller-runtime's dashboards know."""
+"""The Prometheus metrics, with the names that controller-runtime's dashboards use."""
 
 from collections import Counter as Tally
 from collections.abc import Iterable, Iterator
@@ -35,8 +35,8 @@ class QueueMetrics:
 
 
 class Metrics:
-    """All metrics of one operator, in a registry of their own so that several can live in one
-    process.
+    """All metrics of one operator, in a registry of its own, so that several operators can run in
+    one process.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Metrics:
         return QueueMetrics(self, name)
 
     def count_engine_call(self, call: str, code: str, seconds: float) -> None:
-        # Looking a label up costs more than counting.
+        # Looking up a label costs more than counting.
         key = call, code
         found = self._engine_calls.get(key)
         if found is None:
@@ -169,7 +169,7 @@ class CollectionsCollector(Collector):
     """Counts VectorCollections by their Ready condition, at the moment of the scrape."""
 
     def __init__(self, collections: Iterable[Manifest]) -> None:
-        """`collections` is iterated anew at each scrape."""
+        """`collections` is iterated again at each scrape."""
         self._collections = collections
 
     def collect(self) -> Iterator[GaugeMetricFamily]:

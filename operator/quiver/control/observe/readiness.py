@@ -1,4 +1,4 @@
-"""Whether the operator is at work, and if not, why."""
+"""Whether the operator is ready, and if not, why."""
 
 import logging
 import time
@@ -9,25 +9,27 @@ REMINDER_S = 10.0
 
 
 class Readiness:
-    """Holds one line that says what is missing; None when nothing is. `state` then says what this
-    process does.
+    """The state that `/readyz` reports.
+
+    `problem` is one line that says why the operator is not ready; None if it is. `state` then says
+    whether it works or stands by.
     """
 
     def __init__(self) -> None:
         self.problem: str | None = "the cluster's objects have not been listed yet"
         self.state = "ok"
-        self._told_at = float("-inf")
+        self._logged_at = float("-inf")
 
     def blocked(self, problem: str) -> None:
-        """Say what is missing, in the log too: at once when it is new, then every ten seconds."""
+        """Set the problem, and log it: at once if it is new, then every ten seconds."""
         now = time.monotonic()
-        if problem != self.problem or now - self._told_at >= REMINDER_S:
+        if problem != self.problem or now - self._logged_at >= REMINDER_S:
             log.warning("not ready: %s", problem)
-            self._told_at = now
+            self._logged_at = now
         self.problem = problem
 
     def standing_by(self, leader: str) -> None:
-        """Say that another process is at work, and that this one is ready to follow it."""
+        """Report that another process leads, and that this one is ready to take over."""
         state = f"standby: {leader} leads"
         if state != self.state or self.problem is not None:
             log.info(state)

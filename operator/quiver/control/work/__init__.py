@@ -1,1 +1,1 @@
-"""From keys in queues to reconciles, fair between engines, and calls to engines that answer."""
+"""Queues of keys, workers that reconcile them, and circuit breakers for calls to engines."""

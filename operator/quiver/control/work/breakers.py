@@ -1,5 +1,5 @@
-"""Circuit breakers: an engine that does not answer is called no more, but for one probe at a time
-that finds out when it is back.
+"""Circuit breakers: an engine that does not answer gets no calls but one probe at a time, until it
+answers again.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 PROBING = Backoff(base=0.25, cap=10.0)
 UNWANTED_S = 300.0
-"""A target that nothing has called for so long is probed no more: its pod may be gone."""
+"""Probing ends for a target that nothing has called for so long: its pod may be gone."""
 
 Recovered = Callable[[Target], None]
 _unanswered: ContextVar[dict[Target, None] | None] = ContextVar("unanswered", default=None)
@@ -28,8 +28,8 @@ _unanswered: ContextVar[dict[Target, None] | None] = ContextVar("unanswered", de
 
 @contextmanager
 def unanswered() -> Iterator[Collection[Target]]:
-    """Collect the targets that do not answer within the block and tasks started in it, in the order
-    in which they failed.
+    """Collect the targets that do not answer calls of the block, and of tasks started in it, in the
+    order in which they failed.
     """
     targets: dict[Target, None] = {}
     token = _unanswered.set(targets)
@@ -41,20 +41,22 @@ def unanswered() -> Iterator[Collection[Target]]:
 
 @dataclass
 class _Breaker:
-    """`words` are those of the first failure: if they changed with time, the status of each object
-    that waits would be written again and again. `asked_at` is when the target was called last, or
-    would have been (the loop's time).
+    """An open breaker.
+
+    `message` is that of the first failure. If it changed with time, the status of each object that
+    waits would be written again and again. `called_at` is the time (the loop's) of the last call to
+    the target, sent or not.
     """
 
-    words: str
-    asked_at: float
+    message: str
+    called_at: float
 
 
 class Breakers:
     """Implements `quiver.ports.engines.Engines` over another.
 
-    A call that is not answered opens the breaker of its target. Until a probe is answered, calls to
-    the target fail at once: they must not keep workers waiting.
+    A call without an answer opens the breaker of its target. Until the target answers a probe,
+    calls to it fail at once, so that no worker waits for them.
     """
 
     def __init__(self, engines: Engines, metrics: Metrics, probing: Backoff = PROBING) -> None:
@@ -73,12 +75,12 @@ class Breakers:
         return target in self._open
 
     def subscribe(self, recovered: Recovered) -> None:
-        """Have `recovered` called with each target whose breaker has closed."""
+        """Call `recovered` with each target whose breaker has closed."""
         self._listeners.append(recovered)
 
     @asynccontextmanager
     async def probing(self) -> AsyncIterator[None]:
-        """End all probes on leaving."""
+        """Cancel all probes on exit."""
         try:
             yield
         finally:
@@ -87,13 +89,13 @@ class Breakers:
             await asyncio.gather(*self._probes, return_exceptions=True)
 
     async def _intercept(self, call: EngineCall[Answer]) -> Answer:
-        """Raises: EngineUnreachable, without sending the call while its breaker is open."""
+        """Raises: EngineUnreachable, without sending the call while the breaker is open."""
         target = call.target.connection
         breaker = self._open.get(target)
         if breaker is not None:
-            breaker.asked_at = asyncio.get_running_loop().time()
+            breaker.called_at = asyncio.get_running_loop().time()
             _note(target)
-            raise EngineUnreachable(breaker.words)
+            raise EngineUnreachable(breaker.message)
         try:
             answer = await call.send()
         except EngineUnreachable as error:
@@ -113,9 +115,9 @@ class Breakers:
         probe.add_done_callback(self._probes.discard)
 
     async def _probe(self, target: Target) -> None:
-        log.warning("engine at %s does not answer: %s", target.name, self._open[target].words)
+        log.warning("engine at %s does not answer: %s", target.name, self._open[target].message)
         while self._is_wanted(target):
-            # Counted on over the closings: it may answer a probe, and nothing else.
+            # Closing the breaker does not reset the count: a target may answer only probes.
             self._failures[target] = self._failures.get(target, 0) + 1
             await asyncio.sleep(self._probing.delay(self._failures[target]))
             if await self._answers(target):
@@ -130,7 +132,7 @@ class Breakers:
 
     def _is_wanted(self, target: Target) -> bool:
         now = asyncio.get_running_loop().time()
-        return now - self._open[target].asked_at < UNWANTED_S
+        return now - self._open[target].called_at < UNWANTED_S
 
     async def _answers(self, target: Target) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""Workers that take keys from a queue and have them reconciled."""
+"""Workers that take keys from a queue and reconcile them."""
 
 import asyncio
 import logging
@@ -19,14 +19,14 @@ from quiver.reconcile.result import Reconciler, Result
 log = logging.getLogger(__name__)
 
 PARK_AFTER_S = 5.0
-"""Retries that are due sooner are made all the same: they are few."""
+"""Keys whose retry is due sooner are not parked: such retries are few."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """How much a controller does at once, and for how long (seconds).
+    """How many reconciles a controller runs at once, and how long each may take (seconds).
 
-    `grace` is what reconciles under way get when the controller is told to end.
+    `grace` is the time that running reconciles get when the controller is cancelled.
     """
 
     workers: int = 8
@@ -36,8 +36,8 @@ class Pace:
 
 @dataclass(frozen=True, kw_only=True)
 class Hooks:
-    """`describe` returns the fields that log lines about a key carry. `park` may take care of a key
-    that is to be retried, given the targets that did not answer it.
+    """`describe` returns the fields that log lines about a key carry. `park` is offered a key that
+    is to be retried and the targets that did not answer, and tells whether it has parked the key.
     """
 
     describe: Callable[[Key], Mapping[str, str]] = lambda _key: {}
@@ -45,7 +45,7 @@ class Hooks:
 
 
 class Controller:
-    """Drives one reconciler. Whatever a reconcile raises, the object is tried again, for ever."""
+    """Runs one reconciler. Whatever a reconcile raises, the object is requeued, without a limit."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Controller:
         metrics.max_workers.labels(name).set(pace.workers)
 
     async def run(self) -> None:
-        """Work until cancelled; then let reconciles under way end, within the grace."""
+        """Work until cancelled. Then wait for running reconciles to end, at most for the grace."""
         names = [f"{self._name} worker {number}" for number in range(self._pace.workers)]
         workers = [asyncio.create_task(self._work(), name=name) for name in names]
         try:
@@ -114,11 +114,13 @@ class Controller:
             self._queue.retry(key)
         else:
             self._count(result.value)
-            self._settle(key, result, unanswered_by)
+            self._requeue_or_forget(key, result, unanswered_by)
         finally:
             self._seconds.observe(time.perf_counter() - started)
 
-    def _settle(self, key: Key, result: Result, unanswered_by: Collection[Target]) -> None:
+    def _requeue_or_forget(
+        self, key: Key, result: Result, unanswered_by: Collection[Target]
+    ) -> None:
         if result is Result.DONE:
             self._queue.forget(key)
             return

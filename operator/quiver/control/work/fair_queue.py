@@ -1,4 +1,4 @@
-"""Keys that wait in flows, which take turns: one engine's collections hold up no other's."""
+"""A fair queue of keys in flows: one engine's collections do not hold up another's."""
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable
@@ -10,17 +10,17 @@ Groups = OrderedDict[Hashable, OrderedDict[Key, None]]
 
 
 class FairQueue:
-    """Flows take turns. At most `limit` keys of a flow are out at a time, and one key of a flow
-    whose last key was held up.
+    """Flows take turns. At most `limit` keys of a flow are out (taken and not given back), and only
+    one if the last key that was given back was held up.
 
-    Within a flow groups take turns, so that a crowd keeps no single key waiting that is of another
-    group. Within a group the key that has waited longest is next.
+    Within a flow groups take turns, so that a large group does not keep a key of another group
+    waiting. Within a group the key that has waited longest is next.
     """
 
     def __init__(
         self, flow_of: FlowOf, limit: int, group_of: Callable[[Key], Hashable] = lambda _key: None
     ) -> None:
-        """`flow_of` and `group_of` are asked when a key begins to wait."""
+        """`flow_of` and `group_of` are called when a key starts to wait."""
         self._flow_of = flow_of
         self._group_of = group_of
         self._limit = limit
@@ -44,7 +44,7 @@ class FairQueue:
         self._line_up(flow)
 
     def regroup(self, key: Key) -> None:
-        """Let a key that waits go over to the group that it is of by now."""
+        """Move a waiting key to its present group."""
         flow, before = self._places[key]
         group = self._group_of(key)
         if group != before:
@@ -52,7 +52,7 @@ class FairQueue:
             self._join(key, flow, group)
 
     def take(self) -> Key:
-        """Return the next key, which is out until it is given back. There must be one."""
+        """Return the next key, which is out until it is given back. Requires `has_next`."""
         flow = next(iter(self._turns))
         del self._turns[flow]
         groups = self._waiting[flow]

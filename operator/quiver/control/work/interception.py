@@ -1,4 +1,4 @@
-"""Calls to engines, with something done around each of them, whatever protocol they speak."""
+"""Interceptors for calls to engines, the same for every protocol."""
 
 from collections.abc import Awaitable, Callable
 from typing import Generic, NamedTuple, Protocol, TypeVar
@@ -11,9 +11,10 @@ Answer = TypeVar("Answer")
 
 
 class EngineCall(NamedTuple, Generic[Answer]):
-    """One call to an engine, which `send` makes.
+    """One call to an engine, which `send` sends.
 
-    `name` is the port's name for it. `changes` tells whether it may change what the engine holds.
+    `name` is the method of the port. `changes` tells whether the call may change what the engine
+    holds.
     """
 
     target: Target
@@ -23,13 +24,13 @@ class EngineCall(NamedTuple, Generic[Answer]):
 
 
 class Interceptor(Protocol):
-    """Sends each call that it is given, or raises."""
+    """Sends the call and does something before or after it, or raises instead."""
 
     async def __call__(self, call: EngineCall[Answer]) -> Answer: ...
 
 
 class InterceptedEngines:
-    """Implements `quiver.ports.engines.Engines` over another: all calls pass the interceptor."""
+    """Implements `quiver.ports.engines.Engines` over another. The interceptor sends all calls."""
 
     def __init__(self, engines: Engines, intercept: Interceptor) -> None:
         self._engines = engines
@@ -40,8 +41,8 @@ class InterceptedEngines:
 
 
 class InterceptedClient:
-    """Implements `quiver.ports.engines.EngineClient` over another. Says which calls change
-    something.
+    """Implements `quiver.ports.engines.EngineClient` over another, and knows which of its calls
+    change something.
     """
 
     def __init__(self, client: EngineClient, target: Target, intercept: Interceptor) -> None:

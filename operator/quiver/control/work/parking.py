@@ -1,4 +1,4 @@
-"""Objects that can do nothing until an engine answers: they wait for that, not for a time."""
+"""Parks objects that wait for an engine to answer, instead of retrying them after a delay."""
 
 from collections.abc import Callable, Collection
 
@@ -8,16 +8,16 @@ from quiver.domain.kubernetes_types import Key
 
 
 class Parking:
-    """Parked keys cost nothing; when their engine answers they all come back."""
+    """Parked keys cost nothing. When their engine answers, all of them are enqueued again."""
 
     def __init__(
         self,
         breakers: Breakers,
-        come_back: Callable[[Key], None],
+        enqueue: Callable[[Key], None],
         report_size: Callable[[int], object],
     ) -> None:
         self._breakers = breakers
-        self._come_back = come_back
+        self._enqueue = enqueue
         self._report_size = report_size
         self._waiting: dict[Key, Target] = {}
         breakers.subscribe(self._recovered)
@@ -26,7 +26,9 @@ class Parking:
         return key in self._waiting
 
     def park(self, key: Key, unanswered: Collection[Target]) -> bool:
-        """Tell whether the key is parked: not if all targets answer by now."""
+        """Park the key until a target answers; tell whether it is parked. It is not if no breaker
+        of the targets is open any more.
+        """
         target = next(filter(self._breakers.is_open, unanswered), None)
         if target is None:
             return False
@@ -35,8 +37,8 @@ class Parking:
         return True
 
     def _recovered(self, recovered: Target) -> None:
-        back = [key for key, target in self._waiting.items() if target == recovered]
-        for key in back:
+        released = [key for key, target in self._waiting.items() if target == recovered]
+        for key in released:
             del self._waiting[key]
-            self._come_back(key)
+            self._enqueue(key)
         self._report_size(len(self._waiting))

@@ -1,4 +1,4 @@
-"""The work queue, with the promises of client-go's."""
+"""The work queue, with the guarantees of client-go's."""
 
 import asyncio
 from collections import deque
@@ -11,16 +11,15 @@ from quiver.domain.kubernetes_types import Key
 
 
 class ShutDown(Exception):
-    """The queue gives out nothing any more."""
+    """The queue is shut down and gives out no more keys."""
 
 
 class WorkQueue:
     """Keys that wait for a reconcile.
 
-    A key is in one worker's hands at a time. Adds of a waiting key fold into one; an add while the
-    key is being worked on means once more afterwards. Retries are counted in memory only, so a
-    restart starts afresh. `waiting` says which key is next; a key that is added while it waits
-    may change its group.
+    One worker at a time works on a key. Adds of a waiting key fold into one. An add while a worker
+    has the key requeues it afterwards. Failures are counted in memory only, so a restart resets
+    them. `waiting` decides which key is next. An add of a waiting key may change its group.
     """
 
     def __init__(
@@ -30,7 +29,7 @@ class WorkQueue:
         now: Callable[[], float] | None = None,
         waiting: FairQueue | None = None,
     ) -> None:
-        """`now` returns seconds that never run backwards; the running loop's time unless given."""
+        """`now` returns seconds that never run backwards; by default the running loop's time."""
         self._metrics = metrics
         self._backoff = backoff or Backoff()
         self._now = now or (lambda: asyncio.get_running_loop().time())
@@ -47,7 +46,7 @@ class WorkQueue:
         return len(self._fair_queue)
 
     def add(self, key: Key) -> None:
-        """Have the key worked on, as soon as a worker is free."""
+        """Enqueue the key."""
         if self._shut_down:
             return
         if key in self._dirty:
@@ -61,7 +60,7 @@ class WorkQueue:
             self._enqueue(key)
 
     def add_after(self, key: Key, seconds: float) -> None:
-        """Add the key later. Of several waits for one key the shortest counts."""
+        """Add the key after a delay. Of several delays of one key, the earliest end counts."""
         if self._shut_down:
             return
         pending = self._timers.get(key)
@@ -73,30 +72,30 @@ class WorkQueue:
         self._timers[key] = loop.call_later(seconds, self._timer_fired, key)
 
     def retry(self, key: Key) -> float:
-        """Add the key after a wait that grows with each retry since the last `forget`; return the
-        seconds.
+        """Add the key after a delay, which grows with each retry since the last `forget`; return
+        the delay in seconds.
         """
         delay = self.failed(key)
         self.add_after(key, delay)
         return delay
 
     def failed(self, key: Key) -> float:
-        """Count a failure; return the seconds after which a retry would be due."""
+        """Count a failure; return the delay of a retry in seconds."""
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         self._metrics.retries.inc()
         return self._backoff.delay(failures)
 
     def forget(self, key: Key) -> None:
-        """The key is well: its next failure is its first."""
+        """Reset the key's failures."""
         self._failures.pop(key, None)
 
     def add_afresh(self, key: Key) -> None:
-        """Add the key, as one that has never failed."""
+        """Reset the key's failures and add it."""
         self.forget(key)
         self.add(key)
 
     async def get(self) -> Key:
-        """Take the key whose turn it is; it is the caller's until `done`.
+        """Take the next key, or wait for one. No other worker gets it until `done`.
 
         Raises: ShutDown.
         """
@@ -115,7 +114,7 @@ class WorkQueue:
         return self._take()
 
     def done(self, key: Key, *, held_up: bool = False) -> None:
-        """Give the key back; if it was added meanwhile it waits again. `held_up` slows its flow."""
+        """Give the key back, and requeue it if it was added meanwhile. `held_up` slows its flow."""
         self._metrics.work_seconds.observe(self._now() - self._processing.pop(key))
         self._fair_queue.give_back(key, held_up=held_up)
         if self._fair_queue.has_next:
@@ -124,7 +123,7 @@ class WorkQueue:
             self._enqueue(key)
 
     def shut_down(self) -> None:
-        """Give out nothing any more; keys being worked on may still be given back."""
+        """Give out no more keys. Workers may still give keys back."""
         self._shut_down = True
         for timer in self._timers.values():
             timer.cancel()
@@ -144,7 +143,7 @@ class WorkQueue:
         self._metrics.queue_seconds.observe(now - self._added_at.pop(key))
         self._dirty.discard(key)
         self._processing[key] = now
-        # What a timer would ask for is about to happen; if it fails, the retry sets a new one.
+        # The reconcile that a timer would trigger starts now; if it fails, a retry sets a new one.
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()
@@ -162,7 +161,7 @@ class WorkQueue:
                 return
 
     def _pass_on(self, getter: "asyncio.Future[None]") -> None:
-        """A cancelled getter that was woken already must not swallow the wake-up."""
+        """Wake another getter if this cancelled one has been woken already."""
         if getter in self._getters:
             self._getters.remove(getter)
         elif getter.done() and not getter.cancelled() and self._fair_queue.has_next:
