@@ -1,1 +1,1 @@
-"""The world outside, behind the ports: the Kubernetes API, engines, the clock, HTTP."""
+"""Implementations of the ports, and all other I/O: Kubernetes, engines, DNS, the clock, HTTP."""

@@ -1,4 +1,4 @@
-"""The clock on the wall."""
+"""The system's clock."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Counts events as they happen, published or not."""
+"""Counts events when they happen, whether they get published or not."""
 
 from quiver.control.observe.metrics import Metrics
 from quiver.domain.kubernetes_types import Manifest

@@ -1,4 +1,4 @@
-"""The drivers of all types of engines."""
+"""The drivers of all engine types."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ class Driver(Engines, Protocol):
     """Speaks one protocol with all engines of its types."""
 
     async def close(self) -> None:
-        """Close all connections at once; calls under way fail."""
+        """Close all connections at once. Calls in progress fail."""
 
 
 DRIVERS: Mapping[EngineType, Callable[[], Driver]] = MappingProxyType(
@@ -25,7 +25,7 @@ DRIVERS: Mapping[EngineType, Callable[[], Driver]] = MappingProxyType(
 
 
 class Drivers:
-    """Implements `quiver.ports.engines.Engines`: the type of a target chooses the driver."""
+    """Implements `quiver.ports.engines.Engines`: the type of a target selects the driver."""
 
     def __init__(self, drivers: Mapping[EngineType, Callable[[], Driver]] = DRIVERS) -> None:
         self._made = {make: make() for make in set(drivers.values())}

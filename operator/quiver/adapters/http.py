@@ -1,4 +1,4 @@
-"""The operator's own small HTTP server: probes and metrics."""
+"""The operator's HTTP server, for probes and metrics."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,8 +10,8 @@ from quiver.control.observe.readiness import Readiness
 
 
 def application(readiness: Readiness, registry: CollectorRegistry) -> web.Application:
-    """/healthz answers while the loop turns, /readyz says what is missing or who leads, /metrics is
-    for Prometheus.
+    """Return the application: /healthz answers while the event loop runs, /readyz reports what is
+    missing or which pod leads, /metrics serves Prometheus.
     """
 
     async def healthz(_request: web.Request) -> web.Response:
@@ -35,9 +35,10 @@ def application(readiness: Readiness, registry: CollectorRegistry) -> web.Applic
 
 @asynccontextmanager
 async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[str]:
-    """Serve on the address meanwhile; yields it as HOST:PORT, with the port that 0 was replaced by.
+    """Serve on the address within the context. Yields HOST:PORT, with the port that the system has
+    chosen for 0.
 
-    Raises: OSError if it cannot be had.
+    Raises: OSError if the address cannot be bound.
     """
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()

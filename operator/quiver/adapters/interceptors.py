@@ -1,4 +1,4 @@
-"""What the process does around each call to an engine: see to it that it leads, and count."""
+"""The interceptors of calls to engines: one checks leadership, one measures."""
 
 import time
 from collections.abc import Callable
@@ -10,12 +10,10 @@ from quiver.ports.errors import EngineRefused, EngineUnreachable, WrongEngine
 
 
 class LeadershipInterceptor:
-    """Has engines changed only while this process leads."""
+    """Sends calls that change something only while this process leads."""
 
     def __init__(self, writing: Callable[[], AbstractContextManager[None]]) -> None:
-        """Each call that changes something is sent within a context that `writing` makes, and that
-        raises to forbid it.
-        """
+        """`writing` makes the context in which such a call is sent. It raises to forbid it."""
         self._writing = writing
 
     async def __call__(self, call: EngineCall[Answer]) -> Answer:
@@ -24,7 +22,7 @@ class LeadershipInterceptor:
 
 
 class MetricsInterceptor:
-    """Counts and times calls, by their name and outcome."""
+    """Counts and times calls, by name and outcome."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics

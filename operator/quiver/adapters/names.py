@@ -1,4 +1,4 @@
-"""Looks up names by c-ares: however slowly a name server answers, it holds no thread."""
+"""Resolves names with c-ares: a name server that answers slowly does not block a thread."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,24 +17,25 @@ from quiver.ports.errors import NameNotResolved
 RESOLV_CONF = Path("/etc/resolv.conf")
 DEADLINE_S = 5.0
 AT_ONCE = 256
-"""Look-ups; each of them waits for its deadline where a tenant's name server is silent."""
+"""Concurrent lookups. Each may last until its deadline, if a tenant's name server is silent."""
 
 KEPT_S = 5.0
 LOOKUPS_PER_RESOLVER = 256
-"""c-ares keeps answers for as long as they say, and for up to an hour that there is none; it keeps
-as many as there are. So a resolver is replaced after so many seconds, lest a name be missed that is
-there by now, and after so many look-ups, lest whoever writes names fill the memory with them. A new
-one takes a tenth of a millisecond.
+"""A resolver is replaced after KEPT_S seconds or this many lookups, whichever comes first.
+
+c-ares caches answers for their TTL, and missing names for up to an hour: a name that was created
+since would be missed. Its cache has no bound: tenants, who choose the names, could fill the memory.
+A new resolver takes a tenth of a millisecond.
 """
 
 MOST_ADDRESSES = 64
 TRIES = 5
-# What does not fit in a packet is left out: 64 addresses of IPv4 do fit, and by TCP a name server
-# could have us read fifty times as much.
+# An answer that does not fit in a packet is truncated, not read again over TCP, over which a name
+# server could send fifty times as much. 64 IPv4 addresses do fit.
 FLAGS = pycares.ARES_FLAG_EDNS | pycares.ARES_FLAG_IGNTC
 NO_SORT = 1 << 7
-"""ARES_AI_NOSORT of c-ares, for which pycares has no name: the order is ours, and c-ares need not
-open a socket for each address to find the nearest.
+"""ARES_AI_NOSORT of c-ares, for which pycares has no name. The adapter sorts by itself, so c-ares
+need not open a socket for each address to find the nearest.
 """
 
 WORDS = {
@@ -49,7 +50,7 @@ WORDS = {
 
 
 class DnsNames:
-    """Implements Names. To be made, and closed, within the loop that uses it."""
+    """Implements `quiver.ports.names.Names`. Create and close it within the loop that uses it."""
 
     def __init__(
         self,
@@ -57,8 +58,8 @@ class DnsNames:
         search: Sequence[str] | None = None,
         deadline: float = DEADLINE_S,
     ) -> None:
-        """`servers` (HOST:PORT) and `search` stand for those of resolv.conf; `deadline` is in
-        seconds, and for everything together.
+        """`servers` (HOST:PORT) and `search` replace those of resolv.conf. `deadline`, in seconds,
+        is for a whole lookup with all its tries.
         """
         self._servers = servers
         self._search = _search_list(RESOLV_CONF) if search is None else search
@@ -75,7 +76,7 @@ class DnsNames:
         except TimeoutError as problem:
             raise _not_resolved(f"no answer came within {self._deadline:g} s") from problem
         except error.DNSError as problem:
-            # The words are ours: what a name server sends gets into no message.
+            # No text from the name server, which may be a tenant's, gets into the message.
             why = WORDS.get(problem.args[0], "the name server's answer cannot be used")
             raise _not_resolved(why) from problem
         found = {ip_address(node.addr[0].decode()) for node in answer.nodes}
@@ -84,7 +85,7 @@ class DnsNames:
         return tuple(sorted(found, key=lambda address: (address.version, address)))[:MOST_ADDRESSES]
 
     async def close(self) -> None:
-        """Look up nothing more; look-ups under way fail."""
+        """Close all resolvers. Lookups in progress fail."""
         for resolver in list(self._resolvers):
             await resolver.close()
 
@@ -95,14 +96,14 @@ class DnsNames:
         return self._resolver
 
     def _renew(self) -> None:
-        # Look-ups under way hold the resolver before it, which is closed with the last of them.
+        # Lookups in progress keep the previous resolver alive, which closes with the last of them.
         self._left = LOOKUPS_PER_RESOLVER
         self._made_at = asyncio.get_running_loop().time()
-        # Not with lookups or resolvconf_path: pycares 5.2 frees them before c-ares reads them.
+        # Without `lookups` and `resolvconf_path`: pycares 5.2 frees them before c-ares reads them.
         self._resolver = aiodns.DNSResolver(
-            # Without any, those of resolv.conf, which c-ares reads anew when it changes.
+            # None stands for those of resolv.conf, which c-ares reads again when it changes.
             self._servers or None,
-            # Packets get lost: the first try is over soon, and each next one waits longer.
+            # Packets get lost: the first try ends soon, and each next one waits longer.
             timeout=self._deadline / 10,
             tries=TRIES,
             flags=FLAGS,
@@ -115,7 +116,7 @@ def _not_resolved(why: str) -> NameNotResolved:
 
 
 def _search_list(resolv_conf: Path) -> list[str]:
-    """Return the domains of the file's last `search`, the one that counts."""
+    """Return the domains of the last `search` line, which overrides the others."""
     found: list[str] = []
     with suppress(OSError):
         for line in resolv_conf.read_text(errors="replace").splitlines():

@@ -37,7 +37,7 @@ def _load_pair(certificate: bytes, key: bytes) -> None:
     def password() -> str:
         raise InvalidPem("holds a key that is encrypted; give one without a password")
 
-    # Python's ssl reads keys from files alone; this one is in memory and never on a disk.
+    # Python's ssl reads keys only from files. This one is in memory and never on a disk.
     file = os.memfd_create("pair")
     try:
         os.write(file, certificate + b"\n" + key)

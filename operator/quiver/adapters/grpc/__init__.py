@@ -2,7 +2,7 @@
 
 import os
 
-# gRPC's core writes what servers say straight to stderr, line breaks and all. It reads the variable
-# once, when it is imported: every module of this package comes after this line. Set another level
-# to look for a fault of gRPC.
+# gRPC's core writes text from servers to stderr as it is, line breaks included. It reads the
+# variable once, at its import, which follows this line in every module of this package. Set another
+# level to debug gRPC.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")

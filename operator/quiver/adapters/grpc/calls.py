@@ -1,4 +1,4 @@
-"""Calls to one server: each has a deadline, and fails with an error of the ports."""
+"""Calls to one server, each with a deadline. They raise the errors of the ports."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Caller(Generic[Stub]):
         protocol: str,
         metadata: Metadata | None = None,
     ) -> None:
-        """`protocol` is the name, for people, of what the server should speak; `metadata` goes with
+        """`protocol` is the name of the server's protocol, for messages. `metadata` is sent with
         every call.
         """
         self._channels = channels
@@ -42,9 +42,9 @@ class Caller(Generic[Stub]):
     async def call(
         self, pick: Pick[Stub, Request, Answer], request: Request, deadline: float | None
     ) -> Answer:
-        """Send the request to the method that `pick` takes from the stub.
+        """Send the request to the method that `pick` returns from the stub.
 
-        `deadline` is in seconds; None waits for as long as the connection lasts.
+        `deadline` is in seconds. None waits as long as the connection lasts.
         Raises: EngineUnreachable, EngineRefused, WrongEngine.
         """
         connection = self._target.connection
@@ -56,15 +56,15 @@ class Caller(Generic[Stub]):
         except grpc.aio.AioRpcError as error:
             failure = error_for(error, self._target, self._protocol, deadline or 0)
             if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
-                # The other end may be gone without a word; only a new connection finds out.
+                # The server may be gone without closing the connection. Only a new one shows it.
                 self._channels.drop(connection)
             raise failure from error
         except asyncio.CancelledError as error:
-            # gRPC cancels the calls of a channel that is closed; that is not this task's end.
+            # gRPC cancels the calls of a channel when it closes. That does not cancel this task.
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
             raise EngineUnreachable(f"the connection to {self._target.name} was closed") from error
-        if answer is None:  # what came could not be parsed
+        if answer is None:  # gRPC could not parse it
             raise unreadable("the call", self._protocol)
         return answer

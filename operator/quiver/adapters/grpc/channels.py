@@ -18,27 +18,28 @@ RECEIVE_LIMIT = 16 * 2**20
 """Bytes. 4,096 names of 255 bytes are 1 MiB, and some servers hold more collections than that."""
 
 LATE_S = 4.0
-"""A request arrives within this time, or never: when the other end is silent for so long, the
-kernel drops the connection with all that it has not delivered. Otherwise TCP would go on sending
-for minutes after a call was given up, and a late drop would hit what has the name by then. It is
-below the deadlines of calls, and below the time from a leader's last write to the next one's first.
+"""A request arrives within this time or never.
+
+When the server has acknowledged nothing for so long, the kernel drops the connection with all that
+it has not delivered. Otherwise TCP would retransmit for minutes after a call has timed out, and a
+late drop would hit a newer collection of the same name. The time is shorter than the deadlines of
+calls, and than the time from a leader's last write to the first write of the next leader.
 """
 
 OPTIONS = (
     ("grpc.max_receive_message_length", RECEIVE_LIMIT),
-    # Pods are dialled by IP; a proxy from the environment cannot reach them.
+    # The operator dials pods by IP. A proxy from the environment cannot reach them.
     ("grpc.enable_http_proxy", 0),
-    # An engine that is back must be noticed within seconds, not within gRPC's two minutes.
+    # Reconnect to an engine that answers again within seconds, not within gRPC's two minutes.
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 2000),
-    # Also how long one attempt to connect may take; without it an address that swallows packets
-    # costs 20 s.
+    # This also bounds one attempt to connect: to an address that drops packets it would last 20 s.
     ("grpc.min_reconnect_backoff_ms", 2000),
-    # gRPC sets TCP_USER_TIMEOUT only where it pings; once an hour is next to never, and no server
-    # takes offence.
+    # gRPC sets TCP_USER_TIMEOUT only with pings. One ping per hour is too rare for a server to
+    # close the connection for it.
     ("grpc.keepalive_time_ms", 3_600_000),
     ("grpc.keepalive_timeout_ms", int(LATE_S * 1000)),
-    # A channel made anew must not inherit the back-off of the one before it.
+    # A new channel must not inherit the backoff of the previous one.
     ("grpc.use_local_subchannel_pool", 1),
 )
 
@@ -53,11 +54,11 @@ class _Entry(Generic[Stub]):
 
 
 class Channels(Generic[Stub]):
-    """Hands out stubs by target. Nothing is sent before the first call."""
+    """Hands out stubs by target. A channel connects at the first call."""
 
     def __init__(self, make_stub: Callable[[grpc.aio.Channel], Stub], idle: float = IDLE_S) -> None:
-        """`make_stub` gives a channel the methods of a protocol. A channel that has not been used
-        for `idle` seconds is closed.
+        """`make_stub` returns the stub of a protocol for a channel. A channel that was not used for
+        `idle` seconds is closed.
         """
         self._make_stub = make_stub
         self._idle = idle
@@ -80,13 +81,13 @@ class Channels(Generic[Stub]):
         return entry.stub
 
     def drop(self, target: Target) -> None:
-        """Connect anew at the next call. Calls under way may still end over the old connection."""
+        """Connect again at the next call. Calls in progress may end over the old connection."""
         entry = self._entries.pop(target, None)
         if entry is not None:
             self._close(entry)
 
     async def close(self) -> None:
-        """Close all connections at once; calls under way fail."""
+        """Close all connections at once. Calls in progress fail."""
         if self._sweeper is not None:
             self._sweeper.cancel()
         entries, self._entries = list(self._entries.values()), {}
@@ -105,7 +106,7 @@ class Channels(Generic[Stub]):
             self._sweeper = loop.call_later(min(SWEEP_S, self._idle), self._sweep)
 
     def _close(self, entry: _Entry[Stub]) -> None:
-        # The longest call lasts 30 s: none is cut off.
+        # The longest call lasts 30 s: no call is cut off.
         task = asyncio.create_task(entry.channel.close(grace=31), name="close idle engine channel")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
@@ -125,6 +126,6 @@ def _channel(target: Target) -> grpc.aio.Channel:
 
 
 def _literal(address: str) -> str:
-    """Return gRPC's own name for the address, which it looks up nowhere. Raises: ValueError."""
+    """Return the address as a gRPC URI, which gRPC does not resolve. Raises: ValueError."""
     host = ip_address(address.rpartition(":")[0].strip("[]"))
     return f"ipv{host.version}:{address}"

@@ -1,5 +1,5 @@
-"""From gRPC's statuses to the ports' errors. Each message is one short line, whatever a server
-says.
+"""Turns gRPC's statuses into the ports' errors. Each message is one short line, whatever the server
+sends.
 """
 
 import logging
@@ -11,25 +11,25 @@ from quiver.domain.text import one_line
 from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable, WrongEngine
 
 _COMPLAINTS = ("Exception deserializing", "Invalid encoding")
-"""How gRPC's log records begin that are about answers which are no messages, and reasons which are
-no UTF-8. They come with a traceback, and the errors of this module say the same.
+"""The beginnings of gRPC's log records about answers that cannot be parsed, and reasons that are
+not UTF-8. They carry a traceback, and the errors of this module report the same.
 """
 
 
-def _is_no_complaint(record: logging.LogRecord) -> bool:
+def _is_wanted(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith(_COMPLAINTS)
 
 
 for _logger in ("grpc._common", "grpc._cython.cygrpc"):
-    logging.getLogger(_logger).addFilter(_is_no_complaint)
+    logging.getLogger(_logger).addFilter(_is_wanted)
 
 
 def error_for(
     error: grpc.aio.AioRpcError, target: Target, protocol: str, deadline: float
 ) -> EngineError:
-    """Return the error for a call to `target` that failed below the protocol.
+    """Return the error for a call to `target` that failed in the transport.
 
-    `protocol` is the name of what the server should speak; `deadline` is in seconds.
+    `protocol` is the name of the server's protocol, for messages. `deadline` is in seconds.
     """
     code, address = error.code(), target.name
     details = one_line(error.details() or "") or "no details"
@@ -48,13 +48,13 @@ def error_for(
 
 
 def unreadable(what: str, protocol: str) -> EngineRefused:
-    """Return the error for an answer about `what` that no server of the protocol gives."""
+    """Return the error for an answer about `what` that the protocol does not allow."""
     reason = f"what it says of {what} is not as {protocol} says it"
     return EngineRefused("UNREADABLE_ANSWER", reason)
 
 
 def _cause(details: str, *, over_tls: bool) -> str | None:
-    """Return, in words for people, the cause that gRPC's details end in; None if it is unknown."""
+    """Return, in words for users, the cause that gRPC's details name; None for an unknown one."""
     closed = "the connection was closed"
     if over_tls:
         closed += ", as by an engine that wants a client certificate, or another one"

@@ -1,1 +1,1 @@
-"""The Kubernetes API: raw JSON in and out, over `kubernetes.aio`'s connections and logins."""
+"""The Kubernetes API: raw JSON, with the configuration and logins of `kubernetes.aio`."""

@@ -1,4 +1,4 @@
-"""A thin client of the Kubernetes API: raw JSON, deadlines, errors that say what can be done."""
+"""A thin client of the Kubernetes API: raw JSON, deadlines, and the errors of the ports."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,15 +20,15 @@ FIELD_MANAGER = "quiver"
 DEADLINE_S = 10.0
 PAGE = 500
 _ENCODER = msgspec.json.Encoder()
-_NO_TIMEOUT = aiohttp.ClientTimeout(total=None)  # the call itself has one
+_NO_TIMEOUT = aiohttp.ClientTimeout(total=None)  # `_call` has a deadline
 _GONE = "the list took so long that the API server has forgotten its beginning"
 
 
 class KubernetesClient:
     """Implements `quiver.ports.api.Api`.
 
-    No write is repeated: aiohttp repeats only idempotent requests, on a connection that was closed
-    while idle.
+    It never sends a write twice: aiohttp retries only idempotent requests, on a connection that was
+    closed while idle.
     """
 
     def __init__(self, connection: Connection, deadline: float = DEADLINE_S) -> None:
@@ -155,7 +155,7 @@ class KubernetesClient:
 
 
 def _unmanaged(item: Manifest) -> Manifest:
-    """Forget who wrote which field: of ten thousand objects it is more than all else."""
+    """Drop managedFields: for ten thousand objects they take more memory than all else."""
     item["metadata"].pop("managedFields", None)
     return item
 

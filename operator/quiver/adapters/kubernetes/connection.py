@@ -1,4 +1,4 @@
-"""Where the API server is and how to log in, for our own calls and for kopf's watches."""
+"""The address of the API server and the login, for the operator's calls and for kopf's watches."""
 
 import os
 import ssl
@@ -21,20 +21,20 @@ from quiver.control.observe.metrics import Metrics
 
 USER_AGENT = f"quiver-operator/{__version__}"
 CONNECTIONS = 32
-"""Enough for eight workers and their events; more only make the API server busy."""
+"""Enough for eight workers and their events. More would only load the API server."""
 WATCH_CONNECTIONS = 16
 WATCH_BUFFER = 2**21
 """Bytes; a watch event can be longer than aiohttp's default buffer."""
 
 
 class NoCluster(Exception):
-    """Nothing says where the cluster is, or what says so cannot be read."""
+    """The environment names no cluster, or its configuration cannot be read."""
 
 
 async def load_configuration(environment: Mapping[str, str] = os.environ) -> Configuration:
-    """Read the kubeconfig that KUBECONFIG names, else the service account of the pod we run in.
+    """Read the kubeconfig that KUBECONFIG names, else the service account of the operator's pod.
 
-    ~/.kube/config is not looked at: an operator must not run against a cluster by accident.
+    ~/.kube/config is not read: an operator must not run against a cluster by accident.
     Raises: NoCluster.
     """
     configuration = Configuration()
@@ -53,7 +53,7 @@ async def load_configuration(environment: Mapping[str, str] = os.environ) -> Con
 
 
 class Connection:
-    """One cluster, as one configuration describes it."""
+    """Opens sessions to the cluster that one configuration describes."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Connection:
         metrics: Metrics,
         writing: Callable[[], AbstractContextManager[None]] | None = None,
     ) -> None:
-        """Each write is sent within a context that `writing` makes; it raises to forbid it."""
+        """`writing` makes the context in which each write is sent. It raises to forbid it."""
         self.configuration = configuration
         self._requests = metrics.api_requests
         self._checks = [guard_writes(writing)] if writing else []
@@ -73,7 +73,7 @@ class Connection:
         return host
 
     def count(self, method: str, code: int | None) -> None:
-        """Count a request that was answered with an HTTP status, or not at all (None)."""
+        """Count a request by the HTTP status of its answer; None if there was no answer."""
         labels = ("<error>" if code is None else str(code), method)
         counter = self._counters.get(labels)
         if counter is None:
@@ -82,11 +82,10 @@ class Connection:
         counter.inc()
 
     async def authorization(self) -> dict[str, str]:
-        """Return the header that logs in, if a header does.
+        """Return the Authorization header, if the login uses one.
 
-        Asked for each request: tokens in files rotate, and logins by command expire.
-        Raises: aiohttp.ClientConnectionError, as for any other way in which the server is out of
-        reach.
+        Each request asks for it: tokens in files rotate, and logins by command expire.
+        Raises: aiohttp.ClientConnectionError, as if the server could not be reached.
         """
         try:
             settings = await self.configuration.auth_settings()
@@ -98,8 +97,8 @@ class Connection:
     def watch_session(
         self, on_list: Callable[[], None], watch_filter: WatchFilter | None = None
     ) -> aiohttp.ClientSession:
-        """Open a session for kopf; `on_list` is called when it lists objects, as it does when a
-        watch begins anew. Lines that `watch_filter` takes out do not reach kopf.
+        """Open a session for kopf. `on_list` is called when kopf lists objects, as it does when a
+        watch restarts. Lines that `watch_filter` drops do not reach kopf.
         """
 
         async def log_in(
@@ -117,13 +116,14 @@ class Connection:
         )
 
     def session(self) -> aiohttp.ClientSession:
-        """Open a session for calls of our own, which log in and are counted by themselves."""
+        """Open a session for the operator's own calls. The client logs in and counts them."""
         return self._session(CONNECTIONS, trace_configs=self._checks)
 
     def _session(self, connections: int, **options: Any) -> aiohttp.ClientSession:
-        # Not aiohttp's trust_env: it reads environment and ~/.netrc in threads, at each request.
+        # Without trust_env: aiohttp would read environment and ~/.netrc in threads, each request.
         return aiohttp.ClientSession(
-            # The system's resolver, as kubectl has it; aiohttp would take that of the engines.
+            # The system's resolver, as kubectl uses it. aiohttp would use aiodns, since that is
+            # installed for the names of engines.
             connector=aiohttp.TCPConnector(
                 limit=connections, ssl=self._tls(), resolver=aiohttp.ThreadedResolver()
             ),

@@ -1,4 +1,4 @@
-"""From HTTP to the ports' errors."""
+"""Turns HTTP statuses into the ports' errors."""
 
 import json
 
@@ -12,7 +12,7 @@ def error_for(status: int, reason: str, body: bytes) -> ApiError:
     message = _message(body) or f"HTTP {status} {reason}".rstrip()
     if status in _BY_STATUS:
         return _BY_STATUS[status](message)
-    # 401 is a token that has just run out, or a server that does not know its keys yet: both pass.
+    # 401 means an expired token, or a server that has not loaded its keys yet. Both are temporary.
     if status >= 500 or status == 401:
         return ApiUnavailable(message)
     return ApiRefused(message)

@@ -1,4 +1,4 @@
-"""Events beside the objects they are about, as `kubectl describe` shows them."""
+"""Publishes Events about objects, as `kubectl describe` shows them."""
 
 import logging
 import uuid
@@ -23,7 +23,7 @@ NAME_LIMIT = 253
 class ApiEventRecorder:
     """Implements `quiver.ports.kubernetes.EventRecorder`.
 
-    What happens again within minutes is counted in the Event that told it first.
+    An event that repeats within minutes is counted in the first Event about it.
     """
 
     def __init__(self, api: Api, clock: Clock, repeats: Repeats | None = None) -> None:
@@ -44,7 +44,7 @@ class ApiEventRecorder:
             try:
                 await self._count(series, regarding["metadata"]["namespace"])
             except NotFound:
-                pass  # the API server keeps events for an hour or so; this one begins anew
+                pass  # the API server deletes Events after about an hour: create a new one
             else:
                 return
         created = await self._api.create(EVENT, self._manifest(regarding, event))

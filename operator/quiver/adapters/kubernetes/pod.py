@@ -1,4 +1,4 @@
-"""What the pod that this process runs in calls itself."""
+"""The namespace and identity of the pod that this process runs in."""
 
 import os
 import uuid
@@ -12,7 +12,7 @@ NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 def own_namespace(environment: Mapping[str, str] = os.environ) -> str:
-    """Raises NoCluster where nothing says it."""
+    """Return the operator's own namespace. Raises: NoCluster if it is unknown."""
     named = environment.get("POD_NAMESPACE")
     if named:
         return named
@@ -26,5 +26,5 @@ def own_namespace(environment: Mapping[str, str] = os.environ) -> str:
 
 
 def own_identity(environment: Mapping[str, str] = os.environ) -> str:
-    """Return the pod's name, and something that tells this process from the one before it."""
+    """Return the pod's name and a random suffix, which differs from the previous process's."""
     return f"{environment.get('POD_NAME') or gethostname()}_{uuid.uuid4().hex[:8]}"

@@ -1,4 +1,4 @@
-"""Which events are the same again, by the rules of client-go's broadcaster and aggregator."""
+"""Finds repeated events, by the rules of client-go's broadcaster and aggregator."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,64 +8,64 @@ from quiver.domain.kubernetes_types import Manifest
 from quiver.ports.kubernetes import Event
 
 WINDOW_S = 360.0
-"""What comes later begins a new series."""
+"""A repetition after a longer time starts a new series."""
 NOTES = 10
-"""Of one thing that happens to one object; what is told beyond that counts as the last one again.
-"""
+"""Different notes per subject. An event with a further note counts as the last one again."""
 SUBJECTS = 4096
 
 Subject = tuple[str, str, str, str]
+"""The object's uid, and the type, reason and action of the event."""
 
 
 @dataclass
 class Series:
-    """One Event object, and how often what it tells has happened."""
+    """The name of one Event object, and how often its event has happened."""
 
     name: str
     count: int = 1
 
 
 @dataclass
-class _Told:
+class _Published:
     by_note: dict[str, Series] = field(default_factory=dict)
     last_at: float = 0.0
 
 
 class Repeats:
-    """Remembers the latest events, a bounded number of them."""
+    """Remembers the published events of the last SUBJECTS subjects."""
 
     def __init__(self, now: Callable[[], float] | None = None) -> None:
-        """`now` returns seconds that never run backwards; the running loop's time unless given."""
+        """`now` returns seconds that never run backwards; by default the running loop's time."""
         self._now = now or (lambda: asyncio.get_running_loop().time())
-        self._told: dict[Subject, _Told] = {}
+        self._published: dict[Subject, _Published] = {}
 
     def __len__(self) -> int:
-        return len(self._told)
+        return len(self._published)
 
     def again(self, regarding: Manifest, event: Event) -> Series | None:
-        """Return the series that the event goes on with, counted; None for what is new."""
-        told = self._told.get(_subject(regarding, event))
-        if told is None or self._now() - told.last_at > WINDOW_S:
+        """Count a repeated event, and return its series; None for a new event."""
+        published = self._published.get(_subject(regarding, event))
+        if published is None or self._now() - published.last_at > WINDOW_S:
             return None
-        series = told.by_note.get(event.note)
-        if series is None and len(told.by_note) >= NOTES:
-            series = next(reversed(told.by_note.values()))
+        series = published.by_note.get(event.note)
+        if series is None and len(published.by_note) >= NOTES:
+            series = next(reversed(published.by_note.values()))
         if series is not None:
             series.count += 1
-            told.last_at = self._now()
+            published.last_at = self._now()
         return series
 
     def begin(self, regarding: Manifest, event: Event, name: str) -> None:
-        """Take note of an event that was published as the Event object `name`."""
+        """Remember an event that was published as the Event object `name`."""
         subject, now = _subject(regarding, event), self._now()
-        told = self._told.pop(subject, _Told())
-        if now - told.last_at > WINDOW_S:
-            told.by_note.clear()
-        told.by_note[event.note] = Series(name)
-        told.last_at = now
-        self._told[subject] = told
-        if len(self._told) > SUBJECTS:
-            del self._told[next(iter(self._told))]
+        published = self._published.pop(subject, _Published())
+        if now - published.last_at > WINDOW_S:
+            published.by_note.clear()
+        published.by_note[event.note] = Series(name)
+        published.last_at = now
+        self._published[subject] = published
+        if len(self._published) > SUBJECTS:
+            del self._published[next(iter(self._published))]
 
 
 def _subject(regarding: Manifest, event: Event) -> Subject:

@@ -1,5 +1,5 @@
-"""Hooks into aiohttp sessions: a metric for each request, a word when kopf lists, a last check of
-each write.
+"""Hooks into aiohttp sessions: they count requests, report lists, and check each write before it is
+sent.
 """
 
 from collections.abc import Callable
@@ -35,10 +35,10 @@ def count_requests(requests: Counter) -> aiohttp.TraceConfig:
 
 
 def on_lists(listed: Callable[[], None]) -> aiohttp.TraceConfig:
-    """Call `listed` after each successful list of objects of some kind.
+    """Call `listed` after each successful list of objects of a kind.
 
-    kopf tells its handlers about the objects in a list, but not about those that are in it no
-    longer.
+    kopf calls its handlers for the objects in a list, but not for those that a new list no longer
+    has.
     """
 
     async def answered(
@@ -56,10 +56,10 @@ def on_lists(listed: Callable[[], None]) -> aiohttp.TraceConfig:
 
 
 def guard_writes(writing: Callable[[], AbstractContextManager[None]]) -> aiohttp.TraceConfig:
-    """Send each request that changes something within a context that `writing` makes, and that
-    raises to forbid it.
+    """Send each write within a context that `writing` makes. It raises to forbid the write.
 
-    That is when there is a connection: waiting for one takes time, in which much may happen.
+    The context is entered once there is a connection: leadership may be lost while a request waits
+    for one.
     """
 
     async def begun(

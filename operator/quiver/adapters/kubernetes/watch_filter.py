@@ -1,4 +1,4 @@
-"""Keeps lines of a watch from its reader, if all that they say is known already."""
+"""Filters the lines of a watch before its reader gets them."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -6,13 +6,11 @@ from typing import Any
 import aiohttp
 
 WatchFilter = Callable[[str, bytes], bool]
-"""Takes the path of a watch and a line of its answer; returns whether the reader can do without the
-line.
-"""
+"""Tells, given the path of a watch and a line of its answer, whether to drop the line."""
 
 
 def filtered_by(watch_filter: WatchFilter) -> aiohttp.ClientMiddlewareType:
-    """Return the middleware of a session whose watches are filtered."""
+    """Return a session's middleware that filters all watches."""
 
     async def filtered(
         request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
@@ -27,7 +25,7 @@ def filtered_by(watch_filter: WatchFilter) -> aiohttp.ClientMiddlewareType:
 
 
 class _Filtered:
-    """Stands for the content of an answer; kopf reads a watch by `iter_chunked`."""
+    """Wraps the content of an answer. kopf reads a watch by `iter_chunked`."""
 
     def __init__(self, content: aiohttp.StreamReader, watch_filter: WatchFilter, path: str) -> None:
         self._content = content

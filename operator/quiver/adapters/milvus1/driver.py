@@ -21,8 +21,8 @@ NAME_LIMIT = 255
 """Characters of a collection's name."""
 INSTANCE = re.compile("[0-9a-f]{32}")
 INSTANCE_KEY = "quiver-instance"
-"""A key in the metadata of calls. An engine of Quiver's refuses a call that names another instance;
-other servers ignore it.
+"""A key in the metadata of calls. Quiver's engine refuses a call that names another instance. Other
+servers ignore it.
 """
 METRICS = {
     1: "L2",
@@ -44,7 +44,7 @@ class Deadlines(NamedTuple):
     """How long a call may take, in seconds.
 
     `change` is for calls that change something: the engine writes to disk, and Milvus 1.x may be
-    building an index.
+    busy building an index.
     """
 
     read: float = 5.0
@@ -80,7 +80,7 @@ class Milvus1Client:
         builds: Builds,
         deadlines: Deadlines = DEADLINES,
     ) -> None:
-        """`builds` are the indexes that clients of all targets have the engines build."""
+        """`builds` has the index builds in progress, which the clients of all targets share."""
         metadata = None if target.instance is None else ((INSTANCE_KEY, target.instance),)
         self._caller = Caller(channels, target, PROTOCOL, metadata)
         self._address = target.address
@@ -94,7 +94,7 @@ class Milvus1Client:
 
     async def instance(self) -> str | None:
         answer = await self._ask(lambda stub: stub.Cmd, pb.Command(cmd="instance"))
-        # Servers without an id answer that they do not know the command, in words of their own.
+        # Servers without an id answer in their own words that they do not know the command.
         found = INSTANCE.fullmatch(answer.string_reply)
         return found[0] if found and answer.status.error_code == pb.SUCCESS else None
 
@@ -177,7 +177,7 @@ class Milvus1Client:
         status = await self._change(lambda stub: stub.DropPartition, request)
         if status.error_code == pb.SUCCESS:
             return
-        # A missing tag is UNEXPECTED_ERROR, as are other failures: look whether it is missing.
+        # A missing tag is UNEXPECTED_ERROR, as other failures are: check whether it is missing.
         partitions = await self._partitions(name)
         if partitions is not None and tag in partitions:
             require_success(status)

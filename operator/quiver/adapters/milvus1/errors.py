@@ -6,7 +6,7 @@ from quiver_proto import milvus_pb2 as pb
 
 PROTOCOL = "Milvus 1.x"
 RETRIABLE = frozenset({pb.UNEXPECTED_ERROR, pb.OUT_OF_MEMORY, pb.META_FAILED, pb.CACHE_FAILED})
-"""What a server may answer now and not later; any other refusal stands until something changes."""
+"""Errors that may go away by themselves. Any other refusal stands until something changes."""
 
 
 def require_success(status: pb.Status) -> None:
@@ -15,6 +15,6 @@ def require_success(status: pb.Status) -> None:
     if code == pb.SUCCESS:
         return
     reason = one_line(status.reason) or "no reason given"
-    # One name for all codes that the protocol does not have: metrics have a label of it.
+    # One name for all codes that the protocol does not define, since it is a label of metrics.
     name = pb.ErrorCode.Name(code) if code in pb.ErrorCode.values() else "UNKNOWN_CODE"
     raise EngineRefused(name, reason, retriable=code in RETRIABLE)

@@ -1,4 +1,4 @@
-"""Indexes over the Milvus 1.x protocol, in which CreateIndex answers once all is built."""
+"""Indexes over the Milvus 1.x protocol, in which CreateIndex answers only after the build."""
 
 import asyncio
 import logging
@@ -31,7 +31,7 @@ _UNINDEXED = ("IDMAP", "BIN_IDMAP")
 SMALLEST_INDEXED = 4096
 """Rows. Segments with fewer get no index."""
 REFUSAL_S = 1.0
-"""How long a build is waited for: a server that refuses it says so at once."""
+"""How long `Builds.start` waits for the call: a server that refuses a build answers at once."""
 
 
 class _Segment(msgspec.Struct):
@@ -48,13 +48,13 @@ class _Partition(msgspec.Struct):
 
 
 class _Info(msgspec.Struct):
-    """The part of ShowCollectionInfo's JSON that is read. It lists every partition."""
+    """The part of ShowCollectionInfo's JSON that the driver reads. It lists every partition."""
 
     partitions: tuple[_Partition, ...]
 
 
 class Builds:
-    """The CreateIndex calls under way, by the address of the member and the collection."""
+    """The CreateIndex calls in progress, by the address of the member and the collection."""
 
     def __init__(self) -> None:
         self._running: dict[tuple[str, str], asyncio.Task[None]] = {}
@@ -63,7 +63,7 @@ class Builds:
         return (address, name) in self._running
 
     async def start(self, address: str, name: str, call: Coroutine[Any, Any, None]) -> None:
-        """Make the call in the background. Raises: EngineError, if it fails within a second."""
+        """Run the call in the background. Raises: EngineError if it fails within REFUSAL_S."""
         key = (address, name)
         task = asyncio.create_task(call)
         self._running[key] = task
@@ -95,10 +95,10 @@ def index_request(name: str, index: Index) -> pb.IndexParam:
 def index_of(answer: pb.IndexParam) -> Index | None:
     """Return the index that DescribeIndex describes; None for brute force (FLAT).
 
-    None also for an index that no spec can name, which is a client's own: an index that a spec
-    wants replaces it, and a spec without an index leaves it alone.
-    Raises: EngineRefused for an answer that Milvus never gives. Taken for no index, it could have
-    the index built again and again.
+    None also for an index that no spec can name, which a client has built: an index in the spec
+    replaces it, and a spec without an index leaves it alone.
+    Raises: EngineRefused for an answer that Milvus never gives. If it counted as no index, each
+    reconcile could build the index again.
     """
     kind = TYPES.get(answer.index_type)
     if kind is None:
@@ -112,7 +112,7 @@ def index_of(answer: pb.IndexParam) -> Index | None:
 
 
 def progress_of(info: str) -> IndexProgress:
-    """Read ShowCollectionInfo's JSON: of the segments that get an index, how many have it."""
+    """Count, in ShowCollectionInfo's JSON, the segments that get an index, and that have it."""
     partitions = _read(info, _Info, "its segments").partitions
     segments = [s for p in partitions for s in p.segments or ()]
     large = [s for s in segments if s.row_count >= SMALLEST_INDEXED]
@@ -121,7 +121,7 @@ def progress_of(info: str) -> IndexProgress:
 
 
 def rows_in(info: str, tag: str) -> int:
-    """Read ShowCollectionInfo's JSON: the rows of one partition."""
+    """Count, in ShowCollectionInfo's JSON, the rows of one partition."""
     partitions = _read(info, _Info, "its partitions").partitions
     return sum(p.row_count for p in partitions if p.tag == tag)
 
