@@ -62,24 +62,24 @@ log = logging.getLogger(__name__)
 
 WATCH_AGAIN_S = 1.0
 FOLD_S = 1.0
-"""How long an engine waits for more of its collections to go before it looks what is left."""
+"""How long the deletions of an engine's collections fold into one reconcile of the engine."""
 
 Term = Callable[[Readiness], AbstractAsyncContextManager[None]]
-"""What an operator must enter before it may work; it is cancelled when its term is over."""
+"""Makes the context that an operator enters before it works. Its end cancels the operator."""
 
 
 def unelected(_readiness: Readiness) -> AbstractAsyncContextManager[None]:
-    """The term of an operator that is the only one."""
+    """Return the term of an operator without leader election."""
     return nullcontext()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What a person can set.
+    """The operator's options.
 
-    Periods are in seconds. `http` is where probes and metrics are served; None serves none.
-    With `leader_elect` only one of several processes works. `namespace` is the operator's own;
-    `addresses` says which external endpoints are dialled.
+    Periods are in seconds. `http` is the address that serves probes and metrics; None serves none.
+    With `leader_elect` only the leader of several processes works. `namespace` is the operator's
+    own. `addresses` decides which external endpoints the operator dials.
     """
 
     engine_image: str = f"localhost/quiver-engine:{__version__}"
@@ -94,7 +94,7 @@ class Settings:
 
 
 class ClusterApi(Api, Protocol):
-    """The API client as the whole operator needs it: calls, and sessions for kopf's watches."""
+    """The API client as the operator needs it: calls, and sessions for kopf's watches."""
 
     @property
     def server(self) -> str: ...
@@ -106,7 +106,7 @@ class ClusterApi(Api, Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Outside:
-    """What an operator works with: a cluster, engines, DNS, OpenSSL, a clock."""
+    """The operator's adapters: a cluster, engines, DNS, OpenSSL, a clock."""
 
     api: ClusterApi
     engines: Engines
@@ -125,7 +125,7 @@ class Operator:
         metrics: Metrics | None = None,
         watch: Watch = watch,
     ) -> None:
-        """`watch` is what keeps the cache up to date: kopf, unless there is no server to watch."""
+        """`watch` keeps the cache current. It is kopf, unless there is no API server to watch."""
         self.metrics = metrics or Metrics()
         self.readiness = Readiness()
         api, self._keys = outside.api, ClaimKeys()
@@ -168,9 +168,9 @@ class Operator:
         self._controllers = self._make_controllers(outside.clock, parking)
 
     async def run(self, term: Term = unelected) -> None:
-        """Work until cancelled; then end within seconds.
+        """Work until cancelled, then end within seconds.
 
-        Raises: OSError if the address for probes and metrics cannot be had.
+        Raises: OSError if the address for probes and metrics cannot be bound.
         """
         async with AsyncExitStack() as stack:
             if self._settings.http is not None:
@@ -178,8 +178,8 @@ class Operator:
                 address = await stack.enter_async_context(http.serving(app, *self._settings.http))
                 log.info("probes and metrics at http://%s", address)
             await stack.enter_async_context(term(self.readiness))
-            # Nobody may judge by a half-full cache, nor by claims that nobody could believe: the
-            # workers start when both are there.
+            # The workers start once the keys are loaded and the cache is filled: without keys no
+            # claim in an annotation is valid, and a partial cache leads to wrong decisions.
             await self._key_secret.load(self.readiness)
             await self._relister.fill(self.readiness)
             await stack.enter_async_context(self._breakers.probing())
@@ -188,7 +188,7 @@ class Operator:
                 group.create_task(self._resync.run(), name="resync")
                 group.create_task(self._rounds.run(), name="verification rounds")
                 group.create_task(self._broadcaster.run(), name="events")
-                # Which servers are pods of Quiver's is to be known soon, not after a resync period.
+                # Learn at once, not after a resync period, which servers are pods of Quiver's.
                 group.create_task(self._presence_checks.once(), name="first presence checks")
                 keeping = self._key_secret.keep_current(self._settings.resync_period)
                 group.create_task(keeping, name="claim keys")
@@ -199,10 +199,10 @@ class Operator:
         while True:
             try:
                 await self._watch_cluster(self.cache, self._watch_session, self._resync.nudge)
-            except Exception as error:  # noqa: BLE001 - kopf's own end must not be the operator's
-                log.warning("the watch ended, beginning anew: %s", error)
+            except Exception as error:  # noqa: BLE001 - kopf's failure must not end the operator
+                log.warning("the watch ended and restarts: %s", error)
             await asyncio.sleep(WATCH_AGAIN_S)
-            # kopf does not watch kinds that it does not find when it starts.
+            # kopf watches only the kinds that exist when it starts.
             await self._relister.fill(self.readiness)
 
     def _watch_session(self, on_list: Callable[[], None]) -> tuple[str, aiohttp.ClientSession]:
@@ -213,13 +213,13 @@ class Operator:
             self._collections.add(Key.of(collection))
 
     def _engine_of(self, collection: Key) -> Key:
-        """Return whose turn it is when it is the collection's."""
+        """Return the engine whose flow in the queue the collection waits in."""
         manifest = self.cache.get(VECTOR_COLLECTION, collection)
         return (engine_of(manifest) if manifest else None) or collection
 
     def _group_of(self, collection: Key) -> tuple[str, bool]:
-        """Return with whom the collection waits in line: no tenant waits behind all that another
-        one has, and nothing new behind all that is only looked at again.
+        """Return the collection's group in its flow: no namespace waits for all collections of
+        another one, and no changed collection for all that are only verified.
         """
         manifest = self.cache.get(VECTOR_COLLECTION, collection)
         return collection.namespace, manifest is not None and is_converged(manifest)
@@ -230,7 +230,7 @@ class Operator:
 
     def _make_controllers(self, clock: Clock, parking: Parking) -> tuple[Controller, Controller]:
         objects, engines = self._objects, self._breakers
-        # Counted when it happens: an alert must not wait for what the API server takes.
+        # Counted before it is published: an alert must not wait for the API server.
         events = CountedEvents(self._broadcaster, self.metrics)
         pace = Pace(workers=self._settings.workers)
         sources = Sources(
@@ -269,7 +269,7 @@ class Operator:
 
 
 class _All:
-    """Iterates over all objects of a kind, as they are at that moment."""
+    """All objects of a kind. Each iteration reads the cache again."""
 
     def __init__(self, cache: Cache, kind: Kind) -> None:
         self._cache = cache

@@ -25,9 +25,11 @@ from quiver.control.work.interception import InterceptedEngines
 async def real_operator(
     settings: Settings, on_loss: Callable[[str], object]
 ) -> AsyncIterator[Callable[[], Coroutine[Any, Any, None]]]:
-    """Build an operator for the cluster that the environment names; yields what runs it.
+    """Build an operator for the cluster that the environment names. Yields the coroutine function
+    that runs it.
 
-    `on_loss` is told why when a lease that was held is lost: it had better end the process.
+    `on_loss` is called with the reason when this process loses the lease. It should end the
+    process.
     Raises: NoCluster.
     """
     metrics, clock = Metrics(), SystemClock()

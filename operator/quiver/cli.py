@@ -1,6 +1,6 @@
-"""The command `quiver`: a group whose commands are loaded when they are run.
+"""The command `quiver`: a group that imports a command when it is run.
 
-An engine must not carry the operator's libraries in its memory, nor the operator the engine's.
+The engine must not load the operator's libraries into memory, nor the operator the engine's.
 """
 
 import importlib
@@ -10,9 +10,9 @@ import click
 from quiver import __version__
 
 COMMANDS = {"engine": "quiver_engine.cli", "operator": "quiver.command"}
-"""Each module holds its command under the command's name."""
+"""The module of each command. Its attribute of the same name is the command."""
 EXTRA = {"numpy", "faiss", "quiver_engine"}
-"""What `pip install quiver` leaves out, since only the engine needs it."""
+"""Packages that `pip install quiver` does not install, since only the engine needs them."""
 
 
 class LazyGroup(click.Group):
@@ -55,7 +55,7 @@ def _missing(command: str, package: str) -> click.Command:
 def main() -> None:
     """Vector collections on Kubernetes.
 
-    You describe a collection of vectors in YAML, as a VectorCollection; Quiver has it exist on an
-    engine, a server that stores and searches vectors, and keeps it so. Engines are pods that Quiver
-    starts on the GPUs or CPUs of the cluster, or servers that you run yourself.
+    You describe a collection of vectors in YAML, as a VectorCollection. Quiver creates it on an
+    engine, a server that stores and searches vectors, and keeps it as described. Engines are pods
+    that Quiver starts on the GPUs or CPUs of the cluster, or servers that you run yourself.
     """

@@ -54,7 +54,7 @@ class Cidr(click.ParamType[Network]):
 
 
 def _network(cidr: str) -> Network | None:
-    # An address alone may be meant for its network; a zone is not what a network has.
+    # An address without a length may stand for its network, and a network has no zone.
     if "/" in cidr and "%" not in cidr:
         with suppress(ValueError):
             return ip_network(cidr)
@@ -62,7 +62,7 @@ def _network(cidr: str) -> Network | None:
 
 
 @click.command(
-    short_help="Make the cluster's collections and engines be as their YAML says.",
+    short_help="Make the cluster's collections and engines match their YAML.",
     context_settings={"auto_envvar_prefix": "QUIVER", "show_default": True},
 )
 @click.option(
@@ -80,7 +80,7 @@ def _network(cidr: str) -> Network | None:
     "--resync-period",
     type=click.FloatRange(min=1),
     default=Settings.resync_period,
-    help="Seconds between looks at what exists, in the cluster and by name on each engine.",
+    help="Seconds between lists of the cluster's objects and of each engine's collections.",
 )
 @click.option(
     "--verify-period",
@@ -92,13 +92,13 @@ def _network(cidr: str) -> Network | None:
     "--workers",
     type=click.IntRange(min=1, max=64),
     default=Settings.workers,
-    help="How many objects of a kind are worked on at once.",
+    help="How many objects of a kind are reconciled at once.",
 )
 @click.option(
     "--workers-per-engine",
     type=click.IntRange(min=1, max=64),
     default=Settings.workers_per_engine,
-    help="How many collections of one engine are worked on at once.",
+    help="How many collections of one engine are reconciled at once.",
 )
 @click.option(
     "--leader-elect/--no-leader-elect",
@@ -110,8 +110,9 @@ def _network(cidr: str) -> Network | None:
     "--allow-engine-cidr",
     type=Cidr(),
     multiple=True,
-    help="Network, such as 127.0.0.0/8, in which external engines may be though Quiver would not "
-    "connect there by itself. It goes before --deny-engine-cidr. Several: give it several times.",
+    help="Network, such as 127.0.0.0/8, in which external engines may be although Quiver does not "
+    "connect there by default. It takes precedence over --deny-engine-cidr. Repeat the option for "
+    "several networks.",
 )
 @click.option(
     "--deny-engine-cidr",
@@ -119,7 +120,7 @@ def _network(cidr: str) -> Network | None:
     multiple=True,
     help="Network, such as 10.96.0.0/12, in which no external engine may be, whatever the "
     "endpoints of a VectorEngine say. Loopback, link-local, multicast and reserved addresses and "
-    "those of clouds' metadata are denied anyway. Several: give it several times.",
+    "those of clouds' metadata are denied anyway. Repeat the option for several networks.",
 )
 @click.option(
     "--log-format",
@@ -128,7 +129,7 @@ def _network(cidr: str) -> Network | None:
     help="Lines for people, or JSON for log collectors.",
 )
 @click.option(
-    "--log-level", type=click.Choice(LEVELS), default="info", help="The least that is logged."
+    "--log-level", type=click.Choice(LEVELS), default="info", help="The lowest level to log."
 )
 def operator(
     log_format: Format,
@@ -139,12 +140,12 @@ def operator(
 ) -> None:
     """Watch the cluster and do what its VectorCollections and VectorEngines say.
 
-    Runs until it is told to stop (SIGTERM or Ctrl-C). Inside a pod it uses the pod's service
-    account; elsewhere the kubeconfig file that the environment variable KUBECONFIG names. Run one
-    at a time per cluster, or several with --leader-elect.
+    Runs until SIGTERM or Ctrl-C. Inside a pod it uses the pod's service account; elsewhere the
+    kubeconfig file that the environment variable KUBECONFIG names. Run one at a time per cluster,
+    or several with --leader-elect.
 
-    Every option can be given by environment too: --log-level is QUIVER_LOG_LEVEL. Several values
-    have blanks between them there.
+    An environment variable can set every option: QUIVER_LOG_LEVEL sets --log-level. Spaces separate
+    several values.
     """
     _set_up_logging(log_format, log_level)
     settings = Settings(addresses=AddressPolicy(allow_engine_cidr, deny_engine_cidr), **options)
@@ -173,31 +174,31 @@ async def _run(settings: Settings) -> None:
 
 
 def _end_at_once(why: str) -> NoReturn:
-    """End as a killed process ends: another one leads, and nothing of this one may go on."""
+    """End the process without cleanup: another one may lead, and this one must not write."""
     log.error("the lease is lost: %s; ending at once", why)
     logging.shutdown()
     os._exit(1)
 
 
 def _on_signals(stop: Callable[[], object]) -> Callable[[], bool]:
-    """Call `stop` in this loop at SIGTERM or SIGINT; the result tells whether that has happened."""
+    """Call `stop` in this loop at SIGTERM or SIGINT. The result tells whether that has happened."""
     loop = asyncio.get_running_loop()
-    told: list[int] = []
+    received: list[int] = []
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        if not told:
+        if not received:
             loop.call_soon_threadsafe(stop)
-        told.append(number)
+        received.append(number)
 
-    # Not loop.add_signal_handler: kopf sets its own there when it starts, and would replace ours.
+    # Not loop.add_signal_handler: kopf calls it too when it starts, and would replace this handler.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, handle)
-    return lambda: bool(told)
+    return lambda: bool(received)
 
 
 def _set_up_logging(log_format: Format, log_level: str) -> None:
     level = getattr(logging, log_level.upper())
     set_up_logging(log_format, level)
-    # kopf tells each of its own steps at info; only what goes wrong is of interest here.
+    # kopf logs each of its steps at info. Only its warnings and errors matter here.
     if level >= logging.INFO:
         logging.getLogger("kopf").setLevel(logging.WARNING)

@@ -1,8 +1,8 @@
-"""kopf watches the cluster; its handlers put what they see into the cache, and nothing else.
+"""kopf watches the cluster. Its handlers put events into the cache and do nothing else.
 
-A pure `on.event` handler leaves objects alone: kopf writes to an object only for handlers of
-changes, for daemons and timers, or to take off its own finalizer, whose name is therefore one that
-nobody uses.
+With `on.event` handlers alone, kopf does not write to objects. It writes for handlers of changes,
+for daemons and timers, and to remove its own finalizer. So the finalizer is set to a name that no
+object carries.
 """
 
 import asyncio
@@ -28,26 +28,23 @@ CHUNK = 500
 REQUEST_TIMEOUT_S = 60.0
 CONNECT_TIMEOUT_S = 10.0
 IDLE_WORKER_S = 0.1
-"""kopf keeps a task per object for as long after its last event; with thousands of objects it adds
-up.
-"""
+"""kopf keeps a task per object for so long after its last event. There are thousands of objects."""
 
 SCAN_S = 2.0
-"""How long kopf may go on looking for our kinds when it is told to end while it does."""
+"""How long the end of a watch waits for kopf's scan for our kinds, if that is still running."""
 
 OnList = Callable[[], None]
 Session = Callable[[OnList], tuple[str, aiohttp.ClientSession]]
-"""Opens a session that is logged in to the API server, and returns it with the server's URL. It
-calls back after each list of objects.
+"""Opens a session that is logged in to the API server, and returns it with the server's URL. The
+session calls back after each list of objects.
 """
 Watch = Callable[[Cache, Session, OnList], Coroutine[Any, Any, None]]
 
 
 async def watch(cache: Cache, session: Session, on_list: OnList) -> None:
-    """Keep the cache up to date until cancelled; `on_list` is called when a watch begins anew.
+    """Keep the cache current until cancelled. `on_list` is called when a watch restarts.
 
-    Raises: whatever kopf cannot go on after, such as a kind that the cluster does not know any
-    more.
+    Raises: any error that ends kopf, such as a kind that the cluster no longer knows.
     """
     sessions = _Sessions(session, on_list)
     with _signal_handlers_kept():
@@ -57,7 +54,7 @@ async def watch(cache: Cache, session: Session, on_list: OnList) -> None:
             clusterwide=True,
             standalone=True,
         )
-    # Not kopf.run_tasks: when it ends it cancels every task of the loop that is younger than it.
+    # Not kopf.run_tasks: at its end it cancels all tasks of the loop that started after it.
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -69,7 +66,7 @@ async def watch(cache: Cache, session: Session, on_list: OnList) -> None:
 
 
 class _Sessions:
-    """The sessions that kopf has been given; it leaves those open that it did not make itself."""
+    """The sessions that kopf uses. kopf does not close sessions that it has not opened itself."""
 
     def __init__(self, session: Session, on_list: OnList) -> None:
         self._session = session
@@ -83,7 +80,7 @@ class _Sessions:
         return kopf.AiohttpSession(server=server, aiohttp_session=opened)
 
     async def scan_done(self) -> None:
-        """Wait until kopf has found our kinds: a scan leaves tasks behind when it is cancelled."""
+        """Wait until kopf has found our kinds: a cancelled scan leaves tasks behind."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._listed.wait(), SCAN_S)
 
@@ -137,7 +134,7 @@ def _settings() -> kopf.OperatorSettings:
 
 
 class _NoDiffs(kopf.DiffBaseStorage):
-    """Spares kopf from copying each object at each event: there are no handlers of changes."""
+    """Keeps kopf from copying each object at each event: there are no handlers of changes."""
 
     def build(self, **_: Any) -> Any:
         return {}
@@ -150,7 +147,7 @@ class _NoDiffs(kopf.DiffBaseStorage):
 
 
 class _ForEver(Iterable[float]):
-    """Waits between attempts (seconds) that never run out: when they do, kopf ends."""
+    """Delays between attempts (seconds), without an end: kopf gives up when they run out."""
 
     def __iter__(self) -> Iterator[float]:
         return chain((0.5, 1, 2, 4, 8), repeat(15))
@@ -158,7 +155,7 @@ class _ForEver(Iterable[float]):
 
 @contextmanager
 def _signal_handlers_kept() -> Iterator[None]:
-    """Undo that kopf makes itself the one who is told of SIGINT and SIGTERM."""
+    """Restore the handlers of SIGINT and SIGTERM, which kopf replaces when it starts."""
     loop = asyncio.get_running_loop()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
