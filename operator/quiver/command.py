@@ -126,7 +126,7 @@ def _network(cidr: str) -> Network | None:
     "--log-format",
     type=click.Choice(["text", "json"]),
     default="text",
-    help="Lines for people, or JSON for log collectors.",
+    help="Readable lines, or JSON for log collectors.",
 )
 @click.option(
     "--log-level", type=click.Choice(LEVELS), default="info", help="The lowest level to log."

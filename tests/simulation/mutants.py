@@ -286,7 +286,7 @@ def _lease_given_back_early() -> Any:
 
 def _deletion_given_up() -> Any:
     def give_up(g: Gathered, error: Exception) -> Decision:
-        return deletion._left(g, "Warning", str(error))
+        return deletion._retain(g, "Warning", str(error))
 
     return patch.object(deletion, "failed", give_up)
 

@@ -76,7 +76,7 @@ class DnsNames:
         except TimeoutError as problem:
             raise _not_resolved(f"no answer came within {self._deadline:g} s") from problem
         except error.DNSError as problem:
-            # No text from the name server, which may be a tenant's, gets into the message.
+            # The message has no text from the name server, which may be a tenant's.
             why = WORDS.get(problem.args[0], "the name server's answer cannot be used")
             raise _not_resolved(why) from problem
         found = {ip_address(node.addr[0].decode()) for node in answer.nodes}

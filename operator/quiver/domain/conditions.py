@@ -9,7 +9,7 @@ from quiver.domain.reasons import Reason
 from quiver.domain.text import one_line
 
 MESSAGE_LIMIT = 4096
-"""Characters; well below the 32,768 that the CRDs allow, since a status is read by people."""
+"""Characters; well below the 32,768 that the CRDs allow, since users read statuses."""
 
 
 class State(Enum):

@@ -126,9 +126,9 @@ class EngineStatus(Struct, frozen=True, kw_only=True):
         """Return how many collections and partitions the namespace has retained on the engine,
         without those of the collection name `but`.
         """
-        left = [v for place, v in self.retained.items() if place.rpartition("/")[2] != but]
-        found = (value.partition("/") for value in left)
-        return sum(int(size or 1) for owner, _, size in found if owner == namespace)
+        values = (v for place, v in self.retained.items() if place.rpartition("/")[2] != but)
+        records = (value.partition("/") for value in values)
+        return sum(int(size or 1) for owner, _, size in records if owner == namespace)
 
 
 class VectorEngine(Struct, frozen=True, kw_only=True):

@@ -30,7 +30,7 @@ class Api(Protocol):
         """Send a JSON merge patch. A uid or resourceVersion in its metadata is a precondition."""
 
     async def apply(self, kind: Kind, manifest: Manifest) -> Manifest:
-        """Apply server-side as the field manager `quiver`, which takes over fields of others."""
+        """Apply server-side as the field manager `quiver`, taking fields from other managers."""
 
     async def delete(self, kind: Kind, key: Key, uid: str) -> None:
         """Delete the object if it still has this uid."""

@@ -31,7 +31,7 @@ class EngineUnreachable(EngineError):
 class EngineRefused(EngineError):
     """The engine answered with an error.
 
-    `code` is the protocol's name for it, such as ILLEGAL_DIMENSION. It is for people and metrics:
+    `code` is the protocol's name for it, such as ILLEGAL_DIMENSION. It is for messages and metrics:
     decisions depend on `retriable` alone, which the driver sets.
     """
 
@@ -58,7 +58,7 @@ class ApiError(PortError):
 
 
 class Conflict(ApiError):
-    """409: the object was changed or created anew since it was read."""
+    """409: the object was changed or recreated since it was read."""
 
 
 class NotFound(ApiError):

@@ -61,7 +61,7 @@ class Objects(Protocol):
         """Merge into the status of the object with this uid, at any version."""
 
     async def apply(self, kind: Kind, manifest: Manifest) -> Manifest:
-        """Apply server-side as the field manager `quiver`, which takes over fields of others."""
+        """Apply server-side as the field manager `quiver`, taking fields from other managers."""
 
     async def delete(self, kind: Kind, manifest: Manifest) -> None:
         """Delete the object if it has the uid of `manifest`. It is no error if it is gone."""

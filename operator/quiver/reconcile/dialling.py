@@ -92,7 +92,7 @@ class Dialling:
         if engine.spec.external is None:
             return access
         key, before = engine.metadata.key, self._known_endpoints(engine)
-        earlier = self._remembered(key) | (before or {})
+        earlier = self._claimed_addresses(key) | (before or {})
         endpoints = await self._look_up(engine.spec.external.endpoints, earlier)
         self._known[key] = _Known(engine.metadata.uid, endpoints)
         if before is not None and before != endpoints:
@@ -124,7 +124,7 @@ class Dialling:
             return None
         return known.endpoints if known.endpoints.keys() == set(external.endpoints) else None
 
-    def _remembered(self, engine: Key) -> dict[str, Dialled]:
+    def _claimed_addresses(self, engine: Key) -> dict[str, Dialled]:
         """Return the address of each endpoint according to claims. If a name has several addresses,
         the operator goes on dialling that one, since at another the claims would lapse.
         """

@@ -159,7 +159,7 @@ class Metrics:
         )
         self.events = self._counter(
             "quiver_events",
-            "Events about people's data, by type and reason.",
+            "Events about users' data, by type and reason.",
             "type",
             "reason",
         )

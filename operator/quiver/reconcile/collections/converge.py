@@ -43,7 +43,7 @@ def converge(g: Gathered) -> Decision:
         verdict=Verdict.ready(f"Collection {claim.collection_name!r} is on {claim.member}."),
         steps=tuple(steps),
         converged=True,
-        kept_partitions=tuple(_held(g)),
+        kept_partitions=tuple(_unlisted_with_rows(g)),
         retained_partitions=_retained(g),
         claim=claim,
         placement=placement,
@@ -68,15 +68,15 @@ def _claim_steps(g: Gathered, claim: Claim) -> list[Step]:
     """Write claim and finalizer before anything is created. A change to an existing claim is
     written with the status, after all steps.
     """
-    kept: list[Step] = [] if has_finalizer(g.manifest) else [KeepFinalizer()]
+    finalizer: list[Step] = [] if has_finalizer(g.manifest) else [KeepFinalizer()]
     if g.claim is not None:
-        return kept
-    forgotten: list[Step] = []
+        return finalizer
+    taken_up: list[Step] = []
     if g.engine is not None and retained_as(claim) in g.engine.status.retained:
-        forgotten = [NoteRetained(claim, None)]
+        taken_up = [NoteRetained(claim, None)]
     if has_status_claim(g.manifest):
-        return [*kept, ReplaceClaim(claim), *forgotten]
-    return [RecordClaim(claim), *forgotten]
+        return [*finalizer, ReplaceClaim(claim), *taken_up]
+    return [RecordClaim(claim), *taken_up]
 
 
 def _collection_steps(g: Gathered) -> list[Step]:
@@ -105,10 +105,10 @@ def _partition_steps(g: Gathered) -> list[Step]:
 def _retained(g: Gathered) -> tuple[str, ...]:
     """Return the partitions that the object once had and that remain on the engine."""
     status, found = g.collection.status, g.observed.partitions if g.observed else frozenset()
-    left = set(status.retained_partitions or ())
+    retained = set(status.retained_partitions or ())
     if g.deletion_policy == "Retain":
-        left |= set(status.partitions)
-    return tuple(sorted(left & found - set(g.collection.spec.partitions)))
+        retained |= set(status.partitions)
+    return tuple(sorted(retained & found - set(g.collection.spec.partitions)))
 
 
 def _may_go(g: Gathered, tag: str) -> bool:
@@ -155,7 +155,7 @@ def _while_building(g: Gathered, decision: Decision) -> Decision | None:
 
 
 def _while_partitions_hold_rows(g: Gathered, decision: Decision) -> Decision | None:
-    held = _held(g)
+    held = _unlisted_with_rows(g)
     if not held:
         return None
     counts = ", ".join(f"{tag!r} with {rows} vectors" for tag, rows in held.items())
@@ -167,7 +167,7 @@ def _while_partitions_hold_rows(g: Gathered, decision: Decision) -> Decision | N
     return replace(decision, verdict=verdict, retry=True)
 
 
-def _held(g: Gathered) -> dict[str, int]:
+def _unlisted_with_rows(g: Gathered) -> dict[str, int]:
     """Return the partitions that the spec no longer lists and that hold vectors."""
     return {tag: rows for tag, rows in sorted(g.observation.partition_rows.items()) if rows}
 

@@ -23,35 +23,35 @@ _DELETING = Verdict.reconciling(Reason.DROPPING, "The object is being deleted.")
 
 
 def finalizer_is_gone(g: Gathered) -> Decision | None:
-    return None if FINALIZER in g.collection.metadata.finalizers else _going(g)
+    return None if FINALIZER in g.collection.metadata.finalizers else _proceed(g)
 
 
 def nothing_was_claimed(g: Gathered) -> Decision | None:
-    return _going(g, Release()) if g.claim is None and g.lapsed is None else None
+    return _proceed(g, Release()) if g.claim is None and g.lapsed is None else None
 
 
 def collection_is_to_be_retained(g: Gathered) -> Decision | None:
     if g.deletion_policy != "Retain":
         return None
     if g.collection.spec.deletion_policy is None:
-        return _left(g, "Normal", "Retain is the default for it")
-    return _left(g, "Normal", "deletionPolicy is Retain")
+        return _retain(g, "Normal", "Retain is the default for it")
+    return _retain(g, "Normal", "deletionPolicy is Retain")
 
 
 def object_is_suspended(g: Gathered) -> Decision | None:
-    return _left(g, "Warning", "spec.suspend is true") if g.collection.spec.suspend else None
+    return _retain(g, "Warning", "spec.suspend is true") if g.collection.spec.suspend else None
 
 
 def engine_is_gone(g: Gathered) -> Decision | None:
-    return _left(g, "Normal", "its VectorEngine is gone") if g.engine is None else None
+    return _retain(g, "Normal", "its VectorEngine is gone") if g.engine is None else None
 
 
 def claimed_member_is_gone(g: Gathered) -> Decision | None:
     if not g.member_is_gone:
         return None
     if ":" in _claimed(g):
-        return _left(g, "Warning", f"the engine no longer lists its endpoint {_claimed(g)}")
-    return _left(g, "Warning", f"its engine was never asked for pod {_claimed(g)}")
+        return _retain(g, "Warning", f"the engine no longer lists its endpoint {_claimed(g)}")
+    return _retain(g, "Warning", f"its engine was never asked for pod {_claimed(g)}")
 
 
 def member_is_not_ready(g: Gathered) -> Decision | None:
@@ -76,7 +76,7 @@ def claim_is_unproven(g: Gathered) -> Decision | None:
     """
     if g.claim is None or g.claim.server is not None or g.allowed:
         return None
-    return _left(
+    return _retain(
         g, "Warning", "the engine does not admit its namespace, and who made it is unknown"
     )
 
@@ -84,23 +84,23 @@ def claim_is_unproven(g: Gathered) -> Decision | None:
 def server_is_another(g: Gathered) -> Decision | None:
     if g.lapsed is None:
         return None
-    return _left(g, "Warning", f"{_claimed(g)} is another server than the one it was made on")
+    return _retain(g, "Warning", f"{_claimed(g)} is another server than the one it was made on")
 
 
 def endpoint_is_borrowed(g: Gathered) -> Decision | None:
     if not g.is_borrowed:
         return None
-    return _left(g, "Warning", f"{_claimed(g)} leads to an engine pod that Quiver manages")
+    return _retain(g, "Warning", f"{_claimed(g)} leads to an engine pod that Quiver manages")
 
 
 def collection_is_somebody_elses(g: Gathered) -> Decision | None:
     if g.holder is None:
         return None
-    return _left(g, "Warning", f"VectorCollection {g.holder!r} has it too")
+    return _retain(g, "Warning", f"VectorCollection {g.holder!r} has it too")
 
 
 def collection_is_gone(g: Gathered) -> Decision | None:
-    return _going(g, Release()) if g.observed is None else None
+    return _proceed(g, Release()) if g.observed is None else None
 
 
 def collection_is_another(g: Gathered) -> Decision | None:
@@ -108,7 +108,7 @@ def collection_is_another(g: Gathered) -> Decision | None:
     differences = ", ".join(g.collection.schema.differences(g.observed.schema))
     if not differences:
         return None
-    return _left(g, "Warning", f"it is not the one that this object describes ({differences})")
+    return _retain(g, "Warning", f"it is not the one that this object describes ({differences})")
 
 
 def collection_is_not_empty(g: Gathered) -> Decision | None:
@@ -121,7 +121,7 @@ def collection_is_not_empty(g: Gathered) -> Decision | None:
 def collection_exists(g: Gathered) -> Decision | None:
     name = g.collection_name
     dropped = Event("Normal", "Dropped", "Drop", f"Dropped collection {name!r} and its vectors.")
-    return _going(g, DropCollection(name), PublishEvent(dropped), Release())
+    return _proceed(g, DropCollection(name), PublishEvent(dropped), Release())
 
 
 POLICIES = (
@@ -156,18 +156,18 @@ def failed(g: Gathered, error: EngineError) -> Decision:
     return _waiting(g, reason, f"{_claimed(g)} did not drop it: {error}", state=state)
 
 
-def _going(g: Gathered, *steps: Step) -> Decision:
+def _proceed(g: Gathered, *steps: Step) -> Decision:
     placement = g.collection.status.placement
     return Decision(verdict=_DELETING, steps=steps, claim=g.status_claim, placement=placement)
 
 
-def _left(g: Gathered, type_: str, why: str) -> Decision:
+def _retain(g: Gathered, type_: str, why: str) -> Decision:
     note = f"Left collection {g.collection_name!r} where it is: {why}."
     event = Event("Warning" if type_ == "Warning" else "Normal", "Left", "Release", note)
-    return _going(g, *_noted(g), PublishEvent(event), Release())
+    return _proceed(g, *_record_steps(g), PublishEvent(event), Release())
 
 
-def _noted(g: Gathered) -> list[Step]:
+def _record_steps(g: Gathered) -> list[Step]:
     """Record on the engine which other namespace retained the collection, since that namespace may
     adopt it again.
     """

@@ -173,14 +173,14 @@ class Gathered:
     def has_share(self) -> bool:
         """Whether the namespace may have all that the object asks for."""
         namespace = self.collection.metadata.namespace
-        had = self.load.namespaces.get(namespace, 0)
+        used = self.load.namespaces.get(namespace, 0)
         if self.engine is not None:
             # A retained collection that the object takes up again must not count twice.
-            had += self.engine.status.retained_of(namespace, but=self.collection_name)
-        return self.share is None or had + self.asked_for <= self.share
+            used += self.engine.status.retained_of(namespace, but=self.collection_name)
+        return self.share is None or used + self.asked_for <= self.share
 
     @property
     def grows_within_limits(self) -> bool:
         """Whether there is room for the partitions that a claimed collection still lacks."""
-        had = self.load.members.get(self.member_name, 0)
-        return self.has_share and had + self.growth <= self.limit
+        used = self.load.members.get(self.member_name, 0)
+        return self.has_share and used + self.growth <= self.limit

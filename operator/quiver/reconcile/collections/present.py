@@ -15,7 +15,7 @@ def object_is_suspended(g: Gathered) -> Decision | None:
     if not g.collection.spec.suspend:
         return None
     message = "Quiver leaves the collection as it is while spec.suspend is true."
-    return _undone(g, Verdict(State.SUSPENDED, Reason.SUSPENDED, message))
+    return _without_steps(g, Verdict(State.SUSPENDED, Reason.SUSPENDED, message))
 
 
 def engine_does_not_exist(g: Gathered) -> Decision | None:
@@ -220,7 +220,7 @@ def _adoption_fails(g: Gathered) -> Decision | None:
 def _adoption_is_not_allowed(g: Gathered) -> Decision | None:
     assert g.engine is not None
     namespace = g.collection.metadata.namespace
-    had_it = g.engine.status.retained_by(retained_as(claim_for(g))) == namespace
+    was_retained = g.engine.status.retained_by(retained_as(claim_for(g))) == namespace
     if g.is_elders:
         return _stalled(
             g,
@@ -229,7 +229,7 @@ def _adoption_is_not_allowed(g: Gathered) -> Decision | None:
             "somebody else's: an older VectorEngine of another namespace leads to the same server, "
             "or a claim from before the upgrade may be of it. Choose another collectionName.",
         )
-    if not g.is_guest or had_it or g.engine.spec.allowed_namespaces.may_adopt:
+    if not g.is_guest or was_retained or g.engine.spec.allowed_namespaces.may_adopt:
         return None
     return _stalled(
         g,
@@ -254,19 +254,19 @@ def _asks_for_more(g: Gathered) -> bool:
     """
     if g.claim is None and g.lapsed is None:
         return True
-    had = g.observed.partitions if g.observed else frozenset(g.collection.status.partitions)
-    return bool(set(g.collection.spec.partitions) - had)
+    existing = g.observed.partitions if g.observed else frozenset(g.collection.status.partitions)
+    return bool(set(g.collection.spec.partitions) - existing)
 
 
 def _waiting(g: Gathered, reason: Reason, message: str, *, retry: bool = False) -> Decision:
-    return _undone(g, Verdict.reconciling(reason, message), retry=retry)
+    return _without_steps(g, Verdict.reconciling(reason, message), retry=retry)
 
 
 def _stalled(g: Gathered, reason: Reason, message: str) -> Decision:
-    return _undone(g, Verdict.stalled(reason, message))
+    return _without_steps(g, Verdict.stalled(reason, message))
 
 
-def _undone(g: Gathered, verdict: Verdict, *, retry: bool = False) -> Decision:
+def _without_steps(g: Gathered, verdict: Verdict, *, retry: bool = False) -> Decision:
     claim = g.status_claim
     placement = g.collection.status.placement if claim is not None else None
     return Decision(verdict=verdict, retry=retry, claim=claim, placement=placement)

@@ -92,7 +92,7 @@ def _managed(gathered: Gathered, default_image: str) -> Decision:
     )
     stale = tuple((kind, m) for kind, m, live in wanted if live is None or not matches(m, live))
     trouble = gathered.access.trouble
-    verdict = trouble or _stand(gathered, replicas, converged=not stale)
+    verdict = trouble or _verdict(gathered, replicas, converged=not stale)
     return Decision(verdict, stale, retry=trouble is not None)
 
 
@@ -116,7 +116,7 @@ def highest_replicas(gathered: Gathered) -> int:
     return max(known or 0, spec.replicas)
 
 
-def _stand(gathered: Gathered, replicas: int, *, converged: bool) -> Verdict:
+def _verdict(gathered: Gathered, replicas: int, *, converged: bool) -> Verdict:
     spec, ready = gathered.engine.spec, sum(pod.ready for pod in gathered.pods)
     if replicas > spec.replicas:
         last = f"{gathered.engine.metadata.name}-{replicas - 1}"
