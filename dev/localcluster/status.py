@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
+
 from localcluster.layout import Layout
 from localcluster.teardown import supervisors
 
-KIB = 1024
+MIB = 2**20
 
 
 @dataclass(frozen=True)
@@ -65,23 +67,15 @@ def _processes(layout: Layout) -> list[RunningProcess]:
     for node in layout.node_names():
         parents |= dict.fromkeys(supervisors(layout.node(node)), f"{node}/")
     found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) not in parents:
-            with contextlib.suppress(OSError, ValueError):
-                process = _describe(entry, parents)
-                if process:
-                    found.append(process)
+    for parent, prefix in parents.items():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            children = psutil.Process(parent).children()
+            found += [_describe(c, prefix) for c in children if c.pid not in parents]
     return sorted(found, key=lambda process: process.pid)
 
 
-def _describe(entry: Path, parents: dict[int, str]) -> RunningProcess | None:
-    status = dict(
-        line.split(":", 1) for line in (entry / "status").read_text().splitlines() if ":" in line
-    )
-    prefix = parents.get(int(status["PPid"]))
-    if prefix is None:
-        return None
-    arguments = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+def _describe(process: psutil.Process, prefix: str) -> RunningProcess:
+    arguments = process.cmdline()
     module = arguments[2] if arguments[1:2] == ["-m"] else Path(arguments[0]).name
-    memory = int(status.get("VmRSS", "0 kB").split()[0]) // KIB
-    return RunningProcess(prefix + module.removeprefix("localcluster."), int(entry.name), memory)
+    memory = process.memory_info().rss // MIB
+    return RunningProcess(prefix + module.removeprefix("localcluster."), process.pid, memory)

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
+
 from localcluster import cgroups, network
 from localcluster.errors import LocalClusterError
 from localcluster.layout import Layout
@@ -24,15 +26,11 @@ def supervisors(directory: Path) -> list[int]:
     """
     below = f"{directory}/"
     found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        with contextlib.suppress(OSError):
-            arguments = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
-            if "localcluster.supervisor" in arguments and any(
-                argument.startswith(below) for argument in arguments
-            ):
-                found.append(int(entry.name))
+    for process in psutil.process_iter(["cmdline"]):
+        arguments = process.info["cmdline"] or []
+        is_below = any(argument.startswith(below) for argument in arguments)
+        if "localcluster.supervisor" in arguments and is_below:
+            found.append(process.pid)
     return found
 
 

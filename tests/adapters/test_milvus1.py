@@ -6,8 +6,8 @@ import socket
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
+import psutil
 import pytest
 
 from machine.engine_process import EngineProcess
@@ -19,6 +19,7 @@ from quiver.domain.collections import CollectionSchema
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineRefused, EngineUnreachable
 from quiver_proto.milvus_pb2_grpc import MilvusServiceStub
+from support.waiting import eventually
 
 
 @pytest.fixture
@@ -120,14 +121,13 @@ async def test_a_restarted_engine_is_found_again(
     with pytest.raises(EngineUnreachable):
         await member.version()
     engine_process.start()
-    async with asyncio.timeout(10):
-        while True:
-            try:
-                await member.version()
-            except EngineUnreachable:
-                await asyncio.sleep(0.05)
-            else:
-                return
+
+    async def answers() -> bool:
+        with suppress(EngineUnreachable):
+            return bool(await member.version())
+        return False
+
+    await eventually(answers, "the engine is reached again", 10)
 
 
 async def test_a_request_arrives_soon_or_never(
@@ -147,12 +147,12 @@ async def test_a_request_arrives_soon_or_never(
 
 def connections_to(address: str) -> Iterator[socket.socket]:
     """Yield the test's own TCP connections to HOST:PORT."""
-    for entry in Path("/proc/self/fd").iterdir():
-        with suppress(OSError), socket.socket(fileno=os.dup(int(entry.name))) as found:
-            if found.family not in (socket.AF_INET, socket.AF_INET6):
-                continue
-            host, port = found.getpeername()[:2]
-            if f"{host.removeprefix('::ffff:')}:{port}" == address:
+    for connection in psutil.Process().net_connections("tcp"):
+        if not connection.raddr:
+            continue
+        host, port = connection.raddr
+        if f"{host.removeprefix('::ffff:')}:{port}" == address:
+            with socket.socket(fileno=os.dup(connection.fd)) as found:
                 yield found
 
 
@@ -161,9 +161,7 @@ async def test_idle_connections_are_closed(engine_process: EngineProcess) -> Non
     channels = Channels(MilvusServiceStub, idle=0.05)
     await Milvus1Client(channels, Target(engine_process.grpc_address, "Quiver"), Builds()).version()
     assert len(channels) == 1
-    async with asyncio.timeout(5):
-        while len(channels):  # noqa: ASYNC110 - gRPC tells nobody
-            await asyncio.sleep(0.01)
+    await eventually(lambda: not len(channels), "the connection is closed", 5)
     await channels.close()
 
 

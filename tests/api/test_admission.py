@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import bisect
 import math
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,9 @@ import yaml
 
 from localcluster import ControlPlane
 from quiver.domain.fit import needed_mib
+from support.waiting import wait_until
 
 INSTALL = Path(__file__).parents[2] / "manifests" / "install.yaml"
-DEADLINE_S = 30
 # Engines by name, with the memory that their GPUs are known to have, as written and in MiB.
 GPUS = {
     "tiny": ("500Mi", 500),
@@ -61,15 +60,6 @@ def on(engine: str, size: int, **more: Any) -> Any:
     return {"engineRef": {"name": engine}, "indexFileSize": size, **more}
 
 
-def eventually(check: Callable[[], Any]) -> Any:
-    """The first true answer of `check`: policies take a moment until they are active."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not (found := check()):
-        assert time.monotonic() < deadline, f"still not so after {DEADLINE_S} s"
-        time.sleep(0.1)
-    return found
-
-
 @pytest.fixture(scope="module")
 def policies(control_plane: ControlPlane, client: Any) -> Iterator[list[Any]]:
     """The policies as install.yaml brings them."""
@@ -100,9 +90,12 @@ def guarded(policies: list[Any], resource_in: Any, here: str) -> Any:
     for name, (memory, _) in GPUS.items():
         engines.create({"gpu": {"minMemory": memory}}, name)
     for name in GPUS:
-        eventually(lambda engine=name: collections.admission(on(engine, 131072)).refusal)
+        wait_until(
+            lambda engine=name: collections.admission(on(engine, 131072)).refusal,
+            f"the policy refuses what is too large for {name}",
+        )
     tight = on("large", largest(16384, 16384, SHAPES["vectors of 256 numbers"]))
-    eventually(lambda: collections.admission(tight).warnings)
+    wait_until(lambda: collections.admission(tight).warnings, "the policy warns")
     return collections
 
 
@@ -186,7 +179,9 @@ def test_a_collection_can_change_and_go_whatever_became_of_its_engine(
     kubectl = (f"--namespace={here}", "patch", "--type=merge")
     shrink = '{"spec": {"gpu": {"minMemory": "8Gi"}}}'
     control_plane.kubectl(*kubectl, "veng/shrinking", f"--patch={shrink}")
-    eventually(lambda: guarded.admission(on("shrinking", 65536)).refusal)
+    wait_until(
+        lambda: guarded.admission(on("shrinking", 65536)).refusal, "the smaller GPU is known"
+    )
     more = '{"metadata": {"finalizers": ["example.org/x"]}, "spec": {"partitions": ["a"]}}'
     control_plane.kubectl(*kubectl, "vcol/stays", f"--patch={more}")
     control_plane.kubectl(f"--namespace={here}", "delete", "vcol/stays", "--wait=false")
@@ -203,5 +198,5 @@ def test_expressions_match_the_schemas(control_plane: ControlPlane, policies: li
         return yaml.safe_load(control_plane.kubectl(*what)).get("status")
 
     for name in names:
-        checked = eventually(lambda policy=name: status(policy))
+        checked = wait_until(lambda policy=name: status(policy), f"{name} is checked")
         assert checked["typeChecking"] == {}, name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,12 +12,12 @@ import pytest
 import yaml
 
 from localcluster import ControlPlane, LocalClusterError
+from support.waiting import wait_until
 
 INSTALL = Path(__file__).parents[2] / "manifests" / "install.yaml"
 POLICY = "claims-are-the-operators"
 OPERATOR = "system:serviceaccount:quiver-system:quiver"
 CLAIM, FINALIZER = "quiver.dev/claim", "quiver.dev/collection"
-DEADLINE_S = 30
 TENANTS = ["edit", "admin"]
 """Cluster roles; in the namespace of these tests each has a user of its name."""
 CLAIMED = {"annotations": {CLAIM: "{}"}}
@@ -96,9 +95,10 @@ def collection(name: str, **metadata: Any) -> Any:
 def wait_until_in_force(kubectl: Kubectl) -> None:
     """Wait until the roles have their rights, and the policy refuses."""
     attempt = ("create", "--dry-run=server", "--filename=-")
-    deadline = time.monotonic() + DEADLINE_S
-    while CURES["claim"] not in kubectl.refusal(*attempt, body=collection("x", **CLAIMED)):
-        assert time.monotonic() < deadline, f"not in force after {DEADLINE_S} s"
+    claimed = collection("x", **CLAIMED)
+    wait_until(
+        lambda: CURES["claim"] in kubectl.refusal(*attempt, body=claimed), "the policy is in force"
+    )
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from http import HTTPStatus
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from kubernetes.client.exceptions import ApiException
 
 from localcluster import ControlPlane, LocalClusterError
+from support.waiting import wait_until
 
 DEADLINE_S = 30
 KINDS = {"vectorcollections": "VectorCollection", "vectorengines": "VectorEngine"}
@@ -123,13 +123,14 @@ def test_engines_of_a_type(engines: Any) -> None:
 def published(client: Any) -> Any:
     """The schemas that kubectl explain reads, by plural; they are published a little later."""
     url = f"{client.configuration.host}/openapi/v3/apis/quiver.dev/v1alpha1"
-    deadline = time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline:
-        found = fetched(client, url)
-        if len(found) == len(KINDS):
-            return found
-        time.sleep(0.05)
-    raise TimeoutError(f"{url} does not have both kinds after {DEADLINE_S} s")
+    found: dict[str, Any] = {}
+
+    def has_both() -> bool:
+        found.update(fetched(client, url))
+        return len(found) == len(KINDS)
+
+    wait_until(has_both, f"{url} has both kinds", DEADLINE_S)
+    return found
 
 
 def fetched(client: Any, url: str) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from kubernetes.client import (
 from kubernetes.client.exceptions import ApiException
 
 from localcluster import ControlPlane
+from support.waiting import wait_until
 
 # One worker installs once for all of them.
 pytestmark = pytest.mark.xdist_group("chart-release")
@@ -152,14 +152,6 @@ def operator(release: Release) -> str:
     return f"system:serviceaccount:{release.namespace}:quiver"
 
 
-def eventually(check: Callable[[], Any], expected: Any) -> None:
-    """Wait until `check` answers as expected; fail with its last answer."""
-    deadline = time.monotonic() + DEADLINE_S
-    while (found := check()) != expected and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert found == expected
-
-
 def test_install(release: Release) -> None:
     """After `helm install` the operator's Deployment, Service and ServiceAccount are there."""
     wanted = ("deployment/quiver", "service/quiver-metrics", "serviceaccount/quiver")
@@ -237,7 +229,7 @@ def test_users(release: Release, may: Any, role: str) -> None:
             if not may(user, verb, f"quiver.dev/{resource}")
         ]
 
-    eventually(refused, [])
+    wait_until(lambda: not refused(), lambda: f"nothing is refused: {refused()}", DEADLINE_S)
     too_much = [
         f"{verb} {resource}"
         for resource, verbs in USERS_MUST_NOT[role].items()

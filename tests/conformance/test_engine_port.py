@@ -1,6 +1,5 @@
 """What every implementation of the engine port does; the reconcilers rely on nothing else."""
 
-import asyncio
 import uuid
 from collections.abc import Awaitable
 
@@ -12,6 +11,7 @@ from quiver.domain.collections import CollectionSchema, Index, ObservedCollectio
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineRefused, EngineUnreachable, WrongEngine
 from support.conformance import Subject
+from support.waiting import eventually
 
 HNSW = Index(type="HNSW", params={"M": 16, "efConstruction": 64})
 IVF_FLAT = Index(type="IVF_FLAT", params={"nlist": 16})
@@ -206,14 +206,14 @@ async def test_rows_get_the_index(subject: Subject, client: EngineClient, name: 
     """While it is built, progress counts segments; once it is there, there is no progress."""
     await subject.insert(name, 5000, "_default")
     await client.set_index(name, IVF_FLAT)
-    async with asyncio.timeout(30):
-        while True:
-            found = await client.describe_index(name)
-            if found.progress is None:
-                break
-            assert 0 <= found.progress.built <= found.progress.total
-            await asyncio.sleep(0.02)
-    assert found == ObservedIndex(index=IVF_FLAT)
+
+    async def is_built() -> bool:
+        progress = (await client.describe_index(name)).progress
+        assert progress is None or 0 <= progress.built <= progress.total
+        return progress is None
+
+    await eventually(is_built, "the index is built", 30)
+    assert await client.describe_index(name) == ObservedIndex(index=IVF_FLAT)
     assert await client.count_rows(name) == 5000
 
 

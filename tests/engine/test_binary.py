@@ -1,6 +1,5 @@
 """Collections of bits: the five binary metrics, from the wire to the disk and back."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from quiver_engine.model import Metric, Schema
 from quiver_proto import milvus_pb2 as pb
 from support.binary_oracle import MATCHES, METRICS, nested, plain, plain_answer, similar
 from support.milvus1_client import Milvus1, found_distances, found_ids, records
+from support.waiting import wait_until
 
 Connect = Callable[[EngineProcess], Milvus1]
 
@@ -248,10 +248,11 @@ def test_a_damaged_index_of_bits_is_built_anew(
     client = connect(own_engine.start())
     result = client.search("damaged", rows[:50], 1, params='{"nprobe": 1}')
     assert not found_distances(result).any()
-    deadline = time.monotonic() + 60
-    while index.exists() or client.segments("damaged")[0]["index_name"] != "BIN_IVFFLAT":
-        assert time.monotonic() < deadline, "it was not built anew"
-        time.sleep(0.02)
+
+    def is_built_anew() -> bool:
+        return not index.exists() and client.segments("damaged")[0]["index_name"] == "BIN_IVFFLAT"
+
+    wait_until(is_built_anew, "the index is built anew")
 
 
 def test_little_memory_suffices_for_one_segment_of_bits_at_a_time(

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 from machine.engine_process import EngineProcess
 from quiver_proto import milvus_pb2 as pb
 from support.milvus1_client import Milvus1, found_ids
+from support.waiting import wait_until
 
 Connect = Callable[[EngineProcess], Milvus1]
 KINDS = {
@@ -23,13 +23,6 @@ KINDS = {
 
 def vectors(count: int, dimension: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(count, dimension)).astype(np.float32)
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("metric", [1, 2])
@@ -110,7 +103,8 @@ def test_compact_rewrites_segments_with_a_tenth_deleted(client: Milvus1) -> None
     after = {s["name"]: s for s in client.segments("compacted")}
     assert first["name"] not in after
     assert after[second["name"]]["row_count"] == 5401
-    wait_until(lambda: {s["index_name"] for s in client.segments("compacted")} == {"IVFFLAT"})
+    names = lambda: {s["index_name"] for s in client.segments("compacted")}  # noqa: E731
+    wait_until(lambda: names() == {"IVFFLAT"}, "both segments have an index again")
     assert sorted(s["row_count"] for s in client.segments("compacted")) == [5400, 5401]
     found = found_ids(client.search("compacted", rows[::100], params='{"nprobe": 16}')).ravel()
     kept = [i for i in range(0, 12_000, 100) if not (i < 600 or 6000 <= i < 6599)]

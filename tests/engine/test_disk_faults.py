@@ -3,7 +3,6 @@
 import re
 import signal
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from machine.processes import ProcessFailed
 from quiver_proto import milvus_pb2 as pb
 from support.milvus1_client import Milvus1, found_ids
 from support.strace import injected, needs_strace, start_with
+from support.waiting import wait_until
 
 Connect = Callable[[EngineProcess], Milvus1]
 pytestmark = needs_strace
@@ -148,14 +148,17 @@ def test_a_slow_start_tells_how_far_it_has_come(own_engine: EngineProcess, fille
     slow = start_with(own_engine.data_dir / "segments/2.seg", "read", "delay_enter=300000")
     starting = threading.Thread(target=lambda: own_engine.start(under=slow))
     starting.start()
-    said, deadline = "", time.monotonic() + 20
-    while not re.fullmatch(r"recovering: 1 of 2 segments verified, .*\n", said):
-        assert time.monotonic() < deadline, said
+    said = ""
+
+    def is_told() -> bool:
+        nonlocal said
         try:
             status, said = own_engine.get("/readyz")
         except OSError:
-            time.sleep(0.02)
-            continue
+            return False
         assert (status == 200) == said.startswith("ready")
+        return bool(re.fullmatch(r"recovering: 1 of 2 segments verified, .*\n", said))
+
+    wait_until(is_told, lambda: f"it tells how far it has come, and not {said!r}", 20)
     starting.join()
     assert own_engine.get("/readyz") == (200, "ready\n")

@@ -1,7 +1,6 @@
 """What survives: restarts, `kill -9` at any moment, and a drain."""
 
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 from machine.engine_process import EngineProcess
 from quiver_proto import milvus_pb2 as pb
 from support.milvus1_client import Milvus1, found_ids
+from support.waiting import wait_until
 
 Connect = Callable[[EngineProcess], Milvus1]
 
@@ -84,12 +84,9 @@ def test_a_kill_in_the_middle_of_a_merge_loses_nothing(
     for start in range(0, len(rows), 8000):
         client.insert("merged", rows[start : start + 8000], range(start, start + 8000))
         client.flush("merged")
-    merging = list(own_engine.data_dir.glob("segments/*.tmp"))
-    deadline = time.monotonic() + 20
-    while not merging and time.monotonic() < deadline:
-        merging = list(own_engine.data_dir.glob("segments/*.tmp"))
+    segments = own_engine.data_dir / "segments"
+    merging = wait_until(lambda: list(segments.glob("*.tmp")), "a merge begins", 20, every_s=0)
     own_engine.kill()
-    assert merging
     client = connect(own_engine.start())
     assert not set(merging) & set(segment_files(own_engine.data_dir))
     assert client.count("merged") == len(rows)
@@ -115,10 +112,10 @@ def test_small_segments_are_merged_and_full_ones_left_alone(
         except FileNotFoundError:
             return []
 
-    deadline = time.monotonic() + 20
-    while (sizes().count(sealed), len(sizes())) != (4, 5) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert (sizes().count(sealed), len(sizes())) == (4, 5)
+    def is_merged() -> bool:
+        return (sizes().count(sealed), len(sizes())) == (4, 5)
+
+    wait_until(is_merged, lambda: f"4 of 5 segments are full: {sizes()}", 20)
     assert client.count("small") == 10_000
     np.testing.assert_array_equal(found_ids(client.search("small", rows)).ravel(), range(10_000))
 
@@ -142,10 +139,7 @@ def test_a_drop_frees_the_disk(own_engine: EngineProcess, connect: Connect) -> N
     client.flush()
     assert segment_files(own_engine.data_dir)
     client.drop("dropped")
-    deadline = time.monotonic() + 20
-    while segment_files(own_engine.data_dir) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert segment_files(own_engine.data_dir) == []
+    wait_until(lambda: not segment_files(own_engine.data_dir), "the files are removed", 20)
 
 
 def test_sigterm_flushes_what_was_inserted(own_engine: EngineProcess, connect: Connect) -> None:
@@ -180,11 +174,10 @@ def test_sigterm_lets_calls_in_flight_finish(own_engine: EngineProcess, connect:
     client.flush()
     searches = Searches(client, rows[:100])
     searches.start()
-    seen_in_flight = wait_for_calls_in_flight(own_engine)
+    wait_until(lambda: is_in_flight(own_engine), "a call is in flight", 10, every_s=0)
     own_engine.terminate()
-    assert seen_in_flight
-    status, line = wait_for_not_ready(own_engine)
-    assert (status, line) == (503, "draining: the engine was told to stop\n")
+    draining = (503, "draining: the engine was told to stop\n")
+    wait_until(lambda: own_engine.get("/readyz") == draining, "it drains", 10, every_s=0)
     searches.join(30)
     assert searches.ended_with is grpc.StatusCode.UNAVAILABLE
     assert all(found_ids(answer).shape == (100, 10) for answer in searches.answers)
@@ -209,18 +202,5 @@ class Searches(threading.Thread):
             self.ended_with = error.code()
 
 
-def wait_for_calls_in_flight(process: EngineProcess) -> bool:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        if "quiver_engine_calls_in_flight 1.0" in process.get("/metrics")[1]:
-            return True
-    return False
-
-
-def wait_for_not_ready(process: EngineProcess) -> tuple[int, str]:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        status, line = process.get("/readyz")
-        if status != 200:
-            return status, line
-    return 200, ""
+def is_in_flight(process: EngineProcess) -> bool:
+    return "quiver_engine_calls_in_flight 1.0" in process.get("/metrics")[1]

@@ -8,7 +8,6 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import grpc
 import numpy as np
@@ -84,9 +83,7 @@ def check(engine: EngineProcess, client: Milvus1) -> None:
     assert client.count("oracle") == 5009
     log = engine.log.read_text()
     assert "Traceback" not in log, log[-5000:]
-    status = Path(f"/proc/{engine.pid}/status").read_text()
-    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
-    assert int(line.split()[1]) * 1024 < ROOM
+    assert engine.status_bytes("VmHWM") < ROOM
 
 
 FEW = settings(

@@ -1,23 +1,14 @@
 """Clients that leave before they are answered cost nothing more."""
 
-import time
-from collections.abc import Callable
-
 import grpc
 import numpy as np
 
 from machine.engine_process import EngineProcess
 from quiver_proto import milvus_pb2 as pb
 from support.milvus1_client import Milvus1, records
+from support.waiting import wait_until
 
 DEADLINE_S = 30.0
-
-
-def until(holds: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
 
 
 def test_a_search_that_is_cancelled_stops(engine: EngineProcess, client: Milvus1) -> None:
@@ -30,10 +21,10 @@ def test_a_search_that_is_cancelled_stops(engine: EngineProcess, client: Milvus1
         collection_name="rows", query_record_array=records(rows[:1000]), topk=100
     )
     calls = [client.stub.Search.future(request) for _ in range(12)]
-    until(lambda: told(engine, "calls_in_flight") > 6, "searches begin")
+    wait_until(lambda: told(engine, "calls_in_flight") > 6, "searches begin", DEADLINE_S)
     for call in calls:
         call.cancel()
-    until(lambda: told(engine, "calls_in_flight") == 0, "searches end")
+    wait_until(lambda: told(engine, "calls_in_flight") == 0, "searches end", DEADLINE_S)
     assert told(engine, 'calls_total{code="1",rpc="Search"}') > 0
 
 

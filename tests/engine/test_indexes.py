@@ -3,7 +3,6 @@
 import json
 import os
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 from machine.engine_process import EngineProcess
 from quiver_proto import milvus_pb2 as pb
 from support.milvus1_client import Milvus1, found_distances, found_ids
+from support.waiting import wait_until
 
 Connect = Callable[[EngineProcess], Milvus1]
 
@@ -51,13 +51,6 @@ def clustered(count: int, dimension: int, seed: int = 0) -> np.ndarray:
 def recall(found: np.ndarray, exact: np.ndarray) -> float:
     hits = [len(np.intersect1d(one, other)) for one, other in zip(found, exact, strict=True)]
     return sum(hits) / exact.size
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.02)
 
 
 def index_names(client: Milvus1, name: str) -> list[str]:
@@ -271,7 +264,8 @@ def test_full_segments_are_indexed_in_the_background(client: Milvus1) -> None:
     client.create_index("background", 3, '{"nlist": 16}')
     client.insert("background", rows, range(10_000))
     client.flush("background")
-    wait_until(lambda: sorted(index_names(client, "background")) == ["IDMAP", "IVFSQ8", "IVFSQ8"])
+    names = ["IDMAP", "IVFSQ8", "IVFSQ8"]
+    wait_until(lambda: sorted(index_names(client, "background")) == names, "both are indexed")
     found = found_ids(client.search("background", rows[:200], params='{"nprobe": 16}'))
     assert (found.ravel() == range(200)).mean() > 0.99
 
@@ -334,7 +328,10 @@ def test_a_build_blocks_nobody(own_engine: EngineProcess, connect: Connect) -> N
     outcome: list[pb.Status] = []
     build = threading.Thread(target=lambda: outcome.append(client.create_index("slow", *SLOW)))
     build.start()
-    wait_until(lambda: client.describe_index("slow") == SLOW and client.count("slow") == len(rows))
+    wait_until(
+        lambda: client.describe_index("slow") == SLOW and client.count("slow") == len(rows),
+        "the index is described and all rows are seen",
+    )
     found = found_ids(client.search("slow", rows[:10], params='{"ef": 10}'))
     np.testing.assert_array_equal(found.ravel(), range(10))
     assert client.create("other").error_code == pb.SUCCESS
@@ -366,7 +363,7 @@ def test_a_build_that_a_kill_cuts_off_is_taken_up_again(
     own_engine.kill()
     client = connect(own_engine.start())
     assert client.describe_index("cut_off") == (11, params)
-    wait_until(lambda: index_names(client, "cut_off") == ["HNSW"])
+    wait_until(lambda: index_names(client, "cut_off") == ["HNSW"], "the index is built")
     found = found_ids(client.search("cut_off", rows[:100], params='{"ef": 64}'))
     assert (found.ravel() == range(100)).mean() > 0.95
     assert own_engine.stop() == 0
@@ -397,7 +394,7 @@ def test_an_index_changes_while_searches_run(own_engine: EngineProcess, connect:
     changes.join()
     assert set(failures) == {pb.SUCCESS}
     segments = own_engine.data_dir / "segments"
-    wait_until(lambda: list(segments.glob("*.idx*")) == [])
+    wait_until(lambda: list(segments.glob("*.idx*")) == [], "the files of indexes are removed")
 
 
 @pytest.mark.parametrize("at_start", [True, False])
@@ -418,9 +415,9 @@ def test_a_damaged_index_is_built_anew(
     client = connect(own_engine.start())
     found = found_ids(client.search("damaged", rows[:100], params='{"nprobe": 16}'))
     np.testing.assert_array_equal(found.ravel(), range(100))
-    wait_until(lambda: f"index file {index} is damaged" in own_engine.log.read_text())
-    wait_until(lambda: "indexed 5000 rows" in own_engine.log.read_text())
-    wait_until(lambda: index_names(client, "damaged") == ["IVFFLAT"])
+    wait_until(lambda: f"index file {index} is damaged" in own_engine.output, "the damage is told")
+    wait_until(lambda: "indexed 5000 rows" in own_engine.output, "the build is told")
+    wait_until(lambda: index_names(client, "damaged") == ["IVFFLAT"], "the index is there again")
     found = found_ids(client.search("damaged", rows[:100], params='{"nprobe": 16}'))
     np.testing.assert_array_equal(found.ravel(), range(100))
 
@@ -433,26 +430,25 @@ def flip_bit(path: Path, position: int) -> None:
 
 def test_searches_go_before_builds(own_engine: EngineProcess) -> None:
     """The threads that a build keeps busy are of a lower priority than those that search."""
-    tasks = Path(f"/proc/{own_engine.pid}/task")
 
-    def ticks() -> dict[int, int]:
-        stats = {int(task.name): (task / "stat").read_text() for task in tasks.iterdir()}
-        return {task: int(stat.rpartition(")")[2].split()[11]) for task, stat in stats.items()}
+    def worked() -> dict[int, float]:
+        """Return the seconds that each thread has used in user mode."""
+        return {thread.id: thread.user_time for thread in own_engine.usage.threads()}
 
     client = Milvus1(own_engine.grpc_address)
     client.create("c", DIMENSION)
     client.insert("c", clustered(ROWS, DIMENSION))
     client.flush("c")
-    before = ticks()
+    before = worked()
     with pytest.raises(grpc.RpcError):
         client.create_index("c", *SLOW, timeout=0.5)
     busy: list[int] = []
 
     def is_building() -> bool:
-        busy[:] = [task for task, now in ticks().items() if now - before.get(task, 0) >= 20]
+        busy[:] = [task for task, now in worked().items() if now - before.get(task, 0) >= 0.2]
         return bool(busy)
 
-    wait_until(is_building)
+    wait_until(is_building, "a thread has built for 0.2 s")
     usual = os.getpriority(os.PRIO_PROCESS, own_engine.pid)
     assert all(os.getpriority(os.PRIO_PROCESS, task) > usual for task in busy)
     client.drop("c")

@@ -12,6 +12,7 @@ from quiver_engine.model import MAX_PARSED_BYTES, MIB
 from quiver_engine.wire import fields
 from quiver_proto import milvus_pb2 as pb
 from support.milvus1_client import Milvus1, found_ids, records
+from support.waiting import wait_until
 
 ROOM = 200 * MIB
 """What an engine may take beside the bytes of a refused request."""
@@ -19,9 +20,7 @@ ROOM = 200 * MIB
 
 def peak_bytes(process: EngineProcess) -> int:
     """Return the most memory the process has held since `forget_peak`."""
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) * 1024
+    return process.status_bytes("VmHWM")
 
 
 def forget_peak(process: EngineProcess) -> int:
@@ -140,9 +139,7 @@ def test_many_rows_are_flushed_before_their_time(own_engine: EngineProcess) -> N
     rows = np.zeros((140, 32_768), np.float32)
     for vectors in (rows, rows, rows[:1]):
         client.insert("c", vectors)
-    deadline = time.monotonic() + 20
-    while client.count("c") < 2 * len(rows):
-        assert time.monotonic() < deadline, "nobody flushed them"
+    wait_until(lambda: client.count("c") >= 2 * len(rows), "they are flushed", 20)
     client.close()
 
 

@@ -1,13 +1,13 @@
 """Insert, Flush, Count and Search over the wire."""
 
 import time
-from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from quiver_proto import milvus_pb2 as pb
 from support.milvus1_client import Milvus1, found_distances, found_ids, records
+from support.waiting import wait_until
 
 METRICS = {1: "L2", 2: "IP"}
 
@@ -221,7 +221,7 @@ def test_rows_show_by_themselves_within_seconds(client: Milvus1) -> None:
     """Without a Flush rows become visible by the flush of each second."""
     client.create("soon", dimension=1)
     client.insert("soon", [[1]])
-    wait_until(lambda: client.count("soon") == 1)
+    wait_until(lambda: client.count("soon") == 1, "the row is seen", 20)
 
 
 def test_flush_without_names_flushes_all(client: Milvus1) -> None:
@@ -241,10 +241,3 @@ def test_values_that_are_no_numbers_are_kept_and_never_found(client: Milvus1) ->
     assert client.count("odd") == 3
     assert found_ids(client.search("odd", [[0]], topk=3))[0, 0] == 3
     assert 1 not in found_ids(client.search("odd", [[0]], topk=3))
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.02)

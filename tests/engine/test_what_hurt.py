@@ -4,9 +4,7 @@ That a name is free right after its drop stands in test_collections, that a buil
 test_indexes, that segments have the size of index_file_size in test_durability.
 """
 
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
@@ -14,22 +12,18 @@ from machine.engine_process import EngineProcess
 from quiver_engine.model import MIB
 from quiver_proto import milvus_pb2 as pb
 from support.milvus1_client import Milvus1, found_ids
+from support.waiting import wait_until
 
 Connect = Callable[[EngineProcess], Milvus1]
 DEADLINE_S = 30.0
 
 
-def number(path: str, key: str) -> int:
-    (line,) = (line for line in Path(path).read_text().splitlines() if line.startswith(key))
-    return int(line.split()[1])
-
-
 def resident_bytes(process: EngineProcess) -> int:
-    return number(f"/proc/{process.pid}/status", "VmRSS") * 1024
+    return process.usage.memory_info().rss
 
 
 def written_bytes(process: EngineProcess) -> int:
-    return number(f"/proc/{process.pid}/io", "wchar")
+    return process.usage.io_counters().write_chars
 
 
 def test_memory_comes_back_after_a_drop(own_engine: EngineProcess, connect: Connect) -> None:
@@ -50,10 +44,11 @@ def test_memory_comes_back_after_a_drop(own_engine: EngineProcess, connect: Conn
     held = fill_and_search()
     assert held - before > rows.nbytes
     client.drop("held")
-    deadline = time.monotonic() + DEADLINE_S
-    while resident_bytes(own_engine) - before > rows.nbytes and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert resident_bytes(own_engine) - before < rows.nbytes
+    wait_until(
+        lambda: resident_bytes(own_engine) - before < rows.nbytes,
+        lambda: f"{resident_bytes(own_engine) - before} bytes more are held than before",
+        DEADLINE_S,
+    )
 
 
 def test_a_huge_index_file_size_costs_neither_memory_nor_rewrites(
@@ -69,9 +64,6 @@ def test_a_huge_index_file_size_costs_neither_memory_nor_rewrites(
     for start in range(0, len(rows), 500):
         client.insert("huge", rows[start : start + 500], range(start, start + 500))
         client.flush("huge")
-    deadline = time.monotonic() + DEADLINE_S
-    while len(client.segments("huge")) > 12 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert len(client.segments("huge")) <= 12
+    wait_until(lambda: len(client.segments("huge")) <= 12, "segments are merged", DEADLINE_S)
     assert written_bytes(own_engine) - written < 6 * rows.nbytes
     assert resident_bytes(own_engine) - memory < rows.nbytes + 64 * MIB

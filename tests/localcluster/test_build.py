@@ -7,8 +7,6 @@ import queue
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,8 +17,7 @@ from localcluster.catalogue import Program
 from localcluster.toolchain import Go
 from machine.errors import BuildError
 from machine.modules import module_environment
-
-DEADLINE_S = 20.0
+from support.waiting import wait_until
 
 # Called as `go build … -o OUTPUT PACKAGE`; builds when the gate is there, and keeps count.
 STAND_IN = """\
@@ -69,14 +66,6 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
     return Workshop(tmp_path)
 
 
-def eventually(condition: Callable[[], bool], what: str) -> None:
-    """Wait for a condition; fail after a deadline."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.02)
-
-
 def test_a_program_is_built_once(workshop: Workshop) -> None:
     """A second build of the same module, Go and flags takes the first one's result."""
     workshop.open_gate()
@@ -110,7 +99,7 @@ def test_a_killed_build_leaves_nothing_half_made(workshop: Workshop) -> None:
     builder = subprocess.Popen(
         [sys.executable, "-c", script], env=module_environment(), stdout=subprocess.DEVNULL
     )
-    eventually(lambda: workshop.runs() == 1, "the build to begin")
+    wait_until(lambda: workshop.runs() == 1, "the build has begun")
     builder.kill()
     builder.wait()
     assert not workshop.target.exists()
@@ -130,10 +119,10 @@ def test_builds_of_one_program_wait_for_each_other(workshop: Workshop) -> None:
 
     first = threading.Thread(target=work)
     first.start()
-    eventually(lambda: workshop.runs() == 1, "the first build to begin")
+    wait_until(lambda: workshop.runs() == 1, "the first build has begun")
     second = threading.Thread(target=work)
     second.start()
-    eventually(lambda: any("waiting" in line for line in said), "the second to say it waits")
+    wait_until(lambda: any("waiting" in line for line in said), "the second says that it waits")
     workshop.open_gate()
     first.join()
     second.join()

@@ -7,10 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from click.testing import CliRunner
 
@@ -19,8 +18,7 @@ from localcluster.cli import main
 from localcluster.layout import Layout
 from localcluster.teardown import supervisors, tear_down
 from machine.modules import module_environment
-
-DEADLINE_S = 30.0
+from support.waiting import wait_until
 
 OWNER = """\
 import sys
@@ -32,37 +30,19 @@ with {kind}(Path(sys.argv[1])):
 """
 
 
-def eventually(condition: Callable[[], bool], what: str) -> None:
-    """Wait for a condition; fail after a deadline."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain: {what}"
-        time.sleep(0.05)
-
-
 def processes_of(directory: Path) -> list[str]:
     """The command lines of all processes that mention the folder."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                command = (entry / "cmdline").read_bytes().decode(errors="replace")
-            except OSError:
-                continue
-            if f"{directory}" in command:
-                found.append(command.replace("\0", " "))
-    return found
+    running = (p for p in psutil.process_iter(["cmdline"]) if p.pid != os.getpid())
+    commands = (" ".join(process.info["cmdline"] or ()) for process in running)
+    return [command for command in commands if str(directory) in command]
 
 
 def traces_of(directory: Path) -> list[str]:
     """Everything on this machine, outside of its folder, that is the cluster's."""
     layout = Layout(directory)
     links = [f"link {path}" for path in Path("/sys/class/net").glob(layout.mark)]
-    mounts = [
-        f"mount {line}"
-        for line in Path("/proc/mounts").read_text().splitlines()
-        if str(directory) in line or layout.mark in line
-    ]
+    mounted = map(str, psutil.disk_partitions(all=True))
+    mounts = [line for line in mounted if str(directory) in line or layout.mark in line]
     groups = [f"cgroup {path}" for path in cgroups.leftovers(layout.mark)]
     return [*processes_of(directory), *links, *mounts, *groups]
 
@@ -96,7 +76,9 @@ def test_a_killed_owner_leaves_nothing(kind: type[ControlPlane], tmp_path: Path)
     with start_owner(kind, directory) as owner:
         assert processes_of(directory)
         owner.kill()
-    eventually(lambda: not traces_of(directory), "no traces left")
+    wait_until(
+        lambda: not traces_of(directory), lambda: f"no trace is left of {traces_of(directory)}"
+    )
 
 
 @pytest.mark.node
@@ -114,7 +96,7 @@ def test_down_clears_up_after_a_crash_and_touches_nothing_else(tmp_path: Path) -
         for process in supervisors(crashed):
             with contextlib.suppress(ProcessLookupError):  # it went with the one before
                 os.kill(process, signal.SIGKILL)
-        eventually(lambda: not processes_of(crashed), "the crash")
+        wait_until(lambda: not processes_of(crashed), "all its processes have ended")
         assert cgroups.leftovers(Layout(crashed).mark)
         result = CliRunner().invoke(main, ["down", "--dir", str(crashed)])
         assert result.exit_code == 0, result.output

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
 import urllib.request
-from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
@@ -14,6 +12,7 @@ import pytest
 from imagebuild.images import IMAGES
 from imagebuild.interpreter import COMMAND
 from localcluster import Cluster
+from support.waiting import wait_until
 
 pytestmark = [pytest.mark.node, pytest.mark.xdist_group("node")]
 
@@ -74,14 +73,6 @@ def create(cluster: Cluster, namespace: str, *objects: dict[str, Any]) -> None:
         cluster.kubectl("create", "-n", namespace, "-f", "-", input=json.dumps(document))
 
 
-def eventually(condition: Callable[[], bool], describe: Callable[[], str]) -> None:
-    """Wait for a condition; after a deadline fail with what `describe` says."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, describe()
-        time.sleep(0.2)
-
-
 def logs_when_done(cluster: Cluster, namespace: str, name: str) -> str:
     """A pod's output, once it has succeeded."""
     cluster.kubectl(
@@ -109,16 +100,21 @@ def test_gpus_are_given_out_once(node: Cluster, namespace: str) -> None:
     show = "import os, time; print(os.environ['NVIDIA_VISIBLE_DEVICES'], flush=True); "
     create(node, namespace, pod("first", show + "time.sleep(3600)", gpus=2))
     node.kubectl("wait", "-n", namespace, "pod/first", "--for=condition=Ready", "--timeout=40s")
-    eventually(lambda: node.kubectl("logs", "-n", namespace, "first") != "", lambda: "no output")
+    wait_until(
+        lambda: node.kubectl("logs", "-n", namespace, "first") != "",
+        "the first pod says what it sees",
+        every_s=0.2,
+    )
     visible = node.kubectl("logs", "-n", namespace, "first").strip().split(",")
     assert sorted(visible) == ["GPU-0", "GPU-1"]
 
     create(node, namespace, pod("second", show, gpus=1))
     message = "jsonpath={.status.conditions[?(@.type=='PodScheduled')].message}"
     second = ("get", "pod", "second", "-n", namespace, "-o", message)
-    eventually(
+    wait_until(
         lambda: "Insufficient nvidia.com/gpu" in node.kubectl(*second),
-        lambda: node.kubectl(*second),
+        lambda: f"there is no GPU left for the second: {node.kubectl(*second)}",
+        every_s=0.2,
     )
     node.kubectl("delete", "pod", "first", "-n", namespace, "--wait=false")
     assert logs_when_done(node, namespace, "second").strip() in {"GPU-0", "GPU-1"}
@@ -147,7 +143,7 @@ def test_the_host_reaches_a_pod(node: Cluster, namespace: str) -> None:
         except OSError:
             return False
 
-    eventually(answers, lambda: f"http://{address}:8000/ does not answer")
+    wait_until(answers, f"http://{address}:8000/ answers", every_s=0.2)
 
 
 @pytest.mark.parametrize("image", ["operator", "engine"])

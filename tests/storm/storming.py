@@ -25,6 +25,7 @@ from storm.world import (
     move_others_in,
     raised,
 )
+from support.waiting import eventually
 
 USERS = 8
 START_S = 120.0
@@ -109,12 +110,11 @@ async def _begin(world: World, users: Sequence[User]) -> None:
 
 
 async def _until_engine_ready(world: World) -> None:
-    async with asyncio.timeout(START_S):
-        while True:
-            engines = (await world.api.list(VECTOR_ENGINE)).items
-            if engines and all(map(is_ready, engines)):
-                return
-            await asyncio.sleep(0.2)
+    async def is_engine_ready() -> bool:
+        engines = (await world.api.list(VECTOR_ENGINE)).items
+        return bool(engines) and all(map(is_ready, engines))
+
+    await eventually(is_engine_ready, "the engine is Ready", START_S)
 
 
 async def _edit_through(world: World, users: Sequence[User]) -> None:

@@ -1,8 +1,9 @@
 """Waiting for what comes about by itself: with a deadline, and a message that says what did not."""
 
 import asyncio
+import inspect
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 DEADLINE_S = 90.0
@@ -12,13 +13,16 @@ POLL_S = 0.02
 Found = TypeVar("Found")
 
 
-async def eventually(
-    holds: Callable[[], Awaitable[Any]], what: str, deadline_s: float = DEADLINE_S
-) -> Any:
-    """Return the first true answer of `holds`; the error names what did not come about."""
+async def eventually(holds: Callable[[], Any], what: str, deadline_s: float = DEADLINE_S) -> Any:
+    """Return the first true answer of `holds`, a coroutine function or not.
+
+    The error names what did not come about.
+    """
     end = time.monotonic() + deadline_s
     while True:
-        answer = await holds()
+        answer = holds()
+        if inspect.isawaitable(answer):
+            answer = await answer
         if answer:
             return answer
         if time.monotonic() > end:
@@ -27,7 +31,11 @@ async def eventually(
 
 
 def wait_until(
-    holds: Callable[[], Found], what: str | Callable[[], str], deadline_s: float = DEADLINE_S
+    holds: Callable[[], Found],
+    what: str | Callable[[], str],
+    deadline_s: float = DEADLINE_S,
+    *,
+    every_s: float = POLL_S,
 ) -> Found:
     """Return the first true answer of `holds`, in a test without a loop.
 
@@ -38,5 +46,5 @@ def wait_until(
         if time.monotonic() > end:
             said = what if isinstance(what, str) else what()
             raise AssertionError(f"{said}: not within {deadline_s:g} s")
-        time.sleep(POLL_S)
+        time.sleep(every_s)
     return answer

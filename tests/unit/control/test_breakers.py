@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,9 +19,9 @@ from quiver.domain.access import Target
 from quiver.domain.kubernetes_types import Key
 from quiver.ports.errors import EngineRefused, EngineUnreachable
 from quiver.reconcile.result import Result
+from support.waiting import eventually
 
 DEAD, WELL = "10.0.0.7:19530", "10.0.0.8:19530"
-DEADLINE_S = 10
 
 
 class FakeEngines:
@@ -90,12 +90,6 @@ async def setup() -> AsyncIterator[Setup]:
         yield setup
 
 
-async def until(holds: Callable[[], Any]) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        while not holds():  # noqa: ASYNC110 - the fakes tell nobody
-            await asyncio.sleep(0.002)
-
-
 async def test_an_address_that_did_not_answer_is_not_called_again(setup: Setup) -> None:
     """Further calls fail at once, with the words of the first failure; others go through."""
     assert await setup.ask(DEAD) == setup.engines.words
@@ -110,10 +104,10 @@ async def test_an_address_that_did_not_answer_is_not_called_again(setup: Setup) 
 async def test_a_probe_finds_out_when_it_answers_again(setup: Setup) -> None:
     """It is probed again and again; then calls go through and whoever waits is told."""
     await setup.ask(DEAD)
-    await until(lambda: setup.engines.calls[DEAD, "version"] >= 3)
+    await eventually(lambda: setup.engines.calls[DEAD, "version"] >= 3, "it is tried three times")
     assert setup.recovered == []
     setup.engines.dead.clear()
-    await until(lambda: setup.recovered)
+    await eventually(lambda: setup.recovered, "it is reached again")
     assert setup.recovered == [Target(DEAD, "Quiver")]
     assert await setup.ask(DEAD) is None
     assert setup.sample("quiver_operator_silent_engine_addresses") == 0
@@ -127,7 +121,7 @@ async def test_a_refusal_is_an_answer(setup: Setup) -> None:
     assert not setup.breakers.is_open(Target(WELL, "Quiver"))
     await setup.ask(DEAD)
     setup.engines.dead.clear()
-    await until(lambda: setup.recovered)
+    await eventually(lambda: setup.recovered, "it is reached again")
 
 
 async def test_an_engine_that_answers_nothing_but_probes_is_probed_less_and_less(
@@ -141,7 +135,7 @@ async def test_an_engine_that_answers_nothing_but_probes_is_probed_less_and_less
     setup.breakers._engines = HalfDead()  # type: ignore[assignment]
     for _ in range(3):
         assert await setup.ask(DEAD) is not None
-        await until(lambda: not setup.breakers.is_open(Target(DEAD, "Quiver")))
+        await eventually(lambda: not setup.breakers.is_open(Target(DEAD, "Quiver")), "it closes")
     assert failures == [1, 2, 3]
 
 
@@ -164,7 +158,7 @@ async def test_an_address_that_nobody_wants_any_more_is_forgotten(
     """A pod's address goes with the pod: it is not probed for ever."""
     monkeypatch.setattr(module, "UNWANTED_S", 0.05)
     await setup.ask(DEAD)
-    await until(lambda: not setup.breakers.is_open(Target(DEAD, "Quiver")))
+    await eventually(lambda: not setup.breakers.is_open(Target(DEAD, "Quiver")), "it closes")
     before = setup.engines.calls[DEAD, "version"]
     await asyncio.sleep(0.02)
     assert setup.engines.calls[DEAD, "version"] == before
@@ -222,12 +216,12 @@ async def test_objects_of_a_dead_engine_are_parked_and_all_come_back(setup: Setu
     async with controlled(setup, reconciler, queue) as parking:
         for key in keys:
             queue.add(key)
-        await until(lambda: all(key in parking for key in keys))
+        await eventually(lambda: all(key in parking for key in keys), "all are parked")
         assert setup.sample("quiver_operator_parked_objects", controller="things") == 100
         assert set(reconciler.seen.values()) == {1}
         assert queue._timers == {}
         setup.engines.dead.clear()
-        await until(lambda: reconciler.done == set(keys))
+        await eventually(lambda: reconciler.done == set(keys), "all are done")
         assert setup.sample("quiver_operator_parked_objects", controller="things") == 0
 
 
@@ -237,5 +231,5 @@ async def test_the_first_retries_do_not_wait_for_the_engine(setup: Setup) -> Non
     reconciler, key = Asking(setup), Key("team-a", "a")
     async with controlled(setup, reconciler, queue) as parking:
         queue.add(key)
-        await until(lambda: reconciler.seen[key] >= 4)
+        await eventually(lambda: reconciler.seen[key] >= 4, "it is looked at four times")
         assert key not in parking

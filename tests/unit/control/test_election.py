@@ -17,6 +17,7 @@ from quiver.control.observe.metrics import Metrics
 from quiver.control.observe.readiness import Readiness
 from quiver.domain.kubernetes_types import Key, Kind, Manifest
 from quiver.ports.errors import ApiError, ApiUnavailable, Conflict, NotFound
+from support.waiting import eventually
 
 TERMS = Terms(duration=1, renew=0.4, retry=0.02)
 PATIENT = Terms(duration=60, renew=40, retry=0.02)
@@ -121,18 +122,12 @@ def leases() -> FakeLeases:
     return FakeLeases()
 
 
-async def until(holds: Any) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        while not holds():  # noqa: ASYNC110 - the fake tells nobody
-            await asyncio.sleep(0.005)
-
-
 async def test_the_second_stands_by_and_says_who_leads(leases: FakeLeases) -> None:
     """It is ready to follow, its metric is 0, and it may not write."""
     first, second = Candidate(leases, "one", PATIENT), Candidate(leases, "two", PATIENT)
     async with first.running(), second.running():
         await first.until_leading()
-        await until(lambda: second.readiness.problem is None)
+        await eventually(lambda: second.readiness.problem is None, "the second is ready")
         assert second.readiness.state == "standby: one leads"
         assert (first.status, second.status) == (1, 0)
         first.leadership.require()
@@ -213,7 +208,7 @@ async def test_a_short_outage_ends_nobody(leases: FakeLeases) -> None:
         leases.failure = ApiUnavailable("no answer")
         await asyncio.sleep(0.05)
         leases.failure, before = None, leases.lease
-        await until(lambda: leases.lease != before)
+        await eventually(lambda: leases.lease != before, "the lease is renewed")
         assert not task.done()
 
 
@@ -223,9 +218,9 @@ async def test_a_renewal_whose_answer_is_lost_ends_nobody(leases: FakeLeases) ->
     async with leader.running() as task:
         await leader.until_leading()
         leases.lost = 1
-        await until(lambda: leases.lost == 0)
+        await eventually(lambda: leases.lost == 0, "the renewals are lost")
         before = leases.lease
-        await until(lambda: leases.lease != before)
+        await eventually(lambda: leases.lease != before, "the lease is renewed")
         assert not task.done()
         assert leader.losses == []
 
@@ -243,7 +238,7 @@ async def test_a_renewal_that_hangs_is_told_in_words(
     async with leader.running():
         await leader.until_leading()
         monkeypatch.setattr(leases, "patch", hang)
-        await until(lambda: "was not renewed" in caplog.text)
+        await eventually(lambda: "was not renewed" in caplog.text, "the failure is logged")
     assert "was not renewed: no answer" in caplog.text
 
 
@@ -253,7 +248,7 @@ async def test_a_lease_that_somebody_deletes_is_made_anew(leases: FakeLeases) ->
     async with leader.running() as task:
         await leader.until_leading()
         leases.lease = None
-        await until(lambda: leases.holder == "one_1")
+        await eventually(lambda: leases.holder == "one_1", "it leads")
         assert not task.done()
 
 
@@ -262,7 +257,10 @@ async def test_a_standby_that_cannot_read_the_lease_is_not_ready(leases: FakeLea
     leases.failure = ApiUnavailable("leases are forbidden")
     candidate = Candidate(leases, "one", PATIENT)
     async with candidate.running():
-        await until(lambda: "leases are forbidden" in (candidate.readiness.problem or ""))
+        await eventually(
+            lambda: "leases are forbidden" in (candidate.readiness.problem or ""),
+            "the problem is told",
+        )
         leases.failure = None
         await candidate.until_leading()
 
@@ -313,5 +311,5 @@ async def test_a_lease_is_given_back_once_no_write_can_arrive(leases: FakeLeases
             raise ApiUnavailable("no answer")
         given_up = time.monotonic()
         task.cancel()
-        await until(lambda: leases.holder is None)
+        await eventually(lambda: leases.holder is None, "the lease is given back")
     assert time.monotonic() - given_up >= 0.5
