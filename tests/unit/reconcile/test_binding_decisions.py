@@ -1,0 +1,56 @@
+"""What is decided about the Secret with which a collection is bound to."""
+
+import base64
+
+from builders import claimed, collection
+from quiver.domain.kubernetes_types import Manifest
+from quiver.domain.reasons import Reason
+from quiver.reconcile.collections.decide import decide
+from quiver.reconcile.collections.decision import (
+    ApplySecret,
+    CreateCollection,
+    DeleteSecret,
+    PublishEvent,
+    RecordClaim,
+)
+from support.gathered import FOUND, HELD, gathered, steps
+
+BINDING = {"binding": {"secretName": "vectors"}}
+
+
+def secret(*owners: str) -> Manifest:
+    owner_references = [{"uid": uid} for uid in owners]
+    return {"metadata": {"name": "vectors", "ownerReferences": owner_references}, "data": {}}
+
+
+def test_a_binding_is_published_as_a_secret() -> None:
+    """It tells type, provider, host, port and collection, and belongs to the object."""
+    (step,) = decide(gathered(claimed(HELD, spec=BINDING), observed=FOUND)).steps
+    assert isinstance(step, ApplySecret)
+    entries = {key: base64.b64decode(v).decode() for key, v in step.manifest["data"].items()}
+    assert entries == {
+        "type": "milvus",
+        "provider": "quiver",
+        "host": "engine-0.engine.team-a.svc",
+        "port": "19530",
+        "collection": "test01",
+    }
+    assert step.manifest["metadata"]["ownerReferences"][0]["uid"] == "uid-of-test01"
+
+
+def test_a_secret_of_somebody_else_is_left_alone() -> None:
+    """The object is Stalled, the message names the Secret, and the collection is made anyway."""
+    found = gathered(claimed(HELD, spec=BINDING), observed=FOUND, secrets={"vectors": secret()})
+    decision = decide(found)
+    assert (decision.steps, decision.verdict.reason) == ((), Reason.BINDING_CONFLICT)
+    assert "'vectors'" in decision.verdict.message
+    new = gathered(collection(spec=BINDING), secrets={"vectors": secret()})
+    assert steps(new) == [RecordClaim, CreateCollection, PublishEvent]
+
+
+def test_a_secret_that_is_not_wanted_any_more_is_deleted() -> None:
+    """Only if it is the object's own."""
+    manifest = claimed(HELD, status={"binding": {"name": "vectors"}})
+    ours, foreign = {"vectors": secret("uid-of-test01")}, {"vectors": secret("another")}
+    assert steps(gathered(manifest, observed=FOUND, secrets=ours)) == [DeleteSecret]
+    assert steps(gathered(manifest, observed=FOUND, secrets=foreign)) == []

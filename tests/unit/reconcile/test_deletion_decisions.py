@@ -1,0 +1,266 @@
+"""What is decided about a VectorCollection that is being deleted."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from builders import NAMESPACE, claim, claimed, collection, engine
+from quiver.domain.conditions import State
+from quiver.domain.engines import VectorEngine
+from quiver.domain.members import Member
+from quiver.domain.reasons import Reason
+from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable, WrongEngine
+from quiver.reconcile.collections.decide import decide, decide_after_failure
+from quiver.reconcile.collections.decision import (
+    DropCollection,
+    NoteRetained,
+    PublishEvent,
+    Release,
+)
+from quiver.reconcile.collections.gathered import Gathered
+from support.gathered import (
+    DELETED,
+    ENDPOINT,
+    EXTERNAL,
+    FOUND,
+    GUEST,
+    HELD,
+    MINE,
+    NO_SECRET,
+    ONE,
+    OTHER,
+    REFUSED,
+    THEIRS,
+    endpoint,
+    gathered,
+    going,
+    hosting,
+    lapsed,
+    retaining,
+    steps,
+    unstamped,
+)
+
+
+def going_from(member: Member, engine: VectorEngine = EXTERNAL, **facts: Any) -> Gathered:
+    """Return a deleted object whose collection is on an endpoint."""
+    held = claimed(claim(member=ENDPOINT), deletionTimestamp=DELETED)
+    return gathered(held, engine=engine, member=member, **facts)
+
+
+RETAIN = {"deletionPolicy": "Retain"}
+
+UNPROVEN = gathered(unstamped(deletionTimestamp=DELETED), observed=FOUND, allowed=False)
+
+UNWELCOME = gathered(going(), observed=FOUND, allowed=False)
+
+OFF_THE_LIST = claimed(claim(member="old.example.org:19530"), deletionTimestamp=DELETED)
+
+DELETIONS: list[tuple[str, Gathered, list[type]]] = [
+    ("it is there", gathered(going(), observed=FOUND), [DropCollection, PublishEvent, Release]),
+    ("it is gone already", gathered(going()), [Release]),
+    ("it was never claimed", gathered(going(held=False), observed=FOUND), [Release]),
+    ("it is to be retained", gathered(going(spec=RETAIN), observed=FOUND), [PublishEvent, Release]),
+    ("its engine is gone", gathered(going(), engine=None, member=None), [PublishEvent, Release]),
+    ("it is another one now", gathered(going(), observed=OTHER), [PublishEvent, Release]),
+    ("its server is another", lapsed(going()), [PublishEvent, Release]),
+    ("who claimed it is unknown", UNPROVEN, [PublishEvent, Release]),
+    ("it is not welcome any more", UNWELCOME, [DropCollection, PublishEvent, Release]),
+    (
+        "it is an elder's too",
+        gathered(going(), observed=FOUND, holder="a/b"),
+        [PublishEvent, Release],
+    ),
+    (
+        "its endpoint is borrowed",
+        going_from(endpoint(), observed=FOUND, is_borrowed=True),
+        [PublishEvent, Release],
+    ),
+    (
+        "its endpoint is off the list",
+        gathered(OFF_THE_LIST, engine=EXTERNAL, member=None),
+        [PublishEvent, Release],
+    ),
+    ("its pod is not ready", gathered(going(), member=None), []),
+    ("its engine is silent", gathered(going(), failure=EngineUnreachable("silence")), []),
+    ("its engine is another", gathered(going(), failure=WrongEngine("another")), []),
+    ("its engine refuses", gathered(going(), failure=EngineRefused("ANY", "no")), []),
+    ("its endpoint is refused", going_from(endpoint(ready=False, refusal=REFUSED)), []),
+    ("a Secret is in the way", gathered(going(), access=NO_SECRET, member=None), []),
+]
+
+WAITING = [(name, found) for name, found, expected in DELETIONS if not expected]
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"), [c[1:] for c in DELETIONS], ids=[c[0] for c in DELETIONS]
+)
+def test_a_deleted_object_goes_as_its_policy_says(found: Gathered, expected: list[type]) -> None:
+    """What is claimed is dropped, all else is left, and the finalizer goes last."""
+    assert steps(found) == expected
+
+
+@pytest.mark.parametrize("found", [w[1] for w in WAITING], ids=[w[0] for w in WAITING])
+def test_a_deletion_that_cannot_be_done_waits_and_says_the_way_out(found: Gathered) -> None:
+    """Quiver never gives up a deletion; the condition tells why it waits and what ends the wait."""
+    decision = decide(found)
+    assert decision.retry
+    assert decision.claim == found.claim
+    assert "Retain" in decision.verdict.message
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        (going_from(endpoint(ready=False, refusal=REFUSED)), "127.0.0.1 is a loopback address."),
+        (gathered(going(), access=NO_SECRET, member=None), "There is no Secret 't'."),
+    ],
+)
+def test_a_deletion_that_waits_for_its_member_says_what_is_wrong_with_it(
+    found: Gathered, told: str
+) -> None:
+    """In the words of whoever found it."""
+    assert told in decide(found).verdict.message
+
+
+NEVER_HAD = msgspec.convert(
+    engine(status={"highestReplicas": 0}, spec={"replicas": 0}), VectorEngine
+)
+
+LEFT: list[tuple[str, Gathered, str, str]] = [
+    ("by policy", gathered(going(spec=RETAIN)), "Normal", "deletionPolicy is Retain"),
+    (
+        "by default",
+        gathered(claimed(claim(origin="Adopted"), deletionTimestamp=DELETED)),
+        "Normal",
+        "default",
+    ),
+    ("suspended", gathered(going(spec={"suspend": True})), "Warning", "spec.suspend is true"),
+    (
+        "suspended, with Retain",
+        gathered(going(spec={"suspend": True, **RETAIN})),
+        "Warning",
+        "suspend",
+    ),
+    ("no engine", gathered(going(), engine=None, member=None), "Normal", "VectorEngine is gone"),
+    (
+        "endpoint",
+        gathered(OFF_THE_LIST, engine=EXTERNAL, member=None),
+        "Warning",
+        "no longer lists its endpoint old.example.org:19530",
+    ),
+    ("pod", gathered(going(), engine=NEVER_HAD, member=None), "Warning", "asked for pod engine-0"),
+    ("another server", lapsed(going()), "Warning", "engine-0 is another server than"),
+    ("another server, with Retain", lapsed(going(spec=RETAIN)), "Normal", "is Retain"),
+    ("unproven", UNPROVEN, "Warning", "the engine does not admit its namespace"),
+    ("borrowed", going_from(endpoint(), is_borrowed=True), "Warning", "that Quiver manages"),
+    ("an elder", gathered(going(), holder="a/b"), "Warning", "'a/b' has it too"),
+    ("another", gathered(going(), observed=OTHER), "Warning", "dimension is 8, not 256"),
+]
+
+
+@pytest.mark.parametrize(("found", "type_", "why"), [c[1:] for c in LEFT], ids=[c[0] for c in LEFT])
+def test_a_collection_that_is_left_is_told_of(found: Gathered, type_: str, why: str) -> None:
+    """An event says so and why: a warning, unless somebody chose it or the engine is gone too."""
+    told = next(step.event for step in decide(found).steps if isinstance(step, PublishEvent))
+    assert (told.type, told.reason) == (type_, "Left")
+    assert why in told.note
+
+
+NOTE = NoteRetained(HELD, ONE)
+
+
+@pytest.mark.parametrize(
+    ("host", "noted"),
+    [
+        (hosting(), [NOTE]),
+        (hosting(MINE), []),
+        (hosting(THEIRS), [NOTE]),
+        (hosting({"instance:4567/test01": ONE}), [NOTE]),
+        (msgspec.convert(engine(), VectorEngine), []),
+        (retaining("team-x/1"), [NOTE]),
+        (retaining(ONE), []),
+    ],
+    ids=[
+        "a guest",
+        "known",
+        "another's before",
+        "known elsewhere",
+        "own",
+        "a guest's before",
+        "own",
+    ],
+)
+def test_the_engine_remembers_whose_was_what_stays(host: VectorEngine, noted: list[Any]) -> None:
+    """That namespace may adopt it again. Of the engine's own nothing need be known, unless it was a
+    guest's before.
+    """
+    decision = decide(gathered(going(spec={**GUEST, **RETAIN}), engine=host, observed=FOUND))
+    assert list(decision.steps[:-2]) == noted
+    assert [type(step) for step in decision.steps[-2:]] == [PublishEvent, Release]
+
+
+def test_what_stays_is_remembered_with_its_partitions() -> None:
+    """They take room for as long as they are there, and count to the namespace's share."""
+    status = {"partitions": ["a", "b"], "retainedPartitions": ["c"]}
+    manifest = going(spec={**GUEST, **RETAIN}, status=status)
+    decision = decide(gathered(manifest, engine=hosting(), observed=FOUND))
+    assert decision.steps[0] == NoteRetained(HELD, f"{NAMESPACE}/4")
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        lapsed(going(spec={**GUEST, **RETAIN}), engine=hosting()),
+        gathered(going(spec=GUEST), engine=hosting(), observed=FOUND, holder="a/b"),
+        gathered(going(spec=GUEST), engine=hosting(), observed=FOUND),
+        gathered(going(spec=GUEST), engine=hosting()),
+    ],
+    ids=["another server", "an elder's", "dropped", "gone already"],
+)
+def test_nothing_is_remembered_of_what_is_not_left(found: Gathered) -> None:
+    """What was on another server, is somebody else's, or is no more gives nobody a right."""
+    assert NoteRetained not in steps(found)
+
+
+def test_an_object_without_our_finalizer_is_not_touched() -> None:
+    """Another controller's finalizer keeps it: it is none of our business any more."""
+    manifest = collection(deletionTimestamp=DELETED, finalizers=["example.com/other"])
+    assert steps(gathered(manifest, observed=FOUND)) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "reason"),
+    [
+        (EngineRefused("ANY", "not now", retriable=True), State.RECONCILING, Reason.ENGINE_REFUSED),
+        (EngineRefused("PERMISSION_DENIED", "no"), State.STALLED, Reason.ENGINE_REFUSED),
+        (EngineUnreachable("silence"), State.RECONCILING, Reason.ENGINE_UNREACHABLE),
+        (WrongEngine("another engine"), State.RECONCILING, Reason.ENGINE_UNREACHABLE),
+    ],
+)
+def test_a_drop_that_fails_says_whether_the_engine_refused_it(
+    error: EngineError, state: State, reason: Reason
+) -> None:
+    """A refusal is not called silence; either way the drop is tried again."""
+    decision = decide_after_failure(gathered(going(), observed=FOUND), error)
+    assert decision.verdict[:2] == (state, reason)
+    assert decision.retry
+    assert str(error) in decision.verdict.message
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"), [(0, [DropCollection, PublishEvent, Release]), (7, [])]
+)
+def test_delete_if_empty_drops_what_is_empty(rows: int, expected: list[type]) -> None:
+    """A collection with vectors waits; the message counts them."""
+    found = gathered(going(spec={"deletionPolicy": "DeleteIfEmpty"}), observed=FOUND, rows=rows)
+    assert steps(found) == expected
+    if rows:
+        assert "7 vectors" in decide(found).verdict.message
+
+
+def test_a_suspended_object_that_is_deleted_leaves_its_collection() -> None:
+    """Hands off, and no namespace is held up by it."""
+    found = gathered(going(spec={"suspend": True}), engine=None, member=None)
+    assert steps(found) == [PublishEvent, Release]
