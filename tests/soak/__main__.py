@@ -13,8 +13,8 @@ from pathlib import Path
 import click
 
 from soak import report
+from soak.run import Options
 from soak.soaking import soak
-from soak.world import Options
 
 RESULTS = Path(__file__).parents[2] / "results"
 

@@ -14,8 +14,8 @@ from soak import checking, writes
 from soak.client import Refused
 from soak.kinds import LISTS
 from soak.ledger import NEVER, NO_ID, Mask, Rows, moment
+from soak.run import Run
 from soak.subject import Subject
-from soak.world import World
 
 AUTO_FLUSH_S = 20.0
 RECALL_FLOOR = 0.85
@@ -24,52 +24,52 @@ _IDS_AT_ONCE = 1000
 _QUERIES, _TOPK = 20, 10
 
 
-def audit(world: World, random: np.random.Generator, *, after_restart: bool) -> dict[str, float]:
+def audit(run: Run, random: np.random.Generator, *, after_restart: bool) -> dict[str, float]:
     """Look at every collection; return the recall of those with an approximate index."""
     recalls: dict[str, float] = {}
-    for subject in world.subjects:
-        if not world.client.has(subject.name):
-            _absent(world, subject)
+    for subject in run.subjects:
+        if not run.client.has(subject.name):
+            _absent(run, subject)
             continue
         if subject.is_there is False:
-            world.complain(f"audit of {subject.name}", "it is there, and was dropped")
+            run.complain(f"audit of {subject.name}", "it is there, and was dropped")
         subject.is_there = True
-        tags = world.client.partitions(subject.name)
+        tags = run.client.partitions(subject.name)
         if not subject.settle_partitions(tags):
-            world.complain(f"audit of {subject.name}", f"it has the partitions {tags}")
+            run.complain(f"audit of {subject.name}", f"it has the partitions {tags}")
         if after_restart or random.random() < 0.5:
-            writes.flush(world, subject)
+            writes.flush(run, subject)
         else:
-            _wait_for_automatic_flush(world, subject)
-        _compare(world, subject, is_thorough=after_restart)
-        recalls |= search(world, subject, random)
+            _wait_for_automatic_flush(run, subject)
+        _compare(run, subject, is_thorough=after_restart)
+        recalls |= search(run, subject, random)
     return recalls
 
 
-def _absent(world: World, subject: Subject) -> None:
+def _absent(run: Run, subject: Subject) -> None:
     if subject.is_there:
-        world.complain(f"audit of {subject.name}", "it is gone, and nobody dropped it")
+        run.complain(f"audit of {subject.name}", "it is gone, and nobody dropped it")
     subject.ledger.settle(np.zeros(len(subject.ledger.rows()), bool))
     subject.settle_partitions([])
     subject.settle_index(IndexType.FLAT)
-    writes.create(world, subject)
+    writes.create(run, subject)
 
 
-def _wait_for_automatic_flush(world: World, subject: Subject) -> None:
+def _wait_for_automatic_flush(run: Run, subject: Subject) -> None:
     """Rows and deletions are seen without a Flush, each second."""
     sent, end = moment(), time.monotonic() + AUTO_FLUSH_S
-    while not _is_all_seen(world, subject):
+    while not _is_all_seen(run, subject):
         if time.monotonic() > end:
             what = f"not all is seen after {AUTO_FLUSH_S:.0f} s without a Flush"
-            world.complain(f"audit of {subject.name}", what)
+            run.complain(f"audit of {subject.name}", what)
             break
         time.sleep(0.1)
     subject.ledger.flushed(sent)
 
 
-def _is_all_seen(world: World, subject: Subject) -> bool:
+def _is_all_seen(run: Run, subject: Subject) -> bool:
     # Their number alone would not tell: as many may wait to be deleted as to be seen.
-    rows, listed = subject.ledger.rows(), _listing(world, subject)
+    rows, listed = subject.ledger.rows(), _listing(run, subject)
     due = {n: rows.sure & (rows.table["partition"] == n) for n in listed}
     return all(
         np.array_equal(np.sort(rows.table["id"][due[number]]), np.sort(ids))
@@ -77,11 +77,11 @@ def _is_all_seen(world: World, subject: Subject) -> bool:
     )
 
 
-def _compare(world: World, subject: Subject, *, is_thorough: bool) -> None:
+def _compare(run: Run, subject: Subject, *, is_thorough: bool) -> None:
     call = f"audit of {subject.name}"
-    listed = _listing(world, subject)
+    listed = _listing(run, subject)
     rows = subject.ledger.rows()
-    _name_doubtful_rows(world, subject, rows, listed)
+    _name_doubtful_rows(run, subject, rows, listed)
     is_listed = _is_listed(rows, listed)
     expected = rows.sure
     # What went with its partition tells nothing of other calls that are in doubt.
@@ -93,31 +93,31 @@ def _compare(world: World, subject: Subject, *, is_thorough: bool) -> None:
             here = int(np.count_nonzero(is_listed & group))
             if here not in (0, group.sum()):
                 what = f"of {group.sum()} rows of one unanswered call {here} are there ({column})"
-                world.complain(call, what)
+                run.complain(call, what)
             expected[group] = is_listed[group]
     for number, ids in listed.items():
         due = rows.table["id"][expected & (rows.table["partition"] == number)]
         if not np.array_equal(np.sort(due), np.sort(ids)):
             lost, strange = np.setdiff1d(due, ids), np.setdiff1d(ids, due)
             what = f"{len(ids)} rows, not {len(due)}: {len(lost)} lost, such as {lost[:5]}"
-            world.complain(call, f"{what}; {len(strange)} too many, such as {strange[:5]}")
-    told = world.client.count(subject.name)
+            run.complain(call, f"{what}; {len(strange)} too many, such as {strange[:5]}")
+    told = run.client.count(subject.name)
     if told != expected.sum():
-        world.complain(call, f"CountCollection says {told}, {expected.sum()} rows are due")
+        run.complain(call, f"CountCollection says {told}, {expected.sum()} rows are due")
     subject.ledger.settle(expected)
-    if not subject.settle_index(type_ := IndexType(world.client.index_type(subject.name))):
-        world.complain(call, f"it has the index {type_.name}, which was not asked for last")
-    _compare_vectors(world, subject, is_thorough=is_thorough)
+    if not subject.settle_index(type_ := IndexType(run.client.index_type(subject.name))):
+        run.complain(call, f"it has the index {type_.name}, which was not asked for last")
+    _compare_vectors(run, subject, is_thorough=is_thorough)
 
 
-def _listing(world: World, subject: Subject) -> dict[int, Ids]:
+def _listing(run: Run, subject: Subject) -> dict[int, Ids]:
     """Return all ids by partition; a merge may take a segment away meanwhile, then all anew."""
     for _ in range(_LISTING_TRIES):
         ids: dict[int, list[Ids]] = defaultdict(list)
         try:
-            for tag, segment in world.client.segments(subject.name):
+            for tag, segment in run.client.segments(subject.name):
                 number = subject.partitions[tag]
-                ids[number].append(world.client.ids_of(subject.name, segment["name"]))
+                ids[number].append(run.client.ids_of(subject.name, segment["name"]))
         except Refused as error:
             if error.code != pb.UNEXPECTED_ERROR:
                 raise
@@ -135,7 +135,7 @@ def _is_listed(rows: Rows, listed: dict[int, Ids]) -> Mask:
     return is_listed
 
 
-def _name_doubtful_rows(world: World, subject: Subject, rows: Rows, listed: dict[int, Ids]) -> None:
+def _name_doubtful_rows(run: Run, subject: Subject, rows: Rows, listed: dict[int, Ids]) -> None:
     """Find out the ids that the engine gave to rows without telling them, by their vectors."""
     unnamed = np.flatnonzero(rows.table["id"] == NO_ID)
     if not len(unnamed):
@@ -144,38 +144,38 @@ def _name_doubtful_rows(world: World, subject: Subject, rows: Rows, listed: dict
     by_vector = {}
     for start in range(0, len(strange), _IDS_AT_ONCE):
         some = strange[start : start + _IDS_AT_ONCE]
-        for id_, vector in zip(some, world.client.vectors(subject.name, some), strict=True):
+        for id_, vector in zip(some, run.client.vectors(subject.name, some), strict=True):
             by_vector[b"" if vector is None else vector.tobytes()] = id_
     for place in unnamed.tolist():
         rows.table["id"][place] = by_vector.get(rows.vectors[place].tobytes(), NO_ID)
     subject.ledger.name(unnamed, rows.table["id"][unnamed])
 
 
-def _compare_vectors(world: World, subject: Subject, *, is_thorough: bool) -> None:
+def _compare_vectors(run: Run, subject: Subject, *, is_thorough: bool) -> None:
     rows = subject.ledger.rows()
     starts = list(range(0, len(rows), _IDS_AT_ONCE))
     for start in starts if is_thorough else starts[-2:]:
         ids = rows.table["id"][start : start + _IDS_AT_ONCE]
-        told = world.client.vectors(subject.name, ids)
-        world.called("get")
+        told = run.client.vectors(subject.name, ids)
+        run.called("get")
         for id_, due, vector in zip(ids, rows.vectors[start:], told, strict=False):
             if vector is None or not np.array_equal(due, vector):
                 what = f"id {id_} is {None if vector is None else vector[:4]}, not {due[:4]}"
-                world.complain(f"audit of {subject.name}", what)
+                run.complain(f"audit of {subject.name}", what)
                 break
 
 
-def search(world: World, subject: Subject, random: np.random.Generator) -> dict[str, float]:
+def search(run: Run, subject: Subject, random: np.random.Generator) -> dict[str, float]:
     """Hold a search against all rows; return its recall by name of an approximate index."""
     queries, start = subject.kind.draw(random, _QUERIES), moment()
     params = {"nprobe": LISTS, "ef": 64}
-    found = world.client.search(subject.name, queries, _TOPK, [], params)
-    world.called("search")
+    found = run.client.search(subject.name, queries, _TOPK, [], params)
+    run.called("search")
     end = moment()
     rows, types = subject.ledger.rows(), subject.index_types(start, end)
     asked = checking.Asked(subject.kind.metric, queries, _TOPK, start, end, types)
     if what := checking.wrong(rows, asked, found):
-        world.complain(f"search of {subject.name} in a quiet moment", what)
+        run.complain(f"search of {subject.name} in a quiet moment", what)
         return {}
     approximate = types & (checking.APPROXIMATE | checking.CODED)
     if not approximate or not found.ids.size:
@@ -185,5 +185,5 @@ def search(world: World, subject: Subject, random: np.random.Generator) -> dict[
     hits = sum(len(np.intersect1d(a, b)) for a, b in zip(due, found.ids, strict=True))
     recall = hits / due.size
     if recall < RECALL_FLOOR:
-        world.complain(f"search of {subject.name}", f"recall {recall:.3f} < {RECALL_FLOOR}")
+        run.complain(f"search of {subject.name}", f"recall {recall:.3f} < {RECALL_FLOOR}")
     return {"/".join(sorted(type_.name for type_ in approximate)): recall}

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from soak.growth import Sample
+from soak.run import Options
 from soak.soaking import Result
-from soak.world import Options
 
 _WIDTH, _PANEL, _LEFT, _GAP = 760, 130, 70, 34
 _PANELS = (

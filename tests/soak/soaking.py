@@ -19,8 +19,8 @@ from soak.client import Refused
 from soak.engine import Engine
 from soak.growth import Comparison, Sample
 from soak.rest import rest
+from soak.run import Options, Run
 from soak.users import User
-from soak.world import Options, World
 
 RESTARTS_SHARE = 0.4
 LEAST_ROUNDS = 2
@@ -47,38 +47,38 @@ def soak(options: Options, tell: Callable[[str], None]) -> Result:
     """Run a soak; what it finds stands in the result."""
     engine = Engine(options.folder)
     client = options.connect(engine.start().grpc_address)
-    world = World(options, tell, client)
-    soaking = _Soaking(world, engine)
+    run = Run(options, tell, client)
+    soaking = _Soaking(run, engine)
     try:
         soaking.run()
     except (grpc.RpcError, Refused, ProcessFailed, TimeoutError) as error:
-        world.complain("the soak", f"it cannot go on: {error}")
+        run.complain("the soak", f"it cannot go on: {error}")
     finally:
-        world.round_is_over.set()
-        world.client.close()
+        run.round_is_over.set()
+        run.client.close()
         if engine.is_running:
             engine.kill()
     return soaking.result()
 
 
 class _Soaking:
-    def __init__(self, world: World, engine: Engine) -> None:
-        self._world, self._engine = world, engine
+    def __init__(self, run: Run, engine: Engine) -> None:
+        self._run, self._engine = run, engine
         self._begun = time.monotonic()
-        self._seeds = np.random.SeedSequence(world.options.seed)
+        self._seeds = np.random.SeedSequence(run.options.seed)
         self._random = np.random.default_rng(self._seeds.spawn(1)[0])
         self._result = Result()
 
     def run(self) -> None:
         self._look(after_restart=False)
-        while self._has_time(1.0) and not self._world.is_lost:
+        while self._has_time(1.0) and not self._run.is_lost:
             number = self._result.rounds
-            self._world.is_growing = number % 2 == 0
+            self._run.is_growing = number % 2 == 0
             # Killed where rows are many, told to end where they are few.
             how = ("kill", "end", "", "")[number % 4] if self._has_time(RESTARTS_SHARE) else ""
             self._round(how)
             self._look(after_restart=bool(how))
-            if not self._world.is_growing and not self._world.is_lost:
+            if not self._run.is_growing and not self._run.is_lost:
                 self._mark()
             self._result.rounds += 1
             self._tell()
@@ -86,7 +86,7 @@ class _Soaking:
 
     def _has_time(self, share: float) -> bool:
         """Whether that share of the time is not over yet; the first rounds are always made."""
-        is_early = self._seconds < share * self._world.options.seconds
+        is_early = self._seconds < share * self._run.options.seconds
         return is_early or self._result.rounds < LEAST_ROUNDS
 
     @property
@@ -95,22 +95,22 @@ class _Soaking:
 
     def _round(self, how: str) -> None:
         """Have users call for a while; `how` the engine ends meanwhile, if it does."""
-        world = self._world
-        world.round_is_over.clear()
-        world.flushes = how != "kill"
-        if not world.flushes:
-            world.client.flush_rarely()
-        seeds = self._seeds.spawn(world.options.users)
-        users = [User(world, np.random.default_rng(seed)) for seed in seeds]
+        run = self._run
+        run.round_is_over.clear()
+        run.flushes = how != "kill"
+        if not run.flushes:
+            run.client.flush_rarely()
+        seeds = self._seeds.spawn(run.options.users)
+        users = [User(run, np.random.default_rng(seed)) for seed in seeds]
         for user in users:
             user.start()
-        self._wait(world.options.round_s)
+        self._wait(run.options.round_s)
         if how:
             self._result.ends[how] += 1
-            world.ending.set()
+            run.ending.set()
             self._engine.kill() if how == "kill" else self._engine.terminate()
         else:
-            world.round_is_over.set()
+            run.round_is_over.set()
         end = time.monotonic() + JOIN_S
         for user in users:
             user.join(max(0, end - time.monotonic()))
@@ -122,56 +122,56 @@ class _Soaking:
     def _start_again(self, how: str) -> None:
         if how == "end":
             self._engine.check_end()
-        self._world.client.close()
-        self._world.client = self._world.options.connect(self._engine.start().grpc_address)
-        self._world.ending.clear()
+        self._run.client.close()
+        self._run.client = self._run.options.connect(self._engine.start().grpc_address)
+        self._run.ending.clear()
 
     def _wait(self, seconds: float) -> None:
         end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0 and not self._world.is_lost:
+        while (left := end - time.monotonic()) > 0 and not self._run.is_lost:
             threading.Event().wait(min(SAMPLE_S, left))
             if not self._engine.is_running:
                 raise ProcessFailed(f"the engine ended by itself: {self._engine.last_lines}")
             self._sample()
 
     def _sample(self, *, is_mark: bool = False) -> None:
-        rows = sum(subject.ledger.living for subject in self._world.subjects)
+        rows = sum(subject.ledger.living for subject in self._run.subjects)
         found = growth.sample(self._engine, self._begun, rows, is_mark=is_mark)
         self._result.samples.append(found)
 
     def _look(self, *, after_restart: bool) -> None:
-        recalls = audit.audit(self._world, self._random, after_restart=after_restart)
+        recalls = audit.audit(self._run, self._random, after_restart=after_restart)
         for name, recall in recalls.items():
             self._result.recall[name] = min(recall, self._result.recall.get(name, 1.0))
 
     def _mark(self) -> None:
-        rest(self._world, self._engine, self._random)
+        rest(self._run, self._engine, self._random)
         self._sample(is_mark=True)
 
     def _end(self) -> None:
-        world = self._world
-        if world.is_lost:
+        run = self._run
+        if run.is_lost:
             return
         self._result.growth = growth.compare(self._result.samples)
         for compared in self._result.growth:
             if not compared.is_within:
                 bound = compared.bound
                 what = f"{compared.before:g} after warm-up, {compared.after:g} at the end"
-                world.complain(f"growth of {bound.figure}", f"{what}; allowed {bound}")
+                run.complain(f"growth of {bound.figure}", f"{what}; allowed {bound}")
         self._engine.terminate()
         self._engine.check_end()
         for line in self._engine.complaints[:5]:
-            world.complain("the engine's log", line)
+            run.complain("the engine's log", line)
 
     def _tell(self) -> None:
-        last, calls = self._result.samples[-1], sum(self._world.calls.values())
-        self._world.tell(
+        last, calls = self._result.samples[-1], sum(self._run.calls.values())
+        self._run.tell(
             f"{self._seconds:7.0f} s  {calls} calls, {last.rows} rows,"
             f" {last.rss_mib:.0f} MiB, {last.threads} threads, {last.descriptors} descriptors,"
-            f" disk {last.disk_mib:.0f} MiB, wrong {len(self._world.wrong)}"
+            f" disk {last.disk_mib:.0f} MiB, wrong {len(self._run.wrong)}"
         )
 
     def result(self) -> Result:
-        self._result.wrong = self._world.wrong
-        self._result.calls, self._result.unanswered = self._world.calls, self._world.unanswered
+        self._result.wrong = self._run.wrong
+        self._result.calls, self._result.unanswered = self._run.calls, self._run.unanswered
         return self._result

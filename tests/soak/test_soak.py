@@ -9,8 +9,8 @@ import pytest
 from quiver_engine.model import Ids, Vectors
 from soak import report
 from soak.client import Client, Found
+from soak.run import Connect, Options
 from soak.soaking import soak
-from soak.world import Connect, Options
 
 
 def options(folder: Path, seconds: float, connect: Connect = Client) -> Options:

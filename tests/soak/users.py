@@ -12,8 +12,8 @@ from soak import checking, writes
 from soak.client import Refused
 from soak.kinds import FLAT, LISTS
 from soak.ledger import moment
+from soak.run import Run
 from soak.subject import TAGS, Subject
-from soak.world import World
 from soak.writes import NOBODY
 
 LARGE_INSERT = 2000
@@ -26,9 +26,9 @@ Operation = Callable[[Subject], None]
 class User(threading.Thread):
     """Calls until the round is over, or the engine ends."""
 
-    def __init__(self, world: World, random: np.random.Generator) -> None:
+    def __init__(self, run: Run, random: np.random.Generator) -> None:
         super().__init__(daemon=True)
-        self._world = world
+        self._run = run
         self._random = random
         self._operations: dict[Operation, float] = {
             self.search: 40,
@@ -44,15 +44,15 @@ class User(threading.Thread):
         }
 
     def run(self) -> None:
-        self._operations[self.insert] = 20 if self._world.is_growing else 8
-        self._operations[self.delete] = 8 if self._world.is_growing else 20
-        if not self._world.flushes:
+        self._operations[self.insert] = 20 if self._run.is_growing else 8
+        self._operations[self.delete] = 8 if self._run.is_growing else 20
+        if not self._run.flushes:
             self._operations |= {self.flush: 0.2, self.create_index: 0.05}
-        while not self._world.round_is_over.is_set() and not self._world.is_lost:
+        while not self._run.round_is_over.is_set() and not self._run.is_lost:
             weights = np.array(list(self._operations.values()))
             which = self._random.choice(len(weights), p=weights / weights.sum())
             operation = list(self._operations)[which]
-            subject = self._world.subjects[self._random.integers(len(self._world.subjects))]
+            subject = self._run.subjects[self._random.integers(len(self._run.subjects))]
             if not self._goes_on(operation, subject):
                 return
 
@@ -61,8 +61,8 @@ class User(threading.Thread):
         try:
             operation(subject)
         except (grpc.RpcError, Refused) as error:
-            self._world.left_open(name)
-            if self._world.ending.is_set():
+            self._run.left_open(name)
+            if self._run.ending.is_set():
                 return False
             self._complain(subject, name, f"it failed: {error}")
         except Exception as error:
@@ -71,33 +71,33 @@ class User(threading.Thread):
         return True
 
     def _complain(self, subject: Subject, call: str, what: str) -> None:
-        self._world.complain(f"{call} of {subject.name}", what)
+        self._run.complain(f"{call} of {subject.name}", what)
 
     def insert(self, subject: Subject) -> None:
-        if subject.ledger.living >= self._world.options.high:
+        if subject.ledger.living >= self._run.options.high:
             return
         is_large = self._random.random() < 0.05
         count = LARGE_INSERT if is_large else int(self._random.integers(1, 400))
-        writes.insert(self._world, subject, self._random, count)
+        writes.insert(self._run, subject, self._random, count)
 
     def delete(self, subject: Subject) -> None:
-        spare = subject.ledger.living - self._world.options.low
+        spare = subject.ledger.living - self._run.options.low
         if spare > 0:
             most = min(spare, int(self._random.integers(1, 500)))
-            writes.delete(self._world, subject, self._random, most)
+            writes.delete(self._run, subject, self._random, most)
 
     def flush(self, subject: Subject) -> None:
         sent = moment()
         try:
-            writes.flush(self._world, subject)
+            writes.flush(self._run, subject)
         except Refused as error:
             subject.bends(sent, error, pb.COLLECTION_NOT_EXISTS)
 
     def compact(self, subject: Subject) -> None:
         sent = moment()
-        self._world.called("compact")
+        self._run.called("compact")
         try:
-            self._world.client.compact(subject.name)
+            self._run.client.compact(subject.name)
         except Refused as error:
             subject.bends(sent, error, pb.COLLECTION_NOT_EXISTS)
 
@@ -105,18 +105,18 @@ class User(threading.Thread):
         indexes = subject.kind.indexes
         is_usual = self._random.random() < 0.7
         index = indexes[0 if is_usual else self._random.integers(len(indexes))]
-        call = lambda: self._world.client.create_index(subject.name, index)  # noqa: E731
+        call = lambda: self._run.client.create_index(subject.name, index)  # noqa: E731
         self._index(subject, index.type, call)
 
     def drop_index(self, subject: Subject) -> None:
-        self._index(subject, FLAT.type, lambda: self._world.client.drop_index(subject.name))
+        self._index(subject, FLAT.type, lambda: self._run.client.drop_index(subject.name))
 
     def _index(self, subject: Subject, type_: IndexType, call: Callable[[], None]) -> None:
         if not subject.index_lock.acquire(blocking=False):
             return
         try:
             had = subject.indexing(type_)
-            self._world.called("drop_index" if type_ is FLAT.type else "create_index")
+            self._run.called("drop_index" if type_ is FLAT.type else "create_index")
             try:
                 call()
             except Refused as error:
@@ -135,8 +135,8 @@ class User(threading.Thread):
                 return
             tag = str(self._random.choice(free))
             subject.new_partition(tag)
-            self._world.called("create_partition")
-            self._world.client.create_partition(subject.name, tag)
+            self._run.called("create_partition")
+            self._run.client.create_partition(subject.name, tag)
             subject.created(tag)
 
     def drop_partition(self, subject: Subject) -> None:
@@ -146,8 +146,8 @@ class User(threading.Thread):
                 return
             tag = str(self._random.choice(there))
             with subject.dropping(tag):
-                self._world.called("drop_partition")
-                self._world.client.drop_partition(subject.name, tag)
+                self._run.called("drop_partition")
+                self._run.client.drop_partition(subject.name, tag)
 
     def recreate(self, subject: Subject) -> None:
         # Until it is there again, writers may have to be waited for.
@@ -155,18 +155,18 @@ class User(threading.Thread):
             had = subject.indexing(FLAT.type)
             with subject.dropping(None):
                 subject.is_there = None
-                self._world.called("drop_collection")
-                self._world.client.drop(subject.name)
+                self._run.called("drop_collection")
+                self._run.client.drop(subject.name)
             subject.indexed(had)
             subject.is_there = False
             with subject.creating():
-                writes.create(self._world, subject)
+                writes.create(self._run, subject)
 
     def count(self, subject: Subject) -> None:
         start = moment()
-        self._world.called("count")
+        self._run.called("count")
         try:
-            told = self._world.client.count(subject.name)
+            told = self._run.client.count(subject.name)
         except Refused as error:
             subject.bends(start, error, pb.COLLECTION_NOT_EXISTS)
             return
@@ -182,9 +182,9 @@ class User(threading.Thread):
         some = self._random.choice(known, min(len(known), _GET_IDS), replace=False)
         ids = np.append(some, NOBODY).astype(np.int64)
         start = moment()
-        self._world.called("get")
+        self._run.called("get")
         try:
-            told = self._world.client.vectors(subject.name, ids)
+            told = self._run.client.vectors(subject.name, ids)
         except Refused as error:
             rows = subject.ledger.rows()
             is_empty = not rows.must_show(start, moment()).any()
@@ -205,10 +205,10 @@ class User(threading.Thread):
         topk = int(self._random.choice((1, 10, 50, 100)))
         tags = self._tags(subject)
         start = moment()
-        self._world.called("search")
+        self._run.called("search")
         params = {"nprobe": LISTS, "ef": max(_EF, topk)}
         try:
-            found = self._world.client.search(subject.name, queries, topk, tags, params)
+            found = self._run.client.search(subject.name, queries, topk, tags, params)
         except Refused as error:
             codes = (pb.COLLECTION_NOT_EXISTS, *([pb.UNEXPECTED_ERROR] if tags else []))
             subject.bends(start, error, *codes)

@@ -6,8 +6,8 @@ from quiver_engine.model import DEFAULT_TAG, Ids
 from quiver_proto import milvus_pb2 as pb
 from soak.client import Refused
 from soak.ledger import moment
+from soak.run import Run
 from soak.subject import Subject
-from soak.world import World
 
 NOBODY = 1 << 60
 """An id that no row has."""
@@ -15,17 +15,17 @@ _DEFAULT_SHARE, _ONE_SHARE = 0.7, 0.3
 _GONE = (pb.COLLECTION_NOT_EXISTS, pb.UNEXPECTED_ERROR)
 
 
-def create(world: World, subject: Subject) -> None:
+def create(run: Run, subject: Subject) -> None:
     """Create a collection that is not there."""
     subject.new_partition(DEFAULT_TAG)
     subject.is_there = None
-    world.called("create_collection")
-    world.client.create(subject.name, subject.kind)
+    run.called("create_collection")
+    run.client.create(subject.name, subject.kind)
     subject.created(DEFAULT_TAG)
     subject.is_there = True
 
 
-def insert(world: World, subject: Subject, random: np.random.Generator, count: int) -> None:
+def insert(run: Run, subject: Subject, random: np.random.Generator, count: int) -> None:
     """Insert rows into any partition, and check the ids of the answer."""
     vectors = subject.kind.draw(random, count)
     with subject.writing():
@@ -36,15 +36,15 @@ def insert(world: World, subject: Subject, random: np.random.Generator, count: i
         tag = DEFAULT_TAG if takes_default else str(random.choice(list(there)))
         ids, largest = subject.take_ids(count), subject.largest_id
         places = subject.ledger.begin_insert(there[tag], vectors, ids)
-        world.called("insert")
+        run.called("insert")
         try:
-            told = world.client.insert(subject.name, tag, vectors, ids)
+            told = run.client.insert(subject.name, tag, vectors, ids)
         except Refused as error:
             subject.bends(start, error, *_GONE)
             subject.ledger.refuse_insert(places)
             return
         if what := _wrong_ids(told, ids, largest, count):
-            world.complain(f"insert of {count} rows into {subject.name}", what)
+            run.complain(f"insert of {count} rows into {subject.name}", what)
             return
         subject.ledger.answer_insert(places, told)
         subject.note_ids(told)
@@ -59,16 +59,16 @@ def _wrong_ids(told: Ids, ids: Ids | None, largest: int, count: int) -> str | No
     return f"{count} new ids above {largest} are due, got {told[:5]}…{told[-1:]}"
 
 
-def delete(world: World, subject: Subject, random: np.random.Generator, most: int) -> None:
+def delete(run: Run, subject: Subject, random: np.random.Generator, most: int) -> None:
     """Delete some rows, those of one partition now and then."""
     with subject.writing():
         start, there = moment(), dict(subject.partitions)
         tag = str(random.choice(["", *there])) if random.random() < _ONE_SHARE else ""
         places = subject.ledger.begin_delete(random, most, there.get(tag))
         ids = subject.ledger.ids(places)
-        world.called("delete")
+        run.called("delete")
         try:
-            world.client.delete(subject.name, tag, np.append(ids, NOBODY))
+            run.client.delete(subject.name, tag, np.append(ids, NOBODY))
         except Refused as error:
             # Then the rows go, or went, with their partition.
             subject.bends(start, error, *_GONE)
@@ -77,8 +77,8 @@ def delete(world: World, subject: Subject, random: np.random.Generator, most: in
         subject.free_ids(ids)
 
 
-def flush(world: World, subject: Subject) -> None:
+def flush(run: Run, subject: Subject) -> None:
     sent = moment()
-    world.called("flush")
-    world.client.flush(subject.name)
+    run.called("flush")
+    run.client.flush(subject.name)
     subject.ledger.flushed(sent)

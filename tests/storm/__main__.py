@@ -20,8 +20,8 @@ from storm import network
 from storm.network import Network
 from storm.plane import enter_private_mounts
 from storm.storming import Result, storm
+from storm.testbed import ENGINES, OPERATORS, Options
 from storm.timeline import Timeline
-from storm.world import ENGINES, OPERATORS, Options
 
 
 @click.command(help=__doc__, context_settings={"show_default": True})

@@ -13,24 +13,24 @@ from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Manifest
 from quiver.ports.errors import ApiUnavailable
 from storm.ledger import DEFAULT, Rows, Wish, collection_name
 from storm.manifests import is_converged, ready_condition
-from storm.world import FOREIGN_ROWS, World, foreign_names
+from storm.testbed import FOREIGN_ROWS, Testbed, foreign_names
 
 LOOK_S = 1.0
 ALARMING = ("this is a bug", "Traceback", "was never retrieved")
 
 
-async def objects(world: World) -> dict[str, Manifest]:
-    listing = await world.api.list(VECTOR_COLLECTION)
+async def objects(testbed: Testbed) -> dict[str, Manifest]:
+    listing = await testbed.api.list(VECTOR_COLLECTION)
     return {manifest["metadata"]["name"]: manifest for manifest in listing.items}
 
 
-async def settled(world: World, deadline_s: float) -> list[str]:
+async def settled(testbed: Testbed, deadline_s: float) -> list[str]:
     """Wait until every object is as it shall be; return what is not by then."""
     end = time.monotonic() + deadline_s
     while True:
-        world.tend()
+        testbed.tend()
         try:
-            unsettled = list(_unsettled(world, await objects(world)))
+            unsettled = list(_unsettled(testbed, await objects(testbed)))
         except ApiUnavailable as error:
             unsettled = [str(error)]
         if not unsettled or time.monotonic() > end:
@@ -38,19 +38,19 @@ async def settled(world: World, deadline_s: float) -> list[str]:
         await asyncio.sleep(LOOK_S)
 
 
-def _unsettled(world: World, found: dict[str, Manifest]) -> Iterator[str]:
-    for name, wish in list(world.ledger.wishes.items()):
+def _unsettled(testbed: Testbed, found: dict[str, Manifest]) -> Iterator[str]:
+    for name, wish in list(testbed.ledger.wishes.items()):
         manifest = found.get(name)
         if manifest is None:
             # Whether that is right is the ledger's to say.
-            world.ledger.gone(wish)
+            testbed.ledger.gone(wish)
         elif wish.deleting:
             yield f"{name} has a finalizer still: {_said(manifest)}"
-        elif not (is_converged(manifest) or _may_wait(world, wish, manifest)):
+        elif not (is_converged(manifest) or _may_wait(testbed, wish, manifest)):
             yield f"{name} is not Ready: {_said(manifest)}"
 
 
-def _may_wait(world: World, wish: Wish, manifest: Manifest) -> bool:
+def _may_wait(testbed: Testbed, wish: Wish, manifest: Manifest) -> bool:
     """Tell whether the object says rightly that it waits for a person."""
     said = ready_condition(manifest)
     if said.get("observedGeneration") != manifest["metadata"]["generation"]:
@@ -58,8 +58,8 @@ def _may_wait(world: World, wish: Wish, manifest: Manifest) -> bool:
     match said["reason"]:
         case "AlreadyExists":
             name = collection_name(wish.name)
-            kept = any(place[1] == name for place in world.ledger.kept)
-            return kept or name in {*foreign_names(), *world.ledger.maybe}
+            kept = any(place[1] == name for place in testbed.ledger.kept)
+            return kept or name in {*foreign_names(), *testbed.ledger.maybe}
         case "NotEmpty":
             return wish.policy == "DeleteIfEmpty"
         case _:
@@ -71,17 +71,17 @@ def _said(manifest: Manifest) -> str:
     return f"{said.get('reason')}: {said.get('message')}"
 
 
-async def compare(world: World) -> list[str]:
+async def compare(testbed: Testbed) -> list[str]:
     """Return everything in which the engines are not what ledger and objects say."""
-    found = await objects(world)
-    unasked = found.keys() - world.ledger.wishes.keys()
+    found = await objects(testbed)
+    unasked = found.keys() - testbed.ledger.wishes.keys()
     wrong = [f"{name} is there, and nobody asked for it" for name in sorted(unasked)]
     engines = Milvus1Engines()
-    comparison = Comparison(world, engines, found)
+    comparison = Comparison(testbed, engines, found)
     try:
-        for endpoint in world.endpoints:
+        for endpoint in testbed.endpoints:
             wrong += await comparison.names(endpoint)
-        for wish in world.ledger.wishes.values():
+        for wish in testbed.ledger.wishes.values():
             wrong += await comparison.wish(wish)
         wrong += await comparison.kept()
     finally:
@@ -98,9 +98,11 @@ def placed_at(manifest: Manifest) -> str | None:
 class Comparison:
     """Looks at the engines as they are now; nothing may change meanwhile."""
 
-    def __init__(self, world: World, engines: Milvus1Engines, found: dict[str, Manifest]) -> None:
-        self._world = world
-        self._ledger = world.ledger
+    def __init__(
+        self, testbed: Testbed, engines: Milvus1Engines, found: dict[str, Manifest]
+    ) -> None:
+        self._testbed = testbed
+        self._ledger = testbed.ledger
         self._engines = engines
         self._found = found
 
@@ -152,7 +154,7 @@ class Comparison:
         wrong: list[str] = []
         for place, rows in self._ledger.kept.items():
             wrong += await self._rows(place, rows)
-        for endpoint in self._world.endpoints:
+        for endpoint in self._testbed.endpoints:
             for name in foreign_names():
                 wrong += await self._rows((endpoint, name), {DEFAULT: set(FOREIGN_ROWS)})
         return wrong
@@ -160,7 +162,7 @@ class Comparison:
     async def _rows(self, place: tuple[str, str], rows: Rows) -> list[str]:
         wrong = []
         for tag, ids in rows.items():
-            missing = await self._world.vectors.missing(place, tag, ids) if ids else set()
+            missing = await self._testbed.vectors.missing(place, tag, ids) if ids else set()
             if missing:
                 some = sorted(missing)[:3]
                 what = f"{len(missing)} of {len(ids)} rows, such as {some}"
@@ -172,10 +174,10 @@ def _as_spec(index: Index) -> dict[str, Any]:
     return {"type": index.type, "params": dict(index.params)}
 
 
-def log_complaints(world: World) -> list[str]:
+def log_complaints(testbed: Testbed) -> list[str]:
     """Return what a process should not have said, and ends that nothing explains."""
     wrong = []
-    for name, process in world.processes.items():
+    for name, process in testbed.processes.items():
         text = process.log.read_text(errors="replace")
         wrong += [
             f"{process.log} says {sign!r} {text.count(sign)} times"

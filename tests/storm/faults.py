@@ -6,9 +6,9 @@ from random import Random
 
 from storm.network import CUT, HOST
 from storm.plane import API_SERVER, ETCD
-from storm.world import ENGINES, OPERATORS, World
+from storm.testbed import ENGINES, OPERATORS, Testbed
 
-Step = Callable[[World], object]
+Step = Callable[[Testbed], object]
 
 SHORTEST_S = 2.0
 LONGEST_S = 60.0
@@ -40,8 +40,8 @@ def killed(name: str) -> Fault:
         f"{_kind(name)} killed",
         f"{name} is killed",
         frozenset({name}),
-        lambda world: world.processes[name].kill(),
-        lambda world: world.processes[name].start(),
+        lambda testbed: testbed.processes[name].kill(),
+        lambda testbed: testbed.processes[name].start(),
     )
 
 
@@ -50,8 +50,8 @@ def paused(name: str) -> Fault:
         f"{_kind(name)} paused",
         f"{name} is paused",
         frozenset({name}),
-        lambda world: world.processes[name].pause(),
-        lambda world: world.processes[name].resume(),
+        lambda testbed: testbed.processes[name].pause(),
+        lambda testbed: testbed.processes[name].resume(),
     )
 
 
@@ -60,8 +60,8 @@ def plane_killed(name: str) -> Fault:
         f"{name} killed",
         f"{name} is killed",
         frozenset({name}),
-        lambda world: world.plane.kill_process(name),
-        lambda world: world.plane.revive(name),
+        lambda testbed: testbed.plane.kill_process(name),
+        lambda testbed: testbed.plane.revive(name),
         LONGEST_OF_PLANE_S,
     )
 
@@ -71,8 +71,8 @@ def plane_paused(name: str) -> Fault:
         f"{name} paused",
         f"{name} is paused",
         frozenset({name}),
-        lambda world: world.plane.pause_process(name),
-        lambda world: world.plane.resume_process(name),
+        lambda testbed: testbed.plane.pause_process(name),
+        lambda testbed: testbed.plane.resume_process(name),
         LONGEST_OF_PLANE_S,
     )
 
@@ -82,8 +82,8 @@ def disk_full() -> Fault:
         "etcd's disk full",
         "etcd's disk is full",
         frozenset({ETCD}),
-        lambda world: world.plane.fill_disk(),
-        lambda world: world.plane.free_disk(),
+        lambda testbed: testbed.plane.fill_disk(),
+        lambda testbed: testbed.plane.free_disk(),
         LONGEST_OF_PLANE_S,
     )
 
@@ -105,13 +105,13 @@ def cut(one: str, other: str) -> Fault:
 
 
 def _between(kind: str, what: str, delays: dict[tuple[str, str], float]) -> Fault:
-    def begin(world: World) -> None:
+    def begin(testbed: Testbed) -> None:
         for (source, destination), delay in delays.items():
-            world.network.set_delay(source, destination, delay)
+            testbed.network.set_delay(source, destination, delay)
 
-    def end(world: World) -> None:
+    def end(testbed: Testbed) -> None:
         for source, destination in delays:
-            world.network.set_delay(source, destination, 0)
+            testbed.network.set_delay(source, destination, 0)
 
     links = frozenset("-".join(sorted(pair)) for pair in delays)
     return Fault(kind, what, links, begin, end)

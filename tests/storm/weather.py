@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field
 
 from storm.faults import Fault, faults
-from storm.world import World
+from storm.testbed import Testbed
 
 TICK_S = 0.2
 AT_ONCE = 4
@@ -15,14 +15,14 @@ AT_ONCE = 4
 class Weather:
     """One storm's faults."""
 
-    world: World
+    testbed: Testbed
     _held: dict[Fault, float] = field(default_factory=dict)
     """Faults under way, and when they end."""
 
     async def blow(self, seconds: float) -> None:
         """Have faults begin and end for so long; on leaving, end all."""
         over = time.monotonic() + seconds
-        coming = faults(self.world.random, seconds)
+        coming = faults(self.testbed.random, seconds)
         following, due = next(coming), time.monotonic()
         try:
             while time.monotonic() < over:
@@ -31,7 +31,7 @@ class Weather:
                     self._begin(following)
                     due = time.monotonic() + following.gap
                     following = next(coming)
-                self.world.tend()
+                self.testbed.tend()
                 await asyncio.sleep(TICK_S)
         finally:
             self.clear()
@@ -46,9 +46,9 @@ class Weather:
         return free and len(self._held) < AT_ONCE
 
     def _begin(self, fault: Fault) -> None:
-        self.world.timeline.add(f"{fault.what}, for {fault.seconds:.0f} s")
-        self.world.timeline.faults[fault.kind] += 1
-        fault.begin(self.world)
+        self.testbed.timeline.add(f"{fault.what}, for {fault.seconds:.0f} s")
+        self.testbed.timeline.faults[fault.kind] += 1
+        fault.begin(self.testbed)
         self._held[fault] = time.monotonic() + fault.seconds
 
     def _end_what_is_over(self) -> None:
@@ -58,5 +58,5 @@ class Weather:
 
     def _end(self, fault: Fault) -> None:
         del self._held[fault]
-        fault.end(self.world)
-        self.world.timeline.add(f"no longer: {fault.what}")
+        fault.end(self.testbed)
+        self.testbed.timeline.add(f"no longer: {fault.what}")

@@ -58,11 +58,11 @@ def retaining(namespace: str) -> VectorEngine:
 
 
 def gathered(manifest: Manifest | None = None, **facts: Any) -> Gathered:
-    """Return a world with a ready member that has no such collection, but for what `facts` say."""
+    """Return what there is: a ready member without such a collection, but for what `facts` say."""
     manifest = manifest or collection()
     told = {name: facts.pop(name) for name in ("index", "rows", "partition_rows") if name in facts}
     observed, failure = facts.pop("observed", None), facts.pop("failure", None)
-    world: dict[str, Any] = {
+    usual: dict[str, Any] = {
         "observation": Observation(collection=observed, failure=failure, **told),
         "manifest": manifest,
         "collection": msgspec.convert(manifest, VectorCollection),
@@ -72,11 +72,11 @@ def gathered(manifest: Manifest | None = None, **facts: Any) -> Gathered:
         "member": MEMBER,
         "server": SERVER,
     }
-    return Gathered(**world | facts)
+    return Gathered(**usual | facts)
 
 
 def lapsed(manifest: Manifest | None = None, **facts: Any) -> Gathered:
-    """Return a world in which the member is another server than the one that is claimed."""
+    """Return the same, where the member is another server than the one that is claimed."""
     manifest = manifest or claimed(HELD, status={"origin": "Created"})
     facts = {"claim": None, "lapsed": HELD, "server": NEW_SERVER} | facts
     return gathered(manifest, **facts)

@@ -86,7 +86,7 @@ class FakeMember:
         return frozenset(self._names)
 
 
-class World:
+class ResyncSetup:
     def __init__(self) -> None:
         self.cluster, self.engines, self.cache = FakeCluster(), FakeEngines(), Cache()
         self.collections: set[str] = set()
@@ -112,102 +112,102 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def setup() -> ResyncSetup:
+    return ResyncSetup()
 
 
-async def test_every_engine_and_what_is_not_ready_is_queued(world: World) -> None:
+async def test_every_engine_and_what_is_not_ready_is_queued(setup: ResyncSetup) -> None:
     """Engines always, collections only while they are not Ready."""
-    world.add(collection("well", status=READY), collection("new"))
-    await world.resync.once()
-    assert world.engine_keys == {"engine"}
-    assert world.collections == {"new"}
+    setup.add(collection("well", status=READY), collection("new"))
+    await setup.resync.once()
+    assert setup.engine_keys == {"engine"}
+    assert setup.collections == {"new"}
 
 
-async def test_a_collection_that_vanished_from_its_member_is_queued(world: World) -> None:
+async def test_a_collection_that_vanished_from_its_member_is_queued(setup: ResyncSetup) -> None:
     """What is claimed on a member and not there is looked into; what is there is left in peace."""
-    world.add(
+    setup.add(
         claimed(claim("there"), "there", status=READY),
         claimed(claim("dropped"), "dropped", status=READY),
         claimed(claim("elsewhere", member="engine-1"), "elsewhere", status=READY),
     )
-    world.engines.members["10.0.0.7:19530"] = {"there", "foreign"}
-    await world.resync.once()
-    assert world.collections == {"dropped"}
+    setup.engines.members["10.0.0.7:19530"] = {"there", "foreign"}
+    await setup.resync.once()
+    assert setup.collections == {"dropped"}
 
 
-async def test_a_dead_member_delays_no_other(world: World) -> None:
+async def test_a_dead_member_delays_no_other(setup: ResyncSetup) -> None:
     """A member that does not answer costs its own collections a look, nobody else's."""
     silent = pod("engine-1", ip="10.0.0.8")
-    world.cluster.objects[POD].append(silent)
-    world.engines.members["10.0.0.8:19530"] = None
-    world.add(claimed(claim("dropped"), "dropped", status=READY))
-    await world.resync.once()
-    assert world.collections == {"dropped"}
+    setup.cluster.objects[POD].append(silent)
+    setup.engines.members["10.0.0.8:19530"] = None
+    setup.add(claimed(claim("dropped"), "dropped", status=READY))
+    await setup.resync.once()
+    assert setup.collections == {"dropped"}
 
 
-async def test_a_member_that_is_not_ready_is_not_asked(world: World) -> None:
+async def test_a_member_that_is_not_ready_is_not_asked(setup: ResyncSetup) -> None:
     """A pod that is starting has not lost its collections; it has not loaded them yet."""
-    world.cluster.objects[POD] = [pod(ready=False)]
-    world.add(claimed(claim("loading"), "loading", status=READY))
-    await world.resync.once()
-    assert world.collections == set()
+    setup.cluster.objects[POD] = [pod(ready=False)]
+    setup.add(claimed(claim("loading"), "loading", status=READY))
+    await setup.resync.once()
+    assert setup.collections == set()
 
 
-async def test_pods_that_are_asked_are_known_from_then_on(world: World) -> None:
+async def test_pods_that_are_asked_are_known_from_then_on(setup: ResyncSetup) -> None:
     """A pod that holds nothing yet is known too: an endpoint that leads to it is refused."""
     newcomer = msgspec.convert(engine("z", creationTimestamp="2025-01-01T00:00:00Z"), VectorEngine)
     server = Server("uid-of-engine", "id of 10.0.0.7:19530", None)
-    assert not list(world.identities.elders_at(server, newcomer, managed=True))
-    await world.resync.once()
-    assert list(world.identities.elders_at(server, newcomer, managed=True))
+    assert not list(setup.identities.elders_at(server, newcomer, managed=True))
+    await setup.resync.once()
+    assert list(setup.identities.elders_at(server, newcomer, managed=True))
 
 
-async def test_what_was_left_and_is_gone_is_no_longer_remembered(world: World) -> None:
+async def test_what_was_left_and_is_gone_is_no_longer_remembered(setup: ResyncSetup) -> None:
     """As far as the server that was asked is concerned: of others nothing is known."""
     server = Server("uid-of-engine", "id of 10.0.0.7:19530", None).identity
     left = {f"{server}/there": "b", f"{server}/gone": "b", "instance:other/gone": "b"}
-    world.cluster.objects[VECTOR_ENGINE] = [engine(status={"retained": left})]
-    world.engines.members["10.0.0.7:19530"] = {"there"}
-    await world.resync.once()
-    assert world.cluster.merged == [{"retained": {f"{server}/gone": None}}]
-    world.engines.members["10.0.0.7:19530"] = {"there", "gone"}
-    await world.resync.once()
-    assert len(world.cluster.merged) == 1
+    setup.cluster.objects[VECTOR_ENGINE] = [engine(status={"retained": left})]
+    setup.engines.members["10.0.0.7:19530"] = {"there"}
+    await setup.resync.once()
+    assert setup.cluster.merged == [{"retained": {f"{server}/gone": None}}]
+    setup.engines.members["10.0.0.7:19530"] = {"there", "gone"}
+    await setup.resync.once()
+    assert len(setup.cluster.merged) == 1
 
 
-async def test_an_endpoint_that_was_not_looked_up_is_not_asked(world: World) -> None:
+async def test_an_endpoint_that_was_not_looked_up_is_not_asked(setup: ResyncSetup) -> None:
     """Its engine's own reconcile says where it is, and whether it may be dialled at all."""
-    world.cluster.objects[VECTOR_ENGINE] = [external("10.0.0.7:19530")]
+    setup.cluster.objects[VECTOR_ENGINE] = [external("10.0.0.7:19530")]
     held = claim("dropped", member="10.0.0.7:19530")
-    world.add(claimed(held, "dropped", status=READY))
-    await world.resync.once()
-    assert world.collections == set()
+    setup.add(claimed(held, "dropped", status=READY))
+    await setup.resync.once()
+    assert setup.collections == set()
 
 
-async def test_ghosts_are_evicted(world: World) -> None:
+async def test_ghosts_are_evicted(setup: ResyncSetup) -> None:
     """An object whose deletion no event told is found to be gone."""
-    world.cache.put(VECTOR_COLLECTION, collection("ghost"))
-    await world.resync.once()
-    assert world.cache.get(VECTOR_COLLECTION, Key(NAMESPACE, "ghost")) is None
+    setup.cache.put(VECTOR_COLLECTION, collection("ghost"))
+    await setup.resync.once()
+    assert setup.cache.get(VECTOR_COLLECTION, Key(NAMESPACE, "ghost")) is None
 
 
-async def test_a_failed_list_leaves_what_is_known(world: World) -> None:
+async def test_a_failed_list_leaves_what_is_known(setup: ResyncSetup) -> None:
     """An API server that is away is no reason to forget its objects."""
-    world.cache.put(VECTOR_COLLECTION, collection("known"))
-    world.cluster.failures = [ApiUnavailable("no answer")]
-    await world.resync.once()
-    assert world.cache.get(VECTOR_COLLECTION, Key(NAMESPACE, "known")) is not None
+    setup.cache.put(VECTOR_COLLECTION, collection("known"))
+    setup.cluster.failures = [ApiUnavailable("no answer")]
+    await setup.resync.once()
+    assert setup.cache.get(VECTOR_COLLECTION, Key(NAMESPACE, "known")) is not None
 
 
-async def test_a_nudge_lists_soon(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_nudge_lists_soon(setup: ResyncSetup, monkeypatch: pytest.MonkeyPatch) -> None:
     """When a watch begins anew, deletions that it missed are found at once."""
     monkeypatch.setattr("quiver.control.drift.resync.NUDGE_DELAY_S", 0)
-    world.cache.put(VECTOR_COLLECTION, collection("ghost"))
+    setup.cache.put(VECTOR_COLLECTION, collection("ghost"))
     gone = asyncio.Event()
-    world.cache.subscribe(lambda _change: gone.set())
-    running = asyncio.create_task(world.resync.run())
-    world.resync.nudge()
+    setup.cache.subscribe(lambda _change: gone.set())
+    running = asyncio.create_task(setup.resync.run())
+    setup.resync.nudge()
     async with asyncio.timeout(10):
         await gone.wait()
     running.cancel()
@@ -215,16 +215,16 @@ async def test_a_nudge_lists_soon(world: World, monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_missing_crds_are_waited_for(
-    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    setup: ResyncSetup, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Without the CRDs the operator says how to install them, waits, and goes on when they are
     there.
     """
     monkeypatch.setattr("quiver.control.cache.relisting.RETRY_S", 0)
-    world.cluster.failures = [NotFound("no such resource")] * 3
+    setup.cluster.failures = [NotFound("no such resource")] * 3
     readiness = Readiness()
     assert readiness.problem is not None
-    await world.relister.fill(readiness)
+    await setup.relister.fill(readiness)
     assert readiness.problem is None
     warnings = [record.getMessage() for record in caplog.records]
     assert len(warnings) == 1

@@ -27,7 +27,7 @@ READY = {"conditions": [{"type": "Ready", "status": "True"}]}
 UNSCHEDULABLE = {"conditions": [{"type": "Ready", "status": "False", "reason": "Unschedulable"}]}
 
 
-class World:
+class TriggerSetup:
     """A cache with two collections and their engine, and what has been woken since it was asked
     last.
     """
@@ -52,8 +52,8 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def setup() -> TriggerSetup:
+    return TriggerSetup()
 
 
 @pytest.mark.parametrize(
@@ -69,57 +69,57 @@ def world() -> World:
     ],
 )
 def test_a_collection_wakes_itself_when_it_matters(
-    world: World, change: dict[str, Any], woken: Woken
+    setup: TriggerSetup, change: dict[str, Any], woken: Woken
 ) -> None:
     """A change of anything that a reconcile reads wakes the object; labels and owners do not."""
-    world.cache.put(VECTOR_COLLECTION, collection(resourceVersion="2", **change))
-    assert world.woken() == woken
+    setup.cache.put(VECTOR_COLLECTION, collection(resourceVersion="2", **change))
+    assert setup.woken() == woken
 
 
-def test_our_own_write_is_no_news(world: World) -> None:
+def test_our_own_write_is_no_news(setup: TriggerSetup) -> None:
     """Neither the answer to an own write nor its echo on the watch wakes anybody."""
     written = intended(claim(), resourceVersion="2")
-    world.cache.put(VECTOR_COLLECTION, written, ours=True)
-    world.cache.put(VECTOR_COLLECTION, written)
-    assert world.woken() == set()
+    setup.cache.put(VECTOR_COLLECTION, written, ours=True)
+    setup.cache.put(VECTOR_COLLECTION, written)
+    assert setup.woken() == set()
 
 
-def test_a_new_collection_wakes_itself(world: World) -> None:
+def test_a_new_collection_wakes_itself(setup: TriggerSetup) -> None:
     """An object that appears is reconciled."""
-    world.cache.put(VECTOR_COLLECTION, collection("new"))
-    assert world.woken() == {("collection", "new")}
+    setup.cache.put(VECTOR_COLLECTION, collection("new"))
+    assert setup.woken() == {("collection", "new")}
 
 
-def test_a_claim_that_is_not_believed_is_no_news(world: World) -> None:
+def test_a_claim_that_is_not_believed_is_no_news(setup: TriggerSetup) -> None:
     """Whoever writes something into that annotation has nobody look at the object for it."""
     for version, text in (("2", "one"), ("3", "another")):
         annotations = {CLAIM_ANNOTATION: text, "example.com/note": "x"}
         manifest = collection(resourceVersion=version, annotations=annotations)
-        world.woken()
-        world.cache.put(VECTOR_COLLECTION, manifest)
-    assert world.woken() == set()
+        setup.woken()
+        setup.cache.put(VECTOR_COLLECTION, manifest)
+    assert setup.woken() == set()
 
 
 @pytest.mark.parametrize("ours", [False, True])
-def test_a_deletion_wakes_namesakes_and_the_engine(world: World, ours: bool) -> None:
+def test_a_deletion_wakes_namesakes_and_the_engine(setup: TriggerSetup, ours: bool) -> None:
     """Whoever waits for the name gets its turn, and the engine may scale down now."""
     heir = collection("heir", spec={"collectionName": "test01"}, resourceVersion="1")
-    world.cache.put(VECTOR_COLLECTION, heir)
-    world.woken()
-    world.cache.remove(VECTOR_COLLECTION, Key(NAMESPACE, "test01"), "uid-of-test01", ours=ours)
+    setup.cache.put(VECTOR_COLLECTION, heir)
+    setup.woken()
+    setup.cache.remove(VECTOR_COLLECTION, Key(NAMESPACE, "test01"), "uid-of-test01", ours=ours)
     itself: Woken = set() if ours else {OURS}
-    assert world.woken() == {("collection", "heir"), ("engine soon", "engine"), *itself}
+    assert setup.woken() == {("collection", "heir"), ("engine soon", "engine"), *itself}
 
 
-def test_a_deletion_wakes_who_wants_what_was_held(world: World) -> None:
+def test_a_deletion_wakes_who_wants_what_was_held(setup: TriggerSetup) -> None:
     """It may have held another name than it wished for: a spec can be changed past the CRD."""
     held = claimed(claim(collection_name="docs"), resourceVersion="2")
-    world.cache.put(VECTOR_COLLECTION, held)
+    setup.cache.put(VECTOR_COLLECTION, held)
     heir = collection("heir", spec={"collectionName": "docs"}, resourceVersion="1")
-    world.cache.put(VECTOR_COLLECTION, heir)
-    world.woken()
-    world.cache.remove(VECTOR_COLLECTION, Key(NAMESPACE, "test01"), "uid-of-test01", ours=True)
-    assert world.woken() == {("collection", "heir"), ("engine soon", "engine")}
+    setup.cache.put(VECTOR_COLLECTION, heir)
+    setup.woken()
+    setup.cache.remove(VECTOR_COLLECTION, Key(NAMESPACE, "test01"), "uid-of-test01", ours=True)
+    assert setup.woken() == {("collection", "heir"), ("engine soon", "engine")}
 
 
 @pytest.mark.parametrize(
@@ -134,40 +134,40 @@ def test_a_deletion_wakes_who_wants_what_was_held(world: World) -> None:
     ],
 )
 def test_an_engine_wakes_its_collections_when_it_concerns_them(
-    world: World, manifest: Manifest, woken: Woken
+    setup: TriggerSetup, manifest: Manifest, woken: Woken
 ) -> None:
     """An engine's collections are woken by its spec, by how and why it is (un)ready, by its
     replacement and its deletion.
     """
-    world.cache.put(VECTOR_ENGINE, manifest)
-    assert world.woken() == woken
+    setup.cache.put(VECTOR_ENGINE, manifest)
+    assert setup.woken() == woken
 
 
 @pytest.mark.parametrize(("status", "woken"), [("False", BOTH), ("True", set())])
 def test_what_an_unready_engine_says_wakes_its_collections(
-    world: World, status: str, woken: Woken
+    setup: TriggerSetup, status: str, woken: Woken
 ) -> None:
     """They repeat what it says, so new words are news to them; those of a ready one are not."""
     for version, message in (("2", "no GPU is free"), ("3", "no node has a GPU")):
         ready = {"type": "Ready", "status": status, "reason": "R", "message": message}
-        world.woken()
+        setup.woken()
         manifest = {**engine(resourceVersion=version), "status": {"conditions": [ready]}}
-        world.cache.put(VECTOR_ENGINE, manifest, ours=True)
-    assert world.woken() == woken
+        setup.cache.put(VECTOR_ENGINE, manifest, ours=True)
+    assert setup.woken() == woken
 
 
-def test_our_word_that_an_engine_is_ready_wakes_its_collections(world: World) -> None:
+def test_our_word_that_an_engine_is_ready_wakes_its_collections(setup: TriggerSetup) -> None:
     """The engine's reconcile writes its readiness itself, and that is the collections' news all the
     same.
     """
-    world.cache.put(VECTOR_ENGINE, {**engine(resourceVersion="2"), "status": READY}, ours=True)
-    assert world.woken() == BOTH
+    setup.cache.put(VECTOR_ENGINE, {**engine(resourceVersion="2"), "status": READY}, ours=True)
+    assert setup.woken() == BOTH
 
 
-def test_an_engine_that_vanishes_wakes_its_collections(world: World) -> None:
+def test_an_engine_that_vanishes_wakes_its_collections(setup: TriggerSetup) -> None:
     """Collections of an engine that is gone are let go."""
-    world.cache.remove(VECTOR_ENGINE, Key(NAMESPACE, "engine"), "uid-of-engine")
-    assert world.woken() == {ENGINE, *BOTH}
+    setup.cache.remove(VECTOR_ENGINE, Key(NAMESPACE, "engine"), "uid-of-engine")
+    assert setup.woken() == {ENGINE, *BOTH}
 
 
 @pytest.mark.parametrize(
@@ -179,23 +179,23 @@ def test_an_engine_that_vanishes_wakes_its_collections(world: World) -> None:
     ],
 )
 def test_a_pod_wakes_its_engine_and_maybe_the_collections(
-    world: World, manifest: Manifest, woken: Woken
+    setup: TriggerSetup, manifest: Manifest, woken: Woken
 ) -> None:
     """Collections care for a pod's readiness and address only."""
     manifest["metadata"]["resourceVersion"] = "8"
-    world.cache.put(POD, manifest)
-    assert world.woken() == woken
+    setup.cache.put(POD, manifest)
+    assert setup.woken() == woken
 
 
-def test_a_pod_that_vanishes_wakes_engine_and_collections(world: World) -> None:
+def test_a_pod_that_vanishes_wakes_engine_and_collections(setup: TriggerSetup) -> None:
     """A pod that is gone has no collections to offer."""
-    world.cache.remove(POD, Key(NAMESPACE, "engine-0"), "uid-of-engine-0")
-    assert world.woken() == {ENGINE, *BOTH}
+    setup.cache.remove(POD, Key(NAMESPACE, "engine-0"), "uid-of-engine-0")
+    assert setup.woken() == {ENGINE, *BOTH}
 
 
 @pytest.mark.parametrize(("ours", "woken"), [(False, {ENGINE}), (True, set())])
-def test_a_statefulset_wakes_its_engine(world: World, ours: bool, woken: Woken) -> None:
+def test_a_statefulset_wakes_its_engine(setup: TriggerSetup, ours: bool, woken: Woken) -> None:
     """What somebody else does to an engine's StatefulSet is looked into; our own apply is not."""
     manifest = engine(labels={ENGINE_LABEL: "engine"})
-    world.cache.put(STATEFUL_SET, manifest, ours=ours)
-    assert world.woken() == woken
+    setup.cache.put(STATEFUL_SET, manifest, ours=ours)
+    assert setup.woken() == woken

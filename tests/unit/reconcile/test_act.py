@@ -40,7 +40,7 @@ KEY, ENGINE = Key(NAMESPACE, "test01"), Key(NAMESPACE, "engine")
 NAMED = "milvus.example.org:19530"
 
 
-class World(Cluster):
+class PodCluster(Cluster):
     """A cluster with a ready pod, the engine in it, and a collection."""
 
     def __init__(
@@ -65,12 +65,12 @@ async def test_a_pod_that_tells_no_instance_is_read_before_its_engine_is_changed
 
     Once is enough for all steps.
     """
-    world = World(claimed(HELD), instance=None)
-    actor = await world.actor()
-    await actor.do(CreateCollection((await world.gather()).collection.schema))
+    cluster = PodCluster(claimed(HELD), instance=None)
+    actor = await cluster.actor()
+    await actor.do(CreateCollection((await cluster.gather()).collection.schema))
     await actor.do(CreatePartition("a"))
-    assert world.api.calls == ["get Pod engine-0", "get VectorCollection test01"]
-    assert world.server.describe("test01") is not None
+    assert cluster.api.calls == ["get Pod engine-0", "get VectorCollection test01"]
+    assert cluster.server.describe("test01") is not None
 
 
 @pytest.mark.parametrize("instance", [ID, None])
@@ -79,12 +79,12 @@ async def test_a_new_claim_rests_on_a_pod_that_is_there_still(
     manifest: Manifest, instance: str | None
 ) -> None:
     """Whatever the server says that answered: what a claim is to remember is the pod's."""
-    world = World(manifest, instance=instance)
-    world.add(engine(uid="uid-of-the-new-engine"))
-    actor, moved = await world.actor(), await world.actor()
+    cluster = PodCluster(manifest, instance=instance)
+    cluster.add(engine(uid="uid-of-the-new-engine"))
+    actor, moved = await cluster.actor(), await cluster.actor()
     await actor.do(RecordClaim(HELD))
-    assert world.api.calls == ["get Pod engine-0", "patch VectorCollection test01"]
-    world.api.store(POD, pod(ip="10.0.0.8"))
+    assert cluster.api.calls == ["get Pod engine-0", "patch VectorCollection test01"]
+    cluster.api.store(POD, pod(ip="10.0.0.8"))
     for step in (RecordClaim(HELD), ReplaceClaim(HELD), Release()):
         with pytest.raises(Conflict, match="another address"):
             await moved.do(step)
@@ -93,48 +93,48 @@ async def test_a_new_claim_rests_on_a_pod_that_is_there_still(
 @pytest.mark.parametrize("ip", ["10.0.0.8", "10.0.0.70", None])
 async def test_a_pod_that_is_elsewhere_by_now_is_not_called(ip: str | None) -> None:
     """Neither where it was nor where it is: the next look finds out."""
-    world = World(instance=None)
-    actor = await world.actor()
-    world.api.store(POD, pod(ip=ip))
+    cluster = PodCluster(instance=None)
+    actor = await cluster.actor()
+    cluster.api.store(POD, pod(ip=ip))
     with pytest.raises(Conflict, match="Pod team-a/engine-0 has another address"):
         await actor.do(DropCollection("test01"))
-    assert world.server.calls["drop"] == 0
+    assert cluster.server.calls["drop"] == 0
 
 
 async def test_a_pod_that_is_gone_by_now_is_not_called() -> None:
     """Its address may be anybody's."""
-    world = World(instance=None)
-    actor = await world.actor()
-    del world.api.objects[POD, Key(NAMESPACE, "engine-0")]
+    cluster = PodCluster(instance=None)
+    actor = await cluster.actor()
+    del cluster.api.objects[POD, Key(NAMESPACE, "engine-0")]
     with pytest.raises(Conflict):
         await actor.do(DropCollection("test01"))
-    assert world.server.calls["drop"] == 0
+    assert cluster.server.calls["drop"] == 0
 
 
 async def test_a_pod_is_found_by_an_address_of_either_kind() -> None:
     """IPv6 addresses are dialled in brackets, and told without."""
-    world = World(instance=None, ip="fd00::7")
-    await (await world.actor()).do(DropCollection("test01"))
-    assert world.server.calls["drop"] == 1
+    cluster = PodCluster(instance=None, ip="fd00::7")
+    await (await cluster.actor()).do(DropCollection("test01"))
+    assert cluster.server.calls["drop"] == 1
 
 
 async def test_an_engine_that_tells_its_instance_refuses_what_is_meant_for_another() -> None:
     """No pod is read for it: the call itself says whom it is for."""
-    world = World(claimed(HELD))
-    actor = await world.actor()
-    world.server.instance = OTHER_ID
+    cluster = PodCluster(claimed(HELD))
+    actor = await cluster.actor()
+    cluster.server.instance = OTHER_ID
     with pytest.raises(WrongEngine):
         await actor.do(DropCollection("test01"))
-    assert world.api.calls == ["get VectorCollection test01"]
+    assert cluster.api.calls == ["get VectorCollection test01"]
 
 
 @pytest.mark.parametrize("manifest", [collection(), claimed(HELD)], ids=["new", "claimed"])
 async def test_a_member_is_not_asked_again_for_each_step(manifest: Manifest) -> None:
     """What it said a moment ago holds."""
-    world = World(manifest)
-    await world.reconcile()
-    assert world.server.collections.keys() == {"test01"}
-    assert world.server.calls["instance"] == 1
+    cluster = PodCluster(manifest)
+    await cluster.reconcile()
+    assert cluster.server.collections.keys() == {"test01"}
+    assert cluster.server.calls["instance"] == 1
 
 
 @pytest.mark.parametrize("step", [RecordClaim(HELD), DropCollection("test01"), Release()])
@@ -145,16 +145,16 @@ async def test_a_member_that_was_asked_long_ago_is_asked_again(
     another by now.
     """
     monkeypatch.setattr(act, "TRUSTED_S", -1)
-    world = World(claimed(HELD))
-    actor, late = await world.actor(), await world.actor()
+    cluster = PodCluster(claimed(HELD))
+    actor, late = await cluster.actor(), await cluster.actor()
     await actor.do(step)
-    assert world.server.calls["instance"] == 3
-    world.server.calls.clear()
-    world.api.calls.clear()
-    world.server.instance = OTHER_ID
+    assert cluster.server.calls["instance"] == 3
+    cluster.server.calls.clear()
+    cluster.api.calls.clear()
+    cluster.server.instance = OTHER_ID
     with pytest.raises(WrongEngine, match="engine-0 is another server than a moment ago"):
         await late.do(step)
-    assert (world.server.calls["drop"], world.api.calls) == (0, [])
+    assert (cluster.server.calls["drop"], cluster.api.calls) == (0, [])
 
 
 async def test_a_pod_is_read_again_where_its_engine_is_asked_again(
@@ -162,13 +162,13 @@ async def test_a_pod_is_read_again_where_its_engine_is_asked_again(
 ) -> None:
     """That it was there a while ago says nothing about now."""
     monkeypatch.setattr(act, "TRUSTED_S", -1)
-    world = World(claimed(HELD), instance=None)
-    actor = await world.actor()
+    cluster = PodCluster(claimed(HELD), instance=None)
+    actor = await cluster.actor()
     await actor.do(DropCollection("test01"))
-    world.api.store(POD, pod(ip="10.0.0.8"))
+    cluster.api.store(POD, pod(ip="10.0.0.8"))
     with pytest.raises(Conflict):
         await actor.do(DropCollection("test01"))
-    assert world.server.calls["drop"] == 1
+    assert cluster.server.calls["drop"] == 1
 
 
 async def test_an_external_server_has_no_pod_to_read() -> None:
@@ -184,37 +184,37 @@ async def test_an_external_server_has_no_pod_to_read() -> None:
 
 async def test_an_object_that_has_changed_since_has_nothing_done_for_it() -> None:
     """It may want something else by now, or nothing any more."""
-    world = World()
-    changed, gone = await world.actor(), await world.actor()
-    world.api.store(VECTOR_COLLECTION, collection())
+    cluster = PodCluster()
+    changed, gone = await cluster.actor(), await cluster.actor()
+    cluster.api.store(VECTOR_COLLECTION, collection())
     with pytest.raises(Conflict, match="has changed since"):
         await changed.do(DropCollection("test01"))
-    del world.api.objects[VECTOR_COLLECTION, KEY]
+    del cluster.api.objects[VECTOR_COLLECTION, KEY]
     with pytest.raises(NotFound):
         await gone.do(DropCollection("test01"))
-    assert world.server.calls["drop"] == 0
+    assert cluster.server.calls["drop"] == 0
 
 
 async def test_a_claim_is_recorded_signed_and_with_the_finalizer() -> None:
     """In one write, whose answer the operator believes."""
-    world = World()
-    actor = await world.actor()
+    cluster = PodCluster()
+    actor = await cluster.actor()
     await actor.do(RecordClaim(HELD))
-    assert world.api.calls[-1:] == ["patch VectorCollection test01"]
-    assert world.get()["metadata"]["finalizers"] == [FINALIZER]
-    assert "claim" not in world.get()["status"]
+    assert cluster.api.calls[-1:] == ["patch VectorCollection test01"]
+    assert cluster.get()["metadata"]["finalizers"] == [FINALIZER]
+    assert "claim" not in cluster.get()["status"]
     assert actor.manifest is not None
     assert claim_of(actor.manifest) == HELD
 
 
 async def test_a_claim_in_the_status_is_replaced_there() -> None:
     """Nothing of the one before is left, and the annotation says nothing beside it."""
-    world = World(claimed(HELD))
+    cluster = PodCluster(claimed(HELD))
     new = claim(member="engine-1")
-    actor = await world.actor()
+    actor = await cluster.actor()
     await actor.do(ReplaceClaim(new))
-    assert world.api.calls == ["patch VectorCollection test01 status"]
-    assert world.get()["status"]["claim"] == msgspec.to_builtins(new)
+    assert cluster.api.calls == ["patch VectorCollection test01 status"]
+    assert cluster.get()["status"]["claim"] == msgspec.to_builtins(new)
     assert actor.manifest is not None
     assert claim_of(actor.manifest) == new
 
@@ -223,50 +223,50 @@ async def test_a_finalizer_that_was_taken_off_is_put_back() -> None:
     """Beside those of others, and with nothing else."""
     manifest = claimed(HELD)
     manifest["metadata"]["finalizers"] = ["example.com/other"]
-    world = World(manifest)
-    await (await world.actor()).do(KeepFinalizer())
-    assert world.get()["metadata"]["finalizers"] == ["example.com/other", FINALIZER]
-    assert "annotations" not in world.get()["metadata"]
+    cluster = PodCluster(manifest)
+    await (await cluster.actor()).do(KeepFinalizer())
+    assert cluster.get()["metadata"]["finalizers"] == ["example.com/other", FINALIZER]
+    assert "annotations" not in cluster.get()["metadata"]
 
 
-def retained(world: Cluster) -> dict[str, str]:
-    found: dict[str, str] = world.get("engine", VECTOR_ENGINE)["status"].get("retained", {})
+def retained(cluster: Cluster) -> dict[str, str]:
+    found: dict[str, str] = cluster.get("engine", VECTOR_ENGINE)["status"].get("retained", {})
     return found
 
 
 async def test_what_is_left_is_noted_beside_what_others_note() -> None:
     """One entry is written, or taken out, in whatever version the engine is by then."""
-    world = World(claimed(HELD))
-    actor = await world.actor()
-    world.api.store(VECTOR_ENGINE, engine(status={"retained": {"instance:x/other": "team-b"}}))
+    cluster = PodCluster(claimed(HELD))
+    actor = await cluster.actor()
+    cluster.api.store(VECTOR_ENGINE, engine(status={"retained": {"instance:x/other": "team-b"}}))
     await actor.do(NoteRetained(HELD, "team-a"))
     both = {"instance:x/other": "team-b", retained_as(HELD): "team-a"}
-    assert retained(world) == both
+    assert retained(cluster) == both
     await actor.do(NoteRetained(HELD, None))
-    assert retained(world) == {"instance:x/other": "team-b"}
+    assert retained(cluster) == {"instance:x/other": "team-b"}
 
 
 async def test_an_engine_made_anew_is_told_nothing() -> None:
     """What was left, was left on the one before."""
-    world = World(claimed(HELD))
-    actor = await world.actor()
-    world.api.store(VECTOR_ENGINE, engine(uid="uid-of-the-new-engine"))
+    cluster = PodCluster(claimed(HELD))
+    actor = await cluster.actor()
+    cluster.api.store(VECTOR_ENGINE, engine(uid="uid-of-the-new-engine"))
     with pytest.raises(Conflict):
         await actor.do(NoteRetained(HELD, "team-a"))
-    assert retained(world) == {}
+    assert retained(cluster) == {}
 
 
 async def test_an_engine_remembers_only_so_much(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its status stays small; what is somebody's again is taken out of it all the same."""
     monkeypatch.setattr(act, "MOST_RETAINED", 2)
     full = {retained_as(HELD): "team-b", "instance:x/other": "team-b"}
-    world = World(claimed(HELD))
-    world.add(engine(status={"retained": full}))
-    actor = await world.actor()
+    cluster = PodCluster(claimed(HELD))
+    cluster.add(engine(status={"retained": full}))
+    actor = await cluster.actor()
     await actor.do(NoteRetained(claim(collection_name="more"), "team-a"))
-    assert retained(world) == full
+    assert retained(cluster) == full
     await actor.do(NoteRetained(HELD, None))
-    assert retained(world) == {"instance:x/other": "team-b"}
+    assert retained(cluster) == {"instance:x/other": "team-b"}
 
 
 def status_claim(cluster: Cluster) -> Claim | None:
@@ -281,74 +281,74 @@ def ready_reason(cluster: Cluster) -> Any:
 
 async def test_a_new_collection_is_claimed_made_and_reported() -> None:
     """The claim stands in the annotation first, and in the status in the end."""
-    world = World()
-    assert await world.reconcile() is Result.DONE
-    assert [call for call in world.api.calls if call.startswith("patch")] == [
+    cluster = PodCluster()
+    assert await cluster.reconcile() is Result.DONE
+    assert [call for call in cluster.api.calls if call.startswith("patch")] == [
         "patch VectorCollection test01",
         "patch VectorCollection test01 status",
     ]
-    assert status_claim(world) == HELD
-    assert world.server.collections.keys() == {"test01"}
+    assert status_claim(cluster) == HELD
+    assert cluster.server.collections.keys() == {"test01"}
 
 
 async def test_a_claim_gets_its_server_with_the_next_status() -> None:
     """No write of its own is made for it, and none once it is there."""
-    world = World(claimed(claim(), status={"origin": "Created"}))
-    world.server.create((await world.gather()).collection.schema)
-    world.api.calls.clear()
-    await world.reconcile()
-    assert status_claim(world) == HELD
-    assert world.api.calls == ["patch VectorCollection test01 status"]
-    await world.reconcile()
-    assert len(world.api.calls) == 1
+    cluster = PodCluster(claimed(claim(), status={"origin": "Created"}))
+    cluster.server.create((await cluster.gather()).collection.schema)
+    cluster.api.calls.clear()
+    await cluster.reconcile()
+    assert status_claim(cluster) == HELD
+    assert cluster.api.calls == ["patch VectorCollection test01 status"]
+    await cluster.reconcile()
+    assert len(cluster.api.calls) == 1
 
 
 @pytest.mark.parametrize("manifest", [claimed(HELD), intended(HELD)], ids=["status", "annotation"])
 async def test_a_collection_that_went_with_its_server_is_claimed_anew(manifest: Manifest) -> None:
     """Wherever the claim stood that has lapsed, the new one counts from then on."""
-    world = World(manifest, instance=OTHER_ID)
-    await world.reconcile()
-    assert ready_reason(world) == "Available"
-    assert world.server.collections.keys() == {"test01"}
+    cluster = PodCluster(manifest, instance=OTHER_ID)
+    await cluster.reconcile()
+    assert ready_reason(cluster) == "Available"
+    assert cluster.server.collections.keys() == {"test01"}
     new = msgspec.structs.replace(HELD, server=identity(OTHER_ID))
-    assert status_claim(world) == new
-    assert (await world.gather()).claim == new
+    assert status_claim(cluster) == new
+    assert (await cluster.gather()).claim == new
 
 
 async def test_a_claim_that_replaced_another_stands_though_the_engine_refused() -> None:
     """Whether something was made is not known by then: the server that was asked is remembered."""
     spec = {"dimension": 12, "metricType": "HAMMING"}
-    world = World(claimed(HELD, spec=spec), instance=OTHER_ID)
-    await world.reconcile()
-    assert ready_reason(world) == "EngineRefused"
-    held = status_claim(world)
+    cluster = PodCluster(claimed(HELD, spec=spec), instance=OTHER_ID)
+    await cluster.reconcile()
+    assert ready_reason(cluster) == "EngineRefused"
+    held = status_claim(cluster)
     assert held is not None
     assert held.server == identity(OTHER_ID)
 
 
 async def test_a_server_that_comes_back_has_its_collection_still() -> None:
     """As long as nothing was made on the other, its claim is kept."""
-    world = World(claimed(HELD), instance=OTHER_ID)
-    schema = (await world.gather()).collection.schema
-    world.server.create(schema)
-    await world.reconcile()
-    assert ready_reason(world) == "AlreadyExists"
-    assert status_claim(world) == HELD
-    world.server.instance = ID
-    await world.reconcile()
-    assert ready_reason(world) == "Available"
-    assert status_claim(world) == HELD
+    cluster = PodCluster(claimed(HELD), instance=OTHER_ID)
+    schema = (await cluster.gather()).collection.schema
+    cluster.server.create(schema)
+    await cluster.reconcile()
+    assert ready_reason(cluster) == "AlreadyExists"
+    assert status_claim(cluster) == HELD
+    cluster.server.instance = ID
+    await cluster.reconcile()
+    assert ready_reason(cluster) == "Available"
+    assert status_claim(cluster) == HELD
 
 
 async def test_a_deleted_object_drops_nothing_from_another_server() -> None:
     """What is there under the name is not the collection that was claimed."""
-    world = World(claimed(HELD, deletionTimestamp="2024-05-02T10:00:00Z"), instance=OTHER_ID)
-    world.server.create((await world.gather()).collection.schema)
-    await world.reconcile()
-    assert world.server.collections.keys() == {"test01"}
-    (told,) = world.events
+    cluster = PodCluster(claimed(HELD, deletionTimestamp="2024-05-02T10:00:00Z"), instance=OTHER_ID)
+    cluster.server.create((await cluster.gather()).collection.schema)
+    await cluster.reconcile()
+    assert cluster.server.collections.keys() == {"test01"}
+    (told,) = cluster.events
     assert (told.type, told.reason) == ("Warning", "Left")
-    assert FINALIZER not in world.get()["metadata"].get("finalizers", ())
+    assert FINALIZER not in cluster.get()["metadata"].get("finalizers", ())
 
 
 def set_aside(cluster: Cluster) -> Load:
@@ -357,39 +357,39 @@ def set_aside(cluster: Cluster) -> Load:
 
 async def test_what_was_set_aside_is_free_once_a_reconcile_is_over() -> None:
     """From then on the claim counts, and the partitions as the status has them."""
-    world = World(collection(spec={"partitions": ["a", "b"]}))
-    await world.reconcile()
-    assert set_aside(world) == NO_LOAD
-    assert world.objects.load_of(ENGINE).members == {"engine-0": 3}
+    cluster = PodCluster(collection(spec={"partitions": ["a", "b"]}))
+    await cluster.reconcile()
+    assert set_aside(cluster) == NO_LOAD
+    assert cluster.objects.load_of(ENGINE).members == {"engine-0": 3}
 
 
 async def test_no_room_is_counted_twice_on_the_way() -> None:
     """Whatever is claimed by then, others see all of it taken, and no more than that."""
-    world = World(collection(spec={"partitions": ["a", "b"]}))
+    cluster = PodCluster(collection(spec={"partitions": ["a", "b"]}))
     seen: list[int] = []
-    create = world.server.create
+    create = cluster.server.create
 
     def created(schema: CollectionSchema) -> None:
-        load = world.objects.load_of(ENGINE)
-        taken = world.reservations.added_to(load, ENGINE, Key("", "")).members
+        load = cluster.objects.load_of(ENGINE)
+        taken = cluster.reservations.added_to(load, ENGINE, Key("", "")).members
         seen.append(taken["engine-0"])
         create(schema)
 
-    world.server.create = created  # type: ignore[method-assign]
-    await world.reconcile()
+    cluster.server.create = created  # type: ignore[method-assign]
+    await cluster.reconcile()
     assert seen == [3]
 
 
 async def test_what_was_set_aside_stays_while_nobody_knows_of_the_claim() -> None:
     """It may stand, though its answer was lost: room and name are kept for it."""
-    world = World()
-    patch = world.api.patch
+    cluster = PodCluster()
+    patch = cluster.api.patch
 
     async def lost(*arguments: Any, **options: Any) -> Manifest:
         await patch(*arguments, **options)
         raise ApiUnavailable("the answer was lost")
 
-    world.api.patch = lost  # type: ignore[method-assign]
+    cluster.api.patch = lost  # type: ignore[method-assign]
     with pytest.raises(ApiUnavailable):
-        await world.reconcile()
-    assert set_aside(world).members == {"engine-0": 1}
+        await cluster.reconcile()
+    assert set_aside(cluster).members == {"engine-0": 1}

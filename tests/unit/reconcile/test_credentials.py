@@ -50,7 +50,7 @@ def external(**tls: str) -> VectorEngine:
     return msgspec.convert(engine(spec={**ENDPOINT, "tls": tls}), VectorEngine)
 
 
-class World:
+class CredentialSetup:
     def __init__(self, **contents: dict[str, bytes]) -> None:
         self.secrets = Secrets(**contents)
         self.changed: list[Key] = []
@@ -60,17 +60,17 @@ class World:
 
 async def test_an_engine_without_tls_is_dialled_in_the_clear() -> None:
     """Nothing is read for it."""
-    world, plain = World(), msgspec.convert(engine(spec=ENDPOINT), VectorEngine)
-    assert await world.credentials.of(plain) == world.credentials.known(plain) == PLAIN
-    assert world.secrets.reads == 0
+    setup, plain = CredentialSetup(), msgspec.convert(engine(spec=ENDPOINT), VectorEngine)
+    assert await setup.credentials.of(plain) == setup.credentials.known(plain) == PLAIN
+    assert setup.secrets.reads == 0
 
 
 async def test_ca_and_certificate_come_from_the_secrets() -> None:
     """Each as the field says; without either the public CAs are trusted and nothing is shown."""
-    world = World(ca={"ca.crt": CA}, client=PAIR)
-    both = await world.credentials.of(external(caSecretName="ca", clientSecretName="client"))
+    setup = CredentialSetup(ca={"ca.crt": CA}, client=PAIR)
+    both = await setup.credentials.of(external(caSecretName="ca", clientSecretName="client"))
     assert both.tls == ClientTls(CA, SHOWN.certificate, SHOWN.key)
-    assert (await World().credentials.of(external())).tls == ClientTls()
+    assert (await CredentialSetup().credentials.of(external())).tls == ClientTls()
 
 
 async def test_an_engine_with_pods_is_trusted_by_the_ca_beside_its_certificate() -> None:
@@ -78,10 +78,10 @@ async def test_an_engine_with_pods_is_trusted_by_the_ca_beside_its_certificate()
     other = Authority(Authority.create("other")).pem
     server = AUTHORITY.server("engine", ["*.engine.team-a.svc"], [])
     pair = {"tls.crt": server.certificate, "tls.key": server.key}
-    world = World(tls={**pair, "ca.crt": CA}, bare=pair, ca={"ca.crt": other})
+    setup = CredentialSetup(tls={**pair, "ca.crt": CA}, bare=pair, ca={"ca.crt": other})
 
     async def found(**tls: str) -> Access:
-        return await world.credentials.of(msgspec.convert(engine(spec={"tls": tls}), VectorEngine))
+        return await setup.credentials.of(msgspec.convert(engine(spec={"tls": tls}), VectorEngine))
 
     assert (await found(secretName="tls")).tls == ClientTls(CA)
     assert (await found(secretName="tls", caSecretName="ca")).tls == ClientTls(other)
@@ -97,46 +97,46 @@ async def test_an_engine_with_pods_is_trusted_by_the_ca_beside_its_certificate()
 
 async def test_thousands_of_collections_read_a_secret_once() -> None:
     """What was read is kept, until the engine's own reconcile reads it again."""
-    world, secured = World(ca={"ca.crt": CA}), external(caSecretName="ca")
-    assert world.credentials.known(secured) is None
+    setup, secured = CredentialSetup(ca={"ca.crt": CA}), external(caSecretName="ca")
+    assert setup.credentials.known(secured) is None
     for _ in range(100):
-        await world.credentials.of(secured)
-    assert world.secrets.reads == 1
-    world.credentials.forget(KEY)
-    assert world.credentials.known(secured) is None
+        await setup.credentials.of(secured)
+    assert setup.secrets.reads == 1
+    setup.credentials.forget(KEY)
+    assert setup.credentials.known(secured) is None
 
 
 async def test_what_is_not_there_is_kept_too() -> None:
     """A missing Secret is not asked for by each collection."""
-    world, secured = World(), external(caSecretName="ca")
+    setup, secured = CredentialSetup(), external(caSecretName="ca")
     for _ in range(100):
-        assert (await world.credentials.of(secured)).trouble is not None
-    assert world.secrets.reads == 1
+        assert (await setup.credentials.of(secured)).trouble is not None
+    assert setup.secrets.reads == 1
 
 
 async def test_another_secret_in_the_spec_counts_at_once() -> None:
     """What was read for the spec before, or for another engine of the name, is no answer."""
     other = Authority(Authority.create("other")).pem
-    world = World(ca={"ca.crt": CA}, other={"ca.crt": other})
-    await world.credentials.of(external(caSecretName="ca"))
-    found = await world.credentials.of(external(caSecretName="other"))
+    setup = CredentialSetup(ca={"ca.crt": CA}, other={"ca.crt": other})
+    await setup.credentials.of(external(caSecretName="ca"))
+    found = await setup.credentials.of(external(caSecretName="other"))
     assert found.tls == ClientTls(other)
     anew = msgspec.convert(
         engine(spec={**ENDPOINT, "tls": {"caSecretName": "other"}}, uid="another"), VectorEngine
     )
-    assert world.credentials.known(anew) is None
+    assert setup.credentials.known(anew) is None
 
 
 async def test_who_uses_a_secret_is_told_of_its_change() -> None:
     """Once per change, and not of the first look."""
-    world, secured = World(), external(caSecretName="ca")
-    await world.credentials.read(secured)
-    await world.credentials.read(secured)
-    assert world.changed == []
-    world.secrets.contents["ca"] = {"ca.crt": CA}
+    setup, secured = CredentialSetup(), external(caSecretName="ca")
+    await setup.credentials.read(secured)
+    await setup.credentials.read(secured)
+    assert setup.changed == []
+    setup.secrets.contents["ca"] = {"ca.crt": CA}
     for _ in range(2):
-        assert (await world.credentials.read(secured)).trouble is None
-    assert world.changed == [KEY]
+        assert (await setup.credentials.read(secured)).trouble is None
+    assert setup.changed == [KEY]
 
 
 def locked() -> bytes:
@@ -170,7 +170,7 @@ async def test_a_broken_secret_is_named_with_what_is_wrong(
     content: dict[str, bytes], field: str, words: str
 ) -> None:
     """Secret, field and cause; somebody has to change something. Nothing of it is shown."""
-    found = await World(broken=content).credentials.of(external(**{field: "broken"}))
+    found = await CredentialSetup(broken=content).credentials.of(external(**{field: "broken"}))
     assert found.tls is None
     assert found.trouble is not None
     assert found.trouble.reason is Reason.SECRET_INVALID
@@ -182,7 +182,7 @@ async def test_a_broken_secret_is_named_with_what_is_wrong(
 
 async def test_a_missing_secret_is_waited_for() -> None:
     """Its name, its namespace and the field that names it."""
-    found = await World().credentials.of(external(clientSecretName="gone"))
+    found = await CredentialSetup().credentials.of(external(clientSecretName="gone"))
     assert found.trouble is not None
     assert found.trouble.reason is Reason.SECRET_NOT_FOUND
     for expected in ("'gone'", f"'{NAMESPACE}'", "spec.tls.clientSecretName"):
@@ -191,9 +191,9 @@ async def test_a_missing_secret_is_waited_for() -> None:
 
 async def test_a_secret_that_must_not_be_read_is_told_of() -> None:
     """In the API server's words: nobody looks for them in the operator's log."""
-    world = World()
-    world.secrets.refusal = 'secrets "ca" is forbidden'
-    found = await world.credentials.of(external(caSecretName="ca"))
+    setup = CredentialSetup()
+    setup.secrets.refusal = 'secrets "ca" is forbidden'
+    found = await setup.credentials.of(external(caSecretName="ca"))
     assert found.trouble is not None
     assert found.trouble.state is State.STALLED
     assert 'secrets "ca" is forbidden' in found.trouble.message
@@ -201,8 +201,8 @@ async def test_a_secret_that_must_not_be_read_is_told_of() -> None:
 
 async def test_a_ca_is_its_certificates_and_nothing_else() -> None:
     """It is passed on to applications: a key that somebody left beside it is not."""
-    world = World(ca={"ca.crt": SHOWN.key + b"# note\n" + CA + CA})
-    found = await world.credentials.of(external(caSecretName="ca"))
+    setup = CredentialSetup(ca={"ca.crt": SHOWN.key + b"# note\n" + CA + CA})
+    found = await setup.credentials.of(external(caSecretName="ca"))
     assert found.tls is not None
     assert found.tls.ca == CA * 2
 

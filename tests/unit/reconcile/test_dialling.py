@@ -21,7 +21,7 @@ def parsed(*endpoints: str, **rest: str) -> VectorEngine:
     return msgspec.convert(external(*endpoints, **rest), VectorEngine)
 
 
-class World(Cluster):
+class ExternalCluster(Cluster):
     """A cluster and an external engine; the addresses of its host are given."""
 
     def __init__(self, *addresses: str, endpoint: str = NAMED) -> None:
@@ -56,47 +56,49 @@ class World(Cluster):
 )
 async def test_an_address_is_dialled_as_it_is(endpoint: str, address: str) -> None:
     """In its canonical form; nothing is looked up."""
-    world = World(endpoint=endpoint)
-    assert await world.dialled() == Dialled(address)
-    assert world.names.asked == []
+    cluster = ExternalCluster(endpoint=endpoint)
+    assert await cluster.dialled() == Dialled(address)
+    assert cluster.names.asked == []
 
 
 async def test_of_several_addresses_the_first_is_dialled() -> None:
     """All of them are permissible; what is dialled is an address, with the endpoint's port."""
-    assert await World("10.0.0.9", "10.0.0.10", "fd00::1").dialled() == Dialled("10.0.0.9:19530")
-    assert await World("fd00::1").dialled() == Dialled("[fd00::1]:19530")
+    assert await ExternalCluster("10.0.0.9", "10.0.0.10", "fd00::1").dialled() == Dialled(
+        "10.0.0.9:19530"
+    )
+    assert await ExternalCluster("fd00::1").dialled() == Dialled("[fd00::1]:19530")
 
 
 async def test_an_address_that_the_name_still_has_is_kept() -> None:
     """The others may be other servers, which have nothing of what was made on this one."""
-    world = World("10.0.0.9")
-    await world.dialled()
-    world.resolve("10.0.0.1", "10.0.0.9")
-    assert await world.dialled() == Dialled("10.0.0.9:19530")
-    assert world.changed == []
-    world.resolve("10.0.0.1", "10.0.0.2")
-    assert await world.dialled() == Dialled("10.0.0.1:19530")
-    assert world.changed == [KEY]
+    cluster = ExternalCluster("10.0.0.9")
+    await cluster.dialled()
+    cluster.resolve("10.0.0.1", "10.0.0.9")
+    assert await cluster.dialled() == Dialled("10.0.0.9:19530")
+    assert cluster.changed == []
+    cluster.resolve("10.0.0.1", "10.0.0.2")
+    assert await cluster.dialled() == Dialled("10.0.0.1:19530")
+    assert cluster.changed == [KEY]
 
 
 async def test_a_name_that_is_not_found_for_a_while_leaves_the_address_as_it_was() -> None:
     """A name server that is down cuts off no engine."""
-    world = World("10.0.0.9")
-    await world.dialled()
-    world.resolve()
-    assert await world.dialled() == Dialled("10.0.0.9:19530")
-    assert world.changed == []
+    cluster = ExternalCluster("10.0.0.9")
+    await cluster.dialled()
+    cluster.resolve()
+    assert await cluster.dialled() == Dialled("10.0.0.9:19530")
+    assert cluster.changed == []
 
 
 async def test_a_name_that_was_never_found_is_waited_for() -> None:
     """The endpoint says why, and is dialled as soon as the name is found."""
-    world = World()
-    assert await world.refusal("there is no such name") is State.RECONCILING
-    assert await world.refusal("there is no such name") is State.RECONCILING
-    assert world.changed == []
-    world.resolve("10.0.0.9")
-    assert await world.dialled() == Dialled("10.0.0.9:19530")
-    assert world.changed == [KEY]
+    cluster = ExternalCluster()
+    assert await cluster.refusal("there is no such name") is State.RECONCILING
+    assert await cluster.refusal("there is no such name") is State.RECONCILING
+    assert cluster.changed == []
+    cluster.resolve("10.0.0.9")
+    assert await cluster.dialled() == Dialled("10.0.0.9:19530")
+    assert cluster.changed == [KEY]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +107,10 @@ async def test_a_name_that_was_never_found_is_waited_for() -> None:
 )
 async def test_an_address_that_is_not_permitted_is_refused(endpoint: str) -> None:
     """Somebody has to change something: the message says what."""
-    assert await World(endpoint=endpoint).refusal("which Quiver does not dial") is State.STALLED
+    assert (
+        await ExternalCluster(endpoint=endpoint).refusal("which Quiver does not dial")
+        is State.STALLED
+    )
 
 
 @pytest.mark.parametrize("addresses", [("127.0.0.1",), ("10.0.0.9", "127.0.0.1")])
@@ -113,26 +118,26 @@ async def test_a_name_with_an_address_that_is_not_permitted_is_refused(
     addresses: tuple[str, ...],
 ) -> None:
     """Even if another of its addresses would do: who answers for the name cannot choose."""
-    assert await World(*addresses).refusal("127.0.0.1 is a loopback") is State.STALLED
+    assert await ExternalCluster(*addresses).refusal("127.0.0.1 is a loopback") is State.STALLED
 
 
 async def test_a_name_that_turns_to_an_address_that_is_not_permitted_is_dialled_no_more() -> None:
     """What was found before is no excuse, nor does it come back when the name is not found."""
-    world = World("10.0.0.9")
-    await world.dialled()
-    world.resolve("169.254.169.254")
-    assert await world.refusal("link-local") is State.STALLED
-    assert world.changed == [KEY]
-    world.resolve()
-    assert await world.refusal("there is no such name") is State.RECONCILING
+    cluster = ExternalCluster("10.0.0.9")
+    await cluster.dialled()
+    cluster.resolve("169.254.169.254")
+    assert await cluster.refusal("link-local") is State.STALLED
+    assert cluster.changed == [KEY]
+    cluster.resolve()
+    assert await cluster.refusal("there is no such name") is State.RECONCILING
 
 
 @pytest.mark.parametrize("endpoint", ["milvus:19530", "localhost:19530", "milvus:0", "nonsense"])
 async def test_what_is_no_full_endpoint_is_refused(endpoint: str) -> None:
     """A looser CRD may have let it in; nothing is looked up for it."""
-    world = World(endpoint=endpoint)
-    assert await world.refusal("such as milvus.example.org:19530") is State.STALLED
-    assert world.names.asked == []
+    cluster = ExternalCluster(endpoint=endpoint)
+    assert await cluster.refusal("such as milvus.example.org:19530") is State.STALLED
+    assert cluster.names.asked == []
 
 
 @pytest.mark.parametrize("address", ["10.0.0.7", "fd00::7"])
@@ -141,21 +146,21 @@ async def test_a_managed_pod_is_nobodys_endpoint(address: str) -> None:
     elsewhere = pod(ip=address)
     elsewhere["metadata"]["namespace"] = "team-b"
     literal = f"[{address}]:19530" if ":" in address else f"{address}:19530"
-    for world in (World(endpoint=literal), World("10.0.0.9", address)):
-        world.add(elsewhere)
+    for cluster in (ExternalCluster(endpoint=literal), ExternalCluster("10.0.0.9", address)):
+        cluster.add(elsewhere)
         words = "is an engine pod that Quiver manages. Refer to its VectorEngine"
-        assert await world.refusal(words) is State.STALLED
+        assert await cluster.refusal(words) is State.STALLED
 
 
 async def test_a_pod_that_takes_an_address_later_is_found() -> None:
     """The next look finds out, and the engine's collections are told."""
-    world = World("10.0.0.7")
-    assert await world.dialled() == Dialled("10.0.0.7:19530")
-    world.add(pod())
-    await world.refusal("is an engine pod")
-    assert world.changed == [KEY]
-    world.remove(POD, "engine-0")
-    assert await world.dialled() == Dialled("10.0.0.7:19530")
+    cluster = ExternalCluster("10.0.0.7")
+    assert await cluster.dialled() == Dialled("10.0.0.7:19530")
+    cluster.add(pod())
+    await cluster.refusal("is an engine pod")
+    assert cluster.changed == [KEY]
+    cluster.remove(POD, "engine-0")
+    assert await cluster.dialled() == Dialled("10.0.0.7:19530")
 
 
 @pytest.mark.parametrize(
@@ -172,10 +177,10 @@ async def test_a_pod_that_takes_an_address_later_is_found() -> None:
 )
 async def test_the_service_of_a_managed_engine_is_nobodys_endpoint(host: str) -> None:
     """Nor is the name of a pod in it; it is not even looked up."""
-    world = World(endpoint=f"{host}:19530")
-    world.add(SERVICE_OF_ENGINE)
-    assert await world.refusal("is an engine pod that Quiver manages") is State.STALLED
-    assert world.names.asked == []
+    cluster = ExternalCluster(endpoint=f"{host}:19530")
+    cluster.add(SERVICE_OF_ENGINE)
+    assert await cluster.refusal("is an engine pod that Quiver manages") is State.STALLED
+    assert cluster.names.asked == []
 
 
 @pytest.mark.parametrize(
@@ -183,32 +188,32 @@ async def test_the_service_of_a_managed_engine_is_nobodys_endpoint(host: str) ->
 )
 async def test_other_services_are_looked_up(host: str) -> None:
     """What merely looks like a managed engine's Service is as good as any other name."""
-    world = World(endpoint=f"{host}:19530")
-    world.add(SERVICE_OF_ENGINE)
-    world.names.addresses = {host: ("10.0.0.9",)}
-    assert await world.dialled() == Dialled("10.0.0.9:19530")
+    cluster = ExternalCluster(endpoint=f"{host}:19530")
+    cluster.add(SERVICE_OF_ENGINE)
+    cluster.names.addresses = {host: ("10.0.0.9",)}
+    assert await cluster.dialled() == Dialled("10.0.0.9:19530")
 
 
 async def test_one_endpoint_does_not_spoil_another() -> None:
     """Each stands for itself."""
-    world = World("10.0.0.9")
+    cluster = ExternalCluster("10.0.0.9")
     both = parsed(NAMED, "127.0.0.1:1")
-    endpoints = (await world.dialling.read(both)).endpoints
+    endpoints = (await cluster.dialling.read(both)).endpoints
     assert endpoints[NAMED] == Dialled("10.0.0.9:19530")
     assert endpoints["127.0.0.1:1"].refusal is not None
 
 
 async def test_thousands_of_collections_look_up_a_name_once() -> None:
     """What was found is kept, until the engine's own reconcile looks again."""
-    world = World("10.0.0.9")
-    assert world.dialling.known(world.engine) is None
-    found = [await world.dialling.of(world.engine) for _ in range(100)]
-    assert world.names.asked == [HOST]
-    assert world.dialling.known(world.engine) == found[-1]
-    await world.dialling.read(world.engine)
-    assert world.names.asked == [HOST, HOST]
-    world.dialling.forget(KEY)
-    assert world.dialling.known(world.engine) is None
+    cluster = ExternalCluster("10.0.0.9")
+    assert cluster.dialling.known(cluster.engine) is None
+    found = [await cluster.dialling.of(cluster.engine) for _ in range(100)]
+    assert cluster.names.asked == [HOST]
+    assert cluster.dialling.known(cluster.engine) == found[-1]
+    await cluster.dialling.read(cluster.engine)
+    assert cluster.names.asked == [HOST, HOST]
+    cluster.dialling.forget(KEY)
+    assert cluster.dialling.known(cluster.engine) is None
 
 
 @pytest.mark.parametrize(
@@ -216,11 +221,11 @@ async def test_thousands_of_collections_look_up_a_name_once() -> None:
 )
 async def test_what_was_found_counts_for_the_engine_as_it_was(other: VectorEngine) -> None:
     """With other endpoints, or made anew, it is looked up again."""
-    world = World("10.0.0.9")
-    await world.dialled()
-    assert world.dialling.known(other) is None
-    world.resolve("10.0.0.1")
-    found = (await world.dialling.of(other)).endpoints
+    cluster = ExternalCluster("10.0.0.9")
+    await cluster.dialled()
+    assert cluster.dialling.known(other) is None
+    cluster.resolve("10.0.0.1")
+    found = (await cluster.dialling.of(other)).endpoints
     assert found.keys() == set(other.spec.external.endpoints if other.spec.external else ())
     assert found.get(NAMED, Dialled("10.0.0.1:19530")).address == "10.0.0.1:19530"
 
@@ -228,21 +233,21 @@ async def test_what_was_found_counts_for_the_engine_as_it_was(other: VectorEngin
 async def test_an_engine_with_pods_has_no_endpoints() -> None:
     """Its pods are dialled where they are."""
     managed = msgspec.convert(engine(), VectorEngine)
-    world = World()
-    assert await world.dialling.of(managed) == world.dialling.known(managed) == PLAIN
+    cluster = ExternalCluster()
+    assert await cluster.dialling.of(managed) == cluster.dialling.known(managed) == PLAIN
 
 
 async def test_a_secret_that_is_missing_keeps_no_name_from_being_found() -> None:
     """Both are told: what is in the way, and where the endpoint is."""
     manifest = external(NAMED, spec={"tls": {"caSecretName": "gone"}})
     secured = msgspec.convert(manifest, VectorEngine)
-    world = World("10.0.0.9")
-    access = await world.dialling.read(secured)
+    cluster = ExternalCluster("10.0.0.9")
+    access = await cluster.dialling.read(secured)
     assert access.trouble is not None
     assert access.trouble.reason is Reason.SECRET_NOT_FOUND
     assert access.endpoints == {NAMED: Dialled("10.0.0.9:19530")}
-    world.api.store(SECRET, {"metadata": {"name": "gone", "namespace": NAMESPACE}, "data": {}})
-    again = await world.dialling.read(secured)
+    cluster.api.store(SECRET, {"metadata": {"name": "gone", "namespace": NAMESPACE}, "data": {}})
+    again = await cluster.dialling.read(secured)
     assert again.trouble is not None
     assert again.trouble.reason is Reason.SECRET_INVALID
-    assert world.changed == [KEY]
+    assert cluster.changed == [KEY]

@@ -16,7 +16,7 @@ from unit.cluster import Cluster
 KEY = Key(NAMESPACE, "engine")
 
 
-class World(Cluster):
+class EngineCluster(Cluster):
     """A cluster with an engine."""
 
     def __init__(self, manifest: Manifest, *others: Manifest) -> None:
@@ -44,9 +44,9 @@ async def test_a_claim_holds_a_pod() -> None:
     """As far as the engine ever had one of that number, however the claim is written."""
     once = engine(spec={"replicas": 0}, status={"highestReplicas": 3})
     on_two = (claimed(claim("a", member="engine-1"), "a"), intended(claim("b"), "b"))
-    world = World(once, *on_two, claimed(claim("c", member="engine-7"), "c"))
-    status = await world.reconcile()
-    assert (world.replicas(), status["highestReplicas"]) == (2, 3)
+    cluster = EngineCluster(once, *on_two, claimed(claim("c", member="engine-7"), "c"))
+    status = await cluster.reconcile()
+    assert (cluster.replicas(), status["highestReplicas"]) == (2, 3)
 
 
 @pytest.mark.parametrize("member", ["engine-2", "engine-²", "engine-02", "engine-1_0"])
@@ -55,42 +55,42 @@ async def test_a_claim_that_is_none_holds_nothing(member: str) -> None:
     claim that is not believed, nor by one that the release before has believed.
     """
     once = engine(spec={"replicas": 0}, status={"highestReplicas": 3})
-    world = World(once, forged("a", member))
+    cluster = EngineCluster(once, forged("a", member))
     if member != "engine-2":
-        world.add(claimed(claim("b", member=member), "b"))
-    status = await world.reconcile()
-    assert (world.replicas(), status["highestReplicas"]) == (0, 3)
+        cluster.add(claimed(claim("b", member=member), "b"))
+    status = await cluster.reconcile()
+    assert (cluster.replicas(), status["highestReplicas"]) == (0, 3)
 
 
 async def test_the_most_replicas_are_in_the_status() -> None:
     """They grow with the spec and do not shrink with it; endpoints are not counted so."""
-    world = World(engine(spec={"replicas": 2}))
-    assert (await world.reconcile())["highestReplicas"] == 2
-    world.add(
-        {**engine(spec={"replicas": 1}), "status": world.get("engine", VECTOR_ENGINE)["status"]}
+    cluster = EngineCluster(engine(spec={"replicas": 2}))
+    assert (await cluster.reconcile())["highestReplicas"] == 2
+    cluster.add(
+        {**engine(spec={"replicas": 1}), "status": cluster.get("engine", VECTOR_ENGINE)["status"]}
     )
-    assert (await world.reconcile())["highestReplicas"] == 2
-    assert "highestReplicas" not in await World(external("10.0.0.9:19530")).reconcile()
+    assert (await cluster.reconcile())["highestReplicas"] == 2
+    assert "highestReplicas" not in await EngineCluster(external("10.0.0.9:19530")).reconcile()
 
 
 async def test_what_collections_left_stays_as_they_wrote_it() -> None:
     """An engine's own report is made of what it knew before, and they may have written since."""
-    world = World(engine(status={"retained": {"a": "team-b"}}))
-    status = await world.reconcile()
+    cluster = EngineCluster(engine(status={"retained": {"a": "team-b"}}))
+    status = await cluster.reconcile()
     assert status["retained"] == {"a": "team-b"}
     assert status["conditions"]
-    (patch,) = world.api.patches
+    (patch,) = cluster.api.patches
     assert "retained" not in patch["status"]
-    await world.reconcile()
-    assert len(world.api.patches) == 1
+    await cluster.reconcile()
+    assert len(cluster.api.patches) == 1
 
 
 async def test_an_endpoint_is_not_dialled_while_a_secret_is_in_the_way() -> None:
     """Not in the clear, and not without knowing whom to trust."""
     tls = {"tls": {"caSecretName": "gone"}}
-    world = World(external("10.0.0.9:19530", spec=tls))
-    server = world.engines.start("10.0.0.9:19530")
-    (ready, *_) = (await world.reconcile())["conditions"]
+    cluster = EngineCluster(external("10.0.0.9:19530", spec=tls))
+    server = cluster.engines.start("10.0.0.9:19530")
+    (ready, *_) = (await cluster.reconcile())["conditions"]
     assert ready["reason"] == "SecretNotFound"
     assert sum(server.calls.values()) == 0
 
@@ -98,32 +98,32 @@ async def test_an_endpoint_is_not_dialled_while_a_secret_is_in_the_way() -> None
 async def test_endpoints_are_looked_up_each_time_and_asked_where_they_are() -> None:
     """Those that are refused are not dialled, and the engine says why."""
     names = ("good.example.org:1", "bad.example.org:1", "silent.example.org:1")
-    world = World(external(*names))
-    world.names.addresses = {
+    cluster = EngineCluster(external(*names))
+    cluster.names.addresses = {
         "good.example.org": ("10.0.0.9",),
         "bad.example.org": ("127.0.0.1",),
         "silent.example.org": ("10.0.0.10",),
     }
-    good, bad = world.engines.start("10.0.0.9:1"), world.engines.start("127.0.0.1:1")
-    (ready, *_) = (await world.reconcile())["conditions"]
+    good, bad = cluster.engines.start("10.0.0.9:1"), cluster.engines.start("127.0.0.1:1")
+    (ready, *_) = (await cluster.reconcile())["conditions"]
     assert (ready["status"], ready["reason"]) == ("False", "EndpointRefused")
     assert "2 of 3 endpoints cannot be used: bad.example.org:1: 127.0.0.1" in ready["message"]
     assert (good.calls["version"], sum(bad.calls.values())) == (1, 0)
-    world.names.addresses["bad.example.org"] = ("10.0.0.9",)
-    world.engines.start("10.0.0.10:1")
-    (ready, *_) = (await world.reconcile())["conditions"]
+    cluster.names.addresses["bad.example.org"] = ("10.0.0.9",)
+    cluster.engines.start("10.0.0.10:1")
+    (ready, *_) = (await cluster.reconcile())["conditions"]
     assert ready["status"] == "True"
 
 
 async def test_an_engine_that_is_gone_is_forgotten() -> None:
     """Its addresses, and that its pods are Quiver's."""
-    world = World(engine(), pod())
-    world.engines.start("10.0.0.7:19530", instance="0" * 32)
-    world.add(claimed(claim()))
-    await world.gather()
+    cluster = EngineCluster(engine(), pod())
+    cluster.engines.start("10.0.0.7:19530", instance="0" * 32)
+    cluster.add(claimed(claim()))
+    await cluster.gather()
     newcomer = msgspec.convert(engine("z", creationTimestamp="2025-01-01T00:00:00Z"), VectorEngine)
     server = Server("uid-of-engine", "0" * 32, None)
-    assert list(world.identities.elders_at(server, newcomer, managed=True))
-    world.remove(VECTOR_ENGINE, "engine")
-    await world.engine_reconciler.reconcile(KEY)
-    assert not list(world.identities.elders_at(server, newcomer, managed=True))
+    assert list(cluster.identities.elders_at(server, newcomer, managed=True))
+    cluster.remove(VECTOR_ENGINE, "engine")
+    await cluster.engine_reconciler.reconcile(KEY)
+    assert not list(cluster.identities.elders_at(server, newcomer, managed=True))

@@ -23,7 +23,7 @@ POD = Member("engine-0", "Quiver", AT, "engine-0.engine.team-a.svc:19530", True,
 EXTERNAL = Member(ENDPOINT, "Quiver", AT, ENDPOINT, ready=True)
 
 
-class World:
+class IdentitySetup:
     def __init__(self, instance: str | None = ID) -> None:
         self.engines = FakeEngines()
         self.server = self.engines.start(AT, instance=instance)
@@ -33,93 +33,93 @@ class World:
 @pytest.mark.parametrize("instance", [ID, None])
 async def test_a_server_is_its_data_and_where_it_is(instance: str | None) -> None:
     """A pod is only its data: its address goes with it."""
-    world = World(instance)
-    assert await world.identities.ask(ENGINE, POD) == Server(UID, instance, None)
-    assert await world.identities.ask(ENGINE, EXTERNAL) == Server(UID, instance, AT)
+    setup = IdentitySetup(instance)
+    assert await setup.identities.ask(ENGINE, POD) == Server(UID, instance, None)
+    assert await setup.identities.ask(ENGINE, EXTERNAL) == Server(UID, instance, AT)
 
 
 async def test_who_a_member_is_is_asked_each_time() -> None:
     """An answer of before says nothing about who is there now."""
-    world = World()
-    await world.identities.ask(ENGINE, POD)
-    world.server.instance = OTHER_ID
-    assert await world.identities.ask(ENGINE, POD) == Server(UID, OTHER_ID, None)
-    world.server.up = False
+    setup = IdentitySetup()
+    await setup.identities.ask(ENGINE, POD)
+    setup.server.instance = OTHER_ID
+    assert await setup.identities.ask(ENGINE, POD) == Server(UID, OTHER_ID, None)
+    setup.server.up = False
     with pytest.raises(EngineUnreachable):
-        await world.identities.ask(ENGINE, POD)
+        await setup.identities.ask(ENGINE, POD)
 
 
-def managed(world: World, server: Server, engine: VectorEngine = NEWCOMER) -> list[str]:
+def managed(setup: IdentitySetup, server: Server, engine: VectorEngine = NEWCOMER) -> list[str]:
     """Return the older engines with pods that were seen to be the server."""
-    found = world.identities.elders_at(server, engine, managed=True)
+    found = setup.identities.elders_at(server, engine, managed=True)
     return [elder.name for elder in found]
 
 
-def external(world: World, server: Server, engine: VectorEngine = NEWCOMER) -> list[str]:
+def external(setup: IdentitySetup, server: Server, engine: VectorEngine = NEWCOMER) -> list[str]:
     """Return the older engines with an endpoint that was seen to lead to the server."""
-    found = world.identities.elders_at(server, engine, managed=False)
+    found = setup.identities.elders_at(server, engine, managed=False)
     return [elder.name for elder in found]
 
 
 async def test_a_managed_server_is_known_however_it_is_reached() -> None:
     """From when its pod was asked, until its engine is forgotten."""
-    world = World()
-    reached = await world.identities.ask(NEWCOMER, EXTERNAL)
-    assert managed(world, reached) == []
-    await world.identities.ask(ENGINE, POD)
-    assert managed(world, reached) == ["engine"]
-    assert managed(world, Server(UID, OTHER_ID, AT)) == []
-    world.identities.forget(KEY)
-    assert managed(world, reached) == []
+    setup = IdentitySetup()
+    reached = await setup.identities.ask(NEWCOMER, EXTERNAL)
+    assert managed(setup, reached) == []
+    await setup.identities.ask(ENGINE, POD)
+    assert managed(setup, reached) == ["engine"]
+    assert managed(setup, Server(UID, OTHER_ID, AT)) == []
+    setup.identities.forget(KEY)
+    assert managed(setup, reached) == []
 
 
 async def test_a_newcomer_is_in_nobodys_way() -> None:
     """What a pod says can be made up: an engine that was there before is not taken for it."""
-    world = World()
-    reached = await world.identities.ask(ENGINE, EXTERNAL)
-    await world.identities.ask(NEWCOMER, POD)
-    assert managed(world, reached, ENGINE) == []
+    setup = IdentitySetup()
+    reached = await setup.identities.ask(ENGINE, EXTERNAL)
+    await setup.identities.ask(NEWCOMER, POD)
+    assert managed(setup, reached, ENGINE) == []
 
 
 async def test_which_engines_lead_to_a_server_is_known() -> None:
     """Those with an endpoint at which it was found last; pods are no endpoints."""
-    world = World()
+    setup = IdentitySetup()
     twin = msgspec.convert(engine("twin"), VectorEngine)
-    reached = await world.identities.ask(ENGINE, EXTERNAL)
-    assert external(world, reached) == ["engine"]
-    await world.identities.ask(twin, EXTERNAL)
-    assert external(world, reached) == ["engine", "twin"]
-    assert managed(world, reached) == []
-    world.server.instance = OTHER_ID
-    await world.identities.ask(ENGINE, EXTERNAL)
-    assert external(world, reached) == ["twin"]
-    world.identities.forget(Key(NAMESPACE, "twin"))
-    assert external(world, reached) == []
+    reached = await setup.identities.ask(ENGINE, EXTERNAL)
+    assert external(setup, reached) == ["engine"]
+    await setup.identities.ask(twin, EXTERNAL)
+    assert external(setup, reached) == ["engine", "twin"]
+    assert managed(setup, reached) == []
+    setup.server.instance = OTHER_ID
+    await setup.identities.ask(ENGINE, EXTERNAL)
+    assert external(setup, reached) == ["twin"]
+    setup.identities.forget(Key(NAMESPACE, "twin"))
+    assert external(setup, reached) == []
 
 
 async def test_a_pod_with_other_data_is_another_server() -> None:
     """What the pod was before is no longer Quiver's, for all that is known."""
-    world = World()
-    await world.identities.ask(ENGINE, POD)
-    world.server.instance = OTHER_ID
-    await world.identities.ask(ENGINE, POD)
-    assert managed(world, Server(UID, OTHER_ID, AT)) == ["engine"]
-    assert managed(world, Server(UID, ID, AT)) == []
+    setup = IdentitySetup()
+    await setup.identities.ask(ENGINE, POD)
+    setup.server.instance = OTHER_ID
+    await setup.identities.ask(ENGINE, POD)
+    assert managed(setup, Server(UID, OTHER_ID, AT)) == ["engine"]
+    assert managed(setup, Server(UID, ID, AT)) == []
 
 
 async def test_an_engine_made_anew_begins_anew() -> None:
     """What was seen of the engine that had its name counts for nothing."""
-    world = World()
-    reached = await world.identities.ask(ENGINE, POD)
-    world.server.instance = OTHER_ID
+    setup = IdentitySetup()
+    reached = await setup.identities.ask(ENGINE, POD)
+    setup.server.instance = OTHER_ID
     anew = msgspec.convert(engine(uid="uid-of-the-new-engine"), VectorEngine)
-    await world.identities.ask(anew, POD._replace(name="engine-1"))
-    assert managed(world, reached) == []
+    await setup.identities.ask(anew, POD._replace(name="engine-1"))
+    assert managed(setup, reached) == []
 
 
 async def test_servers_that_tell_no_identity_are_not_taken_for_each_other() -> None:
     """That a pod tells none makes no other server one of Quiver's."""
-    world = World(instance=None)
-    await world.identities.ask(ENGINE, POD)
-    assert managed(world, Server(UID, None, AT)) == []
-    assert managed(world, Server("uid-of-another", None, AT)) == []
+    setup = IdentitySetup(instance=None)
+    await setup.identities.ask(ENGINE, POD)
+    assert managed(setup, Server(UID, None, AT)) == []
+    assert managed(setup, Server("uid-of-another", None, AT)) == []

@@ -29,7 +29,7 @@ class Options:
 
 
 @dataclass
-class World:
+class Run:
     """`ending` is set while the engine is told to end, so that calls may fail."""
 
     options: Options

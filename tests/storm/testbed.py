@@ -43,7 +43,7 @@ class Options:
 
 
 @dataclass
-class World:
+class Testbed:
     """What faults, users and checks work on."""
 
     options: Options
@@ -79,7 +79,7 @@ def foreign_names() -> Iterator[str]:
 
 
 @asynccontextmanager
-async def raised(options: Options, timeline: Timeline, network: Network) -> AsyncIterator[World]:
+async def raised(options: Options, timeline: Timeline, network: Network) -> AsyncIterator[Testbed]:
     """Bring everything up, installed and empty but for other people's collections."""
     random = Random(options.seed)  # noqa: S311 - a seed makes a storm repeatable
     logs = options.folder
@@ -89,13 +89,13 @@ async def raised(options: Options, timeline: Timeline, network: Network) -> Asyn
             vectors = Vectors()
             operators = {name: _operator(name, plane, network, options) for name in OPERATORS}
             engines = {name: _engine(name, network, logs) for name in ENGINES}
-            world = World(
+            testbed = Testbed(
                 options, random, timeline, network, plane, api, vectors, operators, engines
             )
             try:
-                yield world
+                yield testbed
             finally:
-                for process in world.processes.values():
+                for process in testbed.processes.values():
                     process.kill()
                 await vectors.close()
 
@@ -124,21 +124,21 @@ def _engine(name: str, network: Network, folder: Path) -> Process:
     return Process(name, argv, folder / f"{name}.log", lambda: network.enter(name))
 
 
-async def describe_engine(world: World) -> None:
+async def describe_engine(testbed: Testbed) -> None:
     """Create the VectorEngine that stands for the four."""
     manifest = {
         "apiVersion": VECTOR_ENGINE.api_version,
         "kind": VECTOR_ENGINE.kind,
         "metadata": {"namespace": NAMESPACE, "name": ENGINE},
-        "spec": {"type": "Quiver", "external": {"endpoints": world.endpoints}},
+        "spec": {"type": "Quiver", "external": {"endpoints": testbed.endpoints}},
     }
-    await world.api.create(VECTOR_ENGINE, manifest)
+    await testbed.api.create(VECTOR_ENGINE, manifest)
 
 
-async def move_others_in(world: World) -> None:
+async def move_others_in(testbed: Testbed) -> None:
     """Give every engine collections that Quiver must leave alone."""
-    for endpoint in world.endpoints:
+    for endpoint in testbed.endpoints:
         for name in foreign_names():
-            await world.vectors.create(endpoint, name, FOREIGN_DIMENSION)
+            await testbed.vectors.create(endpoint, name, FOREIGN_DIMENSION)
             placed = (endpoint, name)
-            await world.vectors.insert(placed, "", FOREIGN_ROWS, FOREIGN_DIMENSION)
+            await testbed.vectors.insert(placed, "", FOREIGN_ROWS, FOREIGN_DIMENSION)
