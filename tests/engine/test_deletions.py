@@ -103,8 +103,7 @@ def test_compact_rewrites_segments_with_a_tenth_deleted(client: Milvus1) -> None
     after = {s["name"]: s for s in client.segments("compacted")}
     assert first["name"] not in after
     assert after[second["name"]]["row_count"] == 5401
-    names = lambda: {s["index_name"] for s in client.segments("compacted")}  # noqa: E731
-    wait_until(lambda: names() == {"IVFFLAT"}, "both segments have an index again")
+    wait_until(lambda: {*client.index_names("compacted")} == {"IVFFLAT"}, "both are indexed again")
     assert sorted(s["row_count"] for s in client.segments("compacted")) == [5400, 5401]
     found = found_ids(client.search("compacted", rows[::100], params='{"nprobe": 16}')).ravel()
     kept = [i for i in range(0, 12_000, 100) if not (i < 600 or 6000 <= i < 6599)]

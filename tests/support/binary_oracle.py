@@ -7,7 +7,6 @@ import numpy as np
 from quiver_engine.model import Metric
 
 METRICS = [metric for metric in Metric if metric.is_binary]
-
 MATCHES = (Metric.SUBSTRUCTURE, Metric.SUPERSTRUCTURE)
 
 

@@ -16,7 +16,6 @@ from support.grpc_server import RawServer
 from support.hostile_messages import METHODS
 
 Answer = Callable[[str], bytes]
-
 INDEX = Index(type="IVF_FLAT", params={"nlist": 8})
 SCHEMA = CollectionSchema(name="docs", dimension=8, index_file_size=64, metric_type="IP")
 FORGED = "no\n2024-05-01T12:00:00.000Z ERROR   the lease is lost\x1b[31m\u202e\u2028\0"

@@ -108,6 +108,10 @@ class Milvus1:
         assert reply.status.error_code == pb.SUCCESS, reply.status.reason
         return [s for p in json.loads(reply.json_info)["partitions"] for s in p["segments"]]
 
+    def index_names(self, name: str) -> list[str]:
+        """Return what ShowCollectionInfo calls the index of each segment, of all partitions."""
+        return [segment["index_name"] for segment in self.segments(name)]
+
     def vectors(self, name: str, ids: Sequence[int], tag: str = "") -> list[list[float]]:
         """Return the vector of each id, an empty one where there is none."""
         return [list(record.float_data) for record in self.rows(name, ids, tag)]

@@ -17,7 +17,6 @@ from quiver_engine.wire.rpc import CallClass, Rpc
 from quiver_proto import milvus_pb2 as pb
 
 DEADLINE_S = 30.0
-
 _CALL = "/milvus.grpc.MilvusService/"
 
 

@@ -50,13 +50,9 @@ def going_from(member: Member, engine: VectorEngine = EXTERNAL, **facts: Any) ->
 
 
 RETAIN = {"deletionPolicy": "Retain"}
-
 UNPROVEN = gathered(unstamped(deletionTimestamp=DELETED), observed=FOUND, allowed=False)
-
 UNWELCOME = gathered(going(), observed=FOUND, allowed=False)
-
 OFF_THE_LIST = claimed(claim(member="old.example.org:19530"), deletionTimestamp=DELETED)
-
 DELETIONS: list[tuple[str, Gathered, list[type]]] = [
     ("it is there", gathered(going(), observed=FOUND), [DropCollection, PublishEvent, Release]),
     ("it is gone already", gathered(going()), [Release]),
@@ -127,7 +123,6 @@ def test_a_deletion_that_waits_for_its_member_says_what_is_wrong_with_it(
 NEVER_HAD = msgspec.convert(
     engine(status={"highestReplicas": 0}, spec={"replicas": 0}), VectorEngine
 )
-
 LEFT: list[tuple[str, Gathered, str, str]] = [
     ("by policy", gathered(going(spec=RETAIN)), "Normal", "deletionPolicy is Retain"),
     (
