@@ -11,11 +11,11 @@ import numpy as np
 from quiver_engine.model import Ids, IndexType
 from quiver_proto import milvus_pb2 as pb
 from soak import checking, writes
-from soak.client import Refused
 from soak.kinds import LISTS
 from soak.ledger import NEVER, NO_ID, Mask, Rows, moment
 from soak.run import Run
 from soak.subject import Subject
+from support.milvus1_client import Refused
 
 AUTO_FLUSH_S = 20.0
 RECALL_FLOOR = 0.85

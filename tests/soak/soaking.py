@@ -15,12 +15,12 @@ import numpy as np
 
 from machine.processes import ProcessFailed
 from soak import audit, growth
-from soak.client import Refused
 from soak.engine import Engine
 from soak.growth import Comparison, Sample
 from soak.rest import rest
 from soak.run import Options, Run
 from soak.users import User
+from support.milvus1_client import Refused
 
 RESTARTS_SHARE = 0.4
 LEAST_ROUNDS = 2

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from quiver_engine.model import DEFAULT_TAG, Ids, IndexType
-from soak.client import Refused
 from soak.kinds import Kind
 from soak.ledger import NEVER, Ledger, Mask, Rows, moment
+from support.milvus1_client import Refused
 
 TAGS = ("p1", "p2", "p3", "q1")
 

@@ -9,12 +9,12 @@ import numpy as np
 from quiver_engine.model import DEFAULT_TAG, IndexType, Vectors
 from quiver_proto import milvus_pb2 as pb
 from soak import checking, writes
-from soak.client import Refused
 from soak.kinds import FLAT, LISTS
 from soak.ledger import moment
 from soak.run import Run
 from soak.subject import TAGS, Subject
 from soak.writes import NOBODY
+from support.milvus1_client import Refused
 
 LARGE_INSERT = 2000
 _GET_IDS = 50

@@ -4,10 +4,10 @@ import numpy as np
 
 from quiver_engine.model import DEFAULT_TAG, Ids
 from quiver_proto import milvus_pb2 as pb
-from soak.client import Refused
 from soak.ledger import moment
 from soak.run import Run
 from soak.subject import Subject
+from support.milvus1_client import Refused
 
 NOBODY = 1 << 60
 """An id that no row has."""

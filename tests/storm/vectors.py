@@ -9,6 +9,7 @@ import grpc.aio
 
 from quiver_proto import milvus_pb2 as pb
 from quiver_proto.milvus_pb2_grpc import MilvusServiceStub
+from support.milvus1_client import named, records
 
 if TYPE_CHECKING:
     from quiver_proto.milvus_pb2_grpc import MilvusServiceAsyncStub
@@ -42,7 +43,7 @@ class Vectors:
         """Insert one vector for each id; tell whether the engine acknowledged them."""
         request = pb.InsertParam(
             collection_name=place[1],
-            row_record_array=[pb.RowRecord(float_data=[float(n % 97)] * size) for n in ids],
+            row_record_array=records([float(n % 97)] * size for n in ids),
             row_id_array=ids,
             partition_tag=tag,
         )
@@ -60,8 +61,7 @@ class Vectors:
         return {n for n, row in zip(wanted, found, strict=True) if not row.float_data}
 
     async def drop(self, place: tuple[str, str]) -> None:
-        request = pb.CollectionName(collection_name=place[1])
-        await self._stub(place[0]).DropCollection(request, timeout=DEADLINE_S)
+        await self._stub(place[0]).DropCollection(named(place[1]), timeout=DEADLINE_S)
 
     def _stub(self, endpoint: str) -> MilvusServiceAsyncStub:
         if endpoint not in self._channels:
