@@ -1,14 +1,17 @@
 """The operator is killed after each of its steps in turn; the next one ends where an undisturbed
-one would have.
+one would have: on a real engine with partitions, and on one in memory with all that there is.
 """
 
+import asyncio
 from typing import Any
 
 import msgspec
+import pytest
 
-from support.interruptions import Power, essence, steps_of, until_cut
+from support.interruptions import Power, Powers, essence, powered, steps_of, until_cut
 from support.namespaces import Namespace
 from support.operators import running
+from support.reconcile_cases import CASES, apply_change, finished, outcome, prepare
 
 CREATE = ["patch object", "create", "create_partition", "create_partition", "patch status"]
 DELETE = ["drop", "patch object"]
@@ -84,3 +87,28 @@ async def test_a_delete_survives_a_crash_after_each_step(world: Namespace) -> No
         async with running(world.operator_api, world.engines):
             await world.gone(name)
         assert await world.engine.describe(name) is None, f"killed after {DELETE[:done]}"
+
+
+@pytest.mark.parametrize("what", CASES)
+async def test_a_crash_after_any_write_changes_nothing_in_the_end(
+    fake_world: Namespace, what: str
+) -> None:
+    """Killed after the k-th write, for every k, it has a successor that comes to the same end."""
+    world, case = fake_world, CASES[what]
+    cuts: dict[str, int | None] = {f"cut{number}": number for number in range(len(case.steps))}
+    await prepare(world, case, ["whole", *cuts])
+    powers = Powers(whole=None, **cuts)
+    async with powered(world, powers):
+        for name in ("whole", *cuts):
+            await apply_change(world, case, name)
+        for name in cuts:
+            await asyncio.wait_for(powers.of[name].out.wait(), 30)
+        await finished(world, case, "whole")
+    assert powers.of["whole"].steps == case.steps
+    expected = await outcome(world, "whole")
+    async with running(world.operator_api, world.engines):
+        for name in cuts:
+            await finished(world, case, name)
+    for name, number in cuts.items():
+        assert powers.of[name].steps == case.steps[:number]
+        assert await outcome(world, name) == expected, f"killed after {case.steps[:number]}"

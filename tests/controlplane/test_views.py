@@ -1,204 +1,27 @@
-"""The operator is killed between any two of its writes, shown the past, or not told what happened.
+"""The operator is shown the past, or not told what happened.
 
-Each time object, engine and Secrets end as in a run that nothing disturbs. The same for partitions
-alone, with a real engine, stands in test_crashes.py.
+Each time object and engine end as in a run that nothing disturbs.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
 import pytest
 
 from quiver.app import Operator
-from quiver.domain.collections import CollectionSchema
 from quiver.domain.kubernetes_types import (
-    SECRET,
     VECTOR_COLLECTION,
     VECTOR_ENGINE,
     Key,
     Kind,
-    Manifest,
 )
 from quiver.ports.api import Listing
 from support.fake_engine import FakeEngine
-from support.interruptions import Powers, essence, powered
 from support.namespaces import Namespace
 from support.operators import looked, running
+from support.reconcile_cases import CASES, HNSW, apply_change, finished, outcome, prepare
 from support.stale_watch import Feed, PastApi
 from support.waiting import eventually
-
-HNSW: Manifest = {"type": "HNSW", "params": {"M": 16, "efConstruction": 64}}
-IVF: Manifest = {"type": "IVF_FLAT", "params": {"nlist": 64}}
-NO_HNSW = dict.fromkeys(HNSW["params"])
-FULL: Manifest = {"partitions": ["a", "b"], "index": HNSW, "binding": {"secretName": "{name}-one"}}
-
-
-@dataclass(frozen=True)
-class Case:
-    """A kind of reconcile: the steps that lead from one spec to another.
-
-    `before` is None where the object is new, `patch` where it is deleted. `found` is there on the
-    engine already.
-    """
-
-    steps: list[str]
-    before: Manifest | None
-    patch: Manifest | None = None
-    found: bool = False
-    spec: Manifest = field(default_factory=dict)
-
-
-CASES = {
-    "create": Case(
-        [
-            "patch object",
-            "create",
-            "create_partition",
-            "create_partition",
-            "set_index",
-            "apply Secret",
-            "patch status",
-            "patch status",
-        ],
-        None,
-        spec=FULL,
-    ),
-    "adopt": Case(
-        ["patch object", "create_partition", "set_index", "patch status", "patch status"],
-        None,
-        spec={"adoptionPolicy": "IfIdentical", "partitions": ["a"], "index": HNSW},
-        found=True,
-    ),
-    "update": Case(
-        [
-            "create_partition",
-            "drop_partition",
-            "set_index",
-            "apply Secret",
-            "delete Secret",
-            "patch status",
-            "patch status",
-        ],
-        FULL,
-        {
-            "partitions": ["b", "c"],
-            "index": {"type": "IVF_FLAT", "params": NO_HNSW | IVF["params"]},
-            "binding": {"secretName": "{name}-two"},
-        },
-    ),
-    "take away": Case(
-        ["drop_partition", "drop_partition", "set_index", "delete Secret", "patch status"],
-        FULL,
-        {"partitions": None, "index": None, "binding": None},
-    ),
-    "rename the binding": Case(
-        ["apply Secret", "delete Secret", "patch status"],
-        FULL,
-        {"binding": {"secretName": "{name}-two"}},
-    ),
-    "suspend": Case(["patch status"], FULL, {"suspend": True}),
-    "delete": Case(["drop", "patch object"], FULL),
-    "delete, retained": Case(["patch object"], FULL | {"deletionPolicy": "Retain"}),
-    "delete, if empty": Case(["drop", "patch object"], FULL | {"deletionPolicy": "DeleteIfEmpty"}),
-}
-
-
-def named(value: Any, name: str) -> Any:
-    if isinstance(value, dict):
-        return {key: named(each, name) for key, each in value.items()}
-    return value.replace("{name}", name) if isinstance(value, str) else value
-
-
-async def prepare(world: Namespace, case: Case, names: list[str]) -> None:
-    """Bring about what is there before the change."""
-    async with running(world.operator_api, world.engines):
-        await world.settled_engine()
-        for name in names:
-            if case.found:
-                await world.engine.create(
-                    CollectionSchema(name=name, dimension=8, index_file_size=1024, metric_type="L2")
-                )
-            if case.before is not None:
-                await world.create_collection(name, **named(case.before, name))
-        if case.before is not None:
-            await world.ready(*names)
-
-
-async def change(world: Namespace, case: Case, name: str) -> None:
-    if case.before is None:
-        await world.create_collection(name, **named(case.spec, name))
-    elif case.patch is None:
-        await world.delete(name)
-    else:
-        await world.patch(name, {"spec": named(case.patch, name)})
-
-
-async def done(world: Namespace, case: Case, name: str) -> None:
-    """Wait until the operator has nothing left to do for the object."""
-    if case.patch is None and case.before is not None:
-        await world.gone(name)
-    elif case.patch == {"suspend": True}:
-        await suspended(world, name)
-    else:
-        await world.ready(name)
-
-
-async def suspended(world: Namespace, name: str) -> None:
-    async def holds() -> bool:
-        conditions = (await world.get(name))["status"]["conditions"]
-        return any(c["type"] == "Suspended" for c in conditions)
-
-    await eventually(holds, f"{name} is suspended")
-
-
-async def end(world: Namespace, name: str) -> Any:
-    """Return the object, its collection and its Secrets, as far as they must be alike."""
-    manifest, found = await world.find(name), await world.engine.describe(name)
-    secrets = {n: await world.find(f"{name}-{n}", SECRET) for n in ("one", "two")}
-    state = (
-        None if manifest is None else essence(manifest),
-        found and (found.schema.dimension, sorted(found.partitions)),
-        found and msgspec.to_builtins(await world.engine.describe_index(name)),
-        # The garbage collector takes them in its own time.
-        None if manifest is None else {n: s and sorted(s["data"]) for n, s in secrets.items()},
-    )
-    return named_back(state, name)
-
-
-def named_back(value: Any, name: str) -> Any:
-    if isinstance(value, dict):
-        return {key: named_back(each, name) for key, each in value.items()}
-    if isinstance(value, tuple):
-        return tuple(named_back(each, name) for each in value)
-    return value.replace(name, "{name}") if isinstance(value, str) else value
-
-
-@pytest.mark.parametrize("what", CASES)
-async def test_a_crash_after_any_write_changes_nothing_in_the_end(
-    fake_world: Namespace, what: str
-) -> None:
-    """Killed after the k-th write, for every k, it has a successor that comes to the same end."""
-    world, case = fake_world, CASES[what]
-    cuts: dict[str, int | None] = {f"cut{number}": number for number in range(len(case.steps))}
-    await prepare(world, case, ["whole", *cuts])
-    powers = Powers(whole=None, **cuts)
-    async with powered(world, powers):
-        for name in ("whole", *cuts):
-            await change(world, case, name)
-        for name in cuts:
-            await asyncio.wait_for(powers.of[name].out.wait(), 30)
-        await done(world, case, "whole")
-    assert powers.of["whole"].steps == case.steps
-    expected = await end(world, "whole")
-    async with running(world.operator_api, world.engines):
-        for name in cuts:
-            await done(world, case, name)
-    for name, number in cuts.items():
-        assert powers.of[name].steps == case.steps[:number]
-        assert await end(world, name) == expected, f"killed after {case.steps[:number]}"
 
 
 @pytest.fixture
@@ -284,11 +107,11 @@ async def test_what_has_been_changed_since_is_not_changed_back(
         await world.patch("shrunk", {"spec": {"partitions": ["b"]}})
         await world.patch("grown", {"spec": {"partitions": ["a", "b"], "index": HNSW}})
         await world.ready("shrunk", "grown")
-        expected = [await end(world, name) for name in ("shrunk", "grown")]
+        expected = [await outcome(world, name) for name in ("shrunk", "grown")]
     await in_the_past(world, past)
     async with running(world.operator_api, world.engines):
         await world.ready("shrunk", "grown")
-    assert [await end(world, name) for name in ("shrunk", "grown")] == expected
+    assert [await outcome(world, name) for name in ("shrunk", "grown")] == expected
 
 
 async def test_a_partition_put_back_on_the_list_keeps_its_vectors(
@@ -340,10 +163,10 @@ async def test_events_that_are_lost_are_made_up_for(fake_world: Namespace, what:
     async with running(world.operator_api, world.engines, resync_period=0.5) as operator:
         Feed(operator, lambda _kind, key: key == Key(world.namespace, "untold"))
         for name in ("told", "untold"):
-            await change(world, case, name)
+            await apply_change(world, case, name)
         for name in ("told", "untold"):
-            await done(world, case, name)
-    assert await end(world, "untold") == await end(world, "told")
+            await finished(world, case, name)
+    assert await outcome(world, "untold") == await outcome(world, "told")
 
 
 async def test_lost_events_of_an_engine_are_made_up_for(fake_world: Namespace) -> None:
