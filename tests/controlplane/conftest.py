@@ -178,7 +178,7 @@ def unguarded(quiver_api: ControlPlane) -> Iterator[None]:
 
 
 @pytest.fixture
-def standin(namespace: str, quiver_api: ControlPlane, tmp_path: Path) -> Iterator[StandinNode]:
+def node(namespace: str, quiver_api: ControlPlane, tmp_path: Path) -> Iterator[StandinNode]:
     """A node that runs engines of the default image."""
     images, name = {Settings().engine_image}, f"node-{namespace}"
     with StandinNode(quiver_api.kubeconfig, tmp_path, name, images=images) as node:
@@ -191,7 +191,7 @@ def managed(
     api: AdminApi,
     operator_api: AdminApi,
     engines: Drivers,
-    standin: StandinNode,
+    node: StandinNode,
 ) -> Namespace:
     """A namespace without an engine, beside a node that could run its pods."""
     return Namespace(namespace, api, operator_api, engines, address="")

@@ -3,16 +3,12 @@
 import asyncio
 import base64
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from localcluster import ControlPlane
 from localcluster.certificates import Authority
-from quiver.adapters.drivers import Drivers
-from quiver.app import Settings
 from quiver.domain.access import Target
 from quiver.domain.kubernetes_types import (
     POD,
@@ -25,7 +21,6 @@ from quiver.domain.kubernetes_types import (
     Manifest,
 )
 from quiver.ports.errors import EngineUnreachable
-from support.admin_api import AdminApi
 from support.namespaces import Namespace, ready_condition
 from support.operators import running
 from support.standin_node import StandinNode
@@ -38,28 +33,9 @@ OUR_LABELS = {
     "app.kubernetes.io/managed-by": "quiver",
 }
 TWO_GPUS = 2
+"""As many as the node has."""
 COLLECTED_S = 75.0
 """The garbage collector looks for new kinds, and so for ours, every 30 s."""
-
-
-@pytest.fixture
-def node(namespace: str, quiver_api: ControlPlane, tmp_path: Path) -> Iterator[StandinNode]:
-    images = {Settings().engine_image}
-    kubeconfig, name = quiver_api.kubeconfig, f"node-{namespace}"
-    with StandinNode(kubeconfig, tmp_path, name, images=images, gpus=TWO_GPUS) as standin:
-        yield standin
-
-
-@pytest.fixture
-def managed(
-    namespace: str,
-    api: AdminApi,
-    operator_api: AdminApi,
-    engines: Drivers,
-    node: StandinNode,
-) -> Namespace:
-    """A namespace without an engine yet; `create_engine` makes one for its node."""
-    return Namespace(namespace, api, operator_api, engines, address="")
 
 
 async def create_engine(world: Namespace, node: StandinNode, **spec: Any) -> Manifest:

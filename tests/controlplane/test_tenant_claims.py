@@ -148,11 +148,11 @@ async def managed_engine(world: Namespace, node: StandinNode) -> None:
 
 
 async def test_a_forged_claim_drops_nothing_of_a_managed_engine(
-    managed: Namespace, standin: StandinNode, tenant: Tenant
+    managed: Namespace, node: StandinNode, tenant: Tenant
 ) -> None:
     """The victim's collection in a pod that Quiver runs."""
     async with running(managed.operator_api, managed.engines):
-        await managed_engine(managed, standin)
+        await managed_engine(managed, node)
         address = (await managed.get("engine-0", POD))["status"]["podIP"]
         client = Milvus1(f"{address}:19530")
         await robbed(managed, tenant.at(managed), partial(fill, client))

@@ -171,12 +171,12 @@ HOSTS = {
 
 
 async def test_a_pod_of_quivers_is_no_external_engine(
-    managed: Namespace, standin: StandinNode, tenant: Tenant, names: FakeNames
+    managed: Namespace, node: StandinNode, tenant: Tenant, names: FakeNames
 ) -> None:
     """However the tenant calls the pod, its own VectorEngine says so and gives no hold on it."""
     own = replace(managed, namespace=tenant.namespace, api=tenant.api)
     async with running(managed.operator_api, managed.engines, names=names):
-        address = await managed_engine(managed, standin)
+        address = await managed_engine(managed, node)
         client = Milvus1(f"{address}:19530")
         fill(client)
         mapped = str(IPv6Address(f"::ffff:{address}"))
@@ -249,14 +249,14 @@ async def milvus_pod(world: Namespace) -> None:
 
 @pytest.mark.parametrize("elder", ["the pod's", "the endpoint's"])
 async def test_a_way_around_to_a_pod_of_quivers_leads_nowhere(
-    managed: Namespace, standin: StandinNode, tenant: Tenant, elder: str
+    managed: Namespace, node: StandinNode, tenant: Tenant, elder: str
 ) -> None:
     """A load balancer, say: the server is known for what it is, whichever VectorEngine is older."""
     async with Forwarder() as forwarder, running(managed.operator_api, managed.engines):
         if elder == "the endpoint's":
             thief = await tenant.with_engine(managed, forwarder.address)
             await is_the_elder(thief, "engine", VECTOR_ENGINE)
-        address = await managed_engine(managed, standin)
+        address = await managed_engine(managed, node)
         forwarder.lead_to(f"{address}:19530")
         if elder == "the pod's":
             thief = await tenant.with_engine(managed, forwarder.address)
@@ -264,13 +264,13 @@ async def test_a_way_around_to_a_pod_of_quivers_leads_nowhere(
 
 
 async def test_a_way_around_to_a_pod_that_nobody_has_asked_leads_nowhere(
-    managed: Namespace, standin: StandinNode, tenant: Tenant
+    managed: Namespace, node: StandinNode, tenant: Tenant
 ) -> None:
     """Nor with an operator that has just started, and has had no reason to ask the pod anything:
     its collection is suspended.
     """
     async with running(managed.operator_api, managed.engines):
-        address = await managed_engine(managed, standin)
+        address = await managed_engine(managed, node)
         await managed.patch("docs", {"spec": {"suspend": True}})
         await eventually(partial(says_it_is_suspended, managed), "docs is suspended")
     async with Forwarder() as forwarder, running(managed.operator_api, managed.engines):

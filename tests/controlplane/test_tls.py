@@ -70,10 +70,7 @@ async def entries(world: Namespace, name: str) -> dict[str, str]:
 
 
 async def told(world: Namespace, reason: str, *words: str) -> Manifest:
-    manifest = await world.settled("engine", reason, VECTOR_ENGINE)
-    message = ready_condition(manifest)["message"]
-    assert [word for word in words if word not in message] == [], message
-    return manifest
+    return await world.says("engine", reason, *words, kind=VECTOR_ENGINE)
 
 
 def look() -> dict[str, Any]:

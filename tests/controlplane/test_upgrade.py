@@ -242,12 +242,12 @@ async def test_a_forged_claim_that_the_release_before_believed_drops_nothing(
     assert fake.count_rows("docs", None) == ROWS
 
 
-async def test_an_upgrade_leaves_pods_as_they_are(managed: Namespace, standin: StandinNode) -> None:
+async def test_an_upgrade_leaves_pods_as_they_are(managed: Namespace, node: StandinNode) -> None:
     """An engine that Quiver runs, whose status does not tell yet how many replicas it had at most:
     its pods stay, and so does the one beyond its replicas that holds a collection.
     """
     async with running(managed.operator_api, managed.engines):
-        spec = {"nodeSelector": standin.selector, "replicas": 2}
+        spec = {"nodeSelector": node.selector, "replicas": 2}
         await managed.create(VECTOR_ENGINE, "engine", spec)
         await managed.settled_engine()
         await managed.create_collection("one")

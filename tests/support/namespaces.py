@@ -75,9 +75,11 @@ class Namespace:
         found: Manifest = await eventually(holds, f"{kind.kind} {name} says {reason}")
         return found
 
-    async def says(self, name: str, reason: str, *words: str) -> Manifest:
+    async def says(
+        self, name: str, reason: str, *words: str, kind: Kind = VECTOR_COLLECTION
+    ) -> Manifest:
         """Wait until the object says `reason`, in a message that holds all of `words`."""
-        manifest = await self.settled(name, reason)
+        manifest = await self.settled(name, reason, kind)
         message = ready_condition(manifest)["message"]
         assert [word for word in words if word not in message] == [], message
         return manifest
