@@ -90,19 +90,18 @@ async def test_apply_creates_changes_and_takes_fields_over(
     assert again["metadata"]["resourceVersion"] == applied["metadata"]["resourceVersion"]
 
 
-async def test_lists_are_read_page_by_page(
-    api: KubernetesClient, namespace: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_lists_are_read_page_by_page(crds: ControlPlane, namespace: str) -> None:
     """A list that is longer than a page is complete, narrowed by its selector, and says its
     version.
     """
-    monkeypatch.setattr("quiver.adapters.kubernetes.client.PAGE", 2)
+    configuration = await load_configuration({"KUBECONFIG": str(crds.kubeconfig)})
     names = {f"subject-{number}" for number in range(5)}
     labels = {"test": namespace}
-    for name in names:
-        await api.create(CONFIG_MAP, config_map(namespace, name, labels=labels))
-    await api.create(CONFIG_MAP, config_map(namespace, "unlabelled"))
-    listing = await api.list(CONFIG_MAP, f"test={namespace}")
+    async with KubernetesClient(Connection(configuration, Metrics()), page=2) as api:
+        for name in names:
+            await api.create(CONFIG_MAP, config_map(namespace, name, labels=labels))
+        await api.create(CONFIG_MAP, config_map(namespace, "unlabelled"))
+        listing = await api.list(CONFIG_MAP, f"test={namespace}")
     assert {item["metadata"]["name"] for item in listing.items} == names
     assert [item for item in listing.items if "managedFields" in item["metadata"]] == []
     newest = max(int(item["metadata"]["resourceVersion"]) for item in listing.items)

@@ -8,12 +8,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
-from quiver.adapters import names
-from quiver.adapters.names import DnsNames
+from quiver.adapters.names import Bounds, DnsNames, _search_list
 from quiver.ports.errors import NameNotResolved
 
 SOON_S = 1.0
@@ -77,10 +76,12 @@ POD = ["quiver-system.svc.cluster.local", "svc.cluster.local", "cluster.local"]
 
 
 @asynccontextmanager
-async def asking(server: NameServer, deadline: float = 5.0) -> AsyncIterator[DnsNames]:
+async def asking(
+    server: NameServer, deadline: float = 5.0, **bounds: Any
+) -> AsyncIterator[DnsNames]:
     """What is tested, as in a pod, with that name server."""
     host, port = server.transport.get_extra_info("sockname")
-    dns = DnsNames([f"{host}:{port}"], POD, deadline)
+    dns = DnsNames([f"{host}:{port}"], POD, deadline, Bounds(**bounds))
     yield dns
     await dns.close()
 
@@ -168,15 +169,12 @@ async def test_a_silent_name_server(server: NameServer) -> None:
             assert str(told) == "its name cannot be resolved: no answer came within 1 s"
 
 
-async def test_no_more_look_ups_go_at_once(
-    server: NameServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_no_more_look_ups_go_at_once(server: NameServer) -> None:
     """So many look-ups are under way, and the others wait for their turn."""
-    monkeypatch.setattr(names, "AT_ONCE", 2)
     asked = asyncio.Event()
     server.zone = lambda name: asked.set() if "slow" in name else (NOERROR, ["10.0.0.9"])
     hosts = [f"{n}.slow.example.org" for n in range(9)]
-    async with asking(server) as dns, asking(server) as other:
+    async with asking(server, at_once=2) as dns, asking(server) as other:
         slow = [asyncio.create_task(look_up(dns, host)) for host in hosts]
         await asked.wait()
         # Its packets come behind those of all that went at once.
@@ -188,11 +186,11 @@ async def test_no_more_look_ups_go_at_once(
         assert await asyncio.gather(*slow[2:]) == [["10.0.0.9"]] * 7
 
 
-async def test_waiting_is_bounded_too(server: NameServer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_waiting_is_bounded_too(server: NameServer) -> None:
     """A look-up that waits for its turn has no other deadline than one that does not."""
-    monkeypatch.setattr(names, "AT_ONCE", 1)
     server.zone = lambda _: None
-    async with asking(server, deadline=SOON_S) as dns, asyncio.timeout(20 * SOON_S):
+    waiting_for_one = asking(server, deadline=SOON_S, at_once=1)
+    async with waiting_for_one as dns, asyncio.timeout(20 * SOON_S):
         waiting = (look_up(dns, f"{n}.slow.example.org") for n in range(40))
         found = await asyncio.gather(*waiting, return_exceptions=True)
     assert {type(one) for one in found} == {NameNotResolved}
@@ -219,35 +217,32 @@ async def test_another_answer(dns: DnsNames, server: NameServer) -> None:
     assert await look_up(dns) == ["127.0.0.1"]
 
 
-@pytest.mark.parametrize("end", ["KEPT_S", "LOOKUPS_PER_RESOLVER"])
-async def test_answers_are_not_kept_for_long(
-    server: NameServer, monkeypatch: pytest.MonkeyPatch, end: str
-) -> None:
+@pytest.mark.parametrize(
+    "bounds", [{"kept_s": 0}, {"per_resolver": 1}], ids=["KEPT_S", "LOOKUPS_PER_RESOLVER"]
+)
+async def test_answers_are_not_kept_for_long(server: NameServer, bounds: dict[str, int]) -> None:
     """An answer is kept for seconds, even if it may be for longer, and for so many look-ups."""
     server.ttl = 3600
     async with asking(server) as dns:
         server.zone = lambda _: (NOERROR, ["10.0.0.9"])
         assert await look_up(dns) == await look_up(dns) == ["10.0.0.9"]
         assert server.asked == ["milvus.example.org"] * 2
-    monkeypatch.setattr(names, end, 1 if end == "LOOKUPS_PER_RESOLVER" else 0)
-    async with asking(server) as dns:
+    async with asking(server, **bounds) as dns:
         assert await look_up(dns) == ["10.0.0.9"]
         server.zone = lambda _: (NOERROR, ["fd00::1"])
         assert await look_up(dns) == ["fd00::1"]
 
 
-async def test_a_look_up_outlives_its_resolver(
-    dns: DnsNames, server: NameServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_look_up_outlives_its_resolver(server: NameServer) -> None:
     """A look-up under way ends well though a later one begins with a new resolver."""
     asked = asyncio.Event()
     server.zone = lambda _: asked.set()
-    task = asyncio.create_task(look_up(dns))
-    await asked.wait()
-    server.zone = lambda _: (NOERROR, ["10.0.0.9"])
-    monkeypatch.setattr(names, "KEPT_S", 0)
-    assert await look_up(dns, "other.example.org") == ["10.0.0.9"]
-    assert await task == ["10.0.0.9"]
+    async with asking(server, kept_s=0) as dns:
+        task = asyncio.create_task(look_up(dns))
+        await asked.wait()
+        server.zone = lambda _: (NOERROR, ["10.0.0.9"])
+        assert await look_up(dns, "other.example.org") == ["10.0.0.9"]
+        assert await task == ["10.0.0.9"]
 
 
 async def test_closing(dns: DnsNames, server: NameServer) -> None:
@@ -300,7 +295,7 @@ def test_search_list(tmp_path: Path, text: str | None, search: list[str]) -> Non
     path = tmp_path / "resolv.conf"
     if text is not None:
         path.write_text(text)
-    assert names._search_list(path) == search
+    assert _search_list(path) == search
 
 
 async def test_by_default_resolv_conf_says_what_is_asked() -> None:

@@ -28,7 +28,11 @@ FOUND_BY = {
     "a guest adopts what it may not": 130,
     "a call is for whoever is at the address": 338,
 }
-"""The seed that is tried first, since it found it once. As the stories change others may."""
+"""The seed that is tried first, since it found it once. As the stories change others may.
+
+Mutants that are missing here, such as "a pod that tells no instance is not read first", are planted
+by `python -m simulation --mutants` alone: no seed is written down that finds them soon enough.
+"""
 MANY = 2000
 
 

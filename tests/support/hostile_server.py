@@ -47,10 +47,13 @@ class HostileServer(RawServer):
         super().__init__()
         self.answer: Answer = lambda _method: b""
         self.failure: tuple[grpc.StatusCode, str] | None = None
+        self.is_building = asyncio.Event()
+        """Set once the index that takes for ever is asked for."""
 
     async def respond(self, path: str, request: bytes, context: Any) -> bytes:
         method = path.rpartition("/")[2]
         if method == "CreateIndex" and ENDLESS.encode() in request:
+            self.is_building.set()
             await asyncio.Event().wait()
         if self.failure is not None:
             await context.abort(*self.failure)

@@ -34,9 +34,10 @@ class Wanted:
     gpu_memory: int | None = None
 
 
-def choose(wanted: Wanted) -> Device:
+def choose(wanted: Wanted, nodes: Path = DEVICE_NODES) -> Device:
     """Return the GPUs where they are wanted and usable, else the CPU.
 
+    `nodes` is the folder in which the system lists its GPUs.
     Raises StartError when GPUs are required, or have a budget, and are not usable.
     """
     cpu = Cpu(Memory(wanted.memory))
@@ -46,9 +47,9 @@ def choose(wanted: Wanted) -> Device:
     if wanted.device == "gpu" or wanted.gpu_memory is not None:
         option = "--device gpu" if wanted.device == "gpu" else "--gpu-memory"
         raise StartError(f"{option} cannot be: {why_not}")
-    nodes = sorted(node.name for node in DEVICE_NODES.glob("nvidia[0-9]*"))
-    if nodes and wanted.device == "auto":
-        logger.warning("computing on the CPU, though %s is here: %s", ", ".join(nodes), why_not)
+    here = sorted(node.name for node in nodes.glob("nvidia[0-9]*"))
+    if here and wanted.device == "auto":
+        logger.warning("computing on the CPU, though %s is here: %s", ", ".join(here), why_not)
     return cpu
 
 

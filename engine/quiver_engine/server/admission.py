@@ -42,9 +42,13 @@ class _Reading:
 class Admission:
     """Admits requests of one kind in the order in which they came; for one event loop."""
 
-    def __init__(self, room: int = ROOM_BYTES) -> None:
-        """`room` is in bytes. A request is admitted whatever its size while there is no other."""
+    def __init__(self, room: int = ROOM_BYTES, look: float = LOOK_S) -> None:
+        """`room` is in bytes. A request is admitted whatever its size while there is no other.
+
+        While requests wait, what is being received is looked at every `look` seconds.
+        """
         self._room = room
+        self._look_s = look
         self._taken = 0
         self._readings: set[_Reading] = set()
         self._next_look: asyncio.TimerHandle | None = None
@@ -89,7 +93,7 @@ class Admission:
     def _look_later(self) -> None:
         if self._next_look is None:
             self._grown_to = headroom.anonymous_bytes()
-            self._next_look = asyncio.get_running_loop().call_later(LOOK_S, self._look)
+            self._next_look = asyncio.get_running_loop().call_later(self._look_s, self._look)
 
     def _look(self) -> None:
         """Stop counting messages that do not arrive; repeated while requests wait."""

@@ -25,7 +25,6 @@ from quiver_engine.store.store import Store
 logger = logging.getLogger(__name__)
 
 BUFFER_BYTES = 64 * MIB
-"""With so much buffered, an insert waits for a flush; half of it starts a flush."""
 COMPACTED_SHARE = 0.1
 _ORIGINS = {Kind.USER_IDS: IdOrigin.USER, Kind.AUTOMATIC_IDS: IdOrigin.AUTOMATIC}
 _KINDS = {origin: kind for kind, origin in _ORIGINS.items()}
@@ -37,10 +36,20 @@ class Writer:
     Methods raise RequestError to refuse, and DiskFailedError when the engine must stop.
     """
 
-    def __init__(self, store: Store, log: InsertLog, progress: Progress | None = None) -> None:
-        """Replay the log; raises StartError when it cannot be read."""
+    def __init__(
+        self,
+        store: Store,
+        log: InsertLog,
+        progress: Progress | None = None,
+        buffer: int = BUFFER_BYTES,
+    ) -> None:
+        """Replay the log; raises StartError when it cannot be read.
+
+        With `buffer` bytes buffered, an insert waits for a flush; half of it starts a flush.
+        """
         self._store = store
         self._log = log
+        self._buffer = buffer
         self._automatic_ids = AutomaticIds()
         self._flush_wanted = threading.Event()
         collections = {collection.id: collection for collection in store.collections()}
@@ -75,9 +84,9 @@ class Writer:
 
     def _make_room(self, collection: Collection) -> None:
         buffered = collection.buffered_bytes
-        if buffered >= BUFFER_BYTES:
+        if buffered >= self._buffer:
             self.flush(collection)
-        elif buffered >= BUFFER_BYTES // 2:
+        elif buffered >= self._buffer // 2:
             self.want_flush()
 
     def want_flush(self) -> None:

@@ -21,7 +21,6 @@ T = TypeVar("T")
 
 LOOK_S = 0.2
 WAIT_S = 60.0
-"""Longest wait for room, in seconds."""
 
 
 def _always() -> bool:
@@ -32,11 +31,15 @@ class Memory:
     """Counts the bytes that residents hold, and evicts where they would exceed the budget.
 
     `budget` is in bytes, None for no limit. `option` is the command-line option that sets it.
+    `longest_wait` for room is in seconds.
     """
 
-    def __init__(self, budget: int | None = None, option: str = "--memory") -> None:
+    def __init__(
+        self, budget: int | None = None, option: str = "--memory", longest_wait: float = WAIT_S
+    ) -> None:
         self.budget = budget
         self._option = option
+        self._longest_wait = longest_wait
         self._held: OrderedDict[Resident[Any], None] = OrderedDict()
         self._bytes = 0
         self._changed = threading.Condition()
@@ -95,15 +98,16 @@ class Memory:
             self._changed.notify_all()
 
     def _wait_for_room(self, resident: "Resident[Any]", caller_waits: CallerWaits) -> None:
-        until = time.monotonic() + WAIT_S
+        until = time.monotonic() + self._longest_wait
         while not self._admit(resident):
             if not caller_waits():
                 raise CallerLeft
             if time.monotonic() > until:
                 raise RequestError(
                     pb.OUT_OF_MEMORY,
-                    f"{resident.name} found no room in memory for {WAIT_S:.0f} s, for other calls"
-                    f" use all of it: try again, or start the engine with a larger {self._option}",
+                    f"{resident.name} found no room in memory for {self._longest_wait:.0f} s, for"
+                    " other calls use all of it: try again, or start the engine with a larger"
+                    f" {self._option}",
                 )
             self._changed.wait(LOOK_S)
 

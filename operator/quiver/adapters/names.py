@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from weakref import WeakSet
@@ -16,18 +17,6 @@ from quiver.ports.errors import NameNotResolved
 
 RESOLV_CONF = Path("/etc/resolv.conf")
 DEADLINE_S = 5.0
-AT_ONCE = 256
-"""Concurrent lookups. Each may last until its deadline, if a tenant's name server is silent."""
-
-KEPT_S = 5.0
-LOOKUPS_PER_RESOLVER = 256
-"""A resolver is replaced after KEPT_S seconds or this many lookups, whichever comes first.
-
-c-ares caches answers for their TTL, and missing names for up to an hour: a name that was created
-since would be missed. Its cache has no bound: tenants, who choose the names, could fill the memory.
-A new resolver takes a tenth of a millisecond.
-"""
-
 MOST_ADDRESSES = 64
 TRIES = 5
 # An answer that does not fit in a packet is truncated, not read again over TCP, over which a name
@@ -49,6 +38,28 @@ WORDS = {
 }
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """What lookups may cost, whatever names tenants choose."""
+
+    at_once: int = 256
+    """Concurrent lookups. Each may last until its deadline, if a tenant's name server is silent."""
+    kept_s: float = 5.0
+    """Seconds after which a resolver is replaced.
+
+    c-ares caches answers for their TTL, and missing names for up to an hour: a name that was
+    created since would be missed. A new resolver takes a tenth of a millisecond.
+    """
+    per_resolver: int = 256
+    """Lookups after which a resolver is replaced, if that comes first.
+
+    The cache of c-ares has no bound: tenants, who choose the names, could fill the memory.
+    """
+
+
+BOUNDS = Bounds()
+
+
 class DnsNames:
     """Implements `quiver.ports.names.Names`. Create and close it within the loop that uses it."""
 
@@ -57,6 +68,7 @@ class DnsNames:
         servers: Sequence[str] = (),
         search: Sequence[str] | None = None,
         deadline: float = DEADLINE_S,
+        bounds: Bounds = BOUNDS,
     ) -> None:
         """`servers` (HOST:PORT) and `search` replace those of resolv.conf. `deadline`, in seconds,
         is for a whole lookup with all its tries.
@@ -64,7 +76,8 @@ class DnsNames:
         self._servers = servers
         self._search = _search_list(RESOLV_CONF) if search is None else search
         self._deadline = deadline
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._bounds = bounds
+        self._slots = asyncio.Semaphore(bounds.at_once)
         self._resolvers: WeakSet[aiodns.DNSResolver] = WeakSet()
         self._renew()
 
@@ -90,14 +103,15 @@ class DnsNames:
             await resolver.close()
 
     def _current(self) -> aiodns.DNSResolver:
-        if self._left == 0 or asyncio.get_running_loop().time() - self._made_at >= KEPT_S:
+        age = asyncio.get_running_loop().time() - self._made_at
+        if self._left == 0 or age >= self._bounds.kept_s:
             self._renew()
         self._left -= 1
         return self._resolver
 
     def _renew(self) -> None:
         # Lookups in progress keep the previous resolver alive, which closes with the last of them.
-        self._left = LOOKUPS_PER_RESOLVER
+        self._left = self._bounds.per_resolver
         self._made_at = asyncio.get_running_loop().time()
         # Without `lookups` and `resolvconf_path`: pycares 5.2 frees them before c-ares reads them.
         self._resolver = aiodns.DNSResolver(

@@ -33,14 +33,16 @@ class KeySecret:
         self._key = Key(namespace, SECRET_NAME)
         self._keys = keys
 
-    async def load(self, readiness: Readiness) -> None:
-        """Read the keys, and retry until that succeeds. Report each error to `readiness`."""
+    async def load(self, readiness: Readiness, retry: float = RETRY_S) -> None:
+        """Read the keys, and retry every `retry` seconds until that succeeds. Report each error to
+        `readiness`.
+        """
         while True:
             try:
                 self._keys.replace(_keys_in(await self._get_or_create()))
             except (ApiError, UnusableKey) as error:
                 readiness.blocked(f"the keys for claims cannot be had: {error}")
-                await asyncio.sleep(RETRY_S)
+                await asyncio.sleep(retry)
             else:
                 return
 

@@ -1,10 +1,10 @@
 """A hostile server, and a client of it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
-from quiver.adapters.milvus1 import indexes
 from quiver.adapters.milvus1.driver import Milvus1Engines
 from quiver.domain.access import Target
 from quiver.ports.engines import EngineClient
@@ -21,15 +21,15 @@ async def server() -> AsyncIterator[HostileServer]:
 async def client(
     server: HostileServer,
     engines: Milvus1Engines,
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> AsyncIterator[EngineClient]:
     """A client that has an index built; nothing that it is answered may be called a bug."""
     client = engines.at(Target(server.address, "Quiver"))
-    with monkeypatch.context() as patched:
-        patched.setattr(indexes, "REFUSAL_S", 0)
-        await client.set_index(ENDLESS, INDEX)
+    building = asyncio.create_task(client.set_index(ENDLESS, INDEX))
+    await server.is_building.wait()
     yield client
+    building.cancel()
+    await asyncio.gather(building, return_exceptions=True)
     # The server complains too, in the same log, when a client takes no more of an answer.
     records = [r for r in caplog.get_records("call") if "servicer method" not in r.message]
     assert [record.message for record in records if record.exc_info] == []

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from quiver.control.observe.metrics import Metrics
-from quiver.control.work import breakers as module
 from quiver.control.work.backoff import Backoff
-from quiver.control.work.breakers import Breakers, unanswered
+from quiver.control.work.breakers import UNWANTED_S, Breakers, unanswered
 from quiver.control.work.controller import Controller, Hooks, Pace
 from quiver.control.work.parking import Parking
 from quiver.control.work.queue import WorkQueue
@@ -64,10 +63,10 @@ class _Member:
 
 
 class Setup:
-    def __init__(self) -> None:
+    def __init__(self, unwanted: float = UNWANTED_S) -> None:
         self.engines, self.metrics = FakeEngines(), Metrics()
         hasty = Backoff(base=0.002, cap=0.004)
-        self.breakers = Breakers(self.engines, self.metrics, hasty)
+        self.breakers = Breakers(self.engines, self.metrics, hasty, unwanted)
         self.recovered: list[Target] = []
         self.breakers.subscribe(self.recovered.append)
 
@@ -152,16 +151,15 @@ class HalfDead:
         raise EngineUnreachable("did not answer within 5 s")
 
 
-async def test_an_address_that_nobody_wants_any_more_is_forgotten(
-    setup: Setup, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_address_that_nobody_wants_any_more_is_forgotten() -> None:
     """A pod's address goes with the pod: it is not probed for ever."""
-    monkeypatch.setattr(module, "UNWANTED_S", 0.05)
-    await setup.ask(DEAD)
-    await eventually(lambda: not setup.breakers.is_open(Target(DEAD, "Quiver")), "it closes")
-    before = setup.engines.calls[DEAD, "version"]
-    await asyncio.sleep(0.02)
-    assert setup.engines.calls[DEAD, "version"] == before
+    setup = Setup(unwanted=0.05)
+    async with setup.breakers.probing():
+        await setup.ask(DEAD)
+        await eventually(lambda: not setup.breakers.is_open(Target(DEAD, "Quiver")), "it closes")
+        before = setup.engines.calls[DEAD, "version"]
+        await asyncio.sleep(0.02)
+        assert setup.engines.calls[DEAD, "version"] == before
 
 
 async def test_who_was_not_answered_can_be_known(setup: Setup) -> None:

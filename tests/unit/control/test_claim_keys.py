@@ -78,7 +78,7 @@ class Process:
         self.secret = KeySecret(api, KEY.namespace, self.keys)
 
     async def load(self) -> None:
-        await self.secret.load(self.readiness)
+        await self.secret.load(self.readiness, retry=0)
 
     def signed(self) -> str:
         return self.keys.signed(claim())
@@ -89,12 +89,6 @@ class Process:
 
 def signed_with(*keys: bytes) -> str:
     return ClaimKeys(keys).signed(claim())
-
-
-@pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have what is tried again tried at once."""
-    monkeypatch.setattr("quiver.control.claim_keys.RETRY_S", 0)
 
 
 async def test_the_key_is_made_once() -> None:
@@ -148,7 +142,6 @@ async def test_a_key_is_turned_without_a_gap() -> None:
         {"current": NEW, "previous": b"short"},
     ],
 )
-@pytest.mark.usefixtures("at_once")
 async def test_a_secret_without_a_usable_key_is_told_of(data: dict[str, bytes]) -> None:
     """Nothing is signed with less; the operator waits, and goes on once it is corrected."""
     secrets = FakeSecrets()
@@ -161,7 +154,6 @@ async def test_a_secret_without_a_usable_key_is_told_of(data: dict[str, bytes]) 
 
 
 @pytest.mark.parametrize("encoded", ["%%%", "a", "b" * 64 + "!"])
-@pytest.mark.usefixtures("at_once")
 async def test_what_is_not_base64_is_no_key(encoded: str) -> None:
     """Nobody reads a key out of half of it."""
     secrets = FakeSecrets()
@@ -180,7 +172,6 @@ async def test_what_is_not_base64_is_no_key(encoded: str) -> None:
     ],
     ids=["reading", "making", "no namespace"],
 )
-@pytest.mark.usefixtures("at_once")
 async def test_missing_rights_are_told_of(
     failures: list[ApiError], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -215,16 +215,15 @@ async def test_a_nudge_lists_soon(setup: ResyncSetup, monkeypatch: pytest.Monkey
 
 
 async def test_missing_crds_are_waited_for(
-    setup: ResyncSetup, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    setup: ResyncSetup, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Without the CRDs the operator says how to install them, waits, and goes on when they are
     there.
     """
-    monkeypatch.setattr("quiver.control.cache.relisting.RETRY_S", 0)
     setup.cluster.failures = [NotFound("no such resource")] * 3
     readiness = Readiness()
     assert readiness.problem is not None
-    await setup.relister.fill(readiness)
+    await setup.relister.fill(readiness, retry=0)
     assert readiness.problem is None
     warnings = [record.getMessage() for record in caplog.records]
     assert len(warnings) == 1

@@ -6,7 +6,6 @@ import itertools
 import pytest
 
 from quiver_engine.model import MIB
-from quiver_engine.server import admission
 from quiver_engine.server.admission import Admission
 from quiver_engine.system import headroom
 
@@ -70,10 +69,9 @@ async def test_a_single_request_is_let_in_whatever_its_size() -> None:
     assert len(await asyncio.wait_for(task, DEADLINE_S)) == 10
 
 
-async def test_slow_clients_keep_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_clients_keep_nobody_out() -> None:
     """Messages that do not come, and no memory with them, no longer count as what they may be."""
-    monkeypatch.setattr(admission, "LOOK_S", 0.001)
-    door, slow, quick = Admission(room=200), [Sender(), Sender()], Sender()
+    door, slow, quick = Admission(room=200, look=0.001), [Sender(), Sender()], Sender()
     hanging = await receive(door, *slow)
     (task,) = await receive(door, quick)
     quick.send.set()
@@ -95,9 +93,8 @@ async def test_messages_on_their_way_count_while_memory_fills(
             looks.set()
         return size
 
-    monkeypatch.setattr(admission, "LOOK_S", 0.001)
     monkeypatch.setattr(headroom, "anonymous_bytes", growing)
-    door, large, other = Admission(room=100), Sender(), Sender()
+    door, large, other = Admission(room=100, look=0.001), Sender(), Sender()
     tasks = await receive(door, large, other)
     await asyncio.wait_for(looks.wait(), DEADLINE_S)
     assert not other.is_let_in

@@ -35,13 +35,12 @@ def test_without_a_gpu_one_that_is_demanded_stops_the_start() -> None:
 
 
 def test_a_gpu_that_faiss_cannot_use_is_warned_of(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """In a pod with a GPU and the CPU's FAISS the log says why it computes on the CPU."""
-    monkeypatch.setattr(hardware, "DEVICE_NODES", tmp_path)
     (tmp_path / "nvidia0").touch()
     with caplog.at_level(logging.WARNING):
-        assert not hardware.choose(hardware.Wanted()).gpus()
+        assert not hardware.choose(hardware.Wanted(), tmp_path).gpus()
     assert "computing on the CPU, though nvidia0 is here" in caplog.text
     assert "quiver[engine-gpu]" in caplog.text
 

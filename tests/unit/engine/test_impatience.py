@@ -11,7 +11,6 @@ from quiver_engine.errors import CallerLeft, RequestError
 from quiver_engine.metrics.metrics import Metrics
 from quiver_engine.server import server
 from quiver_engine.server.answering import Answering
-from quiver_engine.system import memory
 from quiver_engine.system.memory import Memory, Resident
 from quiver_engine.wire.rpc import CallClass, Rpc
 from quiver_proto import milvus_pb2 as pb
@@ -91,10 +90,9 @@ def test_who_waits_for_room_stops_when_its_client_leaves() -> None:
         pass
 
 
-def test_nobody_waits_for_room_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_waits_for_room_for_ever() -> None:
     """After a minute (here: at once) a search that finds no room is refused: code 24."""
-    monkeypatch.setattr(memory, "WAIT_S", 0.0)
-    room = Memory(100)
+    room = Memory(100, longest_wait=0)
     one, other = resident(room, 60), resident(room, 60)
     refused = pytest.raises(RequestError, match="found no room in memory")
     with one.use(), refused as refusal, other.use():

@@ -9,15 +9,14 @@ from quiver_engine import checks
 from quiver_engine.errors import RequestError
 from quiver_engine.files.insert_log import Durability, InsertLog
 from quiver_engine.model import MIB, Metric, Schema
-from quiver_engine.store import writing
 from quiver_engine.store.store import Store
+from quiver_engine.store.writing import Writer
 
 
-def test_deletes_do_not_pile_up_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deletes_do_not_pile_up_in_memory(tmp_path: Path) -> None:
     """Without automatic flushes, ids to delete are flushed once they fill the buffer."""
-    monkeypatch.setattr(writing, "BUFFER_BYTES", 8000)
     store = Store(tmp_path)
-    writer = writing.Writer(store, InsertLog(store.directory.log_path, Durability.OS))
+    writer = Writer(store, InsertLog(store.directory.log_path, Durability.OS), buffer=8000)
     store.create_collection(Schema("c", 1, 1, Metric.L2))
     collection = store.collection("c")
     for start in range(0, 10_000, 500):

@@ -31,10 +31,13 @@ class KubernetesClient:
     closed while idle.
     """
 
-    def __init__(self, connection: Connection, deadline: float = DEADLINE_S) -> None:
-        """`deadline` is in seconds, for each request."""
+    def __init__(
+        self, connection: Connection, deadline: float = DEADLINE_S, page: int = PAGE
+    ) -> None:
+        """`deadline` is in seconds, for each request; `page` is how many objects a list has."""
         self._connection = connection
         self._deadline = deadline
+        self._page = page
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -63,7 +66,7 @@ class KubernetesClient:
 
     async def list(self, kind: Kind, selector: str = "") -> Listing:
         items: list[Manifest] = []
-        query = {"limit": str(PAGE), **({"labelSelector": selector} if selector else {})}
+        query = {"limit": str(self._page), **({"labelSelector": selector} if selector else {})}
         while True:
             page = await self._call("GET", f"{_path(kind)}?{urlencode(query)}")
             items += map(_unmanaged, page["items"])

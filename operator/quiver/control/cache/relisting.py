@@ -41,14 +41,16 @@ class Relister:
         self._api = api
         self._cache = cache
 
-    async def fill(self, readiness: Readiness) -> None:
-        """List all kinds, and retry until that succeeds. Report each error to `readiness`."""
+    async def fill(self, readiness: Readiness, retry: float = RETRY_S) -> None:
+        """List all kinds, and retry every `retry` seconds until that succeeds. Report each error
+        to `readiness`.
+        """
         while True:
             try:
                 await self._list_all()
             except ApiError as error:
                 readiness.blocked(_explain(error))
-                await asyncio.sleep(RETRY_S)
+                await asyncio.sleep(retry)
             else:
                 readiness.achieved()
                 return

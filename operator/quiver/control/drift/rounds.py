@@ -18,11 +18,14 @@ class VerificationRounds:
     The order mixes engines, and stays the same from round to round.
     """
 
-    def __init__(self, cache: Cache, add: Callable[[Key], None], period: float) -> None:
-        """`period` is in seconds."""
+    def __init__(
+        self, cache: Cache, add: Callable[[Key], None], period: float, step: float = STEP_S
+    ) -> None:
+        """`period` is in seconds, and so is `step`, after which it is seen to what is due."""
         self._cache = cache
         self._add = add
         self._period = period
+        self._step = min(step, period)
 
     async def run(self) -> None:
         """Run rounds until cancelled. The first one need not hurry: filling the cache has enqueued
@@ -33,11 +36,11 @@ class VerificationRounds:
 
     async def _round(self) -> None:
         loop = asyncio.get_running_loop()
-        begun, step = loop.time(), min(STEP_S, self._period)
+        begun = loop.time()
         keys = sorted(map(Key.of, self._cache.all(VECTOR_COLLECTION)), key=_mixed)
         queued = 0
         while queued < len(keys) or loop.time() < begun + self._period:
-            await asyncio.sleep(step)
+            await asyncio.sleep(self._step)
             due = int(len(keys) * min(1, (loop.time() - begun) / self._period))
             for key in keys[queued:due]:
                 self._add(key)

@@ -59,10 +59,18 @@ class Breakers:
     calls to it fail at once, so that no worker waits for them.
     """
 
-    def __init__(self, engines: Engines, metrics: Metrics, probing: Backoff = PROBING) -> None:
+    def __init__(
+        self,
+        engines: Engines,
+        metrics: Metrics,
+        probing: Backoff = PROBING,
+        unwanted: float = UNWANTED_S,
+    ) -> None:
+        """`unwanted` is in seconds."""
         self._engines = engines
         self._silent = metrics.silent_addresses
         self._probing = probing
+        self._unwanted = unwanted
         self._open: dict[Target, _Breaker] = {}
         self._failures: dict[Target, int] = {}
         self._probes: set[asyncio.Task[None]] = set()
@@ -132,7 +140,7 @@ class Breakers:
 
     def _is_wanted(self, target: Target) -> bool:
         now = asyncio.get_running_loop().time()
-        return now - self._open[target].called_at < UNWANTED_S
+        return now - self._open[target].called_at < self._unwanted
 
     async def _answers(self, target: Target) -> bool:
         try:
