@@ -24,7 +24,7 @@ from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Kind, Manifes
 from quiver.domain.manifests import uid_of
 from quiver.domain.servers import Server
 from quiver.ports.errors import EngineUnreachable
-from quiver.reconcile.collections import deletion, present
+from quiver.reconcile.collections import adoption, deletion, present
 from quiver.reconcile.collections.act import Actor
 from quiver.reconcile.collections.decide import decide
 from quiver.reconcile.collections.decision import (
@@ -227,7 +227,7 @@ def _names_judged_by_wishes() -> Any:
 
 
 def _guest_adopts_anything() -> Any:
-    return patch.object(present, "_adoption_is_not_allowed", lambda _g: None)
+    return patch.object(adoption, "_adoption_is_not_allowed", lambda _g: None)
 
 
 def _wishes_counted_as_load() -> Any:

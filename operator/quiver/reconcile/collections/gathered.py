@@ -109,6 +109,15 @@ class Gathered:
         return self.claim.collection_name if self.claim else self.collection.collection_name
 
     @property
+    def differences(self) -> str:
+        """What the spec asks for and the engine's collection is not; empty where they agree."""
+        if self.observed is not None:
+            return ", ".join(self.collection.schema.differences(self.observed.schema))
+        # A collection that is gone from the engine is created again under the claimed name only.
+        claimed, wanted = self.collection_name, self.collection.collection_name
+        return f"collectionName is {claimed}, not {wanted}" if claimed != wanted else ""
+
+    @property
     def deletion_policy(self) -> DeletionPolicy:
         origin = self.claim.origin if self.claim else None
         default = self.engine.spec.default_deletion_policy if self.engine else None

@@ -1,28 +1,28 @@
 """Policies for a VectorCollection that is to exist, each named after what it finds."""
 
-from quiver.domain.claims import retained_as
 from quiver.domain.conditions import State, Verdict
 from quiver.domain.fit import needed_mib
 from quiver.domain.reasons import Reason
 from quiver.ports.errors import EngineError, EngineRefused, WrongEngine
-from quiver.reconcile.collections.assignment import claim_for
+from quiver.reconcile.collections.adoption import name_exists_and_is_not_to_be_adopted
 from quiver.reconcile.collections.converge import converge
 from quiver.reconcile.collections.decision import Decision
 from quiver.reconcile.collections.gathered import Gathered
+from quiver.reconcile.collections.outcomes import stalled, waiting, without_steps
 
 
 def object_is_suspended(g: Gathered) -> Decision | None:
     if not g.collection.spec.suspend:
         return None
     message = "Quiver leaves the collection as it is while spec.suspend is true."
-    return _without_steps(g, Verdict(State.SUSPENDED, Reason.SUSPENDED, message))
+    return without_steps(g, Verdict(State.SUSPENDED, Reason.SUSPENDED, message))
 
 
 def engine_does_not_exist(g: Gathered) -> Decision | None:
     if g.engine is not None:
         return None
     key = g.collection.engine_key
-    return _waiting(
+    return waiting(
         g,
         Reason.ENGINE_NOT_FOUND,
         f"There is no VectorEngine {key.name!r} in namespace {key.namespace!r}. Create it, "
@@ -33,7 +33,7 @@ def engine_does_not_exist(g: Gathered) -> Decision | None:
 def namespace_is_not_allowed(g: Gathered) -> Decision | None:
     if g.allowed:
         return None
-    return _stalled(
+    return stalled(
         g,
         Reason.NAMESPACE_NOT_ALLOWED,
         f"VectorEngine {g.collection.engine_key} takes no collections of this namespace. Whoever "
@@ -44,7 +44,7 @@ def namespace_is_not_allowed(g: Gathered) -> Decision | None:
 def name_is_taken(g: Gathered) -> Decision | None:
     if g.holder is None:
         return None
-    return _stalled(
+    return stalled(
         g,
         Reason.NAME_TAKEN,
         f"Collection {g.collection_name!r} belongs to VectorCollection {g.holder!r}. Delete one of "
@@ -56,14 +56,14 @@ def claimed_member_is_no_more(g: Gathered) -> Decision | None:
     if not g.member_is_gone:
         return None
     if g.engine is not None and g.engine.spec.external is None:
-        return _stalled(
+        return stalled(
             g,
             Reason.MEMBER_GONE,
             f"The collection is on pod {g.member_name}, and VectorEngine "
             f"{g.engine.metadata.name!r} was never asked for so many replicas. Raise them, or "
             "delete this object: the collection then stays where it is.",
         )
-    return _stalled(
+    return stalled(
         g,
         Reason.MEMBER_GONE,
         f"The collection is on endpoint {g.member_name}, which the engine no longer lists. Put "
@@ -74,7 +74,7 @@ def claimed_member_is_no_more(g: Gathered) -> Decision | None:
 def endpoint_is_borrowed(g: Gathered) -> Decision | None:
     if not g.is_borrowed:
         return None
-    return _stalled(
+    return stalled(
         g,
         Reason.ENDPOINT_REFUSED,
         f"Endpoint {g.member_name} leads to an engine pod that Quiver manages. Refer to the "
@@ -88,13 +88,13 @@ def no_member_is_ready(g: Gathered) -> Decision | None:
     is_new = g.claim is None and g.lapsed is None
     if is_new and any(m.ready and not m.leaving for m in g.members):
         return None
-    return _waiting(g, Reason.ENGINE_NOT_READY, _why_not_ready(g))
+    return waiting(g, Reason.ENGINE_NOT_READY, _why_not_ready(g))
 
 
 def namespace_has_its_share(g: Gathered) -> Decision | None:
     if g.has_share or not _asks_for_more(g):
         return None
-    return _stalled(
+    return stalled(
         g,
         Reason.QUOTA_EXCEEDED,
         f"Each other namespace may have {g.share} collections and partitions on VectorEngine "
@@ -106,7 +106,7 @@ def namespace_has_its_share(g: Gathered) -> Decision | None:
 def no_member_has_room(g: Gathered) -> Decision | None:
     if g.member is not None and (g.grows_within_limits or not _asks_for_more(g)):
         return None
-    return _stalled(
+    return stalled(
         g,
         Reason.QUOTA_EXCEEDED,
         f"Each member of the engine holds up to {g.limit} collections and partitions, and there is "
@@ -122,7 +122,7 @@ def segment_does_not_fit(g: Gathered) -> Decision | None:
     needed = needed_mib(spec.index_file_size, spec.dimension, spec.metric_type, g.gpu_mib)
     if needed <= g.gpu_mib:
         return None
-    return _stalled(
+    return stalled(
         g,
         Reason.SEGMENT_TOO_LARGE,
         f"A segment of {spec.index_file_size} MB needs {needed} MiB on a GPU, and those of the "
@@ -135,33 +135,11 @@ def engine_does_not_answer(g: Gathered) -> Decision | None:
     return None if g.observation.failure is None else failed(g, g.observation.failure)
 
 
-def name_exists_and_is_not_to_be_adopted(g: Gathered) -> Decision | None:
-    if g.claim is not None or g.observed is None:
-        return None
-    if g.collection.spec.adoption_policy == "IfIdentical":
-        return _adoption_fails(g) or _adoption_is_not_allowed(g)
-    if g.lapsed is not None:
-        return _stalled(
-            g,
-            Reason.ALREADY_EXISTS,
-            f"{g.member_name} is another server now than the one that collection "
-            f"{g.collection.collection_name!r} was created on, and has one of that name, which "
-            "Quiver leaves alone. If it is yours, set adoptionPolicy to IfIdentical.",
-        )
-    return _stalled(
-        g,
-        Reason.ALREADY_EXISTS,
-        f"The engine already has a collection {g.collection.collection_name!r}, which no object "
-        "holds, and Quiver leaves it alone. Choose another collectionName, drop it on the engine, "
-        "or set adoptionPolicy to IfIdentical.",
-    )
-
-
 def collection_differs(g: Gathered) -> Decision | None:
-    differences = _differences(g)
+    differences = g.differences
     if not differences:
         return None
-    return _stalled(
+    return stalled(
         g,
         Reason.SPEC_DIFFERS,
         f"The collection on the engine is not what the spec says: {differences}. An engine cannot "
@@ -191,8 +169,8 @@ def failed(g: Gathered, error: EngineError) -> Decision:
     """Return the decision after a call to the engine has failed."""
     reason, message = _failure(g, error)
     if not error.retriable:
-        return _stalled(g, reason, message)
-    return _waiting(g, reason, message, retry=True)
+        return stalled(g, reason, message)
+    return waiting(g, reason, message, retry=True)
 
 
 def _failure(g: Gathered, error: EngineError) -> tuple[Reason, str]:
@@ -204,50 +182,6 @@ def _failure(g: Gathered, error: EngineError) -> tuple[Reason, str]:
     return Reason.ENGINE_UNREACHABLE, message
 
 
-def _adoption_fails(g: Gathered) -> Decision | None:
-    differences = _differences(g)
-    if not differences:
-        return None
-    return _stalled(
-        g,
-        Reason.ALREADY_EXISTS,
-        f"The engine's collection {g.collection.collection_name!r} is not adopted, since it is not "
-        f"what the spec says: {differences}. Make this object anew with these values, or with "
-        "another collectionName.",
-    )
-
-
-def _adoption_is_not_allowed(g: Gathered) -> Decision | None:
-    assert g.engine is not None
-    namespace = g.collection.metadata.namespace
-    was_retained = g.engine.status.retained_by(retained_as(claim_for(g))) == namespace
-    if g.is_elders:
-        return _stalled(
-            g,
-            Reason.ALREADY_EXISTS,
-            f"The engine already has a collection {g.collection.collection_name!r}, which may be "
-            "somebody else's: an older VectorEngine of another namespace leads to the same server, "
-            "or a claim from before the upgrade may be of it. Choose another collectionName.",
-        )
-    if not g.is_guest or was_retained or g.engine.spec.allowed_namespaces.may_adopt:
-        return None
-    return _stalled(
-        g,
-        Reason.ALREADY_EXISTS,
-        f"The engine already has a collection {g.collection.collection_name!r}, which was not this "
-        "namespace's before, and other namespaces than the engine's may not adopt. Choose another "
-        "collectionName, or ask whoever runs the engine for allowedNamespaces.mayAdopt.",
-    )
-
-
-def _differences(g: Gathered) -> str:
-    if g.observed is not None:
-        return ", ".join(g.collection.schema.differences(g.observed.schema))
-    # A collection that is gone from the engine is created again under the claimed name only.
-    claimed, wanted = g.collection_name, g.collection.collection_name
-    return f"collectionName is {claimed}, not {wanted}" if claimed != wanted else ""
-
-
 def _asks_for_more(g: Gathered) -> bool:
     """Tell whether the object asks for more than it has. A collection that is gone from the engine
     may be created again as it was: that is not more.
@@ -256,20 +190,6 @@ def _asks_for_more(g: Gathered) -> bool:
         return True
     existing = g.observed.partitions if g.observed else frozenset(g.collection.status.partitions)
     return bool(set(g.collection.spec.partitions) - existing)
-
-
-def _waiting(g: Gathered, reason: Reason, message: str, *, retry: bool = False) -> Decision:
-    return _without_steps(g, Verdict.reconciling(reason, message), retry=retry)
-
-
-def _stalled(g: Gathered, reason: Reason, message: str) -> Decision:
-    return _without_steps(g, Verdict.stalled(reason, message))
-
-
-def _without_steps(g: Gathered, verdict: Verdict, *, retry: bool = False) -> Decision:
-    claim = g.status_claim
-    placement = g.collection.status.placement if claim is not None else None
-    return Decision(verdict=verdict, retry=retry, claim=claim, placement=placement)
 
 
 def _why_not_ready(g: Gathered) -> str:
