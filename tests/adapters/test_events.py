@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from builders import collection
 from quiver.adapters.clock import SystemClock
 from quiver.adapters.kubernetes.events import NOTE_LIMIT, ApiEventRecorder
 from quiver.adapters.kubernetes.series import NOTES, SUBJECTS, WINDOW_S, Repeats
 from quiver.domain.kubernetes_types import Key, Kind, Manifest
 from quiver.ports.errors import ApiRefused, NotFound
 from quiver.ports.kubernetes import Event
+from support.builders import collection
 
 RECREATED = Event("Warning", "Recreated", "Create", "The collection was gone.")
 

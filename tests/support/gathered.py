@@ -4,7 +4,6 @@ from typing import Any
 
 import msgspec
 
-from builders import NAMESPACE, claim, claimed, collection, engine, external
 from quiver.domain.access import Access
 from quiver.domain.claims import FINALIZER, claim_of, retained_as
 from quiver.domain.collections import (
@@ -20,6 +19,7 @@ from quiver.domain.reasons import Reason
 from quiver.domain.servers import Server
 from quiver.reconcile.collections.decide import decide
 from quiver.reconcile.collections.gathered import Gathered, Observation
+from support.builders import NAMESPACE, claim, claimed, collection, engine, external
 
 MEMBER = Member(
     "engine-0", "Quiver", "10.0.0.7:19530", "engine-0.engine.team-a.svc:19530", True, "engine-0"

@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from builders import collection
 from quiver.control.observe.broadcaster import EventBroadcaster
 from quiver.domain.kubernetes_types import Manifest
 from quiver.ports.errors import ApiUnavailable
 from quiver.ports.kubernetes import Event
+from support.builders import collection
 
 
 def event(note: str) -> Event:

@@ -1,8 +1,8 @@
 """Which collections have nothing new about them."""
 
-from builders import collection
 from quiver.control.cache.by_engine import is_converged
 from quiver.domain.kubernetes_types import Manifest
+from support.builders import collection
 
 
 def standing(status: str, observed: int, **metadata: object) -> Manifest:

@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from builders import KEYS, NAMESPACE, claim, claimed, collection, intended, pod
 from quiver.control.cache.cache import Cache, Change
 from quiver.domain.claims import KEY_BYTES, ClaimKeys
 from quiver.domain.kubernetes_types import POD, VECTOR_COLLECTION, Key, Manifest
 from quiver.domain.placement import NO_LOAD, Load
+from support.builders import KEYS, NAMESPACE, claim, claimed, collection, intended, pod
 
 KEY = Key(NAMESPACE, "test01")
 ENGINE = Key(NAMESPACE, "engine")

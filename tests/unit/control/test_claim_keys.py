@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from builders import claim
 from quiver.control.claim_keys import SECRET_NAME, KeySecret
 from quiver.control.observe.readiness import Readiness
 from quiver.domain.claims import KEY_BYTES, ClaimKeys
 from quiver.domain.kubernetes_types import SECRET, Key, Kind, Manifest
 from quiver.ports.errors import ApiError, ApiRefused, ApiUnavailable, Conflict, NotFound
+from support.builders import claim
 
 KEY = Key("quiver-system", SECRET_NAME)
 OLD, NEW = b"o" * KEY_BYTES, b"n" * KEY_BYTES

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from builders import NAMESPACE, collection
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.echoes import PATH, Echoes
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Manifest
+from support.builders import NAMESPACE, collection
 
 KEY = Key(NAMESPACE, "test01")
 

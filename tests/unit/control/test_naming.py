@@ -1,9 +1,9 @@
 """Log lines say which object they are about."""
 
-from builders import NAMESPACE, collection, engine
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.log_fields import log_fields
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Key
+from support.builders import NAMESPACE, collection, engine
 
 
 def test_a_collections_lines_name_it_its_engine_and_what_it_is_called_there() -> None:

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from builders import KEYS, NAMESPACE, claim, collection, engine, intended, pod
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.cached_objects import CachedObjects
 from quiver.domain.claims import claim_of
@@ -17,6 +16,7 @@ from quiver.domain.kubernetes_types import (
     Manifest,
 )
 from quiver.ports.errors import Conflict, NotFound
+from support.builders import KEYS, NAMESPACE, claim, collection, engine, intended, pod
 
 KEY = Key(NAMESPACE, "test01")
 

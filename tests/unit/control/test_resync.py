@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from builders import NAMESPACE, claim, claimed, collection, engine, external, pod
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.cached_objects import CachedObjects
 from quiver.control.cache.relisting import Relister
@@ -30,6 +29,7 @@ from quiver.ports.errors import ApiError, ApiUnavailable, EngineUnreachable, Not
 from quiver.reconcile.credentials import Credentials
 from quiver.reconcile.dialling import Dialling
 from quiver.reconcile.identities import Identities
+from support.builders import NAMESPACE, claim, claimed, collection, engine, external, pod
 
 READY = {"conditions": [{"type": "Ready", "status": "True"}]}
 

@@ -2,10 +2,10 @@
 
 import asyncio
 
-from builders import collection
 from quiver.control.cache.cache import Cache
 from quiver.control.drift.rounds import VerificationRounds
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key
+from support.builders import collection
 
 PERIOD_S = 1.0
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from builders import KEYS, NAMESPACE, claim, claimed, collection, engine, intended, pod
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.triggers import Triggers
 from quiver.domain.claims import CLAIM_ANNOTATION
@@ -18,6 +17,7 @@ from quiver.domain.kubernetes_types import (
     Key,
     Manifest,
 )
+from support.builders import KEYS, NAMESPACE, claim, claimed, collection, engine, intended, pod
 
 Woken = set[tuple[str, str]]
 OURS, ENGINE = ("collection", "test01"), ("engine", "engine")

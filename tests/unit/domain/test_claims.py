@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from builders import KEYS, NAMESPACE, claim, claimed, collection, intended
 from quiver.control.cache.cache import Cache
 from quiver.domain.claims import (
     CLAIM_ANNOTATION,
@@ -25,6 +24,7 @@ from quiver.domain.claims import (
 )
 from quiver.domain.collections import Claim, VectorCollection
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Manifest
+from support.builders import KEYS, NAMESPACE, claim, claimed, collection, intended
 
 HELD = claim(server="instance:0123")
 OTHER_KEY = b"o" * KEY_BYTES

@@ -7,13 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from builders import NAMESPACE, engine, external, pod
 from quiver.domain.access import PLAIN, Access, ClientTls, Dialled, Target
 from quiver.domain.conditions import Verdict
 from quiver.domain.engines import Pod, VectorEngine
 from quiver.domain.kubernetes_types import Manifest
 from quiver.domain.members import Member, has_had, members_of, ordinal_of
 from quiver.domain.reasons import Reason
+from support.builders import NAMESPACE, engine, external, pod
 
 REFUSAL = Verdict.stalled(Reason.ENDPOINT_REFUSED, "no engine should be there")
 NAMED, LITERAL, SIX = "milvus.example.org:19530", "10.0.0.9:19530", "[fd00::1]:19530"

@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from builders import claim
 from quiver.domain.servers import Server
+from support.builders import claim
 
 UID, ANOTHER = "uid-of-engine", "uid-of-another"
 MINE, THEIRS = "0" * 32, "1" * 32

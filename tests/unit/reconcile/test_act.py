@@ -5,7 +5,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from builders import NAMESPACE, claim, claimed, collection, engine, external, intended, pod
 from quiver.domain.claims import FINALIZER, claim_of, retained_as
 from quiver.domain.collections import Claim, CollectionSchema
 from quiver.domain.kubernetes_types import POD, VECTOR_COLLECTION, VECTOR_ENGINE, Key, Manifest
@@ -25,7 +24,8 @@ from quiver.reconcile.collections.decision import (
     ReplaceClaim,
 )
 from quiver.reconcile.result import Result
-from unit.cluster import Cluster
+from support.builders import NAMESPACE, claim, claimed, collection, engine, external, intended, pod
+from support.fake_cluster import Cluster
 
 AT = "10.0.0.7:19530"
 ID, OTHER_ID = "0" * 32, "1" * 32

@@ -3,7 +3,6 @@
 import msgspec
 import pytest
 
-from builders import NAMESPACE, claim, claimed, collection, engine
 from quiver.domain.claims import retained_as
 from quiver.domain.collections import (
     ObservedCollection,
@@ -20,6 +19,7 @@ from quiver.reconcile.collections.decision import (
     Release,
     ReplaceClaim,
 )
+from support.builders import NAMESPACE, claim, claimed, collection, engine
 from support.gathered import (
     DELETED,
     EXTERNAL,

@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from builders import NAMESPACE, claim, claimed, collection, engine, intended
 from quiver.domain.claims import claim_of
 from quiver.domain.collections import VectorCollection
 from quiver.domain.engines import VectorEngine
@@ -16,6 +15,7 @@ from quiver.domain.placement import Load
 from quiver.domain.servers import Server
 from quiver.reconcile.collections.assignment import Assignment, assign, chosen_member
 from quiver.reconcile.collections.gathered import Gathered
+from support.builders import NAMESPACE, claim, claimed, collection, engine, intended
 
 SERVER = Server("uid-of-engine", "0" * 32, None)
 HELD = claim(server=SERVER.identity)

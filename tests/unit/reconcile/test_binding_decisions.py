@@ -2,7 +2,6 @@
 
 import base64
 
-from builders import claimed, collection
 from quiver.domain.kubernetes_types import Manifest
 from quiver.domain.reasons import Reason
 from quiver.reconcile.collections.decide import decide
@@ -13,6 +12,7 @@ from quiver.reconcile.collections.decision import (
     PublishEvent,
     RecordClaim,
 )
+from support.builders import claimed, collection
 from support.gathered import FOUND, HELD, gathered, steps
 
 BINDING = {"binding": {"secretName": "vectors"}}

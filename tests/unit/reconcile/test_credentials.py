@@ -7,7 +7,6 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from builders import NAMESPACE, engine, pod
 from localcluster.certificates import Authority
 from quiver.adapters.pem import OpenSslPem
 from quiver.domain.access import PLAIN, Access, ClientTls
@@ -18,6 +17,7 @@ from quiver.domain.members import members_of
 from quiver.domain.reasons import Reason
 from quiver.ports.errors import ApiRefused
 from quiver.reconcile.credentials import Credentials
+from support.builders import NAMESPACE, engine, pod
 
 AUTHORITY = Authority(Authority.create("ours"))
 CA = AUTHORITY.pem

@@ -5,7 +5,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from builders import NAMESPACE, claim, claimed, collection, engine
 from quiver.domain.conditions import State
 from quiver.domain.engines import VectorEngine
 from quiver.domain.members import Member
@@ -19,6 +18,7 @@ from quiver.reconcile.collections.decision import (
     Release,
 )
 from quiver.reconcile.collections.gathered import Gathered
+from support.builders import NAMESPACE, claim, claimed, collection, engine
 from support.gathered import (
     DELETED,
     ENDPOINT,

@@ -3,13 +3,13 @@
 import msgspec
 import pytest
 
-from builders import NAMESPACE, engine, external, metadata, pod
 from quiver.domain.access import PLAIN, Dialled
 from quiver.domain.conditions import State
 from quiver.domain.engines import VectorEngine
 from quiver.domain.kubernetes_types import POD, SECRET, Key, Manifest
 from quiver.domain.reasons import Reason
-from unit.cluster import Cluster
+from support.builders import NAMESPACE, engine, external, metadata, pod
+from support.fake_cluster import Cluster
 
 KEY = Key(NAMESPACE, "engine")
 NAMED = "milvus.example.org:19530"

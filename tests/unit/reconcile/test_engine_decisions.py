@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from builders import engine, pod
 from quiver.domain.access import Access, Dialled
 from quiver.domain.conditions import State, Verdict
 from quiver.domain.engines import Pod, VectorEngine
@@ -16,6 +15,7 @@ from quiver.domain.reasons import Reason
 from quiver.reconcile.engines.decide import Decision, decide, highest_replicas
 from quiver.reconcile.engines.gather import Gathered
 from quiver.reconcile.engines.workload import service_for, stateful_set_for
+from support.builders import engine, pod
 
 IMAGE = "registry.example/quiver-engine:1"
 

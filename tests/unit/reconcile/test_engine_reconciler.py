@@ -5,13 +5,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from builders import NAMESPACE, claim, claimed, engine, external, intended, pod
 from quiver.domain.claims import KEY_BYTES, ClaimKeys
 from quiver.domain.engines import VectorEngine
 from quiver.domain.kubernetes_types import STATEFUL_SET, VECTOR_ENGINE, Key, Manifest
 from quiver.domain.servers import Server
 from quiver.reconcile.engines.reconciler import EngineReconciler
-from unit.cluster import Cluster
+from support.builders import NAMESPACE, claim, claimed, engine, external, intended, pod
+from support.fake_cluster import Cluster
 
 KEY = Key(NAMESPACE, "engine")
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from builders import NAMESPACE, claim, claimed, collection, engine, intended, pod
 from quiver.domain.collections import Claim
 from quiver.domain.kubernetes_types import NAMESPACE as NAMESPACE_KIND
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Manifest
-from unit.cluster import Cluster
-from unit.reconcile.gathering import (
+from support.builders import NAMESPACE, claim, claimed, collection, engine, intended, pod
+from support.fake_cluster import Cluster
+from support.gathering import (
     AT,
     AT_1,
     DELETED,

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from builders import NAMESPACE, claim, claimed, collection, engine, external, pod
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Manifest
 from quiver.domain.placement import NO_LOAD, Load
 from quiver.ports.errors import Conflict, EngineUnreachable
 from quiver.reconcile.collections.gathered import Gathered
-from unit.cluster import Cluster
-from unit.reconcile.gathering import (
+from support.builders import NAMESPACE, claim, claimed, collection, engine, external, pod
+from support.fake_cluster import Cluster
+from support.gathering import (
     AT,
     AT_1,
     DELETED,

@@ -2,9 +2,9 @@
 
 import pytest
 
-from builders import claim, claimed, collection, external
 from quiver.domain.kubernetes_types import Key, Manifest
-from unit.reconcile.gathering import ID, OLD, SCHEMA, endpoint_cluster, pod_cluster
+from support.builders import claim, claimed, collection, external
+from support.gathering import ID, OLD, SCHEMA, endpoint_cluster, pod_cluster
 
 YOUNGER = {"creationTimestamp": "2024-12-01T00:00:00Z"}
 

@@ -3,13 +3,13 @@
 import msgspec
 import pytest
 
-from builders import NAMESPACE, engine
 from quiver.domain.engines import VectorEngine
 from quiver.domain.kubernetes_types import Key
 from quiver.domain.members import Member
 from quiver.domain.servers import Server
 from quiver.ports.errors import EngineUnreachable
 from quiver.reconcile.identities import Identities
+from support.builders import NAMESPACE, engine
 from support.fake_engine import FakeEngines
 
 KEY = Key(NAMESPACE, "engine")

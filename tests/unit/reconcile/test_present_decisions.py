@@ -5,7 +5,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from builders import NAMESPACE, claim, claimed, collection, engine
 from quiver.domain.collections import (
     Index,
     IndexProgress,
@@ -28,6 +27,7 @@ from quiver.reconcile.collections.decision import (
     ReplaceClaim,
     SetIndex,
 )
+from support.builders import NAMESPACE, claim, claimed, collection, engine
 from support.gathered import (
     ENDPOINT,
     EXTERNAL,

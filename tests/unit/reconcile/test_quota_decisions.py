@@ -3,7 +3,6 @@
 import msgspec
 import pytest
 
-from builders import NAMESPACE, claimed, collection, engine
 from quiver.domain.claims import claim_of
 from quiver.domain.collections import (
     ObservedCollection,
@@ -20,6 +19,7 @@ from quiver.reconcile.collections.decision import (
     PublishEvent,
     ReplaceClaim,
 )
+from support.builders import NAMESPACE, claimed, collection, engine
 from support.gathered import FOUND, HELD, SCHEMA, gathered, hosting, lapsed, steps
 
 FULL = Load({"engine-0": 4096}, {NAMESPACE: 4096})

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from builders import claim
 from quiver.domain.claims import places_of
 from quiver.domain.kubernetes_types import Key
 from quiver.domain.placement import NO_LOAD, Load
 from quiver.reconcile.collections.reservations import Reservations, Wish
+from support.builders import claim
 
 ENGINE, OTHER = Key("team-a", "engine"), Key("team-a", "other")
 A, B = Key("team-a", "a"), Key("team-b", "b")

@@ -5,7 +5,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from builders import claim, claimed, collection, engine
 from quiver.domain.claims import FINALIZER
 from quiver.domain.conditions import State
 from quiver.domain.engines import VectorEngine
@@ -20,6 +19,7 @@ from quiver.reconcile.collections.decision import (
     RecordClaim,
     ReplaceClaim,
 )
+from support.builders import claim, claimed, collection, engine
 from support.gathered import FOUND, HELD, MEMBER, NEW_CLAIM, gathered, lapsed, unstamped
 
 

@@ -2,12 +2,10 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, cast
 
 import msgspec
 
-from builders import KEYS, NAMESPACE
 from quiver.adapters.pem import OpenSslPem
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.cached_objects import CachedObjects
@@ -25,7 +23,7 @@ from quiver.domain.kubernetes_types import (
     Manifest,
 )
 from quiver.ports.engines import EngineClient
-from quiver.ports.errors import Conflict, NameNotResolved, NotFound
+from quiver.ports.errors import Conflict, NotFound
 from quiver.ports.kubernetes import Event
 from quiver.reconcile.collections.act import Tools
 from quiver.reconcile.collections.gather import Sources
@@ -36,7 +34,9 @@ from quiver.reconcile.credentials import Credentials
 from quiver.reconcile.dialling import Dialling
 from quiver.reconcile.identities import Identities
 from simulation.merging import merged
+from support.builders import KEYS, NAMESPACE
 from support.fake_engine import FakeEngines
+from support.fake_names import FakeNames
 
 KINDS = {kind.kind: kind for kind in (VECTOR_COLLECTION, VECTOR_ENGINE, POD, SERVICE, STATEFUL_SET)}
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -85,20 +85,6 @@ class FakeApi:
             return self.objects[kind, key]
         except KeyError:
             raise NotFound(f"{kind.plural} {key} not found") from None
-
-
-class FakeNames:
-    """Implements `quiver.ports.names.Names`. `asked` are the names that were looked up."""
-
-    def __init__(self) -> None:
-        self.addresses: dict[str, tuple[str, ...]] = {}
-        self.asked: list[str] = []
-
-    async def addresses_of(self, host: str) -> tuple[IPv4Address | IPv6Address, ...]:
-        self.asked.append(host)
-        if host not in self.addresses:
-            raise NameNotResolved(f"{host} cannot be resolved: there is no such name")
-        return tuple(map(ip_address, self.addresses[host]))
 
 
 class InterruptedEngines(FakeEngines):

@@ -1,12 +1,12 @@
 """Clusters in which something is gathered."""
 
-from builders import NAMESPACE, claim, engine, external, pod
 from quiver.domain.collections import CollectionSchema
 from quiver.domain.kubernetes_types import Key, Manifest
 from quiver.domain.placement import NO_LOAD, Load
 from quiver.domain.servers import Server
+from support.builders import NAMESPACE, claim, engine, external, pod
+from support.fake_cluster import Cluster
 from support.fake_engine import FakeEngine
-from unit.cluster import Cluster
 
 ENGINE, NOBODY = Key(NAMESPACE, "engine"), Key("", "")
 AT, AT_1 = "10.0.0.7:19530", "10.0.0.8:19530"
