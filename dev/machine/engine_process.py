@@ -32,14 +32,14 @@ class EngineProcess(ChildProcess):
         self.data_dir = data_dir
         self.grpc_address = f"{host}:0"
         self.http_address = f"{host}:0"
-        self._program = program
+        self.program = program
 
     def start(self, *options: str, under: Sequence[str] = ()) -> Self:
         """Start and wait until it serves; a second start takes the same ports again.
 
         `under` goes before the command. Raises ProcessFailed.
         """
-        command = [*under, sys.executable, *self._program, "--data-dir", str(self.data_dir)]
+        command = [*under, sys.executable, *self.program, "--data-dir", str(self.data_dir)]
         addresses = ["--listen", self.grpc_address, "--http", self.http_address]
         self.argv = [*command, *addresses, *options]
         super().start()
