@@ -100,7 +100,7 @@ def test_damaged_segments_are_named_and_left_out_until_they_are_restored(
     log = own_engine.log.read_text()
     for damage, why in DAMAGES.items():
         name = damage.__name__
-        assert re.search(rf"ERROR segment file {stopped[name]} is damaged: .*{why}", log)
+        assert re.search(rf"ERROR +segment file {stopped[name]} is damaged: .*{why}", log)
         assert f"its {ROWS} rows of partition 'p' of '{name}' are left out" in log
         assert client.count(name) == ROWS
         assert len(client.segments(name)) == 1
