@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -25,6 +25,14 @@ def vectors(count: int, dimension: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(count, dimension)).astype(np.float32)
 
 
+@pytest.fixture
+def flushing_client(client: Milvus1) -> Iterator[Milvus1]:
+    """A client of an engine that flushes only when it is asked to."""
+    client.command("set_config storage.auto_flush_interval 0")
+    yield client
+    client.command("set_config storage.auto_flush_interval 1")
+
+
 @pytest.mark.parametrize("metric", [1, 2])
 @pytest.mark.parametrize("kind", KINDS)
 def test_deleted_rows_are_found_no_more(client: Milvus1, kind: str, metric: int) -> None:
@@ -44,8 +52,9 @@ def test_deleted_rows_are_found_no_more(client: Milvus1, kind: str, metric: int)
     assert (found[:, 0] == np.argmin(score, axis=1) * 2 + 1).mean() > 0.9
 
 
-def test_a_delete_hits_earlier_rows_only(client: Milvus1) -> None:
+def test_a_delete_hits_earlier_rows_only(flushing_client: Milvus1) -> None:
     """Rows inserted before are deleted, flushed or not; one inserted later with that id stays."""
+    client = flushing_client
     client.create("order", dimension=1)
     client.insert("order", [[1], [2]], [1, 2])
     client.flush("order")
