@@ -72,9 +72,13 @@ def claimed(held: Claim, name: str = "test01", **rest: Any) -> Manifest:
     return collection(name, status=status, finalizers=[FINALIZER], **rest)
 
 
-def intended(held: Claim, name: str = "test01", *, keys: ClaimKeys = KEYS, **rest: Any) -> Manifest:
-    """Return a collection whose claim was written just now: it is signed, and not in the status."""
-    annotations = {CLAIM_ANNOTATION: keys.signed(held)}
+def intended(
+    held: Claim, name: str = "test01", *, keys: ClaimKeys = KEYS, reserved: int = 0, **rest: Any
+) -> Manifest:
+    """Return a collection whose claim was written just now, with so many partitions: it is signed,
+    and not in the status.
+    """
+    annotations = {CLAIM_ANNOTATION: keys.signed(held, reserved)}
     return collection(name, annotations=annotations, finalizers=[FINALIZER], **rest)
 
 

@@ -19,6 +19,8 @@ CLAIM_ANNOTATION = f"{GROUP}/claim"
 FINALIZER = f"{GROUP}/collection"
 VERIFIED = "verifiedClaim"
 """A field of cached manifests, unknown to the API server: the claim of a trusted annotation."""
+PARTITIONS = "partitions"
+"""In the annotation and in VERIFIED: how many partitions were reserved with the claim."""
 KEY_BYTES = 32
 LONGEST_ANNOTATION = 4096
 """Characters; a signed claim with the longest names takes less than a third of it."""
@@ -39,31 +41,44 @@ class ClaimKeys:
         assert all(len(key) >= KEY_BYTES for key in keys)
         self._keys = tuple(keys)
 
-    def signed(self, claim: Claim) -> str:
-        """Return the annotation's text: the claim and its signature."""
-        signature = _signature(self._keys[0], claim)
-        fields = {**msgspec.to_builtins(claim), "signature": signature}
+    def signed(self, claim: Claim, partitions: int = 0) -> str:
+        """Return the annotation's text: the claim, how many partitions are reserved with it, and
+        the signature of both.
+        """
+        signature = _signature(self._keys[0], claim, partitions)
+        fields = {**msgspec.to_builtins(claim), PARTITIONS: partitions, "signature": signature}
         return msgspec.json.encode(fields).decode()
 
     def believed(self, text: str) -> Claim | None:
         """Return the claim of an annotation's text; None unless one of the keys has signed it."""
+        found = self.verified_fields(text)
+        return None if found is None else msgspec.convert(found, Claim)
+
+    def verified_fields(self, text: str) -> dict[str, Any] | None:
+        """Return the claim of an annotation's text with its number of partitions, as JSON has them;
+        None unless one of the keys has signed both.
+        """
         if len(text) > LONGEST_ANNOTATION:
             return None
         try:
             claim = msgspec.json.decode(text, type=Claim)
-            found = msgspec.json.decode(text, type=_Signature).signature.encode()
+            beside = msgspec.json.decode(text, type=_Beside)
+            found = beside.signature.encode()
         except (msgspec.DecodeError, RecursionError, UnicodeError):
             return None
-        expected = [_signature(key, claim).encode() for key in self._keys]
-        return claim if any(hmac.compare_digest(each, found) for each in expected) else None
+        expected = [_signature(key, claim, beside.partitions).encode() for key in self._keys]
+        if not any(hmac.compare_digest(each, found) for each in expected):
+            return None
+        return {**msgspec.to_builtins(claim), PARTITIONS: beside.partitions}
 
 
-class _Signature(msgspec.Struct):
+class _Beside(msgspec.Struct):
     signature: str
+    partitions: int = 0
 
 
-def _signature(key: bytes, claim: Claim) -> str:
-    signed = msgspec.json.encode(msgspec.structs.astuple(claim))
+def _signature(key: bytes, claim: Claim, partitions: int) -> str:
+    signed = msgspec.json.encode((*msgspec.structs.astuple(claim), partitions))
     return hmac.new(key, signed, hashlib.sha256).hexdigest()
 
 
@@ -79,8 +94,8 @@ def verified(manifest: Manifest, keys: ClaimKeys) -> Manifest:
         return kept
     annotations = {k: v for k, v in metadata["annotations"].items() if k != CLAIM_ANNOTATION}
     kept["metadata"] = {**metadata, "annotations": annotations}
-    claim = None if "claim" in manifest.get("status", {}) else keys.believed(text)
-    return kept if claim is None else {**kept, VERIFIED: msgspec.to_builtins(claim)}
+    found = None if "claim" in manifest.get("status", {}) else keys.verified_fields(text)
+    return kept if found is None else {**kept, VERIFIED: found}
 
 
 def claim_of(manifest: Manifest) -> Claim | None:
@@ -126,6 +141,16 @@ def is_unplaced(claim: Claim) -> bool:
 def retained_as(claim: Claim) -> str:
     """Return the key in an engine's `status.retained` for the collection, once it is retained."""
     return f"{claim.server}/{claim.collection_name}"
+
+
+def reserved_partitions_of(manifest: Manifest) -> int:
+    """Return how many partitions were reserved with a claim that is not in the status yet.
+
+    They may exist already: the operator may have ended before it wrote the first status.
+    """
+    is_unreported = claim_of(manifest) is not None and not has_status_claim(manifest)
+    found: int = manifest[VERIFIED].get(PARTITIONS, 0) if is_unreported else 0
+    return found
 
 
 def has_status_claim(manifest: Manifest) -> bool:

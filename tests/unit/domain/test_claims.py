@@ -117,6 +117,8 @@ def test_keys_count_from_when_they_are_replaced() -> None:
         {"origin": "Adopted"},
         {"server": "instance:4567"},
         {"server": None},
+        {"partitions": 7},
+        {"partitions": "7"},
         {"collectionName": "test01 ", "member": "engine-0"},
     ],
 )
@@ -222,7 +224,7 @@ def test_the_release_before_reads_what_this_one_writes() -> None:
     written = json.loads(KEYS.signed(HELD))
     before = json.loads(of_the_release_before(HELD))
     assert {name: written[name] for name in before} == before
-    assert set(written) - set(before) == {"server", "signature"}
+    assert set(written) - set(before) == {"server", "partitions", "signature"}
 
 
 def test_nobody_passes_off_a_claim_as_verified() -> None:

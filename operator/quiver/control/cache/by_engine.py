@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import TypeVar
 
-from quiver.domain.claims import claim_of, is_unplaced, known_places_of
+from quiver.domain.claims import claim_of, is_unplaced, known_places_of, reserved_partitions_of
 from quiver.domain.conditions import ready_status
 from quiver.domain.kubernetes_types import Key, Manifest
 from quiver.domain.manifests import collection_name_of, engine_of
@@ -93,7 +93,7 @@ class CollectionsByEngine:
         counts = self._load[engine]
         status = manifest.get("status", {})
         partitions = (*status.get("partitions", ()), *status.get("retainedPartitions", ()))
-        size = sign * (1 + len(partitions))
+        size = sign * (1 + max(len(partitions), reserved_partitions_of(manifest)))
         _add(counts.members, claim.member, size)
         _add(counts.namespaces, manifest["metadata"]["namespace"], size)
         if not counts.members:

@@ -102,7 +102,8 @@ class Actor:
             await self._ensure_member()
         match step:
             case RecordClaim(claim):
-                await self._patch(recording_patch(collection, self._keys.signed(claim)))
+                annotation = self._keys.signed(claim, len(collection.spec.partitions))
+                await self._patch(recording_patch(collection, annotation))
             case ReplaceClaim(claim):
                 await self._patch_status(replacing_status(claim))
             case KeepFinalizer():

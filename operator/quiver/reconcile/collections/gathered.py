@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from quiver.domain.access import PLAIN, Access, Target
-from quiver.domain.claims import has_status_claim
+from quiver.domain.claims import has_status_claim, reserved_partitions_of
 from quiver.domain.collections import Claim, ObservedCollection, ObservedIndex, VectorCollection
 from quiver.domain.deletion import DeletionPolicy, deletion_policy
 from quiver.domain.engines import VectorEngine
@@ -155,7 +155,9 @@ class Gathered:
     @property
     def growth(self) -> int:
         """How many partitions the object asks for that do not count as its own yet."""
-        return len(set(self.collection.spec.partitions) - self.collection.status.partitions_there)
+        there = self.collection.status.partitions_there
+        missing = len(set(self.collection.spec.partitions) - there)
+        return max(0, missing - reserved_partitions_of(self.manifest))
 
     @property
     def asked_for(self) -> int:

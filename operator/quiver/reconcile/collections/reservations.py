@@ -39,11 +39,9 @@ class Reservations:
         self._held.setdefault(collection, set()).add(wish)
 
     def claimed(self, collection: Key) -> None:
-        """Reduce the reservation by the collection, which now counts by its claim. Its partitions
-        count once they are in the status.
-        """
+        """Reserve the name alone: the claim now counts, with the partitions reserved with it."""
         wishes = self._held.get(collection, set())
-        self._held[collection] = {wish._replace(size=max(0, wish.size - 1)) for wish in wishes}
+        self._held[collection] = {wish._replace(size=0) for wish in wishes}
 
     def release(self, collection: Key) -> None:
         self._held.pop(collection, None)
