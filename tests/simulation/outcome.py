@@ -201,6 +201,9 @@ class Outcome:
         mine = metadata["creationTimestamp"], metadata["uid"]
         own = self._claims.of(manifest)
         home = _home(engine, member, self._fleet) if member is not None else None
+        if own is not None and home is not None and not home.namespace:
+            # A claim on the server that the endpoint led to before has lapsed.
+            own = own if self._claims.held(manifest) == (home, own.collection_name) else None
         for other in self._server.all(VECTOR_COLLECTION):
             theirs = other["metadata"]["creationTimestamp"], other["metadata"]["uid"]
             claim = self._claims.of(other)
