@@ -158,10 +158,10 @@ def connections_to(address: str) -> Iterator[socket.socket]:
 
 async def test_idle_connections_are_closed(engine_process: EngineProcess) -> None:
     """An address that nobody uses any more keeps no connection."""
-    channels = Channels(MilvusServiceStub, idle=0.05)
+    channels = Channels(MilvusServiceStub, idle=1.0)
     await Milvus1Client(channels, Target(engine_process.grpc_address, "Quiver"), Builds()).version()
     assert len(channels) == 1
-    await eventually(lambda: not len(channels), "the connection is closed", 5)
+    await eventually(lambda: not len(channels), "the connection is closed", 10)
     await channels.close()
 
 
