@@ -20,7 +20,7 @@ FOUND_BY = {
     "the lease is not looked at before a write": 1,
     "the lease is given back while a write is on its way": 6574,
     "a claim of another uid is accepted": 170,
-    "a claim that nobody signed is believed": 300,
+    "a claim that nobody signed is believed": 73,
     "an old annotation is believed over the status": 41,
     "it is not looked who the server is": 0,
     "who has a name is judged by wishes": 406,
