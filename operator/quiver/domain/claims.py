@@ -148,8 +148,9 @@ def reserved_partitions_of(manifest: Manifest) -> int:
 
     They may exist already: the operator may have ended before it wrote the first status.
     """
-    is_unreported = claim_of(manifest) is not None and not has_status_claim(manifest)
-    found: int = manifest[VERIFIED].get(PARTITIONS, 0) if is_unreported else 0
+    if has_status_claim(manifest) or claim_of(manifest) is None:
+        return 0
+    found: int = manifest[VERIFIED][PARTITIONS]
     return found
 
 

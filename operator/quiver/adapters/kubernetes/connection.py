@@ -21,7 +21,7 @@ from quiver.control.observe.metrics import Metrics
 
 USER_AGENT = f"quiver-operator/{__version__}"
 CONNECTIONS = 32
-"""Enough for eight workers and their events. More would only load the API server."""
+"""One for each of the default number of workers. More would only load the API server."""
 WATCH_CONNECTIONS = 16
 WATCH_BUFFER = 2**21
 """Bytes; a watch event can be longer than aiohttp's default buffer."""

@@ -104,11 +104,9 @@ def collection_is_gone(g: Gathered) -> Decision | None:
 
 
 def collection_is_another(g: Gathered) -> Decision | None:
-    assert g.observed is not None
-    differences = ", ".join(g.collection.schema.differences(g.observed.schema))
-    if not differences:
+    if not g.differences:
         return None
-    return _retain(g, "Warning", f"it is not the one that this object describes ({differences})")
+    return _retain(g, "Warning", f"it is not the one that this object describes ({g.differences})")
 
 
 def collection_is_not_empty(g: Gathered) -> Decision | None:

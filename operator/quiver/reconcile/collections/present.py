@@ -136,14 +136,13 @@ def engine_does_not_answer(g: Gathered) -> Decision | None:
 
 
 def collection_differs(g: Gathered) -> Decision | None:
-    differences = g.differences
-    if not differences:
+    if not g.differences:
         return None
     return stalled(
         g,
         Reason.SPEC_DIFFERS,
-        f"The collection on the engine is not what the spec says: {differences}. An engine cannot "
-        "change that. Make a VectorCollection of another name, or put the spec back.",
+        f"The collection on the engine is not what the spec says: {g.differences}. An engine "
+        "cannot change that. Make a VectorCollection of another name, or put the spec back.",
     )
 
 
