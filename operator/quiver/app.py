@@ -57,6 +57,7 @@ from quiver.reconcile.credentials import Credentials
 from quiver.reconcile.dialling import Dialling
 from quiver.reconcile.engines.reconciler import EngineReconciler
 from quiver.reconcile.identities import Identities
+from quiver.reconcile.report import Reporter
 
 log = logging.getLogger(__name__)
 
@@ -243,7 +244,7 @@ class Operator:
         collections = CollectionReconciler(
             sources, Tools(objects, engines, events, self._keys, self._identities), clock
         )
-        image = self._settings.engine_image
+        image, reporter = self._settings.engine_image, Reporter(objects, events, clock)
         engine_parking = self._parking("vectorengine", self._engines)
         return (
             Controller(
@@ -256,7 +257,9 @@ class Operator:
             ),
             Controller(
                 "vectorengine",
-                EngineReconciler(objects, engines, self._dialling, self._identities, clock, image),
+                EngineReconciler(
+                    objects, engines, self._dialling, self._identities, reporter, image
+                ),
                 self._engines,
                 self.metrics,
                 pace,

@@ -34,6 +34,14 @@ def test_a_status_code_says_what_can_be_done(status: int, error: type[Exception]
     assert str(found) == "in its own words"
 
 
+def test_a_webhook_that_does_not_answer_is_a_refusal() -> None:
+    """The API server works, and waiting for it mends nothing: users have to be told."""
+    words = 'Internal error occurred: failed calling webhook "policy.example.org": refused'
+    body = json.dumps({"kind": "Status", "message": words}).encode()
+    assert type(error_for(500, "Internal Server Error", body)) is ApiRefused
+    assert type(error_for(503, "Service Unavailable", body)) is ApiUnavailable
+
+
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"message": 7}'])
 def test_an_answer_without_a_message_has_one(body: bytes) -> None:
     """A proxy's error page is not shown to people; its status is."""

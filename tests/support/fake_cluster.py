@@ -23,7 +23,7 @@ from quiver.domain.kubernetes_types import (
     Manifest,
 )
 from quiver.ports.engines import EngineClient
-from quiver.ports.errors import Conflict, NotFound
+from quiver.ports.errors import ApiRefused, Conflict, NotFound
 from quiver.ports.kubernetes import Event
 from quiver.reconcile.collections.act import Tools
 from quiver.reconcile.collections.gather import Sources
@@ -43,11 +43,15 @@ NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
 
 class FakeApi:
-    """Implements `quiver.ports.api.Api`. `calls` has each as VERB KIND NAME, in their order."""
+    """Implements `quiver.ports.api.Api`. `calls` has each as VERB KIND NAME, in their order.
+
+    Calls that `refusals` names, with the API server's words, are refused.
+    """
 
     def __init__(self) -> None:
         self.objects: dict[tuple[Kind, Key], Manifest] = {}
         self.calls: list[str] = []
+        self.refusals: dict[str, str] = {}
         self.patches: list[Manifest] = []
         self._version = 100
 
@@ -60,13 +64,13 @@ class FakeApi:
         return stored
 
     async def get(self, kind: Kind, key: Key) -> Manifest:
-        self.calls.append(f"get {kind.kind} {key.name}")
+        self._called(f"get {kind.kind} {key.name}")
         return self._found(kind, key)
 
     async def patch(
         self, kind: Kind, key: Key, patch: Manifest, *, subresource: str = ""
     ) -> Manifest:
-        self.calls.append(f"patch {kind.kind} {key.name} {subresource}".strip())
+        self._called(f"patch {kind.kind} {key.name} {subresource}".strip())
         self.patches.append(patch)
         found = self._found(kind, key)
         for field in ("uid", "resourceVersion"):
@@ -76,9 +80,14 @@ class FakeApi:
         return self.store(kind, merged(found, patch))
 
     async def apply(self, kind: Kind, manifest: Manifest) -> Manifest:
-        self.calls.append(f"apply {kind.kind} {manifest['metadata']['name']}")
+        self._called(f"apply {kind.kind} {manifest['metadata']['name']}")
         made = {"uid": f"uid-of-{manifest['metadata']['name']}", "generation": 1}
         return self.store(kind, merged({"metadata": made}, manifest))
+
+    def _called(self, call: str) -> None:
+        self.calls.append(call)
+        if call in self.refusals:
+            raise ApiRefused(self.refusals[call])
 
     def _found(self, kind: Kind, key: Key) -> Manifest:
         try:

@@ -66,7 +66,9 @@ class NotFound(ApiError):
 
 
 class ApiRefused(ApiError):
-    """The API server refuses the request (403, 422, ...). The message is the API server's."""
+    """The API server refuses the request (403, 422, a webhook that fails, ...). The message is the
+    API server's.
+    """
 
 
 class ApiUnavailable(ApiError):

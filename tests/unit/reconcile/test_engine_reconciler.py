@@ -10,6 +10,7 @@ from quiver.domain.engines import VectorEngine
 from quiver.domain.kubernetes_types import STATEFUL_SET, VECTOR_ENGINE, Key, Manifest
 from quiver.domain.servers import Server
 from quiver.reconcile.engines.reconciler import EngineReconciler
+from quiver.reconcile.report import Reporter
 from support.builders import NAMESPACE, claim, claimed, engine, external, intended, pod
 from support.fake_cluster import Cluster
 
@@ -21,8 +22,9 @@ class EngineCluster(Cluster):
 
     def __init__(self, manifest: Manifest, *others: Manifest) -> None:
         super().__init__(manifest, *others)
+        reporter = Reporter(self.objects, self, self)
         self.engine_reconciler = EngineReconciler(
-            self.objects, self.engines, self.dialling, self.identities, self, "image:1"
+            self.objects, self.engines, self.dialling, self.identities, reporter, "image:1"
         )
 
     async def reconcile(self) -> Any:

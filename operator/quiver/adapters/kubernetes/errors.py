@@ -4,6 +4,8 @@ import json
 
 from quiver.ports.errors import ApiError, ApiRefused, ApiUnavailable, Conflict, NotFound
 
+_WEBHOOK_FAILED = "failed calling webhook"
+"""In the message of a 500: an admission webhook that must agree does not answer."""
 _BY_STATUS: dict[int, type[ApiError]] = {404: NotFound, 409: Conflict, 429: ApiUnavailable}
 
 
@@ -12,6 +14,8 @@ def error_for(status: int, reason: str, body: bytes) -> ApiError:
     message = _message(body) or f"HTTP {status} {reason}".rstrip()
     if status in _BY_STATUS:
         return _BY_STATUS[status](message)
+    if status == 500 and _WEBHOOK_FAILED in message:
+        return ApiRefused(message)
     # 401 means an expired token, or a server that has not loaded its keys yet. Both are temporary.
     if status >= 500 or status == 401:
         return ApiUnavailable(message)

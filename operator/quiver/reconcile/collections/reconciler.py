@@ -6,10 +6,9 @@ import msgspec
 
 from quiver.domain.claims import claim_of
 from quiver.domain.collections import CollectionStatus, VectorCollection
-from quiver.domain.conditions import conditions_for
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Manifest
 from quiver.ports.clock import Clock
-from quiver.ports.errors import Conflict, EngineError
+from quiver.ports.errors import ApiRefused, Conflict, EngineError
 from quiver.reconcile.collections.act import Actor, Tools
 from quiver.reconcile.collections.assignment import assign
 from quiver.reconcile.collections.decide import decide, decide_after_failure
@@ -17,7 +16,8 @@ from quiver.reconcile.collections.decision import Decision, RecordClaim
 from quiver.reconcile.collections.gather import Sources, gather
 from quiver.reconcile.collections.gathered import Gathered
 from quiver.reconcile.collections.observe import observe
-from quiver.reconcile.report import report_invalid_spec, status_patch
+from quiver.reconcile.collections.refusals import after_refused_read, after_refused_step
+from quiver.reconcile.report import Reporter, status_patch
 from quiver.reconcile.result import Result
 
 
@@ -28,7 +28,7 @@ class CollectionReconciler:
         self._objects = tools.objects
         self._sources = sources
         self._tools = tools
-        self._clock = clock
+        self._reporter = Reporter(tools.objects, tools.events, clock)
         self._reservations = sources.reservations
 
     async def reconcile(self, key: Key) -> Result:
@@ -44,8 +44,7 @@ class CollectionReconciler:
         try:
             collection = msgspec.convert(manifest, VectorCollection)
         except msgspec.ValidationError as error:
-            now = self._clock.now()
-            return await report_invalid_spec(VECTOR_COLLECTION, manifest, error, self._objects, now)
+            return await self._reporter.invalid_spec(VECTOR_COLLECTION, manifest, error)
         decision, manifest = await self._decide_and_act(manifest, collection)
         if manifest is not None:
             await self._report(decision, manifest, collection)
@@ -73,20 +72,30 @@ class CollectionReconciler:
     async def _decide_and_act(
         self, manifest: Manifest, collection: VectorCollection
     ) -> tuple[Decision, Manifest | None]:
-        gathered = await self.prepare(manifest, collection)
-        decision = decide(gathered)
-        actor = Actor(gathered, self._tools)
         try:
-            for step in decision.steps:
+            gathered = await self.prepare(manifest, collection)
+        except ApiRefused as error:
+            return after_refused_read(manifest, collection, error), manifest
+        actor = Actor(gathered, self._tools)
+        return await self._act(gathered, actor), actor.manifest
+
+    async def _act(self, gathered: Gathered, actor: Actor) -> Decision:
+        decision, collection = decide(gathered), gathered.collection
+        for step in decision.steps:
+            try:
                 await actor.do(step)
+            except EngineError as error:
+                failed = decide_after_failure(gathered, error)
+            except ApiRefused as error:
+                failed = after_refused_step(gathered, decision, step, error)
+            else:
                 if isinstance(step, RecordClaim) and gathered.lapsed is None:
                     self._reservations.claimed(collection.metadata.key)
-        except EngineError as error:
-            claim = claim_of(actor.manifest or manifest)
+                continue
+            claim = claim_of(actor.manifest or gathered.manifest)
             made = tuple(tag for tag in actor.made if tag not in collection.status.partitions)
-            failed = decide_after_failure(gathered, error)
-            decision = replace(failed, claim=claim, made_partitions=made)
-        return decision, actor.manifest
+            return replace(failed, claim=claim, made_partitions=made)
+        return decision
 
     async def _report(
         self, decision: Decision, manifest: Manifest, collection: VectorCollection
@@ -96,7 +105,7 @@ class CollectionReconciler:
         status = self._status(decision, collection)
         if status != before:
             patch = status_patch(status, before)
-            await self._objects.patch_status(VECTOR_COLLECTION, manifest, patch)
+            await self._reporter.write(VECTOR_COLLECTION, manifest, patch, decision.verdict)
 
     def _status(self, decision: Decision, collection: VectorCollection) -> CollectionStatus:
         before, generation = collection.status, collection.metadata.generation
@@ -108,11 +117,8 @@ class CollectionReconciler:
             retained = decision.retained_partitions or None
         return CollectionStatus(
             observed_generation=generation,
-            conditions=conditions_for(
-                decision.verdict,
-                generation=generation,
-                previous=before.conditions,
-                now=self._clock.now(),
+            conditions=self._reporter.conditions(
+                decision.verdict, generation=generation, previous=before.conditions
             ),
             collection_name=collection.collection_name,
             origin=claim.origin if claim and decision.converged else before.origin,

@@ -1,0 +1,24 @@
+"""The verdict while the API server refuses what the operator reads or writes."""
+
+from quiver.domain.conditions import Verdict
+from quiver.domain.reasons import Reason
+from quiver.domain.text import one_line
+from quiver.ports.errors import ApiRefused
+
+WORDS = 1000
+"""Characters of the API server's words: what follows them must fit the condition too."""
+_CURE = (
+    "Look at the quotas and admission policies that it names, and at the rights of the operator's "
+    "service account. Trying again."
+)
+
+
+def refused(what: str, error: ApiRefused, addition: str = "") -> Verdict:
+    """Return the verdict while the API server refuses `what`, such as `the claim`. `addition` is a
+    sentence to put between its words and the cure.
+
+    The removal of a quota or of a policy triggers no event of the object: retry by yourself.
+    """
+    words = one_line(str(error), WORDS).rstrip(".")
+    sentences = [f"The API server refused {what}: {words}.", *filter(None, [addition]), _CURE]
+    return Verdict.stalled(Reason.APPLY_REFUSED, " ".join(sentences))
