@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -41,6 +41,7 @@ from quiver.control.work.parking import Parking
 from quiver.control.work.queue import WorkQueue
 from quiver.domain.addresses import AddressPolicy
 from quiver.domain.claims import ClaimKeys
+from quiver.domain.installation import Installation, OperatorPods
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
 from quiver.domain.manifests import engine_of
 from quiver.handlers import Watch, watch
@@ -80,7 +81,8 @@ class Settings:
 
     Periods are in seconds. `http` is the address that serves probes and metrics; None serves none.
     With `leader_elect` only the leader of several processes works. `namespace` is the operator's
-    own. `addresses` decides which external endpoints the operator dials.
+    own, and `pod_labels` are labels that each of its pods has there. `addresses` decides which
+    external endpoints the operator dials.
     """
 
     engine_image: str = f"localhost/quiver-engine:{__version__}"
@@ -91,6 +93,7 @@ class Settings:
     leader_elect: bool = False
     http: tuple[str, int] | None = None
     namespace: str = "quiver-system"
+    pod_labels: Mapping[str, str] = field(default_factory=dict)
     addresses: AddressPolicy = field(default_factory=AddressPolicy)
 
 
@@ -244,7 +247,10 @@ class Operator:
         collections = CollectionReconciler(
             sources, Tools(objects, engines, events, self._keys, self._identities), clock
         )
-        image, reporter = self._settings.engine_image, Reporter(objects, events, clock)
+        settings, reporter = self._settings, Reporter(objects, events, clock)
+        installation = Installation(
+            settings.engine_image, OperatorPods(settings.namespace, settings.pod_labels)
+        )
         engine_parking = self._parking("vectorengine", self._engines)
         return (
             Controller(
@@ -258,7 +264,7 @@ class Operator:
             Controller(
                 "vectorengine",
                 EngineReconciler(
-                    objects, engines, self._dialling, self._identities, reporter, image
+                    objects, engines, self._dialling, self._identities, reporter, installation
                 ),
                 self._engines,
                 self.metrics,

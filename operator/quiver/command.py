@@ -53,6 +53,21 @@ class Cidr(click.ParamType[Network]):
         return network
 
 
+class Labels(click.ParamType[dict[str, str]]):
+    """KEY=VALUE,KEY=VALUE."""
+
+    name = "KEY=VALUE,…"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> dict[str, str]:
+        pairs = [pair.partition("=") for pair in str(value).split(",") if pair]
+        if not all(key and separator for key, separator, _ in pairs):
+            example = "app.kubernetes.io/name=quiver,app.kubernetes.io/instance=quiver"
+            self.fail(f"{value!r} is not a list of labels such as {example}", param, ctx)
+        return {key: found for key, _, found in pairs}
+
+
 def _network(cidr: str) -> Network | None:
     # An address without a length may stand for its network, and a network has no zone.
     if "/" in cidr and "%" not in cidr:
@@ -121,6 +136,14 @@ def _network(cidr: str) -> Network | None:
     help="Network, such as 10.96.0.0/12, in which no external engine may be, whatever the "
     "endpoints of a VectorEngine say. Loopback, link-local, multicast and reserved addresses and "
     "those of clouds' metadata are denied anyway. Repeat the option for several networks.",
+)
+@click.option(
+    "--pod-labels",
+    type=Labels(),
+    default="",
+    help="Labels that each of the operator's own pods has. The NetworkPolicies of engines "
+    "(spec.networkPolicy) allow connections from pods of the operator's namespace with these "
+    "labels; without labels, from all pods there.",
 )
 @click.option(
     "--log-format",

@@ -107,9 +107,22 @@ def test_default_arguments(chart: Any) -> None:
         "--engine-image=localhost/quiver-engine:0.1.0",
         "--resync-period=60",
         "--workers=32",
+        "--pod-labels=app.kubernetes.io/name=quiver,app.kubernetes.io/instance=quiver",
         "--log-format=json",
         "--leader-elect",
     ]
+
+
+def test_the_operator_knows_the_labels_of_its_pods(chart: Any) -> None:
+    """Under another name too, the labels that it is given are those that its pods have."""
+    for values in ({}, {"nameOverride": "vectors", "podLabels": {"a": "b"}}):
+        pod = chart.pod(values)
+        arguments = pod["spec"]["containers"][0]["args"]
+        [given] = [a.removeprefix("--pod-labels=") for a in arguments if "--pod-labels=" in a]
+        labels = dict(pair.split("=") for pair in given.split(","))
+        selector = chart.one("Deployment", values)["spec"]["selector"]["matchLabels"]
+        assert labels == selector
+        assert labels.items() <= pod["metadata"]["labels"].items()
 
 
 def test_operator_takes_the_arguments(chart: Any) -> None:

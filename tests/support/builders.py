@@ -6,9 +6,11 @@ import msgspec
 
 from quiver.domain.claims import CLAIM_ANNOTATION, FINALIZER, KEY_BYTES, ClaimKeys
 from quiver.domain.collections import Claim, Origin
+from quiver.domain.installation import Installation, OperatorPods
 from quiver.domain.kubernetes_types import ENGINE_LABEL, MANAGED_BY, MANAGED_BY_LABEL, Manifest
 
 NAMESPACE = "team-a"
+INSTALLATION = Installation("image:1", OperatorPods("quiver-system", {}))
 KEYS = ClaimKeys([b"k" * KEY_BYTES])
 
 

@@ -13,6 +13,7 @@ from quiver.domain.access import Target
 from quiver.domain.addresses import AddressPolicy
 from quiver.domain.collections import VectorCollection
 from quiver.domain.kubernetes_types import (
+    NETWORK_POLICY,
     POD,
     SERVICE,
     STATEFUL_SET,
@@ -38,7 +39,10 @@ from support.builders import KEYS, NAMESPACE
 from support.fake_engine import FakeEngines
 from support.fake_names import FakeNames
 
-KINDS = {kind.kind: kind for kind in (VECTOR_COLLECTION, VECTOR_ENGINE, POD, SERVICE, STATEFUL_SET)}
+KINDS = {
+    kind.kind: kind
+    for kind in (VECTOR_COLLECTION, VECTOR_ENGINE, POD, SERVICE, STATEFUL_SET, NETWORK_POLICY)
+}
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
 
@@ -83,6 +87,12 @@ class FakeApi:
         self._called(f"apply {kind.kind} {manifest['metadata']['name']}")
         made = {"uid": f"uid-of-{manifest['metadata']['name']}", "generation": 1}
         return self.store(kind, merged({"metadata": made}, manifest))
+
+    async def delete(self, kind: Kind, key: Key, uid: str) -> None:
+        self._called(f"delete {kind.kind} {key.name}")
+        if self._found(kind, key)["metadata"]["uid"] != uid:
+            raise Conflict(f"uid of {key} is another")
+        del self.objects[kind, key]
 
     def _called(self, call: str) -> None:
         self.calls.append(call)

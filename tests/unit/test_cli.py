@@ -94,3 +94,40 @@ def test_without_the_extra_the_engine_says_what_to_install(
     result = CliRunner().invoke(main, ["engine", "--data-dir", "x"])
     assert result.exit_code == 1
     assert "pip install 'quiver[engine]'" in result.output
+
+
+def operator_settings(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Settings:
+    """Return the settings that `quiver operator` runs with."""
+    seen: list[Settings] = []
+
+    async def run(settings: Settings) -> None:
+        seen.append(settings)
+
+    monkeypatch.setattr("quiver.command._set_up_logging", lambda *_: None)
+    monkeypatch.setattr("quiver.command._run", run)
+    result = CliRunner().invoke(main, ["operator", *arguments])
+    assert result.exit_code == 0, result.output
+    return seen[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "labels"),
+    [
+        ([], {}),
+        (["--pod-labels=a=b"], {"a": "b"}),
+        (["--pod-labels=example.org/a=b,c="], {"example.org/a": "b", "c": ""}),
+    ],
+)
+def test_labels_of_the_operators_pods(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], labels: dict[str, str]
+) -> None:
+    """They are given as kubectl takes them for a selector; without the option there are none."""
+    assert operator_settings(monkeypatch, *arguments).pod_labels == labels
+
+
+@pytest.mark.parametrize("labels", ["a", "=b", "a=b,c"])
+def test_wrong_labels(labels: str) -> None:
+    """What is no list of labels is refused with an example."""
+    result = CliRunner().invoke(main, ["operator", f"--pod-labels={labels}"])
+    assert result.exit_code == 2
+    assert "is not a list of labels such as app.kubernetes.io/name=quiver" in result.output

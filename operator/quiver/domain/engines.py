@@ -83,6 +83,13 @@ class AllowedNamespaces(Struct, frozen=True, kw_only=True):
     may_adopt: bool = False
 
 
+class NetworkPolicy(Struct, frozen=True, kw_only=True):
+    """`peers` are copied into the NetworkPolicy, so they stay plain JSON."""
+
+    enabled: bool = True
+    peers: tuple[Manifest, ...] = ()
+
+
 class EngineSpec(Struct, frozen=True, kw_only=True):
     """`resources` and `tolerations` are copied into the pod unchanged, so they stay plain JSON."""
 
@@ -96,6 +103,7 @@ class EngineSpec(Struct, frozen=True, kw_only=True):
     tolerations: tuple[Manifest, ...] = ()
     external: External | None = None
     tls: Tls | None = None
+    network_policy: NetworkPolicy | None = None
     limits: Limits = Limits()
     default_deletion_policy: DeletionPolicy | None = None
     allowed_namespaces: AllowedNamespaces = AllowedNamespaces()

@@ -32,6 +32,7 @@ VECTOR_COLLECTION = Kind(GROUP, VERSION, "vectorcollections", "VectorCollection"
 VECTOR_ENGINE = Kind(GROUP, VERSION, "vectorengines", "VectorEngine")
 STATEFUL_SET = Kind("apps", "v1", "statefulsets", "StatefulSet")
 SERVICE = Kind("", "v1", "services", "Service")
+NETWORK_POLICY = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 POD = Kind("", "v1", "pods", "Pod")
 SECRET = Kind("", "v1", "secrets", "Secret")
 NODE = Kind("", "v1", "nodes", "Node")

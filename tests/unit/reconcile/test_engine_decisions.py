@@ -15,7 +15,7 @@ from quiver.domain.reasons import Reason
 from quiver.reconcile.engines.decide import Decision, decide, highest_replicas
 from quiver.reconcile.engines.gather import Gathered
 from quiver.reconcile.engines.workload import service_for, stateful_set_for
-from support.builders import engine, pod
+from support.builders import INSTALLATION, engine, pod
 
 IMAGE = "registry.example/quiver-engine:1"
 
@@ -31,6 +31,7 @@ def gathered(
     parsed = msgspec.convert(engine(spec=spec, status=status), VectorEngine)
     found: dict[str, Any] = {
         "engine": parsed,
+        "operator_pods": INSTALLATION.operator_pods,
         "service": service_for(parsed),
         "stateful_set": rolled_out(parsed),
         "pods": tuple(msgspec.convert(p, Pod) for p in pods),
@@ -367,6 +368,6 @@ def test_a_trouble_with_a_secret_is_told_and_the_workload_kept_as_it_should_be()
     """Pods that run go on with what they have; what is to change is changed all the same."""
     trouble = Verdict.stalled(Reason.SECRET_INVALID, "Secret 't' cannot be used.")
     settled = gathered(access=Access(trouble=trouble))
-    assert decide(settled, IMAGE) == Decision(trouble, (), retry=True)
+    assert decide(settled, IMAGE) == Decision(trouble, retry=True)
     new = replace(settled, stateful_set=None, service=None)
     assert [kind for kind, _ in decide(new, IMAGE).manifests] == [SERVICE, STATEFUL_SET]

@@ -7,11 +7,26 @@ import pytest
 
 from quiver.domain.claims import KEY_BYTES, ClaimKeys
 from quiver.domain.engines import VectorEngine
-from quiver.domain.kubernetes_types import STATEFUL_SET, VECTOR_ENGINE, Key, Manifest
+from quiver.domain.kubernetes_types import (
+    NETWORK_POLICY,
+    STATEFUL_SET,
+    VECTOR_ENGINE,
+    Key,
+    Manifest,
+)
 from quiver.domain.servers import Server
 from quiver.reconcile.engines.reconciler import EngineReconciler
 from quiver.reconcile.report import Reporter
-from support.builders import NAMESPACE, claim, claimed, engine, external, intended, pod
+from support.builders import (
+    INSTALLATION,
+    NAMESPACE,
+    claim,
+    claimed,
+    engine,
+    external,
+    intended,
+    pod,
+)
 from support.fake_cluster import Cluster
 
 KEY = Key(NAMESPACE, "engine")
@@ -24,7 +39,7 @@ class EngineCluster(Cluster):
         super().__init__(manifest, *others)
         reporter = Reporter(self.objects, self, self)
         self.engine_reconciler = EngineReconciler(
-            self.objects, self.engines, self.dialling, self.identities, reporter, "image:1"
+            self.objects, self.engines, self.dialling, self.identities, reporter, INSTALLATION
         )
 
     async def reconcile(self) -> Any:
@@ -129,3 +144,18 @@ async def test_an_engine_that_is_gone_is_forgotten() -> None:
     cluster.remove(VECTOR_ENGINE, "engine")
     await cluster.engine_reconciler.reconcile(KEY)
     assert not list(cluster.identities.elders_at(server, newcomer, managed=True))
+
+
+async def test_a_network_policy_that_cannot_be_deleted_is_reported() -> None:
+    """The engine quotes the API server and tries again; once it may, the policy is gone."""
+    cluster = EngineCluster(engine(spec={"replicas": 0, "networkPolicy": {}}))
+    await cluster.reconcile()
+    status = cluster.get("engine", VECTOR_ENGINE)["status"]
+    cluster.add({**engine(spec={"replicas": 0}), "status": status})
+    cluster.api.refusals = {"delete NetworkPolicy engine": "it is forbidden"}
+    (ready, *_) = (await cluster.reconcile())["conditions"]
+    assert ready["reason"] == "ApplyRefused"
+    assert "refused NetworkPolicy 'engine': it is forbidden." in ready["message"]
+    cluster.api.refusals = {}
+    await cluster.reconcile()
+    assert (NETWORK_POLICY, KEY) not in cluster.api.objects

@@ -11,7 +11,7 @@ from quiver.ports.errors import ApiRefused
 from quiver.reconcile.engines.reconciler import EngineReconciler
 from quiver.reconcile.report import Reporter
 from quiver.reconcile.result import Result
-from support.builders import NAMESPACE, claim, claimed, collection, engine, pod
+from support.builders import INSTALLATION, NAMESPACE, claim, claimed, collection, engine, pod
 from support.fake_cluster import Cluster
 
 KEY, ENGINE = Key(NAMESPACE, "test01"), Key(NAMESPACE, "engine")
@@ -92,7 +92,12 @@ async def test_an_engine_whose_parts_cannot_be_read_says_so() -> None:
     cluster = Cluster(engine(status=known))
     reporter = Reporter(cluster.objects, cluster, cluster)
     reconciler = EngineReconciler(
-        cluster.objects, cluster.engines, cluster.dialling, cluster.identities, reporter, "image:1"
+        cluster.objects,
+        cluster.engines,
+        cluster.dialling,
+        cluster.identities,
+        reporter,
+        INSTALLATION,
     )
     cluster.api.refusals["get StatefulSet engine"] = "statefulsets.apps is forbidden"
     assert await reconciler.reconcile(ENGINE) is Result.RETRY

@@ -9,6 +9,7 @@ from quiver.domain.kubernetes_types import (
     GROUP,
     MANAGED_BY,
     MANAGED_BY_LABEL,
+    NETWORK_POLICY,
     POD,
     SERVICE,
     STATEFUL_SET,
@@ -27,6 +28,7 @@ WATCHED: dict[Kind, str] = {
     VECTOR_COLLECTION: "",
     STATEFUL_SET: MANAGED,
     SERVICE: MANAGED,
+    NETWORK_POLICY: MANAGED,
     POD: MANAGED,
 }
 """The kinds that the operator keeps in its cache, with the label selector of each."""

@@ -5,20 +5,35 @@ from dataclasses import dataclass
 from quiver.domain.capabilities import CAPABILITIES
 from quiver.domain.conditions import State, Verdict
 from quiver.domain.engines import Pod, VectorEngine
-from quiver.domain.kubernetes_types import SERVICE, STATEFUL_SET, Kind, Manifest
+from quiver.domain.kubernetes_types import (
+    NETWORK_POLICY,
+    SERVICE,
+    STATEFUL_SET,
+    Kind,
+    Manifest,
+)
 from quiver.domain.manifests import owner_uids
 from quiver.domain.reasons import Reason
 from quiver.reconcile.engines.gather import Gathered
+from quiver.reconcile.engines.network_policy import (
+    is_current,
+    network_policy_for,
+    wants_network_policy,
+)
 from quiver.reconcile.engines.workload import service_for, stateful_set_for
 from quiver.reconcile.matching import matches
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What to apply, and the verdict to report. `retry` requeues the engine without a change."""
+    """What to apply and to delete, and the verdict to report.
+
+    `deletions` are live objects. `retry` requeues the engine without a change.
+    """
 
     verdict: Verdict
     manifests: tuple[tuple[Kind, Manifest], ...] = ()
+    deletions: tuple[tuple[Kind, Manifest], ...] = ()
     retry: bool = False
 
 
@@ -27,7 +42,12 @@ def decide(gathered: Gathered, default_image: str) -> Decision:
         return Decision(Verdict.reconciling(Reason.DROPPING, "The engine is being deleted."))
     if gathered.engine.spec.external is not None:
         return _external(gathered)
-    return _impossible(gathered) or _foreign(gathered) or _managed(gathered, default_image)
+    return (
+        _impossible(gathered)
+        or _foreign(gathered)
+        or _foreign_network_policy(gathered)
+        or _managed(gathered, default_image)
+    )
 
 
 def _external(gathered: Gathered) -> Decision:
@@ -77,6 +97,18 @@ def _foreign(gathered: Gathered) -> Decision | None:
     return None
 
 
+def _foreign_network_policy(gathered: Gathered) -> Decision | None:
+    live, engine = gathered.network_policy, gathered.engine
+    if live is None or not wants_network_policy(engine) or _is_owned(live, engine):
+        return None
+    message = (
+        f"A NetworkPolicy {engine.metadata.name!r} that is not this engine's exists in the "
+        "namespace, and is left alone. Remove or rename it, or set spec.networkPolicy.enabled to "
+        "false."
+    )
+    return Decision(Verdict.stalled(Reason.NAME_TAKEN, message))
+
+
 def _is_owned(live: Manifest, engine: VectorEngine) -> bool:
     return engine.metadata.uid in owner_uids(live)
 
@@ -93,7 +125,25 @@ def _managed(gathered: Gathered, default_image: str) -> Decision:
     stale = tuple((kind, m) for kind, m, live in wanted if live is None or not matches(m, live))
     trouble = gathered.access.trouble
     verdict = trouble or _verdict(gathered, replicas, converged=not stale)
-    return Decision(verdict, stale, retry=trouble is not None)
+    # The NetworkPolicy comes first, so that no new pod is open to everyone for a moment.
+    manifests = (*_stale_network_policy(gathered), *stale)
+    unwanted = _unwanted_network_policy(gathered)
+    return Decision(verdict, manifests, unwanted, retry=trouble is not None)
+
+
+def _stale_network_policy(gathered: Gathered) -> tuple[tuple[Kind, Manifest], ...]:
+    if not wants_network_policy(gathered.engine):
+        return ()
+    desired = network_policy_for(gathered.engine, gathered.operator_pods)
+    live = gathered.network_policy
+    return () if live is not None and is_current(desired, live) else ((NETWORK_POLICY, desired),)
+
+
+def _unwanted_network_policy(gathered: Gathered) -> tuple[tuple[Kind, Manifest], ...]:
+    live = gathered.network_policy
+    if live is None or wants_network_policy(gathered.engine):
+        return ()
+    return ((NETWORK_POLICY, live),) if _is_owned(live, gathered.engine) else ()
 
 
 def _replicas_in_use(gathered: Gathered) -> int:

@@ -9,8 +9,10 @@ import msgspec
 from quiver.domain.access import PLAIN, Access, Target
 from quiver.domain.claims import claim_of
 from quiver.domain.engines import Pod, VectorEngine
+from quiver.domain.installation import OperatorPods
 from quiver.domain.kubernetes_types import (
     ENGINE_LABEL,
+    NETWORK_POLICY,
     POD,
     SERVICE,
     STATEFUL_SET,
@@ -23,6 +25,7 @@ from quiver.ports.engines import Engines
 from quiver.ports.errors import EngineError
 from quiver.ports.kubernetes import Objects
 from quiver.reconcile.dialling import Dialling
+from quiver.reconcile.engines.network_policy import wants_network_policy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,28 +37,36 @@ class Gathered:
     """
 
     engine: VectorEngine
+    operator_pods: OperatorPods
     access: Access = PLAIN
     stateful_set: Manifest | None = None
     service: Manifest | None = None
+    network_policy: Manifest | None = None
     pods: tuple[Pod, ...] = ()
     in_use: frozenset[int] = frozenset()
     silent: Mapping[str, str] = field(default_factory=dict)
 
 
 async def gather(
-    engine: VectorEngine, objects: Objects, engines: Engines, dialling: Dialling
+    engine: VectorEngine,
+    objects: Objects,
+    engines: Engines,
+    dialling: Dialling,
+    operator_pods: OperatorPods,
 ) -> Gathered:
     access = await dialling.read(engine)
     if engine.spec.external is not None:
         silent = await _silent(engine, engines, access)
-        return Gathered(engine=engine, access=access, silent=silent)
+        return Gathered(engine=engine, operator_pods=operator_pods, access=access, silent=silent)
     key = engine.metadata.key
     claims = (claim_of(c) for c in objects.collections_of(key))
     return Gathered(
         engine=engine,
+        operator_pods=operator_pods,
         access=access,
         stateful_set=await _find(STATEFUL_SET, key, objects),
         service=await _find(SERVICE, key, objects),
+        network_policy=await _find_network_policy(engine, objects),
         pods=_pods(engine, objects),
         in_use=_ordinals(key, (c.member for c in claims if c is not None)),
     )
@@ -66,6 +77,15 @@ async def _find(kind: Kind, key: Key, objects: Objects) -> Manifest | None:
     label, and an object of another owner may have the name: it must not be overwritten.
     """
     return objects.get(kind, key) or await objects.fetch(kind, key)
+
+
+async def _find_network_policy(engine: VectorEngine, objects: Objects) -> Manifest | None:
+    """Read it from the cache alone where the engine wants none: what Quiver made is there, and no
+    other is deleted.
+    """
+    if wants_network_policy(engine):
+        return await _find(NETWORK_POLICY, engine.metadata.key, objects)
+    return objects.get(NETWORK_POLICY, engine.metadata.key)
 
 
 def _pods(engine: VectorEngine, objects: Objects) -> tuple[Pod, ...]:

@@ -1,12 +1,14 @@
 """The reconcile of one VectorEngine: gather, decide, act, report."""
 
 import dataclasses
+from collections.abc import Awaitable, Callable
 
 import msgspec
 from msgspec.structs import replace
 
 from quiver.domain.engines import EngineStatus, VectorEngine
-from quiver.domain.kubernetes_types import VECTOR_ENGINE, Key, Manifest
+from quiver.domain.installation import Installation
+from quiver.domain.kubernetes_types import VECTOR_ENGINE, Key, Kind, Manifest
 from quiver.ports.engines import Engines
 from quiver.ports.errors import ApiRefused
 from quiver.ports.kubernetes import Objects
@@ -18,6 +20,8 @@ from quiver.reconcile.identities import Identities
 from quiver.reconcile.refusals import refused
 from quiver.reconcile.report import Reporter, status_patch
 from quiver.reconcile.result import Result
+
+Write = Callable[[Kind, Manifest], Awaitable[object]]
 
 
 class EngineReconciler:
@@ -33,14 +37,14 @@ class EngineReconciler:
         dialling: Dialling,
         identities: Identities,
         reporter: Reporter,
-        engine_image: str,
+        installation: Installation,
     ) -> None:
         self._objects = objects
         self._dialling = dialling
         self._identities = identities
         self._engines = engines
         self._reporter = reporter
-        self._engine_image = engine_image
+        self._installation = installation
 
     async def reconcile(self, key: Key) -> Result:
         manifest = self._objects.get(VECTOR_ENGINE, key)
@@ -52,23 +56,31 @@ class EngineReconciler:
             engine = msgspec.convert(manifest, VectorEngine)
         except msgspec.ValidationError as error:
             return await self._reporter.invalid_spec(VECTOR_ENGINE, manifest, error)
+        image, operator_pods = self._installation
         try:
-            gathered = await gather(engine, self._objects, self._engines, self._dialling)
+            gathered = await gather(
+                engine, self._objects, self._engines, self._dialling, operator_pods
+            )
         except ApiRefused as error:
             decision = Decision(refused("a read", error), retry=True)
             status = self._judged(engine, decision)
         else:
-            decision = await self._apply(decide(gathered, self._engine_image))
+            decision = await self._apply(decide(gathered, image))
             status = self._status(decision, gathered)
         await self._report(decision, manifest, engine, status)
         return Result.RETRY if decision.retry else Result.DONE
 
     async def _apply(self, decision: Decision) -> Decision:
-        for kind, desired in decision.manifests:
+        apply, delete = self._objects.apply, self._objects.delete
+        writes: list[tuple[Write, Kind, Manifest]] = [
+            *((apply, kind, desired) for kind, desired in decision.manifests),
+            *((delete, kind, live) for kind, live in decision.deletions),
+        ]
+        for write, kind, manifest in writes:
             try:
-                await self._objects.apply(kind, desired)
+                await write(kind, manifest)
             except ApiRefused as error:
-                what = f"{kind.kind} {desired['metadata']['name']!r}"
+                what = f"{kind.kind} {manifest['metadata']['name']!r}"
                 return dataclasses.replace(decision, verdict=refused(what, error), retry=True)
         return decision
 

@@ -47,7 +47,7 @@ def service_for(engine: VectorEngine) -> Manifest:
             {"name": "http", "port": profile.http_port, "targetPort": "http"},
         ],
     }
-    return _owned(engine, "v1", "Service", spec)
+    return owned(engine, "v1", "Service", spec)
 
 
 def stateful_set_for(engine: VectorEngine, *, image: str, replicas: int) -> Manifest:
@@ -65,10 +65,11 @@ def stateful_set_for(engine: VectorEngine, *, image: str, replicas: int) -> Mani
     }
     if engine.spec.storage is not None:
         spec["volumeClaimTemplates"] = [_volume_claim(engine.spec)]
-    return _owned(engine, "apps/v1", "StatefulSet", spec)
+    return owned(engine, "apps/v1", "StatefulSet", spec)
 
 
-def _owned(engine: VectorEngine, api_version: str, kind: str, spec: Manifest) -> Manifest:
+def owned(engine: VectorEngine, api_version: str, kind: str, spec: Manifest) -> Manifest:
+    """Return a manifest of the engine's name, with its labels, which goes with the engine."""
     owner = owner_reference(VECTOR_ENGINE, engine.metadata, block_deletion=True)
     return {
         "apiVersion": api_version,
