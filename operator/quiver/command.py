@@ -141,6 +141,7 @@ def _network(cidr: str) -> Network | None:
     "--pod-labels",
     type=Labels(),
     default="",
+    show_default="no labels",
     help="Labels that each of the operator's own pods has. The NetworkPolicies of engines "
     "(spec.networkPolicy) allow connections from pods of the operator's namespace with these "
     "labels; without labels, from all pods there.",

@@ -47,15 +47,15 @@ OWN = "the engine's own"
 SAME: Manifest = {"from": "Same"}
 ALL: Manifest = {"from": "All"}
 BY_LABELS: Manifest = {"from": "Selector", "selector": SELECTOR}
-NOBODY, CLIENTS, EVERYTHING = set[int](), {GRPC}, {GRPC, HTTP}
+NO_PORT, CLIENTS, EVERYTHING = set[int](), {GRPC}, {GRPC, HTTP}
 ANYWHERE: dict[str, tuple[Source, set[int]]] = {
     "the operator": (Source(SYSTEM, pod_labels=OPERATOR), CLIENTS),
     "a pod of the engine's namespace": (Source(OWN), CLIENTS),
     "a peer in the engine's namespace": (Source(OWN, pod_labels={"role": "dashboard"}), EVERYTHING),
     "a peer in its namespace": (Source("monitoring", pod_labels=PROMETHEUS), EVERYTHING),
     "an address that is a peer": (Source(ip="192.0.2.7"), EVERYTHING),
-    "an address that is left out": (Source(ip="192.0.2.200"), NOBODY),
-    "another address": (Source(ip="198.51.100.7"), NOBODY),
+    "an address that is left out": (Source(ip="192.0.2.200"), NO_PORT),
+    "another address": (Source(ip="198.51.100.7"), NO_PORT),
 }
 """Who may connect to which ports, whichever namespaces the engine admits."""
 
@@ -112,7 +112,7 @@ def allowed_ports(policy: Manifest, target: dict[str, str], source: Source) -> s
 
 @pytest.mark.parametrize(
     ("admitted", "strangers", "guest"),
-    [(SAME, NOBODY, NOBODY), (ALL, CLIENTS, CLIENTS), (BY_LABELS, NOBODY, CLIENTS)],
+    [(SAME, NO_PORT, NO_PORT), (ALL, CLIENTS, CLIENTS), (BY_LABELS, NO_PORT, CLIENTS)],
     ids=["Same", "All", "Selector"],
 )
 async def test_who_may_connect(
@@ -144,7 +144,7 @@ async def test_without_peers_no_pod_reaches_the_http_port(world: Namespace) -> N
         policy, target = await found(world), await pod_labels(world)
     assert allowed_ports(policy, target, Source(OWN)) == CLIENTS
     assert allowed_ports(policy, target, Source(SYSTEM)) == CLIENTS
-    assert allowed_ports(policy, target, Source("team-b")) == NOBODY
+    assert allowed_ports(policy, target, Source("team-b")) == NO_PORT
 
 
 async def test_pods_of_other_engines_are_not_concerned(world: Namespace) -> None:
@@ -173,7 +173,7 @@ async def test_it_goes_with_its_engine_or_its_field(world: Namespace) -> None:
 
 
 async def test_one_that_was_opened_or_deleted_is_put_back(world: Namespace) -> None:
-    """What is allowed by hand, Quiver takes back at once; labels of others stay."""
+    """Quiver removes rules that were added by hand at once; labels of others stay."""
     async with running(world.operator_api, world.engines):
         await create_engine(world, {})
         wanted = (await found(world))["spec"]

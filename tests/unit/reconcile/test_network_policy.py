@@ -159,7 +159,7 @@ def test_one_of_another_owner_is_left_alone(owners: list[Manifest]) -> None:
 
 
 def test_metrics_are_at_the_port_of_the_engines_type() -> None:
-    """Peers reach the HTTP port of the pods, which differs by type, and nobody else does."""
+    """Peers reach the HTTP port of the pods, which differs by type, and no others do."""
     peers = {"networkPolicy": {"peers": [PROMETHEUS]}}
     milvus = {"type": "Milvus1", "image": "m"}
     ports = {
