@@ -13,11 +13,14 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from quiver_engine.errors import StartError
 from quiver_engine.metrics.metrics import Metrics
+from quiver_engine.server.connections import Connections
 
 logger = logging.getLogger(__name__)
 
 _MAX_CONNECTIONS = 32
-_CONNECTION_TIMEOUT_S = 5.0
+_CONNECTION_S = 5.0
+"""How long a connection lasts, from its beginning to the end of the answer."""
+_EVICTION_S = 1.0
 
 
 class Readiness:
@@ -56,16 +59,17 @@ class HealthServer:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 128
 
     def __init__(self, host: str, port: int, readiness: Readiness, metrics: Metrics) -> None:
         self.readiness = readiness
         self.metrics = metrics
-        self._free = threading.BoundedSemaphore(_MAX_CONNECTIONS)
+        self._connections = Connections(_MAX_CONNECTIONS, _CONNECTION_S)
         self.address_family = AF_INET6 if ":" in host else AF_INET
         super().__init__((host, port), _Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        if self._free.acquire(blocking=False):
+        if self._connections.admit(request, _EVICTION_S):
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
@@ -74,7 +78,11 @@ class _Server(ThreadingHTTPServer):
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._free.release()
+            self._connections.ended(request)
+
+    def service_actions(self) -> None:
+        """Called twice a second and after each new connection."""
+        self._connections.shut_down_overdue()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - inherited
         logger.warning("HTTP connection from %s broke off: %s", client_address, sys.exception())
@@ -82,7 +90,6 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
-    timeout = _CONNECTION_TIMEOUT_S
 
     def do_GET(self) -> None:
         match self.path.partition("?")[0]:
