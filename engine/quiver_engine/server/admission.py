@@ -8,7 +8,7 @@ others. Whether the machine has memory left is checked in any case.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
@@ -40,7 +40,7 @@ class _Reading:
 
 
 class Admission:
-    """Admits requests of one kind in the order in which they came; for one event loop."""
+    """Admits requests of one kind; for one event loop. Senders take turns, one request each."""
 
     def __init__(self, room: int = ROOM_BYTES, look: float = LOOK_S) -> None:
         """`room` is in bytes. A request is admitted whatever its size while there is no other.
@@ -53,12 +53,15 @@ class Admission:
         self._readings: set[_Reading] = set()
         self._next_look: asyncio.TimerHandle | None = None
         self._grown_to = 0
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: dict[Hashable, deque[_Waiting]] = {}
+        """By sender, the one whose turn is next first."""
 
-    async def receive(self, read: Callable[[], Awaitable[T]], largest: int) -> T:
+    async def receive(
+        self, read: Callable[[], Awaitable[T]], largest: int, sender: Hashable = None
+    ) -> T:
         """Call `read` once there is room for a message of `largest` bytes; return its message."""
         reading = _Reading(_COPIES * largest)
-        await self._admit(reading.counted)
+        await self._admit(reading.counted, sender)
         self._readings.add(reading)
         try:
             return await read()
@@ -76,12 +79,12 @@ class Admission:
         finally:
             self._release(size)
 
-    async def _admit(self, size: int) -> None:
+    async def _admit(self, size: int, sender: Hashable) -> None:
         if not self._waiting and self._fits(size):
             self._taken += size
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(size, turn))
+        self._waiting.setdefault(sender, deque()).append(_Waiting(size, turn))
         self._look_later()
         try:
             await turn
@@ -111,14 +114,18 @@ class Admission:
     def _release(self, size: int) -> None:
         self._taken -= size
         while self._waiting:
-            wanted, turn = self._waiting[0]
+            sender, waiting = next(iter(self._waiting.items()))
+            wanted, turn = waiting[0]
             has_left = turn.done()
             if not (has_left or self._fits(wanted)):
                 return
-            self._waiting.popleft()
+            waiting.popleft()
+            del self._waiting[sender]
             if not has_left:
                 self._taken += wanted
                 turn.set_result(None)
+            if waiting:
+                self._waiting[sender] = waiting
 
     def _fits(self, size: int) -> bool:
         if not self._taken:

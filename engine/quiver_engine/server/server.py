@@ -21,12 +21,16 @@ from quiver_engine.errors import StartError
 from quiver_engine.model import MAX_INDEX_WAITERS, MAX_MESSAGE_BYTES
 from quiver_engine.server.admission import Admission
 from quiver_engine.server.answering import Answering
+from quiver_engine.server.arrivals import Arrivals, patience_s
 from quiver_engine.server.fair_queue import FairQueue
 from quiver_engine.system.priority import give_way
 from quiver_engine.wire.rpc import CallClass, Rpc
 
 _SERVICE = "milvus.grpc.MilvusService"
 _MAX_CALLS = 10_000
+_MAX_OUTSTANDING = _MAX_CALLS // 2
+"""Calls whose requests have not arrived."""
+_MAX_CALLS_OF_A_CONNECTION = _MAX_CALLS // 10
 _SEARCHES = max(4, os.cpu_count() or 1)
 _THREADS = {CallClass.SHORT: 64, CallClass.LONG: 2 * MAX_INDEX_WAITERS, CallClass.SEARCH: _SEARCHES}
 # One collection gets at most this fraction of a call class's threads: one half.
@@ -35,6 +39,9 @@ _INSTANCE_KEY = "quiver-instance"
 _OPTIONS = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", -1),
+    ("grpc.max_concurrent_streams", _MAX_CALLS_OF_A_CONNECTION),
+    ("grpc.server.max_pending_requests", _MAX_CALLS),
+    ("grpc.server.max_pending_requests_hard_limit", _MAX_CALLS),
     # Otherwise a second engine would share the port, and nobody would notice.
     ("grpc.so_reuseport", 0),
 ]
@@ -101,15 +108,30 @@ def handler(rpcs: Mapping[str, Rpc], answering: Answering) -> grpc.GenericRpcHan
     """Return a handler of these calls for gRPC."""
     queues = {call_class: _queue(call_class, answering) for call_class in _THREADS}
     admissions = {rpc.largest: Admission() for rpc in rpcs.values() if rpc.largest}
+    arrivals = Arrivals(_MAX_OUTSTANDING)
 
     def behaviour(name: str, rpc: Rpc) -> "Behaviour":
         async def answer(_: object, context: "Context") -> bytes:
             admission = admissions.get(rpc.largest)
+            raw = await request(admission, context)
             if admission is None:
-                return await answer_to(await context.read(), context)
-            raw = await admission.receive(context.read, rpc.largest)
+                return await answer_to(raw, context)
             with admission.holding(raw):
                 return await answer_to(raw, context)
+
+        async def request(admission: Admission | None, context: "Context") -> object:
+            longest_s = patience_s(rpc.largest)
+            try:
+                async with arrivals.awaiting(context.read, longest_s) as read:
+                    if admission is None:
+                        return await read()
+                    return await admission.receive(read, rpc.largest, context.peer())
+            except TimeoutError:
+                why = (
+                    f"the request did not arrive: it has to within {longest_s:.0f} s, and sooner"
+                    f" while more than {_MAX_OUTSTANDING} calls wait for theirs"
+                )
+                await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, why)
 
         async def answer_to(raw: object, context: "Context") -> bytes:
             if not isinstance(raw, bytes):

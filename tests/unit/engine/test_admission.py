@@ -80,6 +80,26 @@ async def test_slow_clients_keep_nobody_out() -> None:
         one.cancel()
 
 
+async def test_senders_take_turns() -> None:
+    """A sender's second request waits for the first of another, whichever came first."""
+    door, holding = Admission(room=50), Sender()
+    held = (await receive(door, holding))[0]
+    waiting = {who: Sender() for who in ("a1", "a2", "b1")}
+    tasks = [
+        asyncio.ensure_future(door.receive(sender.read, largest=50, sender=who[0]))
+        for who, sender in waiting.items()
+    ]
+    await settle()
+    admitted = []
+    for sending in (holding, waiting["a1"], waiting["b1"]):
+        sending.send.set()
+        await settle()
+        admitted += [who for who, one in waiting.items() if one.is_let_in and who not in admitted]
+    assert admitted == ["a1", "b1", "a2"]
+    for task in (held, *tasks):
+        task.cancel()
+
+
 async def test_messages_on_their_way_count_while_memory_fills(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
