@@ -97,6 +97,21 @@ def test_an_engine_that_is_another_says_so() -> None:
     assert type(error_of(code, "not now")) is EngineUnreachable
 
 
+@pytest.mark.parametrize(
+    ("details", "retriable"),
+    [
+        ("Concurrent RPC limit exceeded!", True),
+        ("CLIENT: Received message larger than max (17 vs. 16)", False),
+        ("Stream removed (CLIENT: Received message larger than max (17 vs. 16))", False),
+    ],
+)
+def test_an_engine_that_is_busy_is_worth_another_try(details: str, retriable: bool) -> None:
+    """Both have one code: a server with too many calls, and an answer that is too large to read."""
+    error = error_of(grpc.StatusCode.RESOURCE_EXHAUSTED, details)
+    assert isinstance(error, EngineRefused)
+    assert error.retriable is retriable
+
+
 @pytest.mark.parametrize("logger", ["grpc._common", "grpc._cython.cygrpc"])
 def test_grpc_complains_of_no_answer(logger: str, caplog: pytest.LogCaptureFixture) -> None:
     """What gRPC logs, with a traceback, of an answer that it cannot read is kept out of the log;

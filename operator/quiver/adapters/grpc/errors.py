@@ -15,6 +15,9 @@ _COMPLAINTS = ("Exception deserializing", "Invalid encoding")
 not UTF-8. They carry a traceback, and the errors of this module report the same.
 """
 
+_TOO_LARGE = "message larger than max"
+"""gRPC's words for an answer that exceeds the receive limit. Asking again would not help."""
+
 
 def _is_wanted(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith(_COMPLAINTS)
@@ -43,7 +46,8 @@ def error_for(
     if code is grpc.StatusCode.FAILED_PRECONDITION and target.instance is not None:
         return WrongEngine(f"{address} is another engine than the one meant, and did nothing")
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        return EngineRefused(code.name, f"{address}: {details}")
+        is_busy = _TOO_LARGE not in details
+        return EngineRefused(code.name, f"{address}: {details}", retriable=is_busy)
     return EngineUnreachable(f"{address} failed: {details} ({code.name})")
 
 
