@@ -85,7 +85,22 @@ def matching_segments(collection: Collection, tags: tuple[str, ...]) -> list[Seg
 def info(collection: Collection) -> dict[str, Any]:
     """Return the answer of ShowCollectionInfo, as values for JSON."""
     partitions = [_partition_info(collection.partitions[tag]) for tag in collection.tags]
-    return {"row_count": sum(p["row_count"] for p in partitions), "partitions": partitions}
+    return {
+        "row_count": sum(p["row_count"] for p in partitions),
+        "partitions": partitions,
+        "index_build": _index_build(collection),
+    }
+
+
+def _index_build(collection: Collection) -> dict[str, Any] | None:
+    """Return how many segments wait for their index, and why the last build failed; None while
+    there is nothing to build. Milvus 1.x has no such field.
+    """
+    is_requested, waiting = collection.index.requested, len(collection.due)
+    if not (is_requested or waiting):
+        return None
+    failure = collection.index_failure
+    return {"waiting": waiting, "failure": failure.why if failure else None}
 
 
 def _partition_info(partition: Partition) -> dict[str, Any]:
