@@ -125,11 +125,11 @@ async def test_building_is_told_and_holds_no_worker(
             fake.insert(name, 3 * 512)
             await world.patch(name, {"spec": {"index": IVF}})
         for name in names:
-            await building(world, name, "IVF_FLAT", "0 of 3 segments")
+            await building(world, name, "IVF_FLAT", " 0 % of the segments")
         await world.create_collection("other")
         await world.ready("other")
         fake.build_segment("docs0")
-        await building(world, "docs0", "1 of 3 segments")
+        await building(world, "docs0", " 30 % of the segments")
         for name in names:
             while fake.collections[name].built is not None:
                 fake.build_segment(name)

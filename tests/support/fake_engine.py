@@ -70,6 +70,7 @@ class FakeEngine:
         self.up = True
         self._gpu = gpu
         self._slow = False
+        self._failure: str | None = None
 
     def check_meant_for(self, instance: str | None) -> None:
         """Refuse a call that is meant for another engine, as Quiver's does; others do not look."""
@@ -86,6 +87,13 @@ class FakeEngine:
     def build_slowly(self) -> None:
         """From now on an index is built when the test says so, a segment at a time."""
         self._slow = True
+
+    def fail_builds(self, why: str | None) -> None:
+        """From now on no index is built, for this reason; with None, those that failed are.
+
+        The engine notes the index all the same.
+        """
+        self._failure = why
 
     def build_segment(self, name: str) -> None:
         """Index one more segment; the last one ends the build."""
@@ -107,10 +115,11 @@ class FakeEngine:
 
     def describe_index(self, name: str) -> ObservedIndex:
         found = self._found(name)
-        if found.built is None:
+        has_failed = self._failure is not None and found.segments > 0
+        if found.index is None or (found.built is None and not has_failed):
             return ObservedIndex(index=found.index)
-        progress = IndexProgress(built=found.built, total=found.segments)
-        return ObservedIndex(index=found.index, progress=progress)
+        progress = IndexProgress(built=found.built or 0, total=found.segments)
+        return ObservedIndex(index=found.index, progress=progress, failure=self._failure)
 
     def set_index(self, name: str, index: Index | None) -> None:
         found = self._found(name)
@@ -120,6 +129,8 @@ class FakeEngine:
                 return
         found.index = index
         found.built = 0 if index is not None and self._slow and found.segments else None
+        if self._failure is not None and index is not None and found.segments:
+            raise EngineRefused("BUILD_INDEX_ERROR", self._failure)
 
     def create(self, schema: CollectionSchema) -> None:
         _check_schema(schema)

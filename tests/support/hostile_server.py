@@ -94,6 +94,8 @@ def check_value(value: object, types: tuple[type, ...]) -> None:
     if isinstance(value, ObservedCollection):
         for words in SCHEMA.differences(value.schema):
             check_words(words)
+    if isinstance(value, ObservedIndex) and value.failure is not None:
+        check_words(value.failure)
     if isinstance(value, int):
         assert len(str(value)) < 30
 

@@ -20,6 +20,7 @@ class Reason(StrEnum):
     SPEC_DIFFERS = "SpecDiffers"
     MEMBER_GONE = "MemberGone"
     INDEX_BUILDING = "IndexBuilding"
+    INDEX_FAILED = "IndexFailed"
     BINDING_CONFLICT = "BindingConflict"
     NOT_EMPTY = "NotEmpty"
     SUSPENDED = "Suspended"

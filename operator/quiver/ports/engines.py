@@ -28,7 +28,7 @@ class EngineClient(Protocol):
         """Return how many vectors the collection, or its partition `tag`, holds."""
 
     async def describe_index(self, name: str) -> ObservedIndex:
-        """Return the collection's index, with progress while a `set_index` builds it."""
+        """Return the collection's index, with the progress of its build, whoever began it."""
 
     async def set_index(self, name: str, index: Index | None) -> None:
         """Build the collection's index, or drop it (None).

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from quiver.domain.collections import Index, ObservedIndex
+from quiver.domain.collections import Index, IndexProgress, ObservedIndex
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineRefused
 from quiver_proto import milvus_pb2 as pb
@@ -21,6 +21,7 @@ from support.hostile_server import (
     always,
     brief,
     check_all,
+    check_words,
 )
 
 
@@ -91,11 +92,24 @@ async def test_what_it_says_of_its_rows_is_read(
         '{"tag": "2024", "row_count": 5009, "segments": [{"name": "1", "row_count": 5000,'
         '"index_name": "IVFFLAT", "data_size": 1}, {"row_count": 9, "index_name": "IDMAP"}]}]}'
     )
-    server.answer = always(OK, json_info=info)
+    server.answer = always(OK, json_info=info, index_type=2)
     assert await client.count_rows("docs", "2024") == 5009
     progress = (await client.describe_index(ENDLESS)).progress
     assert progress is not None
     assert (progress.built, progress.total) == (1, 1)
+
+
+@pytest.mark.parametrize("why", ["", FORGED, "x" * 2**20], ids=brief)
+async def test_why_a_build_failed_is_one_short_line(
+    server: HostileServer, client: EngineClient, why: str
+) -> None:
+    """Whatever the server says, and whether or not it says anything."""
+    info = json.dumps({"partitions": [], "index_build": {"waiting": 2, "failure": why}})
+    server.answer = always(OK, json_info=info, index_type=2)
+    found = await client.describe_index("docs")
+    assert found.progress == IndexProgress(built=0, total=2)
+    assert found.failure
+    check_words(found.failure)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +131,8 @@ async def test_an_index_that_no_spec_can_name_is_none(
 ) -> None:
     """The wanted index is then built over it, as over none."""
     extra = [pb.KeyValuePair(key="params", value=params)]
-    server.answer = always(OK, index_type=type_, extra_params=extra)
+    info = '{"partitions": []}'
+    server.answer = always(OK, index_type=type_, extra_params=extra, json_info=info)
     assert await client.describe_index("docs") == ObservedIndex(index=found)
 
 
@@ -168,7 +183,10 @@ def infos() -> st.SearchStrategy[str]:
     tags = st.sampled_from(["2024", "_default"]) | odd
     partition = st.fixed_dictionaries({"tag": tags, "row_count": rows, "segments": segments})
     partitions = st.lists(partition | odd, max_size=3) | odd
-    return st.fixed_dictionaries({"partitions": partitions}).map(json.dumps)
+    build = st.fixed_dictionaries({"waiting": rows, "failure": st.just(FORGED) | odd}) | odd
+    return st.fixed_dictionaries({"partitions": partitions}, optional={"index_build": build}).map(
+        json.dumps
+    )
 
 
 def answers(method: str) -> st.SearchStrategy[bytes]:

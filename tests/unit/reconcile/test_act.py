@@ -6,11 +6,11 @@ import msgspec
 import pytest
 
 from quiver.domain.claims import FINALIZER, claim_of, retained_as
-from quiver.domain.collections import Claim, CollectionSchema
+from quiver.domain.collections import Claim, CollectionSchema, Index
 from quiver.domain.kubernetes_types import POD, VECTOR_COLLECTION, VECTOR_ENGINE, Key, Manifest
 from quiver.domain.placement import NO_LOAD, Load
 from quiver.domain.servers import Server
-from quiver.ports.errors import ApiUnavailable, Conflict, NotFound, WrongEngine
+from quiver.ports.errors import ApiUnavailable, Conflict, EngineRefused, NotFound, WrongEngine
 from quiver.reconcile.collections import act
 from quiver.reconcile.collections.act import Actor
 from quiver.reconcile.collections.decision import (
@@ -22,6 +22,7 @@ from quiver.reconcile.collections.decision import (
     RecordClaim,
     Release,
     ReplaceClaim,
+    SetIndex,
 )
 from quiver.reconcile.result import Result
 from support.builders import NAMESPACE, claim, claimed, collection, engine, external, intended, pod
@@ -393,3 +394,22 @@ async def test_what_was_set_aside_stays_while_nobody_knows_of_the_claim() -> Non
     with pytest.raises(ApiUnavailable):
         await cluster.reconcile()
     assert set_aside(cluster).members == {"engine-0": 1}
+
+
+async def test_an_index_that_an_engine_notes_and_refuses_is_being_built() -> None:
+    """As when its first build failed, or too many calls wait for theirs: the next look tells."""
+    cluster = PodCluster(claimed(HELD))
+    cluster.server.create((await cluster.gather()).collection.schema)
+    cluster.server.insert("test01", 10**9)
+    cluster.server.fail_builds("no room")
+    index = Index(type="IVF_FLAT", params={"nlist": 8})
+    await (await cluster.actor()).do(SetIndex(index))
+    assert cluster.server.describe_index("test01").index == index
+
+
+async def test_an_index_that_an_engine_refuses_and_does_not_note_is_refused() -> None:
+    """Its parameters are wrong: nothing is being built."""
+    cluster = PodCluster(claimed(HELD))
+    cluster.server.create((await cluster.gather()).collection.schema)
+    with pytest.raises(EngineRefused, match="nlist"):
+        await (await cluster.actor()).do(SetIndex(Index(type="IVF_FLAT", params={})))

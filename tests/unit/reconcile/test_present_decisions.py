@@ -356,11 +356,47 @@ def test_an_index_that_a_client_has_set_is_left_alone() -> None:
     assert steps(gathered(claimed(HELD), observed=FOUND)) == []
 
 
-def test_an_index_under_way_is_told_with_its_progress() -> None:
-    """The object is reconciling, is looked at again, and the message counts segments."""
-    observed = ObservedIndex(index=INDEX, progress=BUILDING)
+@pytest.mark.parametrize(
+    ("built", "total", "told"),
+    [(0, 0, "0 %"), (2, 5, "40 %"), (2, 3, "60 %"), (349, 1000, "30 %"), (999, 1000, "90 %")],
+)
+def test_an_index_under_way_is_told_with_its_progress(built: int, total: int, told: str) -> None:
+    """The object is reconciling and is looked at again. The message counts in tenths, so that a
+    large build does not rewrite the status at each look.
+    """
+    observed = ObservedIndex(index=INDEX, progress=IndexProgress(built=built, total=total))
     manifest = claimed(HELD, spec={"index": IVF})
     decision = decide(gathered(manifest, observed=FOUND, index=observed))
     assert (decision.steps, decision.retry) == ((), True)
     assert decision.verdict.reason is Reason.INDEX_BUILDING
-    assert "2 of 5 segments" in decision.verdict.message
+    assert decision.verdict.message.endswith(f" {told} of the segments are indexed.")
+
+
+@pytest.mark.parametrize(
+    ("progress", "expected"),
+    [(BUILDING, []), (None, [SetIndex(INDEX)])],
+    ids=["the engine tries again", "it does not"],
+)
+def test_why_a_build_failed_is_told(
+    progress: IndexProgress | None, expected: list[SetIndex]
+) -> None:
+    """Whether or not it is built again meanwhile, and at each look in the same words."""
+    observed = ObservedIndex(index=INDEX, progress=progress, failure="no room")
+    manifest = claimed(HELD, spec={"index": IVF})
+    decision = decide(gathered(manifest, observed=FOUND, index=observed))
+    assert (list(decision.steps), decision.retry) == (expected, True)
+    assert (decision.verdict.state, decision.verdict.reason) == (
+        State.RECONCILING,
+        Reason.INDEX_FAILED,
+    )
+    assert "could not build index IVF_FLAT: no room." in decision.verdict.message
+
+
+def test_a_failure_of_another_index_is_not_told() -> None:
+    """The wanted one is asked for in its place."""
+    other = msgspec.convert({"type": "HNSW", "params": {}}, Index)
+    observed = ObservedIndex(index=other, progress=BUILDING, failure="no room")
+    manifest = claimed(HELD, spec={"index": IVF})
+    decision = decide(gathered(manifest, observed=FOUND, index=observed))
+    assert list(decision.steps) == [SetIndex(INDEX)]
+    assert decision.verdict.reason is Reason.INDEX_BUILDING

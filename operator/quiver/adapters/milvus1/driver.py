@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec import UnsetType
+
 from quiver.adapters.grpc.calls import Caller
 from quiver.adapters.grpc.channels import Channels
 from quiver.adapters.milvus1.errors import PROTOCOL, require_success
-from quiver.adapters.milvus1.indexes import Builds, index_of, index_request, progress_of, rows_in
+from quiver.adapters.milvus1.indexes import Builds, index_of, index_request
+from quiver.adapters.milvus1.segments import Info, info_of
 from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
 from quiver.domain.text import one_line
@@ -122,7 +125,7 @@ class Milvus1Client:
 
     async def count_rows(self, name: str, tag: str | None = None) -> int:
         if tag is not None:
-            return rows_in(await self._info(name), tag)
+            return (await self._info(name)).rows(tag)
         request = pb.CollectionName(collection_name=name)
         answer = await self._ask(lambda stub: stub.CountCollection, request)
         require_success(answer.status)
@@ -132,26 +135,60 @@ class Milvus1Client:
         request = pb.CollectionName(collection_name=name)
         answer = await self._ask(lambda stub: stub.DescribeIndex, request)
         require_success(answer.status)
-        building = self._builds.is_running(self._address, name)
-        progress = progress_of(await self._info(name)) if building else None
-        return ObservedIndex(index=index_of(answer), progress=progress)
+        index = index_of(answer)
+        if index is None:
+            return ObservedIndex(index=None)
+        info = await self._info(name)
+        build = info.index_build
+        if isinstance(build, UnsetType):
+            return await self._untold(name, index, info)
+        if build is None:
+            return ObservedIndex(index=index)
+        failure = None if build.failure is None else one_line(build.failure) or "no reason given"
+        return ObservedIndex(index=index, progress=info.progress(build.waiting), failure=failure)
+
+    async def _untold(self, name: str, index: Index, info: Info) -> ObservedIndex:
+        """Return the index on a server that does not tell what it builds.
+
+        Milvus 1.x builds the index of each full segment. Those that are not full have it only if
+        they were there when CreateIndex was called: this process knows of its own calls.
+        """
+        build, unindexed = (self._address, name), info.unindexed
+        error = self._builds.failure(build) if unindexed else None
+        failure = None if error is None else str(error)
+        if self._builds.is_running(build):
+            progress = info.progress(len(unindexed))
+            return ObservedIndex(index=index, progress=progress, failure=failure)
+        if failure is not None or not unindexed:
+            return ObservedIndex(index=index, failure=failure)
+        full = await self._full_segment_bytes(name)
+        waiting = sum(segment.data_size >= full for segment in unindexed)
+        return ObservedIndex(index=index, progress=info.progress(waiting) if waiting else None)
+
+    async def _full_segment_bytes(self, name: str) -> int:
+        request = pb.CollectionName(collection_name=name)
+        answer = await self._ask(lambda stub: stub.DescribeCollection, request)
+        require_success(answer.status)
+        return answer.index_file_size << 20
 
     async def set_index(self, name: str, index: Index | None) -> None:
+        build = (self._address, name)
         if index is None:
             request = pb.CollectionName(collection_name=name)
             require_success(await self._change(lambda stub: stub.DropIndex, request))
-        elif not self._builds.is_running(self._address, name):
-            await self._builds.start(self._address, name, self._build(name, index))
+            self._builds.forget(build)
+        elif not self._builds.is_running(build):
+            await self._builds.start(build, self._build(name, index))
 
     async def _build(self, name: str, index: Index) -> None:
         request = index_request(name, index)
         require_success(await self._caller.call(lambda stub: stub.CreateIndex, request, None))
 
-    async def _info(self, name: str) -> str:
+    async def _info(self, name: str) -> Info:
         request = pb.CollectionName(collection_name=name)
         answer = await self._ask(lambda stub: stub.ShowCollectionInfo, request)
         require_success(answer.status)
-        return answer.json_info
+        return info_of(answer.json_info)
 
     async def create(self, schema: CollectionSchema) -> None:
         request = pb.CollectionSchema(
@@ -165,6 +202,7 @@ class Milvus1Client:
     async def drop(self, name: str) -> None:
         request = pb.CollectionName(collection_name=name)
         status = await self._change(lambda stub: stub.DropCollection, request)
+        self._builds.forget((self._address, name))
         if status.error_code != pb.COLLECTION_NOT_EXISTS:
             require_success(status)
 

@@ -3,19 +3,19 @@
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from quiver.adapters.grpc.errors import unreadable
 from quiver.adapters.milvus1.errors import PROTOCOL
-from quiver.domain.collections import Index, IndexProgress
+from quiver.domain.collections import Index
+from quiver.ports.errors import EngineError
 from quiver_proto import milvus_pb2 as pb
 
 log = logging.getLogger(__name__)
 
 Shape = TypeVar("Shape")
-Rows = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 TYPES = {
     2: "IVF_FLAT",
@@ -27,47 +27,39 @@ TYPES = {
     12: "ANNOY",
 }
 _NUMBERS = {name: number for number, name in TYPES.items()}
-_UNINDEXED = ("IDMAP", "BIN_IDMAP")
-SMALLEST_INDEXED = 4096
-"""Rows. Segments with fewer get no index."""
 REFUSAL_S = 1.0
 """How long `Builds.start` waits for the call: a server that refuses a build answers at once."""
 
 
-class _Segment(msgspec.Struct):
-    row_count: Rows
-    index_name: str
+MOST_FAILURES = 1024
+"""How many failed calls are remembered. Tenants decide how many fail."""
 
-
-class _Partition(msgspec.Struct):
-    """`segments` is null where there are none."""
-
-    tag: str
-    row_count: Rows
-    segments: tuple[_Segment, ...] | None
-
-
-class _Info(msgspec.Struct):
-    """The part of ShowCollectionInfo's JSON that the driver reads. It lists every partition."""
-
-    partitions: tuple[_Partition, ...]
+Build = tuple[str, str]
+"""The address of the member and the name of the collection."""
 
 
 class Builds:
-    """The CreateIndex calls in progress, by the address of the member and the collection."""
+    """The CreateIndex calls of this process: those in progress, and why the last ones failed."""
 
     def __init__(self) -> None:
-        self._running: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._running: dict[Build, asyncio.Task[None]] = {}
+        self._failures: dict[Build, EngineError] = {}
 
-    def is_running(self, address: str, name: str) -> bool:
-        return (address, name) in self._running
+    def is_running(self, build: Build) -> bool:
+        return build in self._running
 
-    async def start(self, address: str, name: str, call: Coroutine[Any, Any, None]) -> None:
+    def failure(self, build: Build) -> EngineError | None:
+        """Return the error of the last call that has ended; None if it succeeded."""
+        return self._failures.get(build)
+
+    def forget(self, build: Build) -> None:
+        self._failures.pop(build, None)
+
+    async def start(self, build: Build, call: Coroutine[Any, Any, None]) -> None:
         """Run the call in the background. Raises: EngineError if it fails within REFUSAL_S."""
-        key = (address, name)
         task = asyncio.create_task(call)
-        self._running[key] = task
-        task.add_done_callback(lambda done: self._ended(key, done))
+        self._running[build] = task
+        task.add_done_callback(lambda done: self._ended(build, done))
         await asyncio.wait([task], timeout=REFUSAL_S)
         if task.done():
             task.result()
@@ -79,11 +71,20 @@ class Builds:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _ended(self, key: tuple[str, str], task: asyncio.Task[None]) -> None:
-        if self._running.get(key) is task:
-            del self._running[key]
-        if not task.cancelled() and task.exception() is not None:
-            log.warning("building the index of %s on %s: %s", key[1], key[0], task.exception())
+    def _ended(self, build: Build, task: asyncio.Task[None]) -> None:
+        if self._running.get(build) is task:
+            del self._running[build]
+        if task.cancelled():
+            return
+        self.forget(build)
+        error = task.exception()
+        if error is None:
+            return
+        log.warning("building the index of %s on %s: %s", build[1], build[0], error)
+        if isinstance(error, EngineError):
+            self._failures[build] = error
+            for oldest in list(self._failures)[:-MOST_FAILURES]:
+                del self._failures[oldest]
 
 
 def index_request(name: str, index: Index) -> pb.IndexParam:
@@ -104,29 +105,15 @@ def index_of(answer: pb.IndexParam) -> Index | None:
     if kind is None:
         return None
     texts = [pair.value for pair in answer.extra_params if pair.key == "params"]
-    params = _read(texts[0] or "{}", dict[str, Any], "its index") if texts else {}
+    params = read(texts[0] or "{}", dict[str, Any], "its index") if texts else {}
     try:
         return msgspec.convert({"type": kind, "params": params}, Index)
     except msgspec.ValidationError:
         return None
 
 
-def progress_of(info: str) -> IndexProgress:
-    """Count, in ShowCollectionInfo's JSON, the segments that get an index, and that have it."""
-    partitions = _read(info, _Info, "its segments").partitions
-    segments = [s for p in partitions for s in p.segments or ()]
-    large = [s for s in segments if s.row_count >= SMALLEST_INDEXED]
-    built = sum(s.index_name not in _UNINDEXED for s in large)
-    return IndexProgress(built=built, total=len(large))
-
-
-def rows_in(info: str, tag: str) -> int:
-    """Count, in ShowCollectionInfo's JSON, the rows of one partition."""
-    partitions = _read(info, _Info, "its partitions").partitions
-    return sum(p.row_count for p in partitions if p.tag == tag)
-
-
-def _read(text: str, shape: type[Shape], what: str) -> Shape:
+def read(text: str, shape: type[Shape], what: str) -> Shape:
+    """Return what a server's JSON says about `what`. Raises: EngineRefused."""
     try:
         return msgspec.json.decode(text, type=shape)
     except (msgspec.DecodeError, RecursionError) as error:

@@ -202,7 +202,11 @@ class Actor:
                 raise
 
     async def _is_done(self, step: EngineStep) -> bool:
-        found = await self._client().describe(self._gathered.collection_name)
+        client, name = self._client(), self._gathered.collection_name
+        if isinstance(step, SetIndex):
+            # An engine may note the index and refuse all the same: the build failed, or many wait.
+            return (await client.describe_index(name)).index == step.index
+        found = await client.describe(name)
         match step:
             case CreateCollection(schema):
                 return found is not None and found.schema == schema

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from quiver.domain.claims import has_finalizer, has_status_claim, retained_as
-from quiver.domain.collections import Binding, Claim, Placement
+from quiver.domain.collections import Binding, Claim, IndexProgress, Placement
 from quiver.domain.conditions import Verdict
 from quiver.domain.reasons import Reason
 from quiver.ports.kubernetes import Event
@@ -51,7 +51,7 @@ def converge(g: Gathered) -> Decision:
     )
     return (
         _while_secret_is_foreign(g, decision)
-        or _while_building(g, decision)
+        or _while_index_is_not_built(g, decision)
         or _while_partitions_hold_rows(g, decision)
         or decision
     )
@@ -123,7 +123,10 @@ def _index_steps(g: Gathered) -> list[Step]:
     if wanted is None:
         named = g.collection.status.index is not None
         return [SetIndex(None)] if named and found is not None and found.index is not None else []
-    return [] if found is not None and found.index == wanted else [SetIndex(wanted)]
+    if found is None or found.index != wanted:
+        return [SetIndex(wanted)]
+    has_given_up = found.failure is not None and found.progress is None
+    return [SetIndex(wanted)] if has_given_up else []
 
 
 def _while_secret_is_foreign(g: Gathered, decision: Decision) -> Decision | None:
@@ -138,20 +141,33 @@ def _while_secret_is_foreign(g: Gathered, decision: Decision) -> Decision | None
     return replace(decision, verdict=Verdict.stalled(Reason.BINDING_CONFLICT, message))
 
 
-def _while_building(g: Gathered, decision: Decision) -> Decision | None:
-    """Report the progress of an index build, and requeue: no reconcile waits for it."""
+def _while_index_is_not_built(g: Gathered, decision: Decision) -> Decision | None:
+    """Report an index build, and requeue: no reconcile waits for it."""
     found, wanted = g.observation.index, g.collection.spec.index
     if wanted is None:
         return None
-    if found is not None and found.progress is not None:
-        progress = f"{found.progress.built} of {found.progress.total} segments are indexed."
-    elif any(isinstance(step, SetIndex) for step in decision.steps):
+    if found is not None and found.index == wanted and found.failure is not None:
+        message = (
+            f"The engine could not build index {wanted.type}: {found.failure}. Remove the cause, "
+            "or choose another index. Meanwhile it is tried again."
+        )
+        verdict = Verdict.reconciling(Reason.INDEX_FAILED, message)
+        return replace(decision, verdict=verdict, retry=True)
+    if any(isinstance(step, SetIndex) for step in decision.steps):
         progress = "the engine has begun."
+    elif found is not None and found.progress is not None:
+        progress = _coarsely(found.progress)
     else:
         return None
     message = f"Building index {wanted.type}: {progress}"
     verdict = Verdict.reconciling(Reason.INDEX_BUILDING, message)
     return replace(decision, verdict=verdict, retry=True)
+
+
+def _coarsely(progress: IndexProgress) -> str:
+    """Say it in tenths, so that a build costs no more than ten writes of the status."""
+    tenths = 10 * progress.built // max(1, progress.total)
+    return f"{10 * tenths} % of the segments are indexed."
 
 
 def _while_partitions_hold_rows(g: Gathered, decision: Decision) -> Decision | None:
