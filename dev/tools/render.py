@@ -113,7 +113,8 @@ def helm_template(chart: Path) -> str:
 
 
 def without_traces_of_helm(text: str) -> str:
-    """Leave out labels that would say that Helm manages what kubectl applied."""
+    """Leave out what is for Helm alone, and labels that would say that it manages the objects."""
+    text = re.sub(r"(?m)^ *annotations:\n *helm\.sh/resource-policy: keep\n", "", text)
     return re.sub(r"(?m)^ *(helm\.sh/chart|app\.kubernetes\.io/managed-by): .*\n", "", text)
 
 

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import aiohttp
 
-from quiver import __version__
+from quiver import __version__, handlers
 from quiver.adapters import http
 from quiver.adapters.counted_events import CountedEvents
 from quiver.adapters.interceptors import MetricsInterceptor
@@ -44,7 +44,8 @@ from quiver.domain.claims import ClaimKeys
 from quiver.domain.installation import Installation, OperatorPods
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
 from quiver.domain.manifests import engine_of
-from quiver.handlers import Watch, watch
+from quiver.domain.rights import Rights
+from quiver.handlers import Watch
 from quiver.ports.api import Api
 from quiver.ports.clock import Clock
 from quiver.ports.engines import Engines
@@ -81,8 +82,8 @@ class Settings:
 
     Periods are in seconds. `http` is the address that serves probes and metrics; None serves none.
     With `leader_elect` only the leader of several processes works. `namespace` is the operator's
-    own, and `pod_labels` are labels that each of its pods has there. `addresses` decides which
-    external endpoints the operator dials.
+    own, and `pod_labels` are labels that each of its pods has there. `rights` has the namespaces
+    that it watches. `addresses` decides which external endpoints the operator dials.
     """
 
     engine_image: str = f"localhost/quiver-engine:{__version__}"
@@ -94,6 +95,7 @@ class Settings:
     http: tuple[str, int] | None = None
     namespace: str = "quiver-system"
     pod_labels: Mapping[str, str] = field(default_factory=dict)
+    rights: Rights = field(default_factory=Rights)
     addresses: AddressPolicy = field(default_factory=AddressPolicy)
 
 
@@ -127,9 +129,9 @@ class Operator:
         outside: Outside,
         settings: Settings,
         metrics: Metrics | None = None,
-        watch: Watch = watch,
+        watch: Watch | None = None,
     ) -> None:
-        """`watch` keeps the cache current. It is kopf, unless there is no API server to watch."""
+        """`watch` keeps the cache current; None means kopf, which needs an API server to watch."""
         self.metrics = metrics or Metrics()
         self.readiness = Readiness()
         api, self._keys = outside.api, ClaimKeys()
@@ -137,8 +139,10 @@ class Operator:
         self._key_secret = KeySecret(api, settings.namespace, self._keys)
         self._api = api
         self._settings = settings
-        self._watch_cluster = watch
-        self._relister = Relister(api, self.cache)
+        self._watch_cluster = watch or partial(
+            handlers.watch, namespaces=settings.rights.namespaces
+        )
+        self._relister = Relister(api, self.cache, settings.rights.namespaces)
         measured = InterceptedEngines(outside.engines, MetricsInterceptor(self.metrics))
         self._breakers = Breakers(measured, self.metrics)
         waiting = FairQueue(self._engine_of, settings.workers_per_engine, self._group_of)
@@ -151,7 +155,7 @@ class Operator:
         queues = Queues(self._collections.add, self._engines.add, parking)
         self._objects = CachedObjects(self.cache, api)
         enqueue = self._enqueue_collections_of
-        credentials = Credentials(self._objects, outside.pem, enqueue)
+        credentials = Credentials(self._objects, outside.pem, enqueue, settings.rights)
         self._dialling = Dialling(
             self._objects, credentials, outside.names, settings.addresses, enqueue
         )
@@ -181,6 +185,7 @@ class Operator:
                 app = http.application(self.readiness, self.metrics.registry)
                 address = await stack.enter_async_context(http.serving(app, *self._settings.http))
                 log.info("probes and metrics at http://%s", address)
+            _log_reach(self._settings.rights)
             await stack.enter_async_context(term(self.readiness))
             # The workers start once the keys are loaded and the cache is filled: without keys no
             # claim in an annotation is valid, and a partial cache leads to wrong decisions.
@@ -243,6 +248,7 @@ class Operator:
             dialling=self._dialling,
             identities=self._identities,
             reservations=Reservations(),
+            rights=self._settings.rights,
         )
         collections = CollectionReconciler(
             sources, Tools(objects, engines, events, self._keys, self._identities), clock
@@ -275,6 +281,17 @@ class Operator:
 
     def _hooks(self, kind: Kind, parking: Parking) -> Hooks:
         return Hooks(describe=partial(log_fields, self.cache, kind), park=parking.park)
+
+
+def _log_reach(rights: Rights) -> None:
+    if rights.is_cluster_wide:
+        return
+    log.info("watching namespaces %s and no others", ", ".join(rights.namespaces))
+    log.warning(
+        "not installed cluster-wide: there are no admission policies, so what they would refuse is"
+        " reported in conditions later; and no node is read, so a segment is not checked against"
+        " the memory of the node's GPUs"
+    )
 
 
 class _All:

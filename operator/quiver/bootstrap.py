@@ -11,7 +11,7 @@ from quiver.adapters.drivers import Drivers
 from quiver.adapters.interceptors import LeadershipInterceptor
 from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.adapters.kubernetes.connection import Connection, load_configuration
-from quiver.adapters.kubernetes.pod import own_identity, own_namespace
+from quiver.adapters.kubernetes.pod import own_identity, own_namespace, own_service_account
 from quiver.adapters.names import DnsNames
 from quiver.adapters.pem import OpenSslPem
 from quiver.app import Operator, Outside, Settings
@@ -38,7 +38,8 @@ async def real_operator(
     connection = Connection(await load_configuration(), metrics, writing)
     drivers, names = Drivers(), DnsNames()
     engines = InterceptedEngines(drivers, LeadershipInterceptor(writing)) if writing else drivers
-    settings = replace(settings, namespace=own_namespace())
+    rights = replace(settings.rights, service_account=own_service_account())
+    settings = replace(settings, namespace=own_namespace(), rights=rights)
     try:
         async with AsyncExitStack() as stack:
             client = await stack.enter_async_context(KubernetesClient(connection))

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import re
 import signal
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +19,7 @@ from quiver.app import Settings
 from quiver.bootstrap import real_operator
 from quiver.control.observe.logs import Format, set_up_logging
 from quiver.domain.addresses import AddressPolicy, Network
+from quiver.domain.rights import Rights
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,20 @@ class Address(click.ParamType[tuple[str, int]]):
         if not host or not port.isdigit() or int(port) > 65535:
             self.fail(f"{value!r} is not an address such as 127.0.0.1:8080", param, ctx)
         return host.strip("[]"), int(port)
+
+
+class NamespaceName(click.ParamType[str]):
+    """The name of a namespace."""
+
+    name = "NAMESPACE"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", str(value)):
+            allowed = "up to 63 lowercase letters, digits and '-', with no '-' at either end"
+            self.fail(f"{value!r} is not the name of a namespace: {allowed}", param, ctx)
+        return str(value)
 
 
 class Cidr(click.ParamType[Network]):
@@ -122,6 +138,20 @@ def _network(cidr: str) -> Network | None:
     "another operator stands by and takes over.",
 )
 @click.option(
+    "--namespace",
+    "namespaces",
+    type=NamespaceName(),
+    multiple=True,
+    help="Namespace to watch; no other is then looked at, and rights there are all that is needed. "
+    "Repeat the option for several. Without it the whole cluster is watched.",
+)
+@click.option(
+    "--secrets-role",
+    help="Role to name in conditions where the operator may not use a namespace's Secrets: a "
+    "ClusterRole, or a Role with --namespace. An admin of the namespace binds it to the service "
+    "account POD_NAMESPACE:POD_SERVICE_ACCOUNT.",
+)
+@click.option(
     "--allow-engine-cidr",
     type=Cidr(),
     multiple=True,
@@ -160,6 +190,8 @@ def operator(
     log_level: str,
     allow_engine_cidr: tuple[Network, ...],
     deny_engine_cidr: tuple[Network, ...],
+    namespaces: tuple[str, ...],
+    secrets_role: str | None,
     **options: Any,
 ) -> None:
     """Watch the cluster and do what its VectorCollections and VectorEngines say.
@@ -172,7 +204,11 @@ def operator(
     several values.
     """
     _set_up_logging(log_format, log_level)
-    settings = Settings(addresses=AddressPolicy(allow_engine_cidr, deny_engine_cidr), **options)
+    settings = Settings(
+        addresses=AddressPolicy(allow_engine_cidr, deny_engine_cidr),
+        rights=Rights(namespaces=tuple(dict.fromkeys(namespaces)), secrets_role=secrets_role),
+        **options,
+    )
     try:
         asyncio.run(_run(settings))
     except NoCluster as error:

@@ -41,8 +41,11 @@ session calls back after each list of objects.
 Watch = Callable[[Cache, Session, OnList], Coroutine[Any, Any, None]]
 
 
-async def watch(cache: Cache, session: Session, on_list: OnList) -> None:
-    """Keep the cache current until cancelled. `on_list` is called when a watch restarts.
+async def watch(
+    cache: Cache, session: Session, on_list: OnList, namespaces: Collection[str] = ()
+) -> None:
+    """Keep the cache current until cancelled. `on_list` is called when a watch restarts. Without
+    `namespaces` the whole cluster is watched.
 
     Raises: any error that ends kopf, such as a kind that the cluster no longer knows.
     """
@@ -51,7 +54,8 @@ async def watch(cache: Cache, session: Session, on_list: OnList) -> None:
         tasks = await kopf.spawn_tasks(
             registry=_registry(cache, sessions),
             settings=_settings(),
-            clusterwide=True,
+            clusterwide=not namespaces,
+            namespaces=namespaces,
             standalone=True,
         )
     # Not kopf.run_tasks: at its end it cancels all tasks of the loop that started after it.

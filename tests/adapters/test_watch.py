@@ -2,12 +2,16 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
+import uuid
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import aiohttp
+import pytest
 
+from localcluster import ControlPlane
 from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.echoes import Echoes
@@ -40,15 +44,17 @@ class Watched:
 
 
 @asynccontextmanager
-async def watching(api: KubernetesClient) -> AsyncIterator[Watched]:
+async def watching(
+    api: KubernetesClient, namespaces: Collection[str] = ()
+) -> AsyncIterator[Watched]:
     watched = Watched()
 
     def session(on_list: Callable[[], None]) -> tuple[str, aiohttp.ClientSession]:
         return api.server, api.watch_session(on_list, Echoes(watched.cache))
 
-    task = asyncio.create_task(watch(watched.cache, session, watched.count_list))
+    task = asyncio.create_task(watch(watched.cache, session, watched.count_list, namespaces))
     try:
-        await watched.until(lambda: watched.listed >= 5)
+        await watched.until(lambda: watched.listed >= 5 * max(1, len(namespaces)))
         yield watched
     finally:
         task.cancel()
@@ -100,6 +106,33 @@ async def test_only_what_quiver_manages_is_watched(api: KubernetesClient, namesp
             await api.create(SERVICE, service)
         await watched.until(lambda: watched.cache.get(SERVICE, Key(namespace, "ours")))
         assert watched.cache.get(SERVICE, Key(namespace, "foreign")) is None
+
+
+@pytest.fixture
+def watched_namespaces(crds: ControlPlane) -> Iterator[list[str]]:
+    """More namespaces than connections would be needed for with one watch each."""
+    names = [f"watched-{uuid.uuid4().hex[:8]}" for _ in range(6)]
+    for name in names:
+        crds.kubectl("create", "namespace", name)
+    yield names
+    crds.kubectl("delete", "namespace", "--wait=false", *names)
+
+
+async def test_only_the_given_namespaces_are_watched(
+    api: KubernetesClient, namespace: str, watched_namespaces: list[str]
+) -> None:
+    """Each kind in each of them, all at the same time; what is elsewhere does not arrive."""
+    async with watching(api, watched_namespaces) as watched:
+        await api.create(VECTOR_COLLECTION, vector_collection(namespace))
+        for name in watched_namespaces:
+            await api.create(VECTOR_COLLECTION, vector_collection(name))
+            key = Key(name, "subject")
+            await watched.until(partial(watched.cache.get, VECTOR_COLLECTION, key))
+            await api.patch(VECTOR_COLLECTION, key, {"metadata": {"finalizers": ["a.b/c"]}})
+            await watched.until(lambda key=key: _finalizers(watched.cache, key) == ["a.b/c"])
+            await api.patch(VECTOR_COLLECTION, key, {"metadata": {"finalizers": None}})
+        found = {m["metadata"]["namespace"] for m in watched.cache.all(VECTOR_COLLECTION)}
+        assert found == set(watched_namespaces)
 
 
 async def test_two_watch_side_by_side_and_end_alone(api: KubernetesClient, namespace: str) -> None:

@@ -35,9 +35,22 @@ kind: VectorCollection
 metadata: {name: kept}
 spec: {engineRef: {name: main}, dimension: 8}
 """
+HOLDER, CURRENT = "jsonpath={.spec.holderIdentity}", "jsonpath={.data.current}"
+MADE_BY_THE_OPERATOR = """
+apiVersion: coordination.k8s.io/v1
+kind: Lease
+metadata: {name: quiver-operator}
+spec: {holderIdentity: quiver-0_1, leaseDurationSeconds: 15}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: quiver-claim-keys}
+type: quiver.dev/claim-keys
+data: {current: a2V5}
+"""
 OPERATOR_MAY = {
     "quiver.dev/vectorcollections": "get list watch patch",
-    "quiver.dev/vectorengines": "get list watch patch",
+    "quiver.dev/vectorengines": "list watch",
     "quiver.dev/vectorcollections/status": "patch",
     "quiver.dev/vectorengines/status": "patch",
     "quiver.dev/vectorengines/finalizers": "update",
@@ -45,15 +58,13 @@ OPERATOR_MAY = {
     "/services": "get list watch create patch",
     "networking.k8s.io/networkpolicies": "get list watch create patch delete",
     "/pods": "get list watch",
-    "/namespaces": "get list watch",
-    "/nodes": "get list watch",
-    "/secrets": "get create patch delete",
+    "/namespaces": "get",
+    "/nodes": "get",
     "events.k8s.io/events": "create patch",
-    "coordination.k8s.io/leases": "get create update patch",
 }
 OPERATOR_MUST_NOT = {
     "quiver.dev/vectorcollections": "create update delete deletecollection",
-    "quiver.dev/vectorengines": "create update delete deletecollection",
+    "quiver.dev/vectorengines": "get create update patch delete deletecollection",
     "quiver.dev/vectorengines/scale": "get update patch",
     "apps/statefulsets": "update delete deletecollection",
     "apps/deployments": "get list create patch delete",
@@ -61,15 +72,15 @@ OPERATOR_MUST_NOT = {
     "networking.k8s.io/networkpolicies": "update deletecollection",
     "/pods": "create update patch delete",
     "/pods/exec": "create get",
-    "/secrets": "list watch update deletecollection",
+    "/secrets": "get list watch create update patch delete deletecollection",
     "/configmaps": "get list create patch",
     "/serviceaccounts/token": "create",
     "/persistentvolumeclaims": "get delete",
-    "/nodes": "create update patch delete",
-    "/namespaces": "create update patch delete",
+    "/nodes": "list watch create update patch delete",
+    "/namespaces": "list watch create update patch delete",
     "/events": "create",
     "events.k8s.io/events": "get list update delete",
-    "coordination.k8s.io/leases": "list watch delete",
+    "coordination.k8s.io/leases": "get list watch create update patch delete",
     "admissionregistration.k8s.io/validatingadmissionpolicies": "get list create patch delete",
     "rbac.authorization.k8s.io/clusterroles": "get bind escalate",
     "apiextensions.k8s.io/customresourcedefinitions": "get list patch",
@@ -132,7 +143,9 @@ def may(release: Release) -> Callable[..., bool]:
     client = kubernetes.config.new_client_from_config(str(release.control_plane.kubeconfig))
     reviews = kubernetes.client.AuthorizationV1Api(client)
 
-    def ask(user: str, verb: str, resource: str, namespace: str = release.namespace) -> bool:
+    def ask(
+        user: str, verb: str, resource: str, namespace: str = release.namespace, of: str = ""
+    ) -> bool:
         group, name, *sub = resource.split("/")
         attributes = V1ResourceAttributes(
             namespace=namespace,
@@ -140,6 +153,7 @@ def may(release: Release) -> Callable[..., bool]:
             resource=name,
             subresource="/".join(sub),
             verb=verb,
+            name=of,
         )
         spec = V1SubjectAccessReviewSpec(user=user, resource_attributes=attributes)
         review = reviews.create_subject_access_review(V1SubjectAccessReview(spec=spec))
@@ -192,13 +206,24 @@ def test_operator_must_not(may: Any, operator: str, resource: str, verbs: str) -
     assert [verb for verb in verbs.split() if may(operator, verb, resource)] == []
 
 
-def test_leases_of_others(may: Any, operator: str) -> None:
-    """The operator may elect a leader in its own namespace and touches no lease elsewhere."""
-    verbs = ("get", "create", "update", "patch")
-    elsewhere = ("default", "kube-system", "kube-node-lease")
-    asked = [(verb, namespace) for verb in verbs for namespace in elsewhere]
-    leases = "coordination.k8s.io/leases"
-    assert [found for found in asked if may(operator, found[0], leases, found[1])] == []
+OWN = {"coordination.k8s.io/leases": "quiver-operator", "/secrets": "quiver-claim-keys"}
+
+
+@pytest.mark.parametrize(("resource", "name"), OWN.items())
+def test_own_objects(release: Release, may: Any, operator: str, resource: str, name: str) -> None:
+    """Of Leases and Secrets the operator may read and write the one that the release made for it,
+    in its own namespace alone.
+    """
+    verbs = ("get", "list", "watch", "create", "update", "patch", "delete")
+    everywhere = (release.namespace, "default", "kube-system", "kube-node-lease")
+    places = [*((name, namespace) for namespace in everywhere), ("other", release.namespace)]
+    asked = [(verb, *place) for verb in verbs for place in places]
+    allowed = [
+        (verb, of, namespace)
+        for verb, of, namespace in asked
+        if may(operator, verb, resource, namespace, of)
+    ]
+    assert allowed == [("get", name, release.namespace), ("patch", name, release.namespace)]
 
 
 def test_operator_writes_status(release: Release) -> None:
@@ -263,6 +288,21 @@ def test_upgrade(control_plane: ControlPlane) -> None:
     assert "--workers=3" in release.kubectl("get", "deployment/quiver", arguments)
     assert release.kubectl("get", "pdb/quiver", "--output=jsonpath={.spec.maxUnavailable}") == "1"
     release.helm("uninstall")
+
+
+def test_upgrade_keeps_lease_and_keys(control_plane: ControlPlane) -> None:
+    """What the operator wrote into its Lease and its Secret stays. Where the release before left
+    their creation to the operator, `--take-ownership` hands them over.
+    """
+    release = Release.install(control_plane)
+    release.kubectl("delete", "lease/quiver-operator", "secret/quiver-claim-keys")
+    release.kubectl("create", "--filename=-", input=MADE_BY_THE_OPERATOR)
+    for options in (["--take-ownership"], [], ["--set=workers=3"]):
+        release.helm("upgrade", str(CHART), *options)
+        assert release.kubectl("get", "lease/quiver-operator", f"-o={HOLDER}") == "quiver-0_1"
+        assert release.kubectl("get", "secret/quiver-claim-keys", f"-o={CURRENT}") == "a2V5"
+    release.helm("uninstall")
+    assert release.kubectl("get", "secret/quiver-claim-keys", f"-o={CURRENT}") == "a2V5"
 
 
 def test_uninstall(control_plane: ControlPlane) -> None:

@@ -48,6 +48,8 @@ SHOWN_BELOW = {
     *("serviceAccount.annotations", "rbac.create", "rbac.aggregate", "podSecurityContext"),
     *("securityContext", "resources", "podAnnotations", "podLabels", "extraEnv"),
     *("engineAddresses.allow", "engineAddresses.deny"),
+    # In test_rights.py.
+    *("watchNamespaces", "rbac.secrets.namespaces", "rbac.secrets.clusterWide"),
 }
 WRONG = {
     "a mistyped name": {"replicas": 2},
@@ -57,6 +59,9 @@ WRONG = {
     "a mistyped name in crds": {"crds": {"install": True}},
     "a mistyped name in serviceAccount": {"serviceAccount": {"labels": {}}},
     "a mistyped name in rbac": {"rbac": {"enabled": True}},
+    "a mistyped name in secrets": {"rbac": {"secrets": {"all": True}}},
+    "a namespace as text": {"watchNamespaces": "team-a"},
+    "no name of a namespace": {"watchNamespaces": ["Team A"]},
     "a mistyped name in admissionPolicies": {"admissionPolicies": {"enable": True}},
     "a mistyped name in resources": {"resources": {"limit": {}}},
     "a mistyped name in affinity": {"affinity": {"podAffinities": {}}},
@@ -107,6 +112,7 @@ def test_default_arguments(chart: Any) -> None:
         "--engine-image=localhost/quiver-engine:0.1.0",
         "--resync-period=60",
         "--workers=32",
+        "--secrets-role=team:quiver-secrets",
         "--pod-labels=app.kubernetes.io/name=quiver,app.kubernetes.io/instance=quiver",
         "--log-format=json",
         "--leader-elect",
@@ -196,7 +202,11 @@ def test_image(chart: Any) -> None:
 
 def test_environment(chart: Any) -> None:
     """Further environment variables reach the container, besides those that name the pod."""
-    paths = {"POD_NAMESPACE": "metadata.namespace", "POD_NAME": "metadata.name"}
+    paths = {
+        "POD_NAMESPACE": "metadata.namespace",
+        "POD_NAME": "metadata.name",
+        "POD_SERVICE_ACCOUNT": "spec.serviceAccountName",
+    }
     named = [
         {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
         for name, path in paths.items()
@@ -271,7 +281,7 @@ def test_without_rights(chart: Any) -> None:
         for found in chart.render({"rbac": {"aggregate": False}})
         if found["kind"] == "ClusterRole"
     ]
-    assert names == ["team:quiver"]
+    assert names == ["team:quiver", "team:quiver-secrets"]
 
 
 def test_crds_are_kept(chart: Any) -> None:

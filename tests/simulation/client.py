@@ -53,7 +53,8 @@ class ModelClient:
     ) -> aiohttp.ClientSession:
         raise AssertionError("the model is not watched by kopf")
 
-    async def list(self, kind: Kind, selector: str = "") -> Listing:
+    async def list(self, kind: Kind, selector: str = "", namespace: str = "") -> Listing:
+        assert not namespace, "the operator of the simulation is installed cluster-wide"
         return await self._call("", lambda: self._server.list(kind, selector))
 
     async def get(self, kind: Kind, key: Key) -> Manifest:

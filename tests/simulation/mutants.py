@@ -254,7 +254,7 @@ def _wishes_counted_as_load() -> Any:
 
 
 def _vanished_objects_stay() -> Any:
-    def replace_(cache: Cache, kind: Kind, manifests: Any, _version: str) -> None:
+    def replace_(cache: Cache, kind: Kind, manifests: Any, *_: str) -> None:
         for manifest in manifests:
             cache.put(kind, manifest)
 

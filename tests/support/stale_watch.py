@@ -26,8 +26,8 @@ class PastApi:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._api, name)
 
-    async def list(self, kind: Kind, selector: str = "") -> Listing:
-        listing = await self._api.list(kind, selector)
+    async def list(self, kind: Kind, selector: str = "", namespace: str = "") -> Listing:
+        listing = await self._api.list(kind, selector, namespace)
         if kind != VECTOR_COLLECTION or self.over:
             return listing
         others = [m for m in listing.items if m["metadata"]["namespace"] != self._namespace]

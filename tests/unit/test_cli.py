@@ -10,6 +10,7 @@ from quiver import __version__
 from quiver.app import Settings
 from quiver.cli import main
 from quiver.domain.addresses import AddressPolicy
+from quiver.domain.rights import Rights
 
 
 def test_version() -> None:
@@ -83,6 +84,30 @@ def test_wrong_networks(option: str, cidr: str) -> None:
     assert result.exit_code == 2
     assert f"'{option}'" in result.output
     assert f"{cidr!r} is not a network such as 10.0.0.0/8 or fd00::/8, " in result.output
+
+
+def test_namespaces_are_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is watched once; the role is what conditions name where Secrets are out of reach."""
+    seen: list[Settings] = []
+
+    async def run(settings: Settings) -> None:
+        seen.append(settings)
+
+    monkeypatch.setattr("quiver.command._set_up_logging", lambda *_: None)
+    monkeypatch.setattr("quiver.command._run", run)
+    named = ["--namespace=team-a", "--namespace=team-b", "--namespace=team-a"]
+    result = CliRunner().invoke(main, ["operator", *named, "--secrets-role=system:secrets"])
+    assert result.exit_code == 0, result.output
+    wanted = Rights(namespaces=("team-a", "team-b"), secrets_role="system:secrets")
+    assert seen[0].rights == wanted
+
+
+@pytest.mark.parametrize("name", ["", "Team", "a/b", "team_a", "-a", "a" * 64])
+def test_what_is_not_a_namespace_is_refused(name: str) -> None:
+    """The message says what is allowed."""
+    result = CliRunner().invoke(main, ["operator", f"--namespace={name}"])
+    assert result.exit_code == 2
+    assert "is not the name of a namespace: up to 63 lowercase letters" in result.output
 
 
 def test_without_the_extra_the_engine_says_what_to_install(

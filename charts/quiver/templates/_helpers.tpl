@@ -20,7 +20,8 @@
 {{- printf "%s-%s" (include "quiver.fullname" (index . 0) | trunc $room | trimSuffix "-") $suffix }}
 {{- end }}
 
-{{- /* ClusterRoles have no namespace: two releases of one name must not fight over them. */ -}}
+{{- /* For ClusterRoles, and for Roles in namespaces of others: two releases of one name must not
+fight over them. */ -}}
 {{- define "quiver.clusterRole" -}}
 {{- printf "%s:%s" .Release.Namespace (include "quiver.fullname" .) }}
 {{- end }}

@@ -11,7 +11,7 @@ from quiver.control.observe.readiness import Readiness
 from quiver.domain.claims import KEY_BYTES, ClaimKeys
 from quiver.domain.kubernetes_types import MANAGED_BY, MANAGED_BY_LABEL, SECRET, Key, Manifest
 from quiver.ports.api import Api
-from quiver.ports.errors import ApiError, Conflict, NotFound
+from quiver.ports.errors import ApiError, ApiRefused, Conflict, NotFound
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,12 @@ class UnusableKey(Exception):
 
 
 class KeySecret:
-    """Loads this process's keys from the Secret. The first operator creates the Secret."""
+    """Loads this process's keys from the Secret.
+
+    The chart creates the Secret empty, so that the operator needs no right to create Secrets, which
+    cannot be limited to one name. The first operator puts the key in; it creates the Secret where
+    there is none.
+    """
 
     def __init__(self, api: Api, namespace: str, keys: ClaimKeys) -> None:
         self._api = api
@@ -39,7 +44,7 @@ class KeySecret:
         """
         while True:
             try:
-                self._keys.replace(_keys_in(await self._get_or_create()))
+                self._keys.replace(_keys_in(await self._get_or_make()))
             except (ApiError, UnusableKey) as error:
                 readiness.blocked(f"the keys for claims cannot be had: {error}")
                 await asyncio.sleep(retry)
@@ -55,21 +60,40 @@ class KeySecret:
     async def refresh(self) -> None:
         """Read the keys again. A failure leaves them as they are."""
         try:
-            self._keys.replace(_keys_in(await self._get_or_create()))
+            self._keys.replace(_keys_in(await self._get_or_make()))
         except (ApiError, UnusableKey) as error:
             log.warning("the keys for claims cannot be read, keeping those in use: %s", error)
 
-    async def _get_or_create(self) -> Manifest:
+    async def _get_or_make(self) -> Manifest:
         try:
-            return await self._api.get(SECRET, self._key)
+            found = await self._api.get(SECRET, self._key)
         except NotFound:
-            pass
+            found = None
+        if found is not None and found.get("data"):
+            return found
         try:
-            made = await self._api.create(SECRET, _new_secret(self._key))
+            made = await (self._create() if found is None else self._put_key(found))
         except Conflict:
             return await self._api.get(SECRET, self._key)
-        log.info("created Secret %s with a new key for claims", self._key)
+        log.info("put a new key for claims into Secret %s", self._key)
         return made
+
+    async def _create(self) -> Manifest:
+        try:
+            return await self._api.create(SECRET, _new_secret(self._key))
+        except ApiRefused as error:
+            raise ApiRefused(
+                f"Secret {self._key} does not exist, and the operator may not create it: {error}."
+                " The chart and install.yaml create it: apply them again"
+            ) from error
+
+    async def _put_key(self, found: Manifest) -> Manifest:
+        version = {"resourceVersion": found["metadata"]["resourceVersion"]}
+        return await self._api.patch(SECRET, self._key, {"metadata": version, "data": _new_data()})
+
+
+def _new_data() -> Manifest:
+    return {CURRENT: base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()}
 
 
 def _new_secret(key: Key) -> Manifest:
@@ -82,7 +106,7 @@ def _new_secret(key: Key) -> Manifest:
             "labels": {MANAGED_BY_LABEL: MANAGED_BY},
         },
         "type": "quiver.dev/claim-keys",
-        "data": {CURRENT: base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()},
+        "data": _new_data(),
     }
 
 
@@ -99,7 +123,8 @@ def _key_in(data: Mapping[str, str], entry: str) -> bytes:
     if len(key) < KEY_BYTES:
         raise UnusableKey(
             f"entry {entry!r} of Secret {SECRET_NAME!r} must have {KEY_BYTES} bytes or more."
-            " Correct it, or delete the Secret: Quiver then makes a new key, and only collections"
-            " that are being created at that moment are harmed"
+            f" Correct it, or empty the Secret (kubectl patch secret {SECRET_NAME} --type merge -p"
+            """ '{"data": null}'): Quiver then makes a new key, and only collections that are"""
+            " being created at that moment are harmed"
         )
     return key

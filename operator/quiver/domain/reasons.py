@@ -36,3 +36,4 @@ class Reason(StrEnum):
     ENDPOINT_REFUSED = "EndpointRefused"
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - no password, a word about one
     SECRET_INVALID = "SecretInvalid"  # noqa: S105
+    SECRET_FORBIDDEN = "SecretForbidden"  # noqa: S105

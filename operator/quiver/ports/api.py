@@ -18,8 +18,10 @@ class Api(Protocol):
     Raises: Conflict, NotFound, ApiRefused, ApiUnavailable.
     """
 
-    async def list(self, kind: Kind, selector: str = "") -> Listing:
-        """Return the objects of all namespaces that match the label selector; empty matches all."""
+    async def list(self, kind: Kind, selector: str = "", namespace: str = "") -> Listing:
+        """Return the objects that match the label selector; empty matches all. An empty namespace
+        means all namespaces.
+        """
 
     async def get(self, kind: Kind, key: Key) -> Manifest:
         """Return the object as the API server has it."""

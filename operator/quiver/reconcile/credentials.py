@@ -10,9 +10,11 @@ from quiver.domain.conditions import Verdict
 from quiver.domain.engines import Tls, VectorEngine
 from quiver.domain.kubernetes_types import SECRET, Key
 from quiver.domain.reasons import Reason
+from quiver.domain.rights import Rights
 from quiver.ports.errors import ApiRefused
 from quiver.ports.kubernetes import Objects
 from quiver.ports.pem import InvalidPem, Pem
+from quiver.reconcile.refusals import words_of
 
 CA, CERTIFICATE, PRIVATE_KEY = "ca.crt", "tls.crt", "tls.key"
 """Entries of Secrets, as kubernetes.io/tls and cert-manager name them."""
@@ -38,9 +40,16 @@ class Credentials:
     the engine's own namespace.
     """
 
-    def __init__(self, objects: Objects, pem: Pem, changed: Callable[[Key], object]) -> None:
+    def __init__(
+        self,
+        objects: Objects,
+        pem: Pem,
+        changed: Callable[[Key], object],
+        rights: Rights | None = None,
+    ) -> None:
         """`changed` is called with the engine when the contents of its Secrets have changed."""
         self._objects = objects
+        self._rights = rights or Rights()
         self._pem = pem
         self._changed = changed
         self._known: dict[Key, _Known] = {}
@@ -98,10 +107,10 @@ class Credentials:
             found = await self._objects.fetch(SECRET, Key(namespace, name))
         except ApiRefused as error:
             message = (
-                f"Secret {name!r}, which spec.tls.{field} names, cannot be read: {error}. Let the "
-                "operator's service account get it."
+                f"The operator may not read Secret {name!r}, which spec.tls.{field} names: "
+                f"{words_of(error)}. {self._rights.secrets_cure(namespace)}"
             )
-            raise _Trouble(Verdict.stalled(Reason.SECRET_INVALID, message)) from error
+            raise _Trouble(Verdict.stalled(Reason.SECRET_FORBIDDEN, message)) from error
         if found is None:
             message = (
                 f"There is no Secret {name!r} in namespace {namespace!r}, which spec.tls.{field} "

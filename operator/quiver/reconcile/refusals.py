@@ -13,12 +13,20 @@ _CURE = (
 )
 
 
+def words_of(error: ApiRefused) -> str:
+    """Return the API server's words without their full stop, cleaned and cut."""
+    return one_line(str(error), WORDS).rstrip(".")
+
+
 def refused(what: str, error: ApiRefused, addition: str = "") -> Verdict:
     """Return the verdict while the API server refuses `what`, such as `the claim`. `addition` is a
     sentence to put between its words and the cure.
 
     The removal of a quota or of a policy triggers no event of the object: retry by yourself.
     """
-    words = one_line(str(error), WORDS).rstrip(".")
-    sentences = [f"The API server refused {what}: {words}.", *filter(None, [addition]), _CURE]
+    sentences = [
+        f"The API server refused {what}: {words_of(error)}.",
+        *filter(None, [addition]),
+        _CURE,
+    ]
     return Verdict.stalled(Reason.APPLY_REFUSED, " ".join(sentences))

@@ -78,6 +78,15 @@ def test_a_list_evicts_ghosts_and_nothing_newer(cache: Cache, changes: list[Chan
     assert changes[-1].new is None
 
 
+def test_a_list_of_one_namespace_evicts_nothing_of_another(cache: Cache) -> None:
+    """What it lacks is gone only from the namespace that it is of."""
+    for namespace in ("team-a", "team-b"):
+        ghost = collection("ghost", namespace=namespace, uid=namespace, resourceVersion="5")
+        cache.put(VECTOR_COLLECTION, ghost)
+    cache.replace(VECTOR_COLLECTION, [], "20", "team-b")
+    assert [m["metadata"]["namespace"] for m in cache.all(VECTOR_COLLECTION)] == ["team-a"]
+
+
 def test_during_a_write_others_news_waits(cache: Cache, changes: list[Change]) -> None:
     """The watch's echo of a write that is not answered yet is nobody else's change."""
     cache.put(VECTOR_COLLECTION, at(5))

@@ -5,6 +5,7 @@ import base64
 import copy
 import logging
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import pytest
@@ -28,12 +29,15 @@ class FakeSecrets:
         self.failures: list[ApiError] = []
         self.was_read = asyncio.Event()
         self.before_create: Callable[[], object] = lambda: None
+        self._versions = count(1)
         if data:
             self.hold(**data)
 
     def hold(self, **data: bytes) -> None:
         encoded = {entry: base64.b64encode(value).decode() for entry, value in data.items()}
-        self.secret = {"metadata": {"name": SECRET_NAME}, "data": encoded}
+        version = str(next(self._versions))
+        metadata = {"name": SECRET_NAME, "resourceVersion": version}
+        self.secret = {"metadata": metadata, **({"data": encoded} if data else {})}
 
     async def get(self, kind: Kind, key: Key) -> Manifest:
         assert (kind, key) == (SECRET, KEY)
@@ -51,6 +55,17 @@ class FakeSecrets:
             raise Conflict("already exists")
         self.secret = copy.deepcopy(manifest)
         return manifest
+
+    async def patch(self, kind: Kind, key: Key, patch: Manifest) -> Manifest:
+        assert (kind, key) == (SECRET, KEY)
+        self._fail()
+        self.before_create()
+        if self.secret is None:
+            raise NotFound("no such Secret")
+        if patch["metadata"]["resourceVersion"] != self.secret["metadata"]["resourceVersion"]:
+            raise Conflict("changed")
+        self.secret["data"] = {**self.secret.get("data", {}), **patch["data"]}
+        return copy.deepcopy(self.secret)
 
     def _fail(self) -> None:
         if self.failures:
@@ -117,6 +132,31 @@ async def test_of_two_operators_that_make_it_at_once_one_does() -> None:
     assert "claims" not in (late.readiness.problem or "")
 
 
+async def test_the_key_is_put_into_the_empty_secret_of_the_chart() -> None:
+    """So the operator needs no right to create Secrets. The Secret's other fields stay."""
+    secrets = FakeSecrets()
+    secrets.hold()
+    before = copy.deepcopy(secrets.secret)
+    first, second = Process(secrets), Process(secrets)
+    await first.load()
+    made = copy.deepcopy(secrets.secret)
+    assert made is not None
+    assert {key: made[key] for key in made if key != "data"} == before
+    await second.load()
+    assert secrets.secret == made
+    assert second.believes(first.signed())
+
+
+async def test_of_two_operators_that_fill_the_secret_at_once_one_does() -> None:
+    """The other takes what is there by then."""
+    secrets = FakeSecrets()
+    secrets.hold()
+    secrets.before_create = lambda: secrets.hold(current=NEW)
+    late = Process(secrets)
+    await late.load()
+    assert late.signed() == signed_with(NEW)
+
+
 async def test_a_key_is_turned_without_a_gap() -> None:
     """The new one signs, the one before is believed as long as the Secret has it."""
     secrets = FakeSecrets(current=OLD)
@@ -135,7 +175,6 @@ async def test_a_key_is_turned_without_a_gap() -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        {},
         {"current": b""},
         {"current": b"k" * (KEY_BYTES - 1)},
         {"previous": OLD},

@@ -5,11 +5,12 @@ import json
 import pytest
 
 from quiver.control.cache.cache import Cache
-from quiver.control.cache.echoes import PATH, Echoes
+from quiver.control.cache.echoes import Echoes
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Manifest
 from support.builders import NAMESPACE, collection
 
 KEY = Key(NAMESPACE, "test01")
+PATH = "/apis/quiver.dev/v1alpha1/vectorcollections"
 
 
 @pytest.fixture
@@ -41,6 +42,14 @@ def test_what_the_cache_knows_is_spared(cache: Cache) -> None:
     assert spared(cache, "ADDED", at(4))
     assert not spared(cache, "MODIFIED", at(6))
     assert not spared(cache, "MODIFIED", at(5, uid="another"))
+
+
+def test_a_watch_of_one_namespace_is_spared_the_same(cache: Cache) -> None:
+    """An operator that is not installed cluster-wide has a watch for each namespace."""
+    cache.put(VECTOR_COLLECTION, at(5), ours=True)
+    path = f"/apis/quiver.dev/v1alpha1/namespaces/{NAMESPACE}/vectorcollections"
+    assert spared(cache, "MODIFIED", at(5), path)
+    assert not spared(cache, "MODIFIED", at(6), path)
 
 
 def test_the_end_of_an_object_is_news_once(cache: Cache) -> None:

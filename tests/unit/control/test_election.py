@@ -16,7 +16,7 @@ from quiver.control.leader.leadership import Leadership, NotLeading
 from quiver.control.observe.metrics import Metrics
 from quiver.control.observe.readiness import Readiness
 from quiver.domain.kubernetes_types import Key, Kind, Manifest
-from quiver.ports.errors import ApiError, ApiUnavailable, Conflict, NotFound
+from quiver.ports.errors import ApiError, ApiRefused, ApiUnavailable, Conflict, NotFound
 from support.waiting import eventually
 
 TERMS = Terms(duration=1, renew=0.4, retry=0.02)
@@ -33,6 +33,7 @@ class FakeLeases:
     def __init__(self) -> None:
         self.lease: Manifest | None = None
         self.failure: ApiError | None = None
+        self.may_create = True
         self.lost = 0
         self._version = 0
 
@@ -45,9 +46,11 @@ class FakeLeases:
 
     async def create(self, _kind: Kind, manifest: Manifest) -> Manifest:
         self._fail()
+        if not self.may_create:
+            raise ApiRefused("leases is forbidden")
         if self.lease is not None:
             raise Conflict("already exists")
-        return self._store(copy.deepcopy(manifest))
+        return self.store(copy.deepcopy(manifest))
 
     async def patch(self, _kind: Kind, _key: Key, patch: Manifest) -> Manifest:
         self._fail()
@@ -55,9 +58,9 @@ class FakeLeases:
             raise NotFound("no lease")
         if patch["metadata"]["resourceVersion"] != self.lease["metadata"]["resourceVersion"]:
             raise Conflict("changed")
-        spec = {**self.lease["spec"], **patch["spec"]}
+        spec = {**self.lease.get("spec", {}), **patch["spec"]}
         spec = {name: value for name, value in spec.items() if value is not None}
-        answer = self._store({"metadata": self.lease["metadata"], "spec": spec})
+        answer = self.store({"metadata": self.lease["metadata"], "spec": spec})
         if self.lost:
             self.lost -= 1
             raise ApiUnavailable("no answer")
@@ -66,13 +69,13 @@ class FakeLeases:
     def write(self, **spec: Any) -> None:
         """Change the lease as somebody else."""
         held = self.lease or {"metadata": {}, "spec": {}}
-        self._store({"metadata": held["metadata"], "spec": {**held["spec"], **spec}})
+        self.store({"metadata": held["metadata"], "spec": {**held["spec"], **spec}})
 
     @property
     def holder(self) -> str | None:
-        return self.lease["spec"].get("holderIdentity") if self.lease else None
+        return self.lease.get("spec", {}).get("holderIdentity") if self.lease else None
 
-    def _store(self, lease: Manifest) -> Manifest:
+    def store(self, lease: Manifest) -> Manifest:
         self._version += 1
         metadata = {**lease["metadata"], "resourceVersion": str(self._version)}
         self.lease = {**lease, "metadata": metadata}
@@ -120,6 +123,29 @@ class Candidate:
 @pytest.fixture
 def leases() -> FakeLeases:
     return FakeLeases()
+
+
+@pytest.mark.parametrize("empty", [{"metadata": {}}, {"metadata": {}, "spec": {}}])
+async def test_the_empty_lease_of_the_chart_is_free(leases: FakeLeases, empty: Manifest) -> None:
+    """It is acquired without the right to create Leases."""
+    leases.may_create = False
+    leases.store(empty)
+    candidate = Candidate(leases, "one", PATIENT)
+    async with candidate.running():
+        await candidate.until_leading()
+        assert leases.holder == "one_1"
+
+
+async def test_a_lease_that_may_not_be_created_is_waited_for(leases: FakeLeases) -> None:
+    """Readiness says what to do, and the operator leads once the Lease is there."""
+    leases.may_create = False
+    candidate = Candidate(leases, "one", PATIENT)
+    async with candidate.running():
+        said = "the operator may not create it: leases is forbidden. The chart and install.yaml"
+        readiness = candidate.readiness
+        await eventually(lambda: said in (readiness.problem or ""), "the operator says what to do")
+        leases.store({"metadata": {}, "spec": {}})
+        await candidate.until_leading()
 
 
 async def test_the_second_stands_by_and_says_who_leads(leases: FakeLeases) -> None:

@@ -54,7 +54,7 @@ class FakeCluster:
         self.merged.append(patch["status"])
         return engine(resourceVersion="101")
 
-    async def list(self, kind: Kind, selector: str = "") -> Listing:  # noqa: ARG002
+    async def list(self, kind: Kind, selector: str = "", namespace: str = "") -> Listing:  # noqa: ARG002
         if self.failures:
             raise self.failures.pop(0)
         return Listing(self.objects.get(kind, []), self.version)

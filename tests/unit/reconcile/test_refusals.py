@@ -27,7 +27,7 @@ CASES: list[tuple[Manifest, str, str]] = [
     (claimed(claim(server="instance:gone")), f"{OBJECT} status", "the claim"),
     (claimed(HELD, **DELETED), OBJECT, "the removal of the finalizer"),
     (collection(spec=BOUND), "apply Secret docs", "Secret 'docs'"),
-    (collection(spec=BOUND), "get Secret docs", "a read"),
+    (CLAIMED, "get VectorCollection test01", "a read"),
 ]
 
 

@@ -64,11 +64,12 @@ class KubernetesClient:
     ) -> aiohttp.ClientSession:
         return self._connection.watch_session(on_list, watch_filter)
 
-    async def list(self, kind: Kind, selector: str = "") -> Listing:
+    async def list(self, kind: Kind, selector: str = "", namespace: str = "") -> Listing:
         items: list[Manifest] = []
+        path = _path(kind, namespace=namespace)
         query = {"limit": str(self._page), **({"labelSelector": selector} if selector else {})}
         while True:
-            page = await self._call("GET", f"{_path(kind)}?{urlencode(query)}")
+            page = await self._call("GET", f"{path}?{urlencode(query)}")
             items += map(_unmanaged, page["items"])
             following = page["metadata"].get("continue")
             if not following:

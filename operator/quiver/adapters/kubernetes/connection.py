@@ -22,7 +22,10 @@ from quiver.control.observe.metrics import Metrics
 USER_AGENT = f"quiver-operator/{__version__}"
 CONNECTIONS = 32
 """One for each of the default number of workers. More would only load the API server."""
-WATCH_CONNECTIONS = 16
+NO_LIMIT = 0
+"""For watches: each holds a connection, one for each kind and namespace that is watched. With fewer
+some of them would never begin.
+"""
 WATCH_BUFFER = 2**21
 """Bytes; a watch event can be longer than aiohttp's default buffer."""
 
@@ -108,7 +111,7 @@ class Connection:
             return await handler(request)
 
         return self._session(
-            WATCH_CONNECTIONS,
+            NO_LIMIT,
             headers={"User-Agent": USER_AGENT},
             middlewares=[log_in] if watch_filter is None else [filtered_by(watch_filter), log_in],
             read_bufsize=WATCH_BUFFER,

@@ -25,6 +25,12 @@ def own_namespace(environment: Mapping[str, str] = os.environ) -> str:
         ) from error
 
 
+def own_service_account(environment: Mapping[str, str] = os.environ) -> str | None:
+    """Return NAMESPACE:NAME of the service account that the pod says it runs as, if it says so."""
+    namespace, name = (environment.get(f"POD_{part}") for part in ("NAMESPACE", "SERVICE_ACCOUNT"))
+    return f"{namespace}:{name}" if namespace and name else None
+
+
 def own_identity(environment: Mapping[str, str] = os.environ) -> str:
     """Return the pod's name and a random suffix, which differs from the previous process's."""
     return f"{environment.get('POD_NAME') or gethostname()}_{uuid.uuid4().hex[:8]}"

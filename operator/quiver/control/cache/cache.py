@@ -130,15 +130,17 @@ class Cache:
             self._store(kind, key, old, None)
             self._notify(Change(kind, key, old, None, ours))
 
-    def replace(self, kind: Kind, manifests: Iterable[Manifest], version: str) -> None:
+    def replace(
+        self, kind: Kind, manifests: Iterable[Manifest], version: str, namespace: str = ""
+    ) -> None:
         """Replace the kind's objects by a whole list as of `version`: store what is newer, and
-        remove what the list no longer has.
+        remove what the list no longer has. With a namespace the list is of that one alone.
         """
         listed = set()
         for manifest in manifests:
             listed.add(uid_of(manifest))
             self.put(kind, manifest)
-        for known in list(self.all(kind)):
+        for known in self.list(kind, namespace) if namespace else list(self.all(kind)):
             if uid_of(known) not in listed and version_of(known) <= int(version):
                 self.remove(kind, Key.of(known), uid_of(known))
 

@@ -5,7 +5,8 @@ import msgspec
 from quiver.control.cache.cache import Cache
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key
 
-PATH = f"/apis/{VECTOR_COLLECTION.group}/{VECTOR_COLLECTION.version}/{VECTOR_COLLECTION.plural}"
+API = f"/apis/{VECTOR_COLLECTION.group}/{VECTOR_COLLECTION.version}/"
+RESOURCE = f"/{VECTOR_COLLECTION.plural}"
 
 
 class _Metadata(msgspec.Struct, rename="camel"):
@@ -38,7 +39,7 @@ class Echoes:
 
     def __call__(self, path: str, line: bytes) -> bool:
         """Tell whether kopf can do without the line of the watch at `path`."""
-        if path != PATH:
+        if not (path.startswith(API) and path.endswith(RESOURCE)):
             return False
         try:
             event = _DECODER.decode(line)

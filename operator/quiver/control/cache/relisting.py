@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Collection
 
 from quiver.control.cache.cache import Cache
 from quiver.control.observe.readiness import Readiness
@@ -39,9 +40,11 @@ RETRY_S = 2.0
 class Relister:
     """Fills the cache, and later corrects what the watches missed."""
 
-    def __init__(self, api: Api, cache: Cache) -> None:
+    def __init__(self, api: Api, cache: Cache, namespaces: Collection[str] = ()) -> None:
+        """Only the given namespaces are listed; none given means the whole cluster."""
         self._api = api
         self._cache = cache
+        self._namespaces = namespaces or ("",)
 
     async def fill(self, readiness: Readiness, retry: float = RETRY_S) -> None:
         """List all kinds, and retry every `retry` seconds until that succeeds. Report each error
@@ -68,8 +71,9 @@ class Relister:
 
     async def _list_all(self) -> None:
         for kind, selector in WATCHED.items():
-            listing = await self._api.list(kind, selector)
-            self._cache.replace(kind, listing.items, listing.version)
+            for namespace in self._namespaces:
+                listing = await self._api.list(kind, selector, namespace)
+                self._cache.replace(kind, listing.items, listing.version, namespace)
 
 
 def _explain(error: ApiError) -> str:

@@ -19,7 +19,7 @@ from quiver.control.observe.readiness import Readiness
 from quiver.domain.kubernetes_types import Key, Kind, Manifest
 from quiver.ports.api import Api
 from quiver.ports.clock import Clock
-from quiver.ports.errors import ApiError, Conflict, NotFound
+from quiver.ports.errors import ApiError, ApiRefused, Conflict, NotFound
 
 log = logging.getLogger(__name__)
 
@@ -115,15 +115,25 @@ class Election:
         try:
             lease = await self._api.get(LEASE, self._key)
         except NotFound:
-            won = await self._api.create(LEASE, self._new_lease())
+            won = await self._create()
         else:
-            holder: str = lease["spec"].get("holderIdentity") or ""
-            if not self._is_free(lease["spec"]):
+            spec = lease.get("spec", {})
+            holder: str = spec.get("holderIdentity") or ""
+            if not self._is_free(spec):
                 return holder.rpartition("_")[0] or holder
             won = await self._api.patch(LEASE, self._key, self._claim(lease))
         self._version = won["metadata"]["resourceVersion"]
         self._leadership.begin(asked + self._terms.renew)
         return None
+
+    async def _create(self) -> Manifest:
+        try:
+            return await self._api.create(LEASE, self._new_lease())
+        except ApiRefused as error:
+            raise ApiRefused(
+                f"it does not exist, and the operator may not create it: {error}."
+                " The chart and install.yaml create it: apply them again"
+            ) from error
 
     def _is_free(self, spec: Manifest) -> bool:
         if not spec.get("holderIdentity"):
@@ -149,7 +159,7 @@ class Election:
         try:
             lease = await self._api.patch(LEASE, self._key, self._patch(renewTime=self._moment()))
         except NotFound:
-            lease = await self._api.create(LEASE, self._new_lease())
+            lease = await self._create()
         except Conflict:
             # The lease was changed, perhaps by this process in a call whose answer was lost.
             lease = await self._api.get(LEASE, self._key)
@@ -181,7 +191,7 @@ class Election:
 
     def _claim(self, lease: Manifest) -> Manifest:
         self._version = lease["metadata"]["resourceVersion"]
-        transitions = lease["spec"].get("leaseTransitions", 0) + 1
+        transitions = lease.get("spec", {}).get("leaseTransitions", 0) + 1
         return self._patch(**self._held_from_now(), leaseTransitions=transitions)
 
     def _new_lease(self) -> Manifest:

@@ -21,6 +21,13 @@ def foreign_secret(g: Gathered) -> str | None:
     return None if found is None or _is_ours(found, g.collection) else found["metadata"]["name"]
 
 
+def is_blocked(g: Gathered) -> bool:
+    """Tell whether the wanted Secret cannot be published, so that the one that was published before
+    stays.
+    """
+    return g.secrets_refusal is not None or foreign_secret(g) is not None
+
+
 def binding_steps(g: Gathered, placement: Placement) -> list[Step]:
     """Return the steps after which the wanted Secret, and no other of this object's, is
     published.

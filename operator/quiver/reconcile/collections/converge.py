@@ -8,7 +8,7 @@ from quiver.domain.conditions import Verdict
 from quiver.domain.reasons import Reason
 from quiver.ports.kubernetes import Event
 from quiver.reconcile.collections.assignment import claim_for
-from quiver.reconcile.collections.binding import binding_steps, foreign_secret
+from quiver.reconcile.collections.binding import binding_steps, foreign_secret, is_blocked
 from quiver.reconcile.collections.decision import (
     CreateCollection,
     CreatePartition,
@@ -37,7 +37,7 @@ def converge(g: Gathered) -> Decision:
         *_collection_steps(g),
         *_partition_steps(g),
         *_index_steps(g),
-        *([] if foreign_secret(g) else binding_steps(g, placement)),
+        *([] if is_blocked(g) else binding_steps(g, placement)),
     ]
     decision = Decision(
         verdict=Verdict.ready(f"Collection {claim.collection_name!r} is on {claim.member}."),
@@ -50,7 +50,8 @@ def converge(g: Gathered) -> Decision:
         binding=_binding(g),
     )
     return (
-        _while_secret_is_foreign(g, decision)
+        _while_secrets_are_forbidden(g, decision)
+        or _while_secret_is_foreign(g, decision)
         or _while_index_is_not_built(g, decision)
         or _while_partitions_hold_rows(g, decision)
         or decision
@@ -59,7 +60,7 @@ def converge(g: Gathered) -> Decision:
 
 def _binding(g: Gathered) -> Binding | None:
     wanted = g.collection.spec.binding
-    if foreign_secret(g):
+    if is_blocked(g):
         return g.collection.status.binding
     return Binding(name=wanted.secret_name) if wanted else None
 
@@ -127,6 +128,13 @@ def _index_steps(g: Gathered) -> list[Step]:
         return [SetIndex(wanted)]
     has_given_up = found.failure is not None and found.progress is None
     return [SetIndex(wanted)] if has_given_up else []
+
+
+def _while_secrets_are_forbidden(g: Gathered, decision: Decision) -> Decision | None:
+    """Stall, but converge the collection, and keep the Secret that was published before."""
+    if g.secrets_refusal is None:
+        return None
+    return replace(decision, verdict=Verdict.stalled(Reason.SECRET_FORBIDDEN, g.secrets_refusal))
 
 
 def _while_secret_is_foreign(g: Gathered, decision: Decision) -> Decision | None:

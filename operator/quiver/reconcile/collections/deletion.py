@@ -42,6 +42,17 @@ def object_is_suspended(g: Gathered) -> Decision | None:
     return _retain(g, "Warning", "spec.suspend is true") if g.collection.spec.suspend else None
 
 
+def engine_is_not_watched(g: Gathered) -> Decision | None:
+    if g.engine_is_watched:
+        return None
+    key = g.collection.engine_key
+    why = (
+        f"this operator does not watch namespace {key.namespace!r}, where VectorEngine "
+        f"{key.name!r} is"
+    )
+    return _waiting(g, Reason.ENGINE_NOT_FOUND, why, "Ask for the namespace to be added")
+
+
 def engine_is_gone(g: Gathered) -> Decision | None:
     return _retain(g, "Normal", "its VectorEngine is gone") if g.engine is None else None
 
@@ -127,6 +138,7 @@ POLICIES = (
     nothing_was_claimed,
     object_is_suspended,
     collection_is_to_be_retained,
+    engine_is_not_watched,
     engine_is_gone,
     claimed_member_is_gone,
     member_is_not_ready,

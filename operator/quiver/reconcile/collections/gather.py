@@ -1,7 +1,7 @@
 """Gathers who claims a VectorCollection's name, and its present or future member. Reads only."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -12,6 +12,7 @@ from quiver.domain.engines import Pod, VectorEngine
 from quiver.domain.kubernetes_types import NAMESPACE, POD, VECTOR_ENGINE, Key, Manifest
 from quiver.domain.manifests import seniority_of, uid_of
 from quiver.domain.members import Member, members_of
+from quiver.domain.rights import Rights
 from quiver.domain.servers import Server
 from quiver.ports.engines import Engines
 from quiver.ports.errors import Conflict, EngineError
@@ -25,13 +26,14 @@ from quiver.reconcile.identities import Identities
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """What `gather` and `observe` read from."""
+    """What `gather` and `observe` read from, and with which rights."""
 
     objects: Objects
     engines: Engines
     dialling: Dialling
     identities: Identities
     reservations: Reservations
+    rights: Rights = field(default_factory=Rights)
 
 
 async def gather(manifest: Manifest, collection: VectorCollection, sources: Sources) -> Gathered:
@@ -40,7 +42,13 @@ async def gather(manifest: Manifest, collection: VectorCollection, sources: Sour
     The cache is read last, with no await between that and the return, so that the caller can
     reserve what is free. Raises: ApiError; Conflict if a claim seemed to have lapsed, but has not.
     """
-    found = Gathered(manifest=manifest, collection=collection, claim=claim_of(manifest))
+    is_watched = sources.rights.covers(collection.engine_key.namespace)
+    found = Gathered(
+        manifest=manifest,
+        collection=collection,
+        claim=claim_of(manifest),
+        engine_is_watched=is_watched,
+    )
     engine = sources.objects.get(VECTOR_ENGINE, collection.engine_key)
     if engine is None:
         return found

@@ -35,8 +35,9 @@ class Gathered:
     """What a decision is made from.
 
     `claim` is the object's claim. If another server than the claimed one is behind the member now,
-    `claim` is None and `lapsed` has the claim. `engine` is None if it does not exist. `allowed`
-    tells whether the engine admits the object's namespace.
+    `claim` is None and `lapsed` has the claim. `engine` is None if it does not exist, or
+    if the operator does not watch its namespace (`engine_is_watched`). `allowed` tells whether the
+    engine admits the object's namespace.
 
     `claimants` are the other objects that claim the collection. `elders` are older objects that ask
     for its name and have no claim. `holder` is the object among these that has the name.
@@ -49,6 +50,7 @@ class Gathered:
 
     `gpu_mib` is the memory of one GPU on the member's node, read only until the collection is
     placed. `secrets` has, by name, the existing Secrets of the wanted and the published binding.
+    `secrets_refusal` is None unless the operator may not read them: then it says so, with the cure.
     """
 
     manifest: Manifest
@@ -56,6 +58,7 @@ class Gathered:
     claim: Claim | None = None
     lapsed: Claim | None = None
     engine: VectorEngine | None = None
+    engine_is_watched: bool = True
     allowed: bool = True
     access: Access = PLAIN
     members: tuple[Member, ...] = ()
@@ -71,6 +74,7 @@ class Gathered:
     gpu_mib: int | None = None
     observation: Observation = Observation()
     secrets: Mapping[str, Manifest] = field(default_factory=dict)
+    secrets_refusal: str | None = None
 
     @property
     def status_claim(self) -> Claim | None:

@@ -6,10 +6,11 @@ from quiver.domain.claims import claim_of
 from quiver.domain.fit import GPU_MEMORY_LABEL
 from quiver.domain.kubernetes_types import NODE, SECRET, Key, Manifest
 from quiver.ports.engines import EngineClient
-from quiver.ports.errors import EngineError
+from quiver.ports.errors import ApiRefused, EngineError
 from quiver.ports.kubernetes import Objects
 from quiver.reconcile.collections.gather import Sources
 from quiver.reconcile.collections.gathered import Gathered, Observation
+from quiver.reconcile.refusals import words_of
 
 
 async def observe(found: Gathered, sources: Sources) -> Gathered:
@@ -20,12 +21,12 @@ async def observe(found: Gathered, sources: Sources) -> Gathered:
     if not found.may_be_placed and found.claim is None and found.lapsed is None:
         return found
     if found.claim is None and found.may_be_placed:
-        found = replace(found, gpu_mib=await _gpu_mib(found, sources.objects))
+        found = replace(found, gpu_mib=await _gpu_mib(found, sources))
     is_retained = found.lapsed is not None and found.collection.metadata.deleting
     if found.server is not None and not found.is_borrowed and not is_retained:
         client = sources.engines.at(found.target)
         found = replace(found, observation=await _observation_or_failure(client, found))
-    found = replace(found, secrets=await _secrets(found, sources.objects))
+    found = await _with_secrets(found, sources)
     return replace(found, is_elders=await _is_elders(found, sources))
 
 
@@ -56,16 +57,30 @@ async def _observation(client: EngineClient, found: Gathered) -> Observation:
     return observation
 
 
-async def _gpu_mib(found: Gathered, objects: Objects) -> int | None:
+async def _gpu_mib(found: Gathered, sources: Sources) -> int | None:
     """Read the node's label of GPU Feature Discovery. It is read only until the collection is
-    placed.
+    placed, and only with cluster-wide rights: nodes are in no namespace.
     """
+    if not sources.rights.is_cluster_wide:
+        return None
     member, engine = found.member, found.engine
     if member is None or member.node is None or engine is None or engine.spec.gpu is None:
         return None
-    node = await objects.fetch(NODE, Key("", member.node))
+    node = await sources.objects.fetch(NODE, Key("", member.node))
     label = node["metadata"].get("labels", {}).get(GPU_MEMORY_LABEL, "") if node else ""
     return int(label) if label.isascii() and label.isdigit() else None
+
+
+async def _with_secrets(found: Gathered, sources: Sources) -> Gathered:
+    try:
+        return replace(found, secrets=await _secrets(found, sources.objects))
+    except ApiRefused as error:
+        namespace = found.collection.metadata.namespace
+        refusal = (
+            f"The operator may not use Secrets in namespace {namespace!r}, and so not the one of "
+            f"spec.binding: {words_of(error)}. {sources.rights.secrets_cure(namespace)}"
+        )
+        return replace(found, secrets_refusal=refusal)
 
 
 async def _secrets(found: Gathered, objects: Objects) -> dict[str, Manifest]:

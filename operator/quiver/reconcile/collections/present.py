@@ -22,6 +22,14 @@ def engine_does_not_exist(g: Gathered) -> Decision | None:
     if g.engine is not None:
         return None
     key = g.collection.engine_key
+    if not g.engine_is_watched:
+        return waiting(
+            g,
+            Reason.ENGINE_NOT_FOUND,
+            f"This operator does not watch namespace {key.namespace!r}, where VectorEngine "
+            f"{key.name!r} would be. Ask for the namespace to be added to those that it watches, "
+            "or make this object anew with an engineRef in one of them.",
+        )
     return waiting(
         g,
         Reason.ENGINE_NOT_FOUND,

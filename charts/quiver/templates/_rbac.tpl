@@ -1,0 +1,56 @@
+{{- /* The Role or ClusterRole with which an admin lets the operator use a namespace's Secrets. */ -}}
+{{- define "quiver.secretsRole" -}}
+{{- printf "%s:%s" .Release.Namespace (include "quiver.suffixed" (list . "secrets")) }}
+{{- end }}
+
+{{- /* What the operator may do with the objects that it watches, in whatever scope. */ -}}
+{{- define "quiver.watchedRules" -}}
+- apiGroups: [quiver.dev]
+  resources: [vectorcollections]
+  verbs: [get, list, watch, patch]
+- apiGroups: [quiver.dev]
+  resources: [vectorengines]
+  verbs: [list, watch]
+- apiGroups: [quiver.dev]
+  resources: [vectorcollections/status, vectorengines/status]
+  verbs: [patch]
+# To own StatefulSets, Services and NetworkPolicies with blockOwnerDeletion.
+- apiGroups: [quiver.dev]
+  resources: [vectorengines/finalizers]
+  verbs: [update]
+- apiGroups: [apps]
+  resources: [statefulsets]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [""]
+  resources: [services]
+  verbs: [get, list, watch, create, patch]
+# Deleted where an engine no longer asks for one.
+- apiGroups: [networking.k8s.io]
+  resources: [networkpolicies]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch]
+# Whether an engine's allowedNamespaces picks the namespace of a collection by its labels.
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [get]
+# Patched where the same happens again: one Event counts, instead of many saying the same.
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}
+
+{{- /* The Secrets that collections ask for by spec.binding and those that engines name in spec.tls,
+one by one and by name; the latter are only read. Neither list nor watch. */ -}}
+{{- define "quiver.secretsRules" -}}
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, create, patch, delete]
+{{- end }}
+
+{{- define "quiver.operatorSubject" -}}
+- kind: ServiceAccount
+  name: {{ include "quiver.serviceAccountName" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end }}
