@@ -115,7 +115,8 @@ class ControlPlaneProcesses:
             # No kube-proxy: the service address itself is an address of the API server.
             "--endpoint-reconciler-type=none",
             "--authorization-mode=Node,RBAC",
-            "--enable-admission-plugins=NodeRestriction",
+            # The second is on in strict clusters, and asks for rights that nothing else asks for.
+            "--enable-admission-plugins=NodeRestriction,OwnerReferencesPermissionEnforcement",
             "--allow-privileged=true",
             f"--client-ca-file={self.layout.authority}",
             # No API server behind this one; without it the controllers log an error a second.

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from support.fake_engine import FakeEngine, FakeEngines
 from support.installation import install
 from support.milvus1_client import Milvus1
 from support.namespaces import Namespace
+from support.release import Install, Release
 from support.standin_node import StandinNode
 from support.tenants import Tenant
 from support.waiting import eventually
@@ -160,6 +162,25 @@ async def tenant(quiver_api: ControlPlane, tenant_namespace: str) -> AsyncIterat
         tenant = Tenant(tenant_namespace, client)
         await eventually(tenant.has_rights, "the tenant has its rights")
         yield tenant
+
+
+@pytest.fixture
+def releases(quiver_api: ControlPlane) -> Iterator[Install]:
+    """Installs a release into a namespace of its own, with the given values."""
+    installed: list[Release] = []
+
+    def install_one(**values: Any) -> Release:
+        namespace = f"release-{uuid.uuid4().hex[:8]}"
+        quiver_api.create_namespace(namespace)
+        release = Release(quiver_api, namespace, values)
+        installed.append(release)
+        release.install()
+        return release
+
+    yield install_one
+    for release in installed:
+        release.uninstall()
+        quiver_api.kubectl("delete", "namespace", release.namespace, "--wait=false")
 
 
 CLAIM_POLICY = "quiver-system.quiver-claims-are-the-operators"

@@ -1,0 +1,113 @@
+"""The chart's rights, held against what the operator does by the API server's own audit log."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from localcluster import ControlPlane
+from quiver.domain.access import Target
+from quiver.domain.kubernetes_types import NETWORK_POLICY, POD, SECRET, VECTOR_ENGINE
+from support.namespaces import Namespace, ready_condition
+from support.release import Install, Right, leads
+from support.standin_node import StandinNode
+from support.waiting import eventually
+
+ASKED_BY_ADMISSION = {Right("watched", "update", "vectorengines.quiver.dev/finalizers")}
+"""What the admission plugin OwnerReferencesPermissionEnforcement asks for where an owner blocks its
+deletion. It asks the authorizer, and so the audit log does not have it.
+"""
+NAME_LABEL = "kubernetes.io/metadata.name"
+
+
+async def run_through_its_deeds(world: Namespace, guest: Namespace, node: StandinNode) -> None:
+    """Have the operator do everything that it can do with objects."""
+    allowed = {"from": "Selector", "selector": {"matchLabels": {NAME_LABEL: guest.namespace}}}
+    tls = {"caSecretName": "none"}
+    await world.create(
+        VECTOR_ENGINE,
+        "engine",
+        {
+            "gpu": {"count": 1},
+            "nodeSelector": node.selector,
+            "allowedNamespaces": allowed,
+            "networkPolicy": {},
+        },
+    )
+    external = {"external": {"endpoints": ["192.0.2.1:19530"]}, "tls": tls}
+    await world.create(VECTOR_ENGINE, "external", external)
+    await world.settled("external", "SecretNotFound", VECTOR_ENGINE)
+    await world.create_collection("docs", binding={"secretName": "docs"})
+    await guest.create_collection("guests")
+    await world.ready("docs")
+    await guest.ready("guests")
+    await world.patch("docs", {"spec": {"binding": None}})
+    await world.gone("docs", SECRET)
+    for count in (1, 2):
+        await lose(world, "docs", count)
+    await world.patch("engine", {"spec": {"networkPolicy": None, "replicas": 2}}, VECTOR_ENGINE)
+    await world.settled_engine()
+    await world.gone("engine", NETWORK_POLICY)
+    await world.delete("docs")
+    await world.gone("docs")
+
+
+async def lose(world: Namespace, name: str, times: int) -> None:
+    """Drop the collection behind the operator's back, and wait until it has told of that so often:
+    the second time in the Event of the first.
+    """
+    address = (await world.get("engine-0", POD))["status"]["podIP"]
+    await world.engines.at(Target(f"{address}:19530", "Quiver")).drop(name)
+    await world.look_now(name)
+
+    async def is_told() -> bool:
+        events = await world.events(name, "Recreated")
+        counts = [event.get("series", {}).get("count", 1) for event in events]
+        return counts == [times]
+
+    await eventually(is_told, f"the loss of {name} is told {times} times")
+
+
+@pytest.mark.parametrize("is_cluster_wide", [True, False], ids=["cluster-wide", "namespaces"])
+async def test_what_is_granted_is_what_is_used(
+    is_cluster_wide: bool,
+    releases: Install,
+    managed: Namespace,
+    node: StandinNode,
+    quiver_api: ControlPlane,
+    tmp_path: Path,
+) -> None:
+    """An operator that does all that it can do uses each right that the chart gives it, and is
+    refused nothing.
+    """
+    namespaces = [managed.namespace, f"guest-{managed.namespace}"]
+    quiver_api.create_namespace(namespaces[1])
+    guest = replace(managed, namespace=namespaces[1], engine_namespace=managed.namespace)
+    watched = [] if is_cluster_wide else namespaces
+    secrets = {"secrets": {"namespaces": namespaces[:1]}}
+    release = releases(watchNamespaces=watched, rbac=secrets, resyncPeriod=1)
+    with release.operator(tmp_path / "operator.log") as operator:
+        await leads(operator)
+        await run_through_its_deeds(managed, guest, node)
+    assert release.refused() == []
+    assert release.used() | ASKED_BY_ADMISSION == release.granted()
+
+
+async def test_only_the_listed_namespaces_are_looked_after(
+    releases: Install, world: Namespace, neighbour: Namespace, tmp_path: Path
+) -> None:
+    """The operator says so at its start, leaves other namespaces alone, and does not say of an
+    engine there that it does not exist.
+    """
+    release = releases(watchNamespaces=[neighbour.namespace], resyncPeriod=1)
+    log = tmp_path / "operator.log"
+    with release.operator(log) as operator:
+        await leads(operator)
+        await world.create_collection("docs")
+        await neighbour.create_collection("guests")
+        words = f"does not watch namespace '{world.namespace}'"
+        await neighbour.says("guests", "EngineNotFound", words)
+        assert ready_condition(await world.get("docs"))["reason"] == "Pending"
+    assert release.refused() == []
+    assert f"watching namespaces {neighbour.namespace} and no others" in log.read_text()
+    assert "there are no admission policies" in log.read_text()
