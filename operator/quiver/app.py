@@ -24,6 +24,7 @@ from quiver.control.cache.cache import Cache
 from quiver.control.cache.cached_objects import CachedObjects
 from quiver.control.cache.echoes import Echoes
 from quiver.control.cache.log_fields import log_fields
+from quiver.control.cache.other_operators import OtherOperators
 from quiver.control.cache.relisting import Relister
 from quiver.control.cache.triggers import Triggers
 from quiver.control.claim_keys import KeySecret
@@ -31,7 +32,11 @@ from quiver.control.drift.presence import PresenceChecks
 from quiver.control.drift.resync import Queues, Resync
 from quiver.control.drift.rounds import VerificationRounds
 from quiver.control.observe.broadcaster import EventBroadcaster
-from quiver.control.observe.metrics import CollectionsCollector, Metrics
+from quiver.control.observe.metrics import (
+    CollectionsCollector,
+    Metrics,
+    OtherOperatorsCollector,
+)
 from quiver.control.observe.readiness import Readiness
 from quiver.control.work.breakers import Breakers
 from quiver.control.work.controller import Controller, Hooks, Pace
@@ -43,6 +48,7 @@ from quiver.domain.addresses import AddressPolicy
 from quiver.domain.claims import ClaimKeys
 from quiver.domain.installation import Installation, OperatorPods
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
+from quiver.domain.managers import Manager
 from quiver.domain.manifests import engine_of
 from quiver.domain.rights import Rights
 from quiver.handlers import Watch
@@ -59,6 +65,7 @@ from quiver.reconcile.credentials import Credentials
 from quiver.reconcile.dialling import Dialling
 from quiver.reconcile.engines.reconciler import EngineReconciler
 from quiver.reconcile.identities import Identities
+from quiver.reconcile.management import ManagedCollections, ManagedEngines
 from quiver.reconcile.report import Reporter
 
 log = logging.getLogger(__name__)
@@ -83,7 +90,8 @@ class Settings:
     Periods are in seconds. `http` is the address that serves probes and metrics; None serves none.
     With `leader_elect` only the leader of several processes works. `namespace` is the operator's
     own, and `pod_labels` are labels that each of its pods has there. `rights` has the namespaces
-    that it watches. `addresses` decides which external endpoints the operator dials.
+    that it watches. `take_over` is the namespace of an operator that is gone, whose objects this
+    one is to manage. `addresses` decides which external endpoints the operator dials.
     """
 
     engine_image: str = f"localhost/quiver-engine:{__version__}"
@@ -96,6 +104,7 @@ class Settings:
     namespace: str = "quiver-system"
     pod_labels: Mapping[str, str] = field(default_factory=dict)
     rights: Rights = field(default_factory=Rights)
+    take_over: str | None = None
     addresses: AddressPolicy = field(default_factory=AddressPolicy)
 
 
@@ -151,6 +160,9 @@ class Operator:
         soon = partial(self._engines.add_after, seconds=FOLD_S)
         self.cache.subscribe(Triggers(self.cache, self._collections.add, self._engines.add, soon))
         self.metrics.registry.register(CollectionsCollector(_All(self.cache, VECTOR_COLLECTION)))
+        self._manager = Manager(settings.namespace, settings.take_over)
+        others = OtherOperators(self.cache, self._manager)
+        self.metrics.registry.register(OtherOperatorsCollector(others))
         parking = self._parking("vectorcollection", self._collections)
         queues = Queues(self._collections.add, self._engines.add, parking)
         self._objects = CachedObjects(self.cache, api)
@@ -257,11 +269,14 @@ class Operator:
         installation = Installation(
             settings.engine_image, OperatorPods(settings.namespace, settings.pod_labels)
         )
+        engine_reconciler = EngineReconciler(
+            objects, engines, self._dialling, self._identities, reporter, installation
+        )
         engine_parking = self._parking("vectorengine", self._engines)
         return (
             Controller(
                 "vectorcollection",
-                collections,
+                ManagedCollections(collections, objects, self._manager, self._settings.rights),
                 self._collections,
                 self.metrics,
                 pace,
@@ -269,9 +284,7 @@ class Operator:
             ),
             Controller(
                 "vectorengine",
-                EngineReconciler(
-                    objects, engines, self._dialling, self._identities, reporter, installation
-                ),
+                ManagedEngines(engine_reconciler, objects, self._manager),
                 self._engines,
                 self.metrics,
                 pace,

@@ -152,6 +152,12 @@ def _network(cidr: str) -> Network | None:
     "account POD_NAMESPACE:POD_SERVICE_ACCOUNT.",
 )
 @click.option(
+    "--take-over",
+    type=NamespaceName(),
+    help="Namespace of another operator that is gone for good: manage what that one managed. "
+    "Without it, this operator leaves the objects alone that another one manages.",
+)
+@click.option(
     "--allow-engine-cidr",
     type=Cidr(),
     multiple=True,

@@ -25,6 +25,7 @@ ARGUMENTS = {
     "engineImage": ("registry.example.org/e:2", "--engine-image=registry.example.org/e:2"),
     "resyncPeriod": (3600, "--resync-period=3600"),
     "workers": (2, "--workers=2"),
+    "takeOver": ("old-system", "--take-over=old-system"),
     "logFormat": ("text", "--log-format=text"),
     "extraArgs": (["--verbose"], "--verbose"),
 }
@@ -61,6 +62,7 @@ WRONG = {
     "a mistyped name in rbac": {"rbac": {"enabled": True}},
     "a mistyped name in secrets": {"rbac": {"secrets": {"all": True}}},
     "a namespace as text": {"watchNamespaces": "team-a"},
+    "no namespace to take over from": {"takeOver": "Old System"},
     "no name of a namespace": {"watchNamespaces": ["Team A"]},
     "a mistyped name in admissionPolicies": {"admissionPolicies": {"enable": True}},
     "a mistyped name in resources": {"resources": {"limit": {}}},

@@ -90,6 +90,7 @@ class CollectionStatus(Struct, frozen=True, kw_only=True):
     retained_partitions: tuple[str, ...] | None = None
     index: Index | None = None
     binding: Binding | None = None
+    managed_by: str | None = None
 
     @property
     def partitions_there(self) -> frozenset[str]:

@@ -115,6 +115,8 @@ class EngineStatus(Struct, frozen=True, kw_only=True):
     `highest_replicas` is the highest number of replicas that the spec ever asked for. `retained`
     records the collections that objects of other namespaces retained on the engine: it maps
     SERVER/COLLECTION to NAMESPACE/NUMBER, where NUMBER counts the collection and its partitions.
+    `managed_by` is the namespace of the operator that manages the engine, `contended_by` that of
+    another one that would.
     """
 
     observed_generation: int | None = None
@@ -124,6 +126,8 @@ class EngineStatus(Struct, frozen=True, kw_only=True):
     selector: str | None = None
     highest_replicas: int | None = None
     retained: dict[str, str] = msgspec.field(default_factory=dict)
+    managed_by: str | None = None
+    contended_by: str | None = None
 
     def retained_by(self, place: str) -> str | None:
         """Return the namespace that retained the collection `place` (SERVER/COLLECTION)."""

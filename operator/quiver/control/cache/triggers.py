@@ -96,8 +96,8 @@ def _collection_input(manifest: Manifest | None) -> object:
 
 
 def _engine_input(manifest: Manifest | None) -> object:
-    """Return what the reconciles of an engine's collections depend on: its spec, whether it is
-    ready, and the message while it is not, which their conditions repeat.
+    """Return what the reconciles of an engine's collections depend on: its spec, which operator
+    manages it, whether it is ready, and the message while it is not, which their conditions repeat.
     """
     if manifest is None:
         return None
@@ -105,7 +105,8 @@ def _engine_input(manifest: Manifest | None) -> object:
     identity = metadata["uid"], metadata.get("generation"), "deletionTimestamp" in metadata
     status = ready_status(manifest)
     message = "" if status == "True" else ready_message(manifest)
-    return identity, status, ready_reason(manifest), message
+    manager = manifest.get("status", {}).get("managedBy")
+    return identity, manager, status, ready_reason(manifest), message
 
 
 def _pod_input(manifest: Manifest | None) -> object:

@@ -182,3 +182,24 @@ class CollectionsCollector(Collector):
         for status in ("True", "False", "Unknown"):
             family.add_metric([status], tally[status])
         yield family
+
+
+class OtherOperatorsCollector(Collector):
+    """Counts the objects that other operators of the cluster share with this one."""
+
+    def __init__(self, others: Iterable[str]) -> None:
+        """`others` has the other operator's namespace for each object; it is iterated again at each
+        scrape.
+        """
+        self._others = others
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        family = GaugeMetricFamily(
+            "quiver_operator_contended_objects",
+            "VectorEngines and VectorCollections that another operator manages, or would manage, by"
+            " that operator's namespace.",
+            labels=["operator"],
+        )
+        for operator, count in Tally(self._others).items():
+            family.add_metric([operator], count)
+        yield family

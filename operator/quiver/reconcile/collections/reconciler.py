@@ -128,4 +128,5 @@ class CollectionReconciler:
             retained_partitions=retained,
             index=spec.index if decision.converged else before.index,
             binding=decision.binding if decision.converged else before.binding,
+            managed_by=before.managed_by,
         )

@@ -93,12 +93,17 @@ class EngineReconciler:
             await self._reporter.write(VECTOR_ENGINE, manifest, patch, decision.verdict)
 
     def _judged(self, engine: VectorEngine, decision: Decision) -> EngineStatus:
-        """Return the engine's status with the verdict, and all else as it was."""
+        """Return the engine's status with the verdict and the manager, and all else as it was."""
         generation, previous = engine.metadata.generation, engine.status.conditions
         conditions = self._reporter.conditions(
             decision.verdict, generation=generation, previous=previous
         )
-        return replace(engine.status, observed_generation=generation, conditions=conditions)
+        return replace(
+            engine.status,
+            observed_generation=generation,
+            conditions=conditions,
+            managed_by=self._installation.operator_pods.namespace,
+        )
 
     def _status(self, decision: Decision, gathered: Gathered) -> EngineStatus:
         engine = gathered.engine
