@@ -51,7 +51,7 @@ from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Key
 from quiver.domain.managers import Manager
 from quiver.domain.manifests import engine_of
 from quiver.domain.rights import Rights
-from quiver.handlers import Watch
+from quiver.handlers import OnList, Session, Watch
 from quiver.ports.api import Api
 from quiver.ports.clock import Clock
 from quiver.ports.engines import Engines
@@ -148,10 +148,8 @@ class Operator:
         self._key_secret = KeySecret(api, settings.namespace, self._keys)
         self._api = api
         self._settings = settings
-        self._watch_cluster = watch or partial(
-            handlers.watch, namespaces=settings.rights.namespaces
-        )
-        self._relister = Relister(api, self.cache, settings.rights.namespaces)
+        self._watch_cluster = watch or self._watch_by_kopf
+        self._relister = Relister(api, self.cache, settings.rights)
         measured = InterceptedEngines(outside.engines, MetricsInterceptor(self.metrics))
         self._breakers = Breakers(measured, self.metrics)
         waiting = FairQueue(self._engine_of, settings.workers_per_engine, self._group_of)
@@ -225,6 +223,9 @@ class Operator:
             await asyncio.sleep(WATCH_AGAIN_S)
             # kopf watches only the kinds that exist when it starts.
             await self._relister.fill(self.readiness)
+
+    async def _watch_by_kopf(self, cache: Cache, session: Session, on_list: OnList) -> None:
+        await handlers.watch(cache, session, on_list, self._settings.rights.reachable)
 
     def _watch_session(self, on_list: Callable[[], None]) -> tuple[str, aiohttp.ClientSession]:
         return self._api.server, self._api.watch_session(on_list, Echoes(self.cache))

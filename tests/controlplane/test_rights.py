@@ -111,3 +111,17 @@ async def test_only_the_listed_namespaces_are_looked_after(
     assert release.refused() == []
     assert f"watching namespaces {neighbour.namespace} and no others" in log.read_text()
     assert "there are no admission policies" in log.read_text()
+
+
+async def test_a_namespace_without_its_role_is_in_nobodys_way(
+    releases: Install, world: Namespace, neighbour: Namespace, tmp_path: Path
+) -> None:
+    """As when it was deleted: the operator says so and goes on in the others."""
+    release = releases(watchNamespaces=[neighbour.namespace, world.namespace], resyncPeriod=1)
+    role = f"rolebinding/{release.namespace}:quiver"
+    release.control_plane.kubectl("delete", role, f"--namespace={neighbour.namespace}")
+    with release.operator(tmp_path / "operator.log") as operator:
+        await leads(operator)
+        operator.wait_for(f"namespace {neighbour.namespace} cannot be watched: .*forbidden")
+        await world.create_collection("docs")
+        await world.ready("docs")

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Mapping
 
 from quiver.control.cache.cache import Cache
 from quiver.control.observe.readiness import Readiness
@@ -18,8 +18,9 @@ from quiver.domain.kubernetes_types import (
     VECTOR_ENGINE,
     Kind,
 )
+from quiver.domain.rights import Rights
 from quiver.ports.api import Api
-from quiver.ports.errors import ApiError, NotFound
+from quiver.ports.errors import ApiError, ApiRefused, NotFound
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +41,11 @@ RETRY_S = 2.0
 class Relister:
     """Fills the cache, and later corrects what the watches missed."""
 
-    def __init__(self, api: Api, cache: Cache, namespaces: Collection[str] = ()) -> None:
-        """Only the given namespaces are listed; none given means the whole cluster."""
+    def __init__(self, api: Api, cache: Cache, rights: Rights | None = None) -> None:
+        """Only the namespaces of `rights` are listed; none there means the whole cluster."""
         self._api = api
         self._cache = cache
-        self._namespaces = namespaces or ("",)
+        self._rights = rights or Rights()
 
     async def fill(self, readiness: Readiness, retry: float = RETRY_S) -> None:
         """List all kinds, and retry every `retry` seconds until that succeeds. Report each error
@@ -70,10 +71,40 @@ class Relister:
             )
 
     async def _list_all(self) -> None:
+        if self._rights.is_cluster_wide:
+            await self._list_namespace("")
+            return
+        refusals: dict[str, ApiRefused] = {}
+        for namespace in self._rights.namespaces:
+            try:
+                await self._list_namespace(namespace)
+            except ApiRefused as error:
+                refusals[namespace] = error
+        if len(refusals) == len(self._rights.namespaces):
+            raise next(iter(refusals.values()))
+        self._withhold(refusals)
+
+    async def _list_namespace(self, namespace: str) -> None:
         for kind, selector in WATCHED.items():
-            for namespace in self._namespaces:
-                listing = await self._api.list(kind, selector, namespace)
-                self._cache.replace(kind, listing.items, listing.version, namespace)
+            listing = await self._api.list(kind, selector, namespace)
+            self._cache.replace(kind, listing.items, listing.version, namespace)
+
+    def _withhold(self, refusals: Mapping[str, ApiRefused]) -> None:
+        """Note which namespaces cannot be listed. What the cache has of them stays.
+
+        Such a namespace may be gone, and its Role with it: the others go on.
+        """
+        withheld = self._rights.withheld
+        for namespace in refusals.keys() - withheld:
+            log.error(
+                "namespace %s cannot be watched: %s. If it is gone, take it off the list",
+                namespace,
+                refusals[namespace],
+            )
+        for namespace in withheld - refusals.keys():
+            log.info("namespace %s can be listed again", namespace)
+        withheld.clear()
+        withheld.update(refusals)
 
 
 def _explain(error: ApiError) -> str:

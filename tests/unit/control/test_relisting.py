@@ -1,0 +1,121 @@
+"""What the lists of an operator bring that watches some namespaces alone."""
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+
+from quiver.control.cache.cache import Cache
+from quiver.control.cache.relisting import Relister
+from quiver.control.observe.readiness import Readiness
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Kind
+from quiver.domain.rights import Rights
+from quiver.ports.api import Listing
+from quiver.ports.errors import ApiRefused, NotFound
+from support.builders import collection
+from support.waiting import eventually
+
+NAMESPACES = ("team-a", "team-b")
+
+
+class Cluster:
+    """An API server with a collection in each namespace; those in `forbidden` cannot be listed."""
+
+    def __init__(self) -> None:
+        self.forbidden: set[str] = set()
+        self.has_crds = True
+        self.version = "20"
+
+    async def list(self, kind: Kind, _selector: str, namespace: str) -> Listing:
+        if namespace in self.forbidden:
+            raise ApiRefused(f"cannot list {kind.plural} in {namespace}")
+        if not self.has_crds:
+            raise NotFound("the server could not find the requested resource")
+        if kind != VECTOR_COLLECTION:
+            return Listing([], self.version)
+        listed = collection(namespace=namespace, uid=namespace, resourceVersion=self.version)
+        return Listing([listed], self.version)
+
+
+class Setup:
+    def __init__(self, rights: Rights) -> None:
+        self.cluster, self.cache, self.readiness = Cluster(), Cache(), Readiness()
+        api: Any = self.cluster
+        self.rights = rights
+        self.relister = Relister(api, self.cache, rights)
+
+    @property
+    def known(self) -> set[str]:
+        return {m["metadata"]["namespace"] for m in self.cache.all(VECTOR_COLLECTION)}
+
+    async def fill(self) -> None:
+        async with asyncio.timeout(10):
+            await self.relister.fill(self.readiness, retry=0)
+
+
+@pytest.fixture
+def setup() -> Setup:
+    return Setup(Rights(namespaces=NAMESPACES))
+
+
+async def test_a_namespace_that_is_gone_is_in_nobodys_way(
+    setup: Setup, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With it its Role is gone. The operator says so once, works on in the others, and does not
+    say of an engine there that it does not exist.
+    """
+    setup.cluster.forbidden.add("team-b")
+    await setup.fill()
+    await setup.relister.refresh()
+    assert setup.readiness.problem is None
+    assert setup.known == {"team-a"}
+    assert [setup.rights.covers(name) for name in NAMESPACES] == [True, False]
+    assert setup.rights.reachable == ("team-a",)
+    told = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
+    assert len(told) == 1
+    assert "namespace team-b cannot be watched: cannot list" in told[0]
+
+
+async def test_a_right_that_is_withdrawn_and_given_again_is_followed(setup: Setup) -> None:
+    """What is known of the namespace stays known, and is brought up to date by the next list."""
+    await setup.fill()
+    setup.cluster.forbidden.add("team-b")
+    await setup.relister.refresh()
+    assert (setup.known, setup.rights.covers("team-b")) == (set(NAMESPACES), False)
+    setup.cluster.forbidden.clear()
+    setup.cluster.version = "21"
+    await setup.relister.refresh()
+    assert setup.rights.covers("team-b")
+    assert {m["metadata"]["resourceVersion"] for m in setup.cache.all(VECTOR_COLLECTION)} == {"21"}
+
+
+@pytest.mark.parametrize(
+    ("rights", "forbidden"),
+    [(Rights(), {""}), (Rights(namespaces=NAMESPACES), {*NAMESPACES})],
+    ids=["cluster-wide", "all namespaces"],
+)
+async def test_an_operator_that_may_list_nothing_is_not_ready(
+    rights: Rights, forbidden: set[str]
+) -> None:
+    """It waits for its rights, and says which it lacks."""
+    setup = Setup(rights)
+    setup.cluster.forbidden = forbidden
+    filling = asyncio.create_task(setup.relister.fill(setup.readiness, retry=0.01))
+    readiness = setup.readiness
+    await eventually(lambda: "cannot list" in (readiness.problem or ""), "it says what it lacks")
+    setup.cluster.forbidden = set()
+    async with asyncio.timeout(10):
+        await filling
+    assert setup.readiness.problem is None
+
+
+async def test_missing_kinds_are_waited_for(setup: Setup) -> None:
+    """They are missing in every namespace."""
+    setup.cluster.has_crds = False
+    await setup.relister.refresh()
+    assert setup.known == set()
+    assert setup.rights.reachable == NAMESPACES
+    setup.cluster.has_crds = True
+    await setup.fill()
+    assert setup.known == set(NAMESPACES)
