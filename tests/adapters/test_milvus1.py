@@ -12,13 +12,13 @@ import pytest
 
 from machine.engine_process import EngineProcess
 from quiver.adapters.grpc.channels import Channels
+from quiver.adapters.milvus1.answers import BoundedStub
 from quiver.adapters.milvus1.driver import Deadlines, Milvus1Client, Milvus1Engines
 from quiver.adapters.milvus1.indexes import Builds
 from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSchema
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineRefused, EngineUnreachable
-from quiver_proto.milvus_pb2_grpc import MilvusServiceStub
 from support.waiting import eventually
 
 
@@ -103,7 +103,7 @@ async def test_nobody_there_is_said_at_once(engines: Milvus1Engines) -> None:
 
 async def test_silence_ends_at_the_deadline(silent: str) -> None:
     """A server that takes the connection and says nothing is given up, and dialled anew later."""
-    channels = Channels(MilvusServiceStub)
+    channels = Channels(BoundedStub)
     client = Milvus1Client(channels, Target(silent, "Quiver"), Builds(), Deadlines(read=0.2))
     with pytest.raises(EngineUnreachable, match=silent):
         await client.list_collections()
@@ -159,7 +159,7 @@ def connections_to(address: str) -> Iterator[socket.socket]:
 
 async def test_idle_connections_are_closed(engine_process: EngineProcess) -> None:
     """An address that nobody uses any more keeps no connection."""
-    channels = Channels(MilvusServiceStub, idle=1.0)
+    channels = Channels(BoundedStub, idle=1.0)
     await Milvus1Client(channels, Target(engine_process.grpc_address, "Quiver"), Builds()).version()
     assert len(channels) == 1
     await eventually(lambda: not len(channels), "the connection is closed", 10)
@@ -170,7 +170,7 @@ async def test_a_closed_connection_is_no_cancellation(engine_process: EngineProc
     """A call whose connection is closed under it fails as unreachable; the task that made it lives
     on.
     """
-    channels = Channels(MilvusServiceStub)
+    channels = Channels(BoundedStub)
     client = Milvus1Client(channels, Target(engine_process.grpc_address, "Quiver"), Builds())
     await client.version()
     call = asyncio.create_task(client.version())

@@ -1,6 +1,6 @@
 """Asks members which server they are, each time before a reconcile changes anything there."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from quiver.domain.addresses import place_of
@@ -12,11 +12,14 @@ from quiver.ports.engines import Engines
 
 
 class _Seen(NamedTuple):
-    """The identities that the members of an engine last reported, by the members' names."""
+    """What the members of an engine last reported, by the members' names: their identities, and why
+    they did not list their collections.
+    """
 
     engine: ObjectMeta
     is_managed: bool
     servers: dict[str, str]
+    refusals: dict[str, str]
 
 
 class Identities:
@@ -34,7 +37,7 @@ class Identities:
         server = Server(engine.metadata.uid, instance, place)
         seen = self._seen.get(engine.metadata.key)
         if seen is None or seen.engine.uid != engine.metadata.uid:
-            seen = self._seen[engine.metadata.key] = _Seen(engine.metadata, is_pod, {})
+            seen = self._seen[engine.metadata.key] = _Seen(engine.metadata, is_pod, {}, {})
         seen.servers[member.name] = server.identity
         return server
 
@@ -51,6 +54,23 @@ class Identities:
             is_older = seen.engine.seniority < engine.metadata.seniority
             if seen.is_managed is managed and is_older and server.identity in seen.servers.values():
                 yield seen.engine
+
+    def note_listing(self, engine: VectorEngine, member: Member, refusal: str | None) -> None:
+        """Record why the member, which was asked who it is before, refused to list its collections;
+        None if it has listed them.
+        """
+        seen = self._seen.get(engine.metadata.key)
+        if seen is None or seen.engine.uid != engine.metadata.uid:
+            return
+        seen.refusals.pop(member.name, None)
+        if refusal is not None:
+            seen.refusals[member.name] = refusal
+
+    def refusals_of(self, engine: VectorEngine) -> Mapping[str, str]:
+        """Return why members of the engine last refused to list their collections, by name."""
+        seen = self._seen.get(engine.metadata.key)
+        is_current = seen is not None and seen.engine.uid == engine.metadata.uid
+        return dict(seen.refusals) if seen is not None and is_current else {}
 
     def forget(self, engine: Key) -> None:
         self._seen.pop(engine, None)

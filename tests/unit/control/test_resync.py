@@ -25,7 +25,7 @@ from quiver.domain.kubernetes_types import (
 )
 from quiver.domain.servers import Server
 from quiver.ports.api import Listing
-from quiver.ports.errors import ApiError, ApiUnavailable, EngineUnreachable, NotFound
+from quiver.ports.errors import ApiError, ApiUnavailable, EngineRefused, EngineUnreachable, NotFound
 from quiver.reconcile.credentials import Credentials
 from quiver.reconcile.dialling import Dialling
 from quiver.reconcile.identities import Identities
@@ -67,20 +67,24 @@ class FakeEngines:
 
     def __init__(self) -> None:
         self.members: dict[str, set[str] | None] = {"10.0.0.7:19530": set()}
+        self.refusal: EngineRefused | None = None
 
     def at(self, target: Target) -> "FakeMember":
-        return FakeMember(target.address, self.members.get(target.address))
+        return FakeMember(target.address, self.members.get(target.address), self.refusal)
 
 
 class FakeMember:
-    def __init__(self, address: str, names: set[str] | None) -> None:
+    def __init__(self, address: str, names: set[str] | None, refusal: EngineRefused | None) -> None:
         self._address = address
         self._names = names
+        self._refusal = refusal
 
     async def instance(self) -> str:
         return f"id of {self._address}"
 
     async def list_collections(self) -> frozenset[str]:
+        if self._refusal is not None:
+            raise self._refusal
         if self._names is None:
             raise EngineUnreachable(f"{self._address} did not answer within 5 s")
         return frozenset(self._names)
@@ -144,6 +148,15 @@ async def test_a_dead_member_delays_no_other(setup: ResyncSetup) -> None:
     setup.add(claimed(claim("dropped"), "dropped", status=READY))
     await setup.resync.once()
     assert setup.collections == {"dropped"}
+
+
+async def test_a_member_that_lists_nothing_is_its_engines_news(setup: ResyncSetup) -> None:
+    """The engine's next reconcile finds the refusal, and none once the member lists again."""
+    wanted, refusal = msgspec.convert(engine(), VectorEngine), EngineRefused("TOO_MANY", "too many")
+    for failure, found in ((refusal, {"engine-0": "too many (TOO_MANY)"}), (None, {})):
+        setup.engines.refusal = failure
+        await setup.resync.once()
+        assert setup.identities.refusals_of(wanted) == found
 
 
 async def test_a_member_that_is_not_ready_is_not_asked(setup: ResyncSetup) -> None:

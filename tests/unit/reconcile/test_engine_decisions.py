@@ -184,6 +184,27 @@ STANDINGS: list[tuple[str, Gathered, State, Reason, str]] = [
         "no such name; b.org:1: 127.0.0.1 is a loopback address.; c.org:1: silent",
     ),
     (
+        "endpoint that lists nothing",
+        gathered(TWO, unlisted={"b.org:1": "too many names", "gone.org:1": "of no matter"}),
+        State.STALLED,
+        Reason.ENGINE_REFUSED,
+        "see there what is missing. b.org:1: too many names",
+    ),
+    (
+        "silent endpoint beside one that lists nothing",
+        gathered(TWO, silent={"a.org:1": "refused"}, unlisted={"b.org:1": "too many names"}),
+        State.RECONCILING,
+        Reason.ENGINE_UNREACHABLE,
+        "1 of 2 endpoints cannot be used: a.org:1: refused",
+    ),
+    (
+        "pod that lists nothing",
+        gathered(pods=(pod(),), unlisted={"engine-0": "too many names"}),
+        State.STALLED,
+        Reason.ENGINE_REFUSED,
+        "1 of 1 members did not list their collections",
+    ),
+    (
         "endpoints",
         gathered({"external": {"endpoints": ["a.org:1"]}}),
         State.READY,
@@ -191,6 +212,17 @@ STANDINGS: list[tuple[str, Gathered, State, Reason, str]] = [
         "1 endpoint",
     ),
 ]
+
+
+def test_what_is_said_of_many_endpoints_fits_a_condition() -> None:
+    """The first of them are named, and the others counted."""
+    names = [f"{number:02}.{'x' * 250}:19530" for number in range(64)]
+    silent = {name: f"{name} cannot be reached: {'x' * 200}" for name in names}
+    found = gathered({"external": {"endpoints": names}}, silent=silent)
+    message = decide(found, IMAGE).verdict.message
+    assert message.startswith(f"64 of 64 endpoints cannot be used: {names[0]}: ")
+    assert message.endswith("; and 56 more")
+    assert len(message) < 8192
 
 
 @pytest.mark.parametrize(

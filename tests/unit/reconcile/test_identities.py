@@ -123,3 +123,17 @@ async def test_servers_that_tell_no_identity_are_not_taken_for_each_other() -> N
     await setup.identities.ask(ENGINE, POD)
     assert managed(setup, Server(UID, None, AT)) == []
     assert managed(setup, Server("uid-of-another", None, AT)) == []
+
+
+async def test_a_refusal_to_list_counts_until_a_list_or_another_engine() -> None:
+    """It is known by member, of the engine that has the name now."""
+    setup = IdentitySetup()
+    await setup.identities.ask(ENGINE, POD)
+    setup.identities.note_listing(ENGINE, POD, "busy")
+    anew = msgspec.convert(engine(uid="uid-of-the-new-engine"), VectorEngine)
+    assert setup.identities.refusals_of(ENGINE) == {POD.name: "busy"}
+    assert setup.identities.refusals_of(anew) == {}
+    setup.identities.note_listing(ENGINE, POD, None)
+    assert setup.identities.refusals_of(ENGINE) == {}
+    setup.identities.note_listing(anew, POD, "of an engine that was never asked")
+    assert setup.identities.refusals_of(anew) == {}

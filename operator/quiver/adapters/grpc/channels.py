@@ -1,9 +1,11 @@
 """Connections to engines: one for each target, shared by its clients, closed when idle."""
 
 import asyncio
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 import grpc.aio
@@ -11,11 +13,13 @@ import grpc.aio
 from quiver.domain.access import Target
 
 Stub = TypeVar("Stub")
+Option = tuple[str, str | int]
+NO_LIMITS: Mapping[str, int] = MappingProxyType({})
 
 IDLE_S = 300.0
 SWEEP_S = 60.0
-RECEIVE_LIMIT = 16 * 2**20
-"""Bytes. 4,096 names of 255 bytes are 1 MiB, and some servers hold more collections than that."""
+RECEIVE_LIMIT = 64 * 2**10
+"""Bytes of an answer, unless the protocol's own limits say more of its method."""
 
 LATE_S = 4.0
 """A request arrives within this time or never.
@@ -26,8 +30,7 @@ late drop would hit a newer collection of the same name. The time is shorter tha
 calls, and than the time from a leader's last write to the first write of the next leader.
 """
 
-OPTIONS = (
-    ("grpc.max_receive_message_length", RECEIVE_LIMIT),
+OPTIONS: tuple[Option, ...] = (
     # The operator dials pods by IP. A proxy from the environment cannot reach them.
     ("grpc.enable_http_proxy", 0),
     # Reconnect to an engine that answers again within seconds, not within gRPC's two minutes.
@@ -56,11 +59,18 @@ class _Entry(Generic[Stub]):
 class Channels(Generic[Stub]):
     """Hands out stubs by target. A channel connects at the first call."""
 
-    def __init__(self, make_stub: Callable[[grpc.aio.Channel], Stub], idle: float = IDLE_S) -> None:
-        """`make_stub` returns the stub of a protocol for a channel. A channel that was not used for
-        `idle` seconds is closed.
+    def __init__(
+        self,
+        make_stub: Callable[[grpc.aio.Channel], Stub],
+        limits: Mapping[str, int] = NO_LIMITS,
+        idle: float = IDLE_S,
+    ) -> None:
+        """`make_stub` returns the stub of a protocol for a channel. `limits` are the bytes of an
+        answer by the method's path (/SERVICE/METHOD); that of another method has RECEIVE_LIMIT. A
+        channel that was not used for `idle` seconds is closed.
         """
         self._make_stub = make_stub
+        self._options = (*OPTIONS, *_receive_options(limits))
         self._idle = idle
         self._entries: dict[Target, _Entry[Stub]] = {}
         self._sweeper: asyncio.TimerHandle | None = None
@@ -73,7 +83,7 @@ class Channels(Generic[Stub]):
         loop = asyncio.get_running_loop()
         entry = self._entries.get(target)
         if entry is None:
-            channel = _channel(target)
+            channel = _channel(target, self._options)
             entry = self._entries[target] = _Entry(channel, self._make_stub(channel), 0.0)
         entry.used_at = loop.time()
         if self._sweeper is None:
@@ -112,9 +122,23 @@ class Channels(Generic[Stub]):
         task.add_done_callback(self._closing.discard)
 
 
-def _channel(target: Target) -> grpc.aio.Channel:
+def _receive_options(limits: Mapping[str, int]) -> tuple[Option, Option]:
+    """Return the options that bound answers. gRPC refuses a longer one by its announced length, and
+    a compressed one once it has unpacked so much.
+    """
+    methods: list[dict[str, object]] = [{"name": [{}], "maxResponseMessageBytes": RECEIVE_LIMIT}]
+    for path, limit in limits.items():
+        _, service, method = path.split("/")
+        name = {"service": service, "method": method}
+        methods.append({"name": [name], "maxResponseMessageBytes": limit})
+    largest = max([RECEIVE_LIMIT, *limits.values()])
+    config = json.dumps({"methodConfig": methods})
+    return ("grpc.max_receive_message_length", largest), ("grpc.service_config", config)
+
+
+def _channel(target: Target, given: Sequence[Option]) -> grpc.aio.Channel:
     tls = target.tls
-    options: list[tuple[str, str | int]] = [*OPTIONS]
+    options = [*given]
     if target.authority is not None:
         options.append(("grpc.default_authority", target.authority))
     if tls is None:

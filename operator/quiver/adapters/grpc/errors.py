@@ -3,6 +3,7 @@ sends.
 """
 
 import logging
+import re
 
 import grpc.aio
 
@@ -10,6 +11,7 @@ from quiver.domain.access import Target
 from quiver.domain.text import one_line
 from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable, WrongEngine
 
+_SIZES = re.compile(r"\((\d{1,12}) vs\. (\d{1,12})\)", re.ASCII)
 _COMPLAINTS = ("Exception deserializing", "Invalid encoding")
 """The beginnings of gRPC's log records about answers that cannot be parsed, and reasons that are
 not UTF-8. They carry a traceback, and the errors of this module report the same.
@@ -46,9 +48,21 @@ def error_for(
     if code is grpc.StatusCode.FAILED_PRECONDITION and target.instance is not None:
         return WrongEngine(f"{address} is another engine than the one meant, and did nothing")
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        is_busy = _TOO_LARGE not in details
-        return EngineRefused(code.name, f"{address}: {details}", retriable=is_busy)
+        return _exhausted(address, details)
     return EngineUnreachable(f"{address} failed: {details} ({code.name})")
+
+
+def _exhausted(address: str, details: str) -> EngineRefused:
+    if _TOO_LARGE not in details:
+        code = grpc.StatusCode.RESOURCE_EXHAUSTED.name
+        return EngineRefused(code, f"{address}: {details}", retriable=True)
+    found = _SIZES.search(details)
+    sizes = f": {found[1]} bytes, of at most {found[2]}" if found else ""
+    reason = (
+        f"{address} answered more than Quiver reads of this call{sizes}. Look what listens there,"
+        " or remove what is not needed on it"
+    )
+    return EngineRefused("ANSWER_TOO_LARGE", reason)
 
 
 def unreadable(what: str, protocol: str) -> EngineRefused:

@@ -9,6 +9,14 @@ from msgspec import UnsetType
 
 from quiver.adapters.grpc.calls import Caller
 from quiver.adapters.grpc.channels import Channels
+from quiver.adapters.milvus1.answers import (
+    LIMITS,
+    MOST_COLLECTIONS,
+    MOST_PARTITIONS,
+    BoundedStub,
+    names_in,
+    parsed,
+)
 from quiver.adapters.milvus1.errors import PROTOCOL, require_success
 from quiver.adapters.milvus1.indexes import Builds, index_of, index_request
 from quiver.adapters.milvus1.segments import Info, info_of
@@ -17,7 +25,6 @@ from quiver.domain.collections import CollectionSchema, Index, ObservedCollectio
 from quiver.domain.text import one_line
 from quiver.ports.engines import EngineClient
 from quiver_proto import milvus_pb2 as pb
-from quiver_proto.milvus_pb2_grpc import MilvusServiceStub
 
 DEFAULT_PARTITION = "_default"
 NAME_LIMIT = 255
@@ -40,7 +47,6 @@ _METRIC_NUMBERS = {name: number for number, name in METRICS.items()}
 
 if TYPE_CHECKING:
     from quiver.adapters.grpc.calls import Answer, Pick, Request
-    from quiver_proto.milvus_pb2_grpc import MilvusServiceAsyncStub
 
 
 class Deadlines(NamedTuple):
@@ -61,7 +67,7 @@ class Milvus1Engines:
     """Implements `quiver.ports.engines.Engines`."""
 
     def __init__(self, deadlines: Deadlines = DEADLINES) -> None:
-        self._channels = Channels(MilvusServiceStub)
+        self._channels = Channels(BoundedStub, LIMITS)
         self._builds = Builds()
         self._deadlines = deadlines
 
@@ -78,7 +84,7 @@ class Milvus1Client:
 
     def __init__(
         self,
-        channels: Channels[MilvusServiceAsyncStub],
+        channels: Channels[BoundedStub],
         target: Target,
         builds: Builds,
         deadlines: Deadlines = DEADLINES,
@@ -102,9 +108,10 @@ class Milvus1Client:
         return found[0] if found and answer.status.error_code == pb.SUCCESS else None
 
     async def list_collections(self) -> frozenset[str]:
-        answer = await self._ask(lambda stub: stub.ShowCollections, pb.Command())
+        raw = await self._ask(lambda stub: stub.raw_collections, pb.Command())
+        answer = parsed(raw, pb.CollectionNameList)
         require_success(answer.status)
-        return frozenset(answer.collection_names)
+        return names_in(answer.collection_names, MOST_COLLECTIONS)
 
     async def describe(self, name: str) -> ObservedCollection | None:
         request = pb.CollectionName(collection_name=name)
@@ -222,18 +229,15 @@ class Milvus1Client:
 
     async def _partitions(self, name: str) -> frozenset[str] | None:
         request = pb.CollectionName(collection_name=name)
-        answer = await self._ask(lambda stub: stub.ShowPartitions, request)
+        raw = await self._ask(lambda stub: stub.raw_partitions, request)
+        answer = parsed(raw, pb.PartitionList)
         if answer.status.error_code == pb.COLLECTION_NOT_EXISTS:
             return None
         require_success(answer.status)
-        return frozenset(answer.partition_tag_array) - {DEFAULT_PARTITION}
+        return names_in(answer.partition_tag_array, MOST_PARTITIONS) - {DEFAULT_PARTITION}
 
-    async def _ask(
-        self, pick: Pick[MilvusServiceAsyncStub, Request, Answer], request: Request
-    ) -> Answer:
+    async def _ask(self, pick: Pick[BoundedStub, Request, Answer], request: Request) -> Answer:
         return await self._caller.call(pick, request, self._deadlines.read)
 
-    async def _change(
-        self, pick: Pick[MilvusServiceAsyncStub, Request, Answer], request: Request
-    ) -> Answer:
+    async def _change(self, pick: Pick[BoundedStub, Request, Answer], request: Request) -> Answer:
         return await self._caller.call(pick, request, self._deadlines.change)

@@ -13,7 +13,7 @@ from quiver.domain.kubernetes_types import POD, VECTOR_ENGINE, Key
 from quiver.domain.members import Member, members_of
 from quiver.domain.servers import Server
 from quiver.ports.engines import Engines
-from quiver.ports.errors import PortError
+from quiver.ports.errors import EngineRefused, PortError
 from quiver.ports.kubernetes import Objects
 from quiver.reconcile.dialling import Dialling
 from quiver.reconcile.identities import Identities
@@ -67,7 +67,7 @@ class PresenceChecks:
         async with turns:
             try:
                 server = await self._identities.ask(engine, member)
-                present = await self._engines.at(member.target(server.instance)).list_collections()
+                present = await self._list(engine, member, server)
                 await self._forget_retained(engine, server, present)
                 self._enqueue_missing(engine, member, present)
             except PortError as error:
@@ -75,6 +75,16 @@ class PresenceChecks:
             except Exception:
                 # A bug with one member must not end the round for all others.
                 log.exception("engine %s, %s: this is a bug", engine.metadata.key, member.name)
+
+    async def _list(self, engine: VectorEngine, member: Member, server: Server) -> frozenset[str]:
+        """Raises: EngineError. The engine's next reconcile reports a refusal in its status."""
+        try:
+            present = await self._engines.at(member.target(server.instance)).list_collections()
+        except EngineRefused as error:
+            self._identities.note_listing(engine, member, str(error))
+            raise
+        self._identities.note_listing(engine, member, None)
+        return present
 
     def _enqueue_missing(
         self, engine: VectorEngine, member: Member, present: frozenset[str]

@@ -1,5 +1,6 @@
 """Decides what to apply for a VectorEngine, and its verdict. Pure."""
 
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from quiver.domain.capabilities import CAPABILITIES
@@ -22,6 +23,8 @@ from quiver.reconcile.engines.network_policy import (
 )
 from quiver.reconcile.engines.workload import service_for, stateful_set_for
 from quiver.reconcile.matching import matches
+
+NAMED_ENDPOINTS = 8
 
 
 @dataclass(frozen=True)
@@ -59,12 +62,20 @@ def _external(gathered: Gathered) -> Decision:
     troubles = {**gathered.silent, **{e: verdict.message for e, verdict in refusals.items()}}
     total = len(external.endpoints)
     if not troubles:
-        return Decision(Verdict.ready(f"{_count(total, 'endpoint')}, all of which answer."))
-    reasons = "; ".join(f"{endpoint}: {why}" for endpoint, why in sorted(troubles.items()))
+        answering = Verdict.ready(f"{_count(total, 'endpoint')}, all of which answer.")
+        return Decision(_unlisted(gathered, external.endpoints) or answering)
+    reasons = "; ".join(_each(troubles))
     message = f"{len(troubles)} of {_count(total, 'endpoint')} cannot be used: {reasons}"
     if any(verdict.state is State.STALLED for verdict in refusals.values()):
         return Decision(Verdict.stalled(Reason.ENDPOINT_REFUSED, message), retry=True)
     return Decision(Verdict.reconciling(Reason.ENGINE_UNREACHABLE, message), retry=True)
+
+
+def _each(troubles: Mapping[str, str]) -> Iterator[str]:
+    """Yield a phrase for each of the first endpoints: a condition has room for no more."""
+    yield from (f"{name}: {why}" for name, why in sorted(troubles.items())[:NAMED_ENDPOINTS])
+    if len(troubles) > NAMED_ENDPOINTS:
+        yield f"and {len(troubles) - NAMED_ENDPOINTS} more"
 
 
 def _impossible(gathered: Gathered) -> Decision | None:
@@ -182,7 +193,22 @@ def _verdict(gathered: Gathered, replicas: int, *, converged: bool) -> Verdict:
         return _unready(gathered.pods, count)
     if replicas == 0:
         return Verdict(State.READY, Reason.SCALED_TO_ZERO, "Scaled to zero: no pods.")
-    return Verdict.ready(count)
+    return _unlisted(gathered, [pod.metadata.name for pod in gathered.pods]) or Verdict.ready(count)
+
+
+def _unlisted(gathered: Gathered, members: Collection[str]) -> Verdict | None:
+    """Return the verdict on members that refused to list their collections. One verdict names one
+    of them: each refusal is a sentence of its own.
+    """
+    refusals = sorted(item for item in gathered.unlisted.items() if item[0] in members)
+    if not refusals:
+        return None
+    member, why = refusals[0]
+    message = (
+        f"{len(refusals)} of {len(members)} members did not list their collections, so that Quiver"
+        f" does not see there what is missing. {member}: {why}"
+    )
+    return Verdict.stalled(Reason.ENGINE_REFUSED, message)
 
 
 def _rolled_out(stateful_set: Manifest | None) -> bool:

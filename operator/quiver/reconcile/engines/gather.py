@@ -26,6 +26,7 @@ from quiver.ports.errors import EngineError
 from quiver.ports.kubernetes import Objects
 from quiver.reconcile.dialling import Dialling
 from quiver.reconcile.engines.network_policy import wants_network_policy
+from quiver.reconcile.identities import Identities
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,8 @@ class Gathered:
     """One VectorEngine, and all that a decision about it depends on.
 
     `in_use` has the ordinals of the pods that claims name. `silent` maps each external endpoint
-    that did not answer to the reason.
+    that did not answer to the reason. `unlisted` maps each member that did not list its
+    collections, when it was asked last, to its refusal.
     """
 
     engine: VectorEngine
@@ -45,6 +47,7 @@ class Gathered:
     pods: tuple[Pod, ...] = ()
     in_use: frozenset[int] = frozenset()
     silent: Mapping[str, str] = field(default_factory=dict)
+    unlisted: Mapping[str, str] = field(default_factory=dict)
 
 
 async def gather(
@@ -53,11 +56,19 @@ async def gather(
     engines: Engines,
     dialling: Dialling,
     operator_pods: OperatorPods,
+    identities: Identities,
 ) -> Gathered:
     access = await dialling.read(engine)
+    unlisted = identities.refusals_of(engine)
     if engine.spec.external is not None:
         silent = await _silent(engine, engines, access)
-        return Gathered(engine=engine, operator_pods=operator_pods, access=access, silent=silent)
+        return Gathered(
+            engine=engine,
+            operator_pods=operator_pods,
+            access=access,
+            silent=silent,
+            unlisted=unlisted,
+        )
     key = engine.metadata.key
     claims = (claim_of(c) for c in objects.collections_of(key))
     return Gathered(
@@ -69,6 +80,7 @@ async def gather(
         network_policy=await _find_network_policy(engine, objects),
         pods=_pods(engine, objects),
         in_use=_ordinals(key, (c.member for c in claims if c is not None)),
+        unlisted=unlisted,
     )
 
 

@@ -59,7 +59,12 @@ class EngineReconciler:
         image, operator_pods = self._installation
         try:
             gathered = await gather(
-                engine, self._objects, self._engines, self._dialling, operator_pods
+                engine,
+                self._objects,
+                self._engines,
+                self._dialling,
+                operator_pods,
+                self._identities,
             )
         except ApiRefused as error:
             decision = Decision(refused("a read", error), retry=True)

@@ -1,0 +1,79 @@
+"""Bounds on a server's answers, which hold before Python objects are made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from quiver.adapters.grpc.errors import unreadable
+from quiver.adapters.milvus1.errors import PROTOCOL
+from quiver.ports.errors import EngineRefused
+from quiver_proto import milvus_pb2 as pb
+from quiver_proto.milvus_pb2_grpc import MilvusServiceStub
+
+if TYPE_CHECKING:
+    import grpc.aio
+
+    from quiver_proto.milvus_pb2_grpc import MilvusServiceAsyncStub as Methods
+else:
+    Methods = MilvusServiceStub
+
+List = TypeVar("List", bound=Message)
+
+SHOW_COLLECTIONS = "/milvus.grpc.MilvusService/ShowCollections"
+SHOW_PARTITIONS = "/milvus.grpc.MilvusService/ShowPartitions"
+SHOW_INFO = "/milvus.grpc.MilvusService/ShowCollectionInfo"
+
+MOST_COLLECTIONS = 2 * 4096
+"""An engine takes 4,096 collections and partitions. A server of others may hold more."""
+MOST_PARTITIONS = 4096 + 1
+"""`_default` is one more."""
+NAME_BYTES = 255 + 3
+"""The longest name, and what the protocol puts before it."""
+
+LIMITS: Mapping[str, int] = MappingProxyType(
+    {
+        SHOW_COLLECTIONS: 2**21,
+        SHOW_PARTITIONS: MOST_PARTITIONS * NAME_BYTES + 2**10,
+        # JSON with each partition and its segments.
+        SHOW_INFO: 2**21,
+    }
+)
+"""The bytes of an answer, by method. Others are short."""
+
+
+class BoundedStub(Methods):
+    """The protocol's methods. Two of them answer with a list, of which the bytes are handed out:
+    several answers may wait to be read, and a million short names take sixteen times their bytes.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        super().__init__(channel)
+        self.raw_collections: grpc.aio.UnaryUnaryMultiCallable[pb.Command, bytes] = (
+            channel.unary_unary(SHOW_COLLECTIONS, pb.Command.SerializeToString)
+        )
+        self.raw_partitions: grpc.aio.UnaryUnaryMultiCallable[pb.CollectionName, bytes] = (
+            channel.unary_unary(SHOW_PARTITIONS, pb.CollectionName.SerializeToString)
+        )
+
+
+def parsed(raw: bytes, type_: type[List]) -> List:
+    """Raises: EngineRefused for bytes that are no such message."""
+    try:
+        return type_.FromString(raw)
+    except DecodeError as error:
+        raise unreadable("the call", PROTOCOL) from error
+
+
+def names_in(names: Sequence[str], most: int) -> frozenset[str]:
+    """Return the names of a parsed list. Raises: EngineRefused if there are more than `most`."""
+    if len(names) > most:
+        reason = (
+            f"it lists {len(names)} names, more than the {most} that Quiver reads; look what"
+            " listens at this address, or remove what is not needed there"
+        )
+        raise EngineRefused("TOO_MANY_NAMES", reason)
+    return frozenset(names)

@@ -1,0 +1,94 @@
+"""A hostile server that answers with more than any honest one."""
+
+from collections.abc import Awaitable, Callable
+
+import grpc
+import pytest
+
+from quiver.adapters.milvus1.driver import Milvus1Engines
+from quiver.domain.access import Target
+from quiver.ports.engines import EngineClient
+from quiver.ports.errors import EngineRefused
+from quiver_proto import milvus_pb2 as pb
+from support.hostile_server import OK, HostileServer, always, check_words
+
+MIB = 2**20
+LONGEST = [f"{number:0255}" for number in range(4096)]
+"""As many names as an engine takes, as long as it takes them."""
+
+TINY = {
+    "ShowCollections": b"\x12\x00" * (MIB - 8),
+    "ShowPartitions": b"\x12\x00" * (MIB // 2),
+}
+"""Answers within the limits of bytes that hold as many empty names as fit."""
+
+
+async def test_the_largest_honest_lists_are_read(
+    server: HostileServer, client: EngineClient
+) -> None:
+    """4,096 names of 255 bytes each, of collections and of partitions."""
+    server.answer = always(OK, collection_names=LONGEST, partition_tag_array=LONGEST)
+    assert await client.list_collections() == frozenset(LONGEST)
+    found = await client.describe("docs")
+    assert found is not None
+    assert found.partitions == frozenset(LONGEST)
+
+
+@pytest.mark.parametrize(
+    ("call", "fields"),
+    [
+        (lambda c: c.version(), {"string_reply": "x" * MIB}),
+        (lambda c: c.instance(), {"string_reply": "x" * MIB}),
+        (lambda c: c.count_rows("docs"), {"reason": "x" * MIB}),
+        (lambda c: c.list_collections(), {"collection_names": ["x" * 255] * 65_536}),
+        (lambda c: c.describe("docs"), {"partition_tag_array": ["x" * 255] * 16_384}),
+        (lambda c: c.count_rows("docs", "2024"), {"json_info": "x" * 16 * MIB}),
+        (lambda c: c.drop("docs"), {"reason": "x" * MIB}),
+    ],
+    ids=["version", "instance", "count", "names", "partitions", "info", "drop"],
+)
+async def test_a_longer_answer_is_refused_unread(
+    server: HostileServer,
+    client: EngineClient,
+    call: Callable[[EngineClient], Awaitable[object]],
+    fields: dict[str, object],
+) -> None:
+    """Each call has its limit; the error says so in one short line, and the next call goes on."""
+    reason = fields.pop("reason", "")
+    server.answer = always(pb.Status(reason=str(reason)), **fields)
+    with pytest.raises(EngineRefused, match="more than Quiver reads") as refused:
+        await call(client)
+    check_words(str(refused.value))
+    assert refused.value.code == "ANSWER_TOO_LARGE"
+    server.answer = always(OK)
+    await client.count_rows("docs")
+
+
+async def test_an_answer_that_unpacks_to_more_is_refused(engines: Milvus1Engines) -> None:
+    """What counts is the size of the answer after decompression."""
+    bomb = pb.StringReply(string_reply="x" * 64 * MIB).SerializeToString()
+
+    async def answer(_request: bytes, _context: object) -> bytes:
+        return bomb
+
+    handler = grpc.unary_unary_rpc_method_handler(answer)
+    bombing = grpc.aio.server(compression=grpc.Compression.Gzip)
+    bombing.add_registered_method_handlers("milvus.grpc.MilvusService", {"Cmd": handler})
+    address = f"127.0.0.1:{bombing.add_insecure_port('127.0.0.1:0')}"
+    await bombing.start()
+    try:
+        with pytest.raises(EngineRefused, match="more than Quiver reads"):
+            await engines.at(Target(address, "Quiver")).version()
+    finally:
+        await bombing.stop(None)
+
+
+@pytest.mark.parametrize("method", TINY)
+async def test_names_are_counted_before_they_are_read(
+    server: HostileServer, client: EngineClient, method: str
+) -> None:
+    """An answer that is short in bytes may hold a million names."""
+    server.answer = lambda called: TINY[method] if called == method else always(OK)(called)
+    with pytest.raises(EngineRefused, match="names, more than") as refused:
+        await (client.list_collections() if method == "ShowCollections" else client.describe("x"))
+    check_words(str(refused.value))
