@@ -33,11 +33,13 @@ MOST_PARTITIONS = 4096 + 1
 """`_default` is one more."""
 NAME_BYTES = 255 + 3
 """The longest name, and what the protocol puts before it."""
+_BEFORE_NAME = b"\x12"
+"""The byte before each name's length, in both lists. The length of a name may be the same byte."""
 
 LIMITS: Mapping[str, int] = MappingProxyType(
     {
-        SHOW_COLLECTIONS: 2**21,
-        SHOW_PARTITIONS: MOST_PARTITIONS * NAME_BYTES + 2**10,
+        SHOW_COLLECTIONS: (4096 + 1) * NAME_BYTES + 2**10,
+        SHOW_PARTITIONS: (4096 + 1) * NAME_BYTES + 2**10,
         # JSON with each partition and its segments.
         SHOW_INFO: 2**21,
     }
@@ -60,8 +62,13 @@ class BoundedStub(Methods):
         )
 
 
-def parsed(raw: bytes, type_: type[List]) -> List:
-    """Raises: EngineRefused for bytes that are no such message."""
+def parsed(raw: bytes, type_: type[List], most: int) -> List:
+    """Return a message with a list of names.
+
+    Raises: EngineRefused for bytes that are no such message, or have more than `most` names.
+    """
+    if raw.count(_BEFORE_NAME) > 2 * most:
+        raise _too_many(most)
     try:
         return type_.FromString(raw)
     except DecodeError as error:
@@ -71,9 +78,13 @@ def parsed(raw: bytes, type_: type[List]) -> List:
 def names_in(names: Sequence[str], most: int) -> frozenset[str]:
     """Return the names of a parsed list. Raises: EngineRefused if there are more than `most`."""
     if len(names) > most:
-        reason = (
-            f"it lists {len(names)} names, more than the {most} that Quiver reads; look what"
-            " listens at this address, or remove what is not needed there"
-        )
-        raise EngineRefused("TOO_MANY_NAMES", reason)
+        raise _too_many(most)
     return frozenset(names)
+
+
+def _too_many(most: int) -> EngineRefused:
+    reason = (
+        f"it lists more than the {most} names that Quiver reads; look what listens at this address,"
+        " or remove what is not needed there"
+    )
+    return EngineRefused("TOO_MANY_NAMES", reason)

@@ -109,7 +109,7 @@ class Milvus1Client:
 
     async def list_collections(self) -> frozenset[str]:
         raw = await self._ask(lambda stub: stub.raw_collections, pb.Command())
-        answer = parsed(raw, pb.CollectionNameList)
+        answer = parsed(raw, pb.CollectionNameList, MOST_COLLECTIONS)
         require_success(answer.status)
         return names_in(answer.collection_names, MOST_COLLECTIONS)
 
@@ -230,7 +230,7 @@ class Milvus1Client:
     async def _partitions(self, name: str) -> frozenset[str] | None:
         request = pb.CollectionName(collection_name=name)
         raw = await self._ask(lambda stub: stub.raw_partitions, request)
-        answer = parsed(raw, pb.PartitionList)
+        answer = parsed(raw, pb.PartitionList, MOST_PARTITIONS)
         if answer.status.error_code == pb.COLLECTION_NOT_EXISTS:
             return None
         require_success(answer.status)
