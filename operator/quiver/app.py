@@ -23,6 +23,7 @@ from quiver.control.cache.by_engine import is_converged
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.cached_objects import CachedObjects
 from quiver.control.cache.echoes import Echoes
+from quiver.control.cache.hints import Hints
 from quiver.control.cache.log_fields import log_fields
 from quiver.control.cache.other_operators import OtherOperators
 from quiver.control.cache.relisting import Relister
@@ -157,6 +158,7 @@ class Operator:
         self._engines = WorkQueue(self.metrics.queue("vectorengine"))
         soon = partial(self._engines.add_after, seconds=FOLD_S)
         self.cache.subscribe(Triggers(self.cache, self._collections.add, self._engines.add, soon))
+        self.cache.subscribe(Hints(self._breakers.look_again))
         self.metrics.registry.register(CollectionsCollector(_All(self.cache, VECTOR_COLLECTION)))
         self._manager = Manager(settings.namespace, settings.take_over)
         others = OtherOperators(self.cache, self._manager)

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from machine.engine_process import EngineProcess
-from quiver.adapters.grpc.channels import Channels
+from quiver.adapters.grpc.channels import MOST_CHANNELS, Channels
 from quiver.adapters.milvus1.answers import BoundedStub
 from quiver.adapters.milvus1.driver import Deadlines, Milvus1Client, Milvus1Engines
 from quiver.adapters.milvus1.indexes import Builds
@@ -163,6 +163,31 @@ async def test_idle_connections_are_closed(engine_process: EngineProcess) -> Non
     await Milvus1Client(channels, Target(engine_process.grpc_address, "Quiver"), Builds()).version()
     assert len(channels) == 1
     await eventually(lambda: not len(channels), "the connection is closed", 10)
+    await channels.close()
+
+
+async def test_a_dead_address_keeps_no_connection() -> None:
+    """A channel that cannot connect would go on trying by itself."""
+    channels = Channels(BoundedStub)
+    with pytest.raises(EngineUnreachable):
+        await Milvus1Client(channels, Target("127.0.0.1:1", "Quiver"), Builds()).version()
+    assert len(channels) == 0
+    await channels.close()
+
+
+async def test_connections_are_of_a_bounded_number(engine_process: EngineProcess) -> None:
+    """Of those that are too many, the one whose last use is the longest ago is closed."""
+    channels = Channels(BoundedStub)
+    targets = [
+        Target(engine_process.grpc_address, "Quiver", authority=f"{number}.example.org:19530")
+        for number in range(MOST_CHANNELS + 1)
+    ]
+    oldest, *others = (channels.stub(target) for target in targets[:-1])
+    assert channels.stub(targets[0]) is oldest
+    channels.stub(targets[-1])
+    assert len(channels) == MOST_CHANNELS
+    assert channels.stub(targets[0]) is oldest
+    assert channels.stub(targets[1]) is not others[0]
     await channels.close()
 
 

@@ -4,13 +4,20 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from quiver.control.observe.metrics import Metrics
 from quiver.control.work.backoff import Backoff
-from quiver.control.work.breakers import UNWANTED_S, Breakers, unanswered
+from quiver.control.work.breakers import (
+    CONCURRENT_PROBES,
+    PROBING,
+    UNWANTED_S,
+    Breakers,
+    unanswered,
+)
 from quiver.control.work.controller import Controller, Hooks, Pace
 from quiver.control.work.parking import Parking
 from quiver.control.work.queue import WorkQueue
@@ -146,6 +153,60 @@ class HalfDead:
 
     async def version(self) -> str:
         return "1.1.1"
+
+    async def list_collections(self) -> frozenset[str]:
+        raise EngineUnreachable("did not answer within 5 s")
+
+
+def test_the_probes_of_a_dead_engine_become_rare() -> None:
+    """The delay doubles up to two minutes: what was away for a while is noticed within as long."""
+    longest = replace(PROBING, uniform=lambda _least, most: most)
+    delays = [longest.delay(failures) for failures in range(1, 20)]
+    assert delays[:4] == [0.25, 0.5, 1, 2]
+    assert delays[-1] == 120
+
+
+async def test_an_engine_that_may_have_changed_is_probed_at_once() -> None:
+    """By its name, and with short delays again; other engines wait for their turn."""
+    setup = Setup()
+    setup.breakers._probing = Backoff(base=3600, cap=3600)
+    async with setup.breakers.probing():
+        await setup.ask(DEAD)
+        await asyncio.sleep(0)
+        setup.engines.dead.clear()
+        setup.breakers.look_again({WELL})
+        await asyncio.sleep(0.01)
+        assert setup.breakers.is_open(Target(DEAD, "Quiver"))
+        setup.breakers.look_again({DEAD})
+        await eventually(lambda: setup.recovered, "it is probed")
+        assert not setup.breakers._failures
+
+
+async def test_so_many_are_probed_at_once_and_no_more() -> None:
+    """Thousands of dead addresses do not get as many connections."""
+    setup, probed = Setup(), Probed()
+    setup.breakers._engines = probed  # type: ignore[assignment]
+    async with setup.breakers.probing():
+        for number in range(CONCURRENT_PROBES + 50):
+            assert await setup.ask(f"10.1.{number // 256}.{number % 256}:19530") is not None
+        await eventually(lambda: probed.under_way >= CONCURRENT_PROBES, "many are probed")
+        await asyncio.sleep(0.02)
+        assert probed.under_way == CONCURRENT_PROBES
+
+
+class Probed:
+    """Answers no call; probes last for ever."""
+
+    def __init__(self) -> None:
+        self.under_way = 0
+
+    def at(self, _target: Target) -> Any:
+        return self
+
+    async def version(self) -> str:
+        self.under_way += 1
+        await asyncio.Event().wait()
+        return ""
 
     async def list_collections(self) -> frozenset[str]:
         raise EngineUnreachable("did not answer within 5 s")

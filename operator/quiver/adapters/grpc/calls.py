@@ -16,6 +16,7 @@ from quiver.ports.errors import EngineUnreachable
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 Metadata = tuple[tuple[str, str], ...]
+_UNANSWERED = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE)
 
 if TYPE_CHECKING:
     Pick = Callable[[Stub], grpc.aio.UnaryUnaryMultiCallable[Request, Answer]]
@@ -55,8 +56,9 @@ class Caller(Generic[Stub]):
             )
         except grpc.aio.AioRpcError as error:
             failure = error_for(error, self._target, self._protocol, deadline or 0)
-            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+            if error.code() in _UNANSWERED:
                 # The server may be gone without closing the connection. Only a new one shows it.
+                # And a channel without a connection goes on trying to connect, every two seconds.
                 self._channels.drop(connection)
             raise failure from error
         except asyncio.CancelledError as error:

@@ -1,4 +1,6 @@
-"""Connections to engines: one for each target, shared by its clients, closed when idle."""
+"""Connections to engines: one for each target, shared by its clients, closed when it is idle or
+there are too many.
+"""
 
 import asyncio
 import json
@@ -18,6 +20,8 @@ NO_LIMITS: Mapping[str, int] = MappingProxyType({})
 
 IDLE_S = 300.0
 SWEEP_S = 60.0
+MOST_CHANNELS = 512
+"""Each takes some 70 KiB, and tenants name thousands of endpoints."""
 RECEIVE_LIMIT = 64 * 2**10
 """Bytes of an answer, unless the protocol's own limits say more of its method."""
 
@@ -57,7 +61,9 @@ class _Entry(Generic[Stub]):
 
 
 class Channels(Generic[Stub]):
-    """Hands out stubs by target. A channel connects at the first call."""
+    """Hands out stubs by target. A channel connects at the first call. Beyond MOST_CHANNELS, the
+    one that was not used for the longest time is closed.
+    """
 
     def __init__(
         self,
@@ -81,11 +87,14 @@ class Channels(Generic[Stub]):
 
     def stub(self, target: Target) -> Stub:
         loop = asyncio.get_running_loop()
-        entry = self._entries.get(target)
+        entry = self._entries.pop(target, None)
         if entry is None:
             channel = _channel(target, self._options)
-            entry = self._entries[target] = _Entry(channel, self._make_stub(channel), 0.0)
+            entry = _Entry(channel, self._make_stub(channel), 0.0)
+        self._entries[target] = entry  # the last: the order is that of their last use
         entry.used_at = loop.time()
+        if len(self._entries) > MOST_CHANNELS:
+            self.drop(next(iter(self._entries)))
         if self._sweeper is None:
             self._sweeper = loop.call_later(min(SWEEP_S, self._idle), self._sweep)
         return entry.stub

@@ -13,7 +13,7 @@ from quiver.domain.kubernetes_types import POD, VECTOR_ENGINE, Key
 from quiver.domain.members import Member, members_of
 from quiver.domain.servers import Server
 from quiver.ports.engines import Engines
-from quiver.ports.errors import EngineRefused, PortError
+from quiver.ports.errors import EngineRefused, EngineUnreachable, PortError
 from quiver.ports.kubernetes import Objects
 from quiver.reconcile.dialling import Dialling
 from quiver.reconcile.identities import Identities
@@ -70,6 +70,9 @@ class PresenceChecks:
                 present = await self._list(engine, member, server)
                 await self._forget_retained(engine, server, present)
                 self._enqueue_missing(engine, member, present)
+            except EngineUnreachable as error:
+                # The breaker has said so once. There may be thousands of such members.
+                log.debug("engine %s, %s: %s", engine.metadata.key, member.name, error)
             except PortError as error:
                 log.warning("engine %s, %s: %s", engine.metadata.key, member.name, error)
             except Exception:

@@ -5,9 +5,9 @@ answers again.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from quiver.control.observe.metrics import Metrics
 from quiver.control.work.backoff import Backoff
@@ -18,7 +18,14 @@ from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable
 
 log = logging.getLogger(__name__)
 
-PROBING = Backoff(base=0.25, cap=10.0)
+PROBING = Backoff(base=0.25, cap=120.0)
+"""The delay doubles, so that a target that answers again is noticed within the time that it was
+away, and within two minutes.
+"""
+CONCURRENT_PROBES = 256
+"""Tenants name thousands of endpoints. A probe has a connection of its own, of some 70 KiB, and
+lasts until its deadline where nothing answers.
+"""
 UNWANTED_S = 300.0
 """Probing ends for a target that nothing has called for so long: its pod may be gone."""
 
@@ -45,11 +52,12 @@ class _Breaker:
 
     `message` is that of the first failure. If it changed with time, the status of each object that
     waits would be written again and again. `called_at` is the time (the loop's) of the last call to
-    the target, sent or not.
+    the target, sent or not. `hinted` is set to have it probed at once.
     """
 
     message: str
     called_at: float
+    hinted: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Breakers:
@@ -73,6 +81,7 @@ class Breakers:
         self._unwanted = unwanted
         self._open: dict[Target, _Breaker] = {}
         self._failures: dict[Target, int] = {}
+        self._turns = asyncio.Semaphore(CONCURRENT_PROBES)
         self._probes: set[asyncio.Task[None]] = set()
         self._listeners: list[Recovered] = []
 
@@ -85,6 +94,15 @@ class Breakers:
     def subscribe(self, recovered: Recovered) -> None:
         """Call `recovered` with each target whose breaker has closed."""
         self._listeners.append(recovered)
+
+    def look_again(self, names: Collection[str]) -> None:
+        """Probe the targets of these names at once, and from then on as often as at first: they may
+        have changed.
+        """
+        for target, breaker in self._open.items():
+            if target.name in names:
+                self._failures.pop(target, None)
+                breaker.hinted.set()
 
     @asynccontextmanager
     async def probing(self) -> AsyncIterator[None]:
@@ -127,7 +145,7 @@ class Breakers:
         while self._is_wanted(target):
             # Closing the breaker does not reset the count: a target may answer only probes.
             self._failures[target] = self._failures.get(target, 0) + 1
-            await asyncio.sleep(self._probing.delay(self._failures[target]))
+            await self._pause(target)
             if await self._answers(target):
                 log.info("engine at %s answers again", target.name)
                 break
@@ -138,13 +156,21 @@ class Breakers:
         for recovered in self._listeners:
             recovered(target)
 
+    async def _pause(self, target: Target) -> None:
+        hinted = self._open[target].hinted
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._probing.delay(self._failures[target])):
+                await hinted.wait()
+        hinted.clear()
+
     def _is_wanted(self, target: Target) -> bool:
         now = asyncio.get_running_loop().time()
         return now - self._open[target].called_at < self._unwanted
 
     async def _answers(self, target: Target) -> bool:
         try:
-            await self._engines.at(target).version()
+            async with self._turns:
+                await self._engines.at(target).version()
         except EngineRefused:
             return True
         except EngineError:

@@ -28,6 +28,9 @@ from quiver.reconcile.dialling import Dialling
 from quiver.reconcile.engines.network_policy import wants_network_policy
 from quiver.reconcile.identities import Identities
 
+CONCURRENT_LOOKS = 8
+"""Endpoints of one engine that are asked at the same time: 64 of them may be silent."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Gathered:
@@ -113,7 +116,13 @@ def _ordinals(engine: Key, members: Iterable[str]) -> frozenset[int]:
 
 async def _silent(engine: VectorEngine, engines: Engines, access: Access) -> dict[str, str]:
     members = [m for m in members_of(engine, (), access) if m.ready]
-    answers = await asyncio.gather(*(_trouble_at(m.target(), engines) for m in members))
+    turns = asyncio.Semaphore(CONCURRENT_LOOKS)
+
+    async def trouble_at(target: Target) -> str | None:
+        async with turns:
+            return await _trouble_at(target, engines)
+
+    answers = await asyncio.gather(*(trouble_at(member.target()) for member in members))
     return {m.name: why for m, why in zip(members, answers, strict=True) if why}
 
 

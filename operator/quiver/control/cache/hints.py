@@ -1,0 +1,46 @@
+"""Tells which engines may answer again because something about them has changed."""
+
+from collections.abc import Callable, Collection
+from ipaddress import ip_address
+
+from quiver.control.cache.cache import Change
+from quiver.domain.addresses import dialled
+from quiver.domain.conditions import ready_status
+from quiver.domain.kubernetes_types import POD, VECTOR_ENGINE, Manifest
+from quiver.domain.members import GRPC_PORT
+
+
+class Hints:
+    """Listens to a cache. An engine that does not answer is looked at less and less, but at once
+    when its pod becomes ready or its VectorEngine has another spec.
+    """
+
+    def __init__(self, look_again: Callable[[Collection[str]], None]) -> None:
+        """`look_again` is called with names of targets."""
+        self._look_again = look_again
+
+    def __call__(self, change: Change) -> None:
+        if change.new is None or change.old is None:
+            return
+        if change.kind == POD and _has_become_ready(change.old, change.new):
+            self._look_again(_address_of(change.new))
+        elif change.kind == VECTOR_ENGINE and _generation(change.old) != _generation(change.new):
+            self._look_again(_endpoints_of(change.new))
+
+
+def _has_become_ready(old: Manifest, new: Manifest) -> bool:
+    return ready_status(new) == "True" != ready_status(old)
+
+
+def _address_of(pod: Manifest) -> frozenset[str]:
+    address = pod.get("status", {}).get("podIP")
+    return frozenset({dialled(ip_address(address), GRPC_PORT)} if address else ())
+
+
+def _endpoints_of(engine: Manifest) -> frozenset[str]:
+    external = engine.get("spec", {}).get("external", {})
+    return frozenset(external.get("endpoints", ()))
+
+
+def _generation(manifest: Manifest) -> object:
+    return manifest["metadata"].get("generation")
