@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -116,7 +116,10 @@ class ClusterApi(Api, Protocol):
     def server(self) -> str: ...
 
     def watch_session(
-        self, on_list: Callable[[], None], watch_filter: Callable[[str, bytes], bool]
+        self,
+        on_list: Callable[[], None],
+        watch_filter: Callable[[str, bytes], bool],
+        take: Callable[[str, Iterable[Manifest]], bool],
     ) -> aiohttp.ClientSession: ...
 
 
@@ -230,7 +233,8 @@ class Operator:
         await handlers.watch(cache, session, on_list, self._settings.rights.reachable)
 
     def _watch_session(self, on_list: Callable[[], None]) -> tuple[str, aiohttp.ClientSession]:
-        return self._api.server, self._api.watch_session(on_list, Echoes(self.cache))
+        echoes = Echoes(self.cache)
+        return self._api.server, self._api.watch_session(on_list, echoes, echoes.take)
 
     def _enqueue_collections_of(self, engine: Key) -> None:
         for collection in self.cache.collections_of(engine):

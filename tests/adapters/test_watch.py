@@ -50,7 +50,8 @@ async def watching(
     watched = Watched()
 
     def session(on_list: Callable[[], None]) -> tuple[str, aiohttp.ClientSession]:
-        return api.server, api.watch_session(on_list, Echoes(watched.cache))
+        echoes = Echoes(watched.cache)
+        return api.server, api.watch_session(on_list, echoes, echoes.take)
 
     task = asyncio.create_task(watch(watched.cache, session, watched.count_list, namespaces))
     try:

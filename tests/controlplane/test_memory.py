@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from quiver.domain.kubernetes_types import VECTOR_ENGINE
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE
 from quiver_proto import milvus_pb2 as pb
 from support.hostile_server import OK, HostileServer, always
 from support.memory_limit import LimitedOperator, chart_limit, memory_cgroup
@@ -113,6 +113,40 @@ async def test_long_lists_of_collections(
     said = await neighbour.settled("lists0", "EngineRefused", VECTOR_ENGINE)
     assert "more than" in said["status"]["conditions"][0]["message"]
     await eventually(lambda: operator.output.count("more than") > 2 * SERVERS, "all listed twice")
+
+
+OBJECTS = 200
+TAGS = [f"{number:0255}" for number in range(1000)]
+"""About as many bytes of tags as a collection may have."""
+NOTE = "x" * 250_000
+"""About as much as all annotations of an object may have."""
+
+
+def batched(names: list[str], size: int = 8) -> Iterator[list[str]]:
+    yield from (names[first : first + size] for first in range(0, len(names), size))
+
+
+async def test_hundreds_of_stuffed_objects(
+    world: Namespace, neighbour: Namespace, operator: LimitedOperator
+) -> None:
+    """Two hundred objects with all the tags and annotations that they may have are listed again and
+    again, and change.
+    """
+    names = [f"stuffed{number}" for number in range(OBJECTS)]
+    spec = {"engineRef": {"name": "none"}, "dimension": 8, "partitions": TAGS}
+    for few in batched(names):
+        await asyncio.gather(
+            *(neighbour.create(VECTOR_COLLECTION, n, spec, annotations={"note": NOTE}) for n in few)
+        )
+    operator.start()
+    await world.create_collection("docs")
+    await world.ready("docs")
+    await neighbour.settled(names[-1], "EngineNotFound")
+    note = {"metadata": {"annotations": {"quiver.dev/reconcile": "now", "note": NOTE[1:]}}}
+    for few in batched(names[:80]):
+        await asyncio.gather(*(neighbour.patch(name, note) for name in few))
+    await world.create_collection("more")
+    await world.ready("more")
 
 
 ENGINES, ENDPOINTS = 100, 64

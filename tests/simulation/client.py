@@ -1,7 +1,7 @@
 """The API client of one process: what `KubernetesClient` is over a real connection."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
@@ -10,7 +10,7 @@ import aiohttp
 from quiver.adapters.kubernetes.events import EVENT
 from quiver.control.leader.election import LEASE
 from quiver.domain.kubernetes_types import Key, Kind, Manifest
-from quiver.ports.api import Listing
+from quiver.ports.api import Keep, Listing, as_it_is
 from quiver.ports.errors import ApiError, ApiUnavailable
 from simulation.api_server import ApiServer
 from simulation.trace import Trace
@@ -50,12 +50,16 @@ class ModelClient:
         self,
         on_list: Callable[[], None],  # noqa: ARG002 - the protocol's name for it
         watch_filter: Callable[[str, bytes], bool],  # noqa: ARG002
+        take: Callable[[str, Iterable[Manifest]], bool],  # noqa: ARG002
     ) -> aiohttp.ClientSession:
         raise AssertionError("the model is not watched by kopf")
 
-    async def list(self, kind: Kind, selector: str = "", namespace: str = "") -> Listing:
+    async def list(
+        self, kind: Kind, selector: str = "", namespace: str = "", keep: Keep = as_it_is
+    ) -> Listing:
         assert not namespace, "the operator of the simulation is installed cluster-wide"
-        return await self._call("", lambda: self._server.list(kind, selector))
+        listing = await self._call("", lambda: self._server.list(kind, selector))
+        return Listing(list(map(keep, listing.items)), listing.version)
 
     async def get(self, kind: Kind, key: Key) -> Manifest:
         return await self._call("", lambda: self._server.get(kind, key))

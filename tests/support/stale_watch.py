@@ -5,7 +5,7 @@ from typing import Any
 
 from quiver.app import Operator
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Kind, Manifest
-from quiver.ports.api import Listing
+from quiver.ports.api import Keep, Listing, as_it_is
 from support.namespaces import Namespace
 from support.waiting import eventually
 
@@ -26,8 +26,10 @@ class PastApi:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._api, name)
 
-    async def list(self, kind: Kind, selector: str = "", namespace: str = "") -> Listing:
-        listing = await self._api.list(kind, selector, namespace)
+    async def list(
+        self, kind: Kind, selector: str = "", namespace: str = "", keep: Keep = as_it_is
+    ) -> Listing:
+        listing = await self._api.list(kind, selector, namespace, keep)
         if kind != VECTOR_COLLECTION or self.over:
             return listing
         others = [m for m in listing.items if m["metadata"]["namespace"] != self._namespace]

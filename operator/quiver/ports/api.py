@@ -1,8 +1,16 @@
 """The client of the Kubernetes API, as the control loop needs it."""
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from quiver.domain.kubernetes_types import Key, Kind, Manifest
+
+Keep = Callable[[Manifest], Manifest]
+"""Returns what is to be kept of an object."""
+
+
+def as_it_is(manifest: Manifest) -> Manifest:
+    return manifest
 
 
 class Listing(NamedTuple):
@@ -18,9 +26,12 @@ class Api(Protocol):
     Raises: Conflict, NotFound, ApiRefused, ApiUnavailable.
     """
 
-    async def list(self, kind: Kind, selector: str = "", namespace: str = "") -> Listing:
-        """Return the objects that match the label selector; empty matches all. An empty namespace
-        means all namespaces.
+    async def list(
+        self, kind: Kind, selector: str = "", namespace: str = "", keep: Keep = as_it_is
+    ) -> Listing:
+        """Return what `keep` makes of the objects that match the label selector; an empty selector
+        matches all. An empty namespace means all namespaces. The whole of an object is in memory
+        only until then.
         """
 
     async def get(self, kind: Kind, key: Key) -> Manifest:

@@ -209,7 +209,7 @@ def test_who_claims_a_collection_is_found_on_whatever_engine(cache: Cache) -> No
 def test_what_nobody_reads_is_not_kept(cache: Cache) -> None:
     """Managed fields, kubectl's copy of the manifest and most of a pod stay out of memory."""
     applied = "kubectl.kubernetes.io/last-applied-configuration"
-    kept = {"mine": "1"}
+    kept = {"quiver.dev/reconcile": "1"}
     cache.put(
         VECTOR_COLLECTION, collection(managedFields=[{}], annotations={applied: "{}", **kept})
     )

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from quiver.control.cache.cache import Cache
-from quiver.control.cache.echoes import Echoes
-from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Manifest
-from support.builders import NAMESPACE, collection
+from quiver.control.cache.echoes import LONG_LINE, Echoes
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Manifest
+from support.builders import NAMESPACE, collection, engine, pod
 
 KEY = Key(NAMESPACE, "test01")
 PATH = "/apis/quiver.dev/v1alpha1/vectorcollections"
@@ -90,3 +90,34 @@ def test_what_is_not_of_a_collection_is_kopfs(cache: Cache) -> None:
     assert not spared(cache, "BOOKMARK", bookmark)
     assert not spared(cache, "ERROR", {"kind": "Status", "code": 410})
     assert not spared(cache, "MODIFIED", at(5), "/api/v1/pods")
+
+
+def test_a_long_event_goes_into_the_cache_at_once(cache: Cache) -> None:
+    """Whoever reads it after that has the little that is kept; what is gone is gone at once too."""
+    stuffed = at(5, annotations={"a": "x" * LONG_LINE})  # type: ignore[arg-type]
+    assert spared(cache, "ADDED", stuffed)
+    assert version_in(cache) == "5"
+    assert spared(cache, "DELETED", stuffed)
+    assert version_in(cache) is None
+
+
+def test_a_long_event_of_another_kind_does_too(cache: Cache) -> None:
+    """Tenants write engines too, and may label pods as Quiver's; short ones are for kopf."""
+    manifest = engine(annotations={"a": "x" * LONG_LINE})
+    path = "/apis/quiver.dev/v1alpha1/vectorengines"
+    assert spared(cache, "ADDED", manifest, path)
+    assert cache.get(VECTOR_ENGINE, Key.of(manifest)) is not None
+    stuffed = pod()
+    stuffed["metadata"]["annotations"] = {"a": "x" * LONG_LINE}
+    assert spared(cache, "ADDED", stuffed, "/api/v1/pods")
+    assert not spared(cache, "ADDED", pod(), "/api/v1/pods")
+    assert not spared(cache, "ADDED", stuffed, "/api/v1/nodes")
+
+
+def test_the_objects_of_a_list_go_into_the_cache(cache: Cache) -> None:
+    """Of a list of ours, kopf needs no more than the version; of another, everything."""
+    echoes = Echoes(cache)
+    assert echoes.take(PATH, iter([at(5)]))
+    assert version_in(cache) == "5"
+    assert not echoes.take("/api/v1/nodes", iter([at(6)]))
+    assert version_in(cache) == "5"

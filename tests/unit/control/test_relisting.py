@@ -11,7 +11,7 @@ from quiver.control.cache.relisting import Relister
 from quiver.control.observe.readiness import Readiness
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Kind
 from quiver.domain.rights import Rights
-from quiver.ports.api import Listing
+from quiver.ports.api import Keep, Listing
 from quiver.ports.errors import ApiRefused, NotFound
 from support.builders import collection
 from support.waiting import eventually
@@ -27,7 +27,7 @@ class Cluster:
         self.has_crds = True
         self.version = "20"
 
-    async def list(self, kind: Kind, _selector: str, namespace: str) -> Listing:
+    async def list(self, kind: Kind, _selector: str, namespace: str, keep: Keep) -> Listing:
         if namespace in self.forbidden:
             raise ApiRefused(f"cannot list {kind.plural} in {namespace}")
         if not self.has_crds:
@@ -35,7 +35,7 @@ class Cluster:
         if kind != VECTOR_COLLECTION:
             return Listing([], self.version)
         listed = collection(namespace=namespace, uid=namespace, resourceVersion=self.version)
-        return Listing([listed], self.version)
+        return Listing([keep(listed)], self.version)
 
 
 class Setup:

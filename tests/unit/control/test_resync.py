@@ -24,7 +24,7 @@ from quiver.domain.kubernetes_types import (
     Manifest,
 )
 from quiver.domain.servers import Server
-from quiver.ports.api import Listing
+from quiver.ports.api import Keep, Listing, as_it_is
 from quiver.ports.errors import ApiError, ApiUnavailable, EngineRefused, EngineUnreachable, NotFound
 from quiver.reconcile.credentials import Credentials
 from quiver.reconcile.dialling import Dialling
@@ -54,10 +54,16 @@ class FakeCluster:
         self.merged.append(patch["status"])
         return engine(resourceVersion="101")
 
-    async def list(self, kind: Kind, selector: str = "", namespace: str = "") -> Listing:  # noqa: ARG002
+    async def list(
+        self,
+        kind: Kind,
+        selector: str = "",  # noqa: ARG002
+        namespace: str = "",  # noqa: ARG002
+        keep: Keep = as_it_is,
+    ) -> Listing:
         if self.failures:
             raise self.failures.pop(0)
-        return Listing(self.objects.get(kind, []), self.version)
+        return Listing(list(map(keep, self.objects.get(kind, []))), self.version)
 
 
 class FakeEngines:

@@ -61,9 +61,10 @@ def setup() -> TriggerSetup:
     [
         ({"generation": 2}, {OURS}),
         ({"finalizers": ["someone/else"]}, {OURS}),
-        ({"annotations": {"example.com/note": "x"}}, {OURS}),
+        ({"annotations": {"quiver.dev/reconcile": "x"}}, {OURS}),
         (DELETING, {OURS}),
         ({"status": {"collectionName": "overwritten"}}, {OURS}),
+        ({"annotations": {"example.com/note": "x"}}, set()),
         ({"labels": {"app": "x"}}, set()),
         ({"ownerReferences": [{}]}, set()),
     ],
@@ -71,7 +72,9 @@ def setup() -> TriggerSetup:
 def test_a_collection_wakes_itself_when_it_matters(
     setup: TriggerSetup, change: dict[str, Any], woken: Woken
 ) -> None:
-    """A change of anything that a reconcile reads wakes the object; labels and owners do not."""
+    """A change of anything that a reconcile reads wakes the object, and so does the annotation that
+    asks for a look; other annotations, labels and owners do not.
+    """
     setup.cache.put(VECTOR_COLLECTION, collection(resourceVersion="2", **change))
     assert setup.woken() == woken
 

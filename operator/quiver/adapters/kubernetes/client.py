@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 from urllib.parse import quote, urlencode
 
 import aiohttp
@@ -11,14 +11,22 @@ import msgspec
 
 from quiver.adapters.kubernetes.connection import USER_AGENT, Connection
 from quiver.adapters.kubernetes.errors import error_for
+from quiver.adapters.kubernetes.pages import (
+    MOST,
+    PageLimits,
+    Take,
+    TooLong,
+    decode_page,
+    read_bounded,
+)
 from quiver.adapters.kubernetes.watch_filter import WatchFilter
 from quiver.domain.kubernetes_types import Key, Kind, Manifest
-from quiver.ports.api import Listing
+from quiver.ports.api import Keep, Listing, as_it_is
 from quiver.ports.errors import ApiRefused, ApiUnavailable
 
 FIELD_MANAGER = "quiver"
 DEADLINE_S = 10.0
-PAGE = 500
+Decoded = TypeVar("Decoded")
 _ENCODER = msgspec.json.Encoder()
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None)  # `_call` has a deadline
 _GONE = "the list took so long that the API server has forgotten its beginning"
@@ -32,12 +40,14 @@ class KubernetesClient:
     """
 
     def __init__(
-        self, connection: Connection, deadline: float = DEADLINE_S, page: int = PAGE
+        self, connection: Connection, deadline: float = DEADLINE_S, page: int = MOST
     ) -> None:
-        """`deadline` is in seconds, for each request; `page` is how many objects a list has."""
+        """`deadline` is in seconds, for each request; `page` is how many objects one page of a list
+        has at most.
+        """
         self._connection = connection
         self._deadline = deadline
-        self._page = page
+        self._limits = PageLimits(page)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -60,21 +70,28 @@ class KubernetesClient:
         return self._connection.server
 
     def watch_session(
-        self, on_list: Callable[[], None], watch_filter: WatchFilter
+        self, on_list: Callable[[], None], watch_filter: WatchFilter, take: Take
     ) -> aiohttp.ClientSession:
-        return self._connection.watch_session(on_list, watch_filter)
+        return self._connection.watch_session(on_list, watch_filter, take)
 
-    async def list(self, kind: Kind, selector: str = "", namespace: str = "") -> Listing:
-        items: list[Manifest] = []
-        path = _path(kind, namespace=namespace)
-        query = {"limit": str(self._page), **({"labelSelector": selector} if selector else {})}
+    async def list(
+        self, kind: Kind, selector: str = "", namespace: str = "", keep: Keep = as_it_is
+    ) -> Listing:
+        path, items = _path(kind, namespace=namespace), list[Manifest]()
+        query = {"labelSelector": selector} if selector else {}
         while True:
-            page = await self._call("GET", f"{path}?{urlencode(query)}")
-            items += map(_unmanaged, page["items"])
-            following = page["metadata"].get("continue")
-            if not following:
-                return Listing(items, page["metadata"]["resourceVersion"])
-            query["continue"] = following
+            query["limit"] = str(self._limits.of(path))
+            try:
+                content = await self._content("GET", f"{path}?{urlencode(query)}")
+            except TooLong:
+                self._limits.given_up(path)
+                continue
+            page = _decoded(path, content, decode_page)
+            self._limits.read(path, len(page), len(content))
+            items += map(keep, page)
+            if not page.metadata.following:
+                return Listing(items, page.metadata.version)
+            query["continue"] = page.metadata.following
 
     async def get(self, kind: Kind, key: Key) -> Manifest:
         return await self._call("GET", _path(kind, key))
@@ -108,6 +125,16 @@ class KubernetesClient:
         body: Manifest | None = None,
         content_type: str = "application/json",
     ) -> Manifest:
+        return _decoded(path, await self._content(method, path, body, content_type), _manifest)
+
+    async def _content(
+        self,
+        method: str,
+        path: str,
+        body: Manifest | None = None,
+        content_type: str = "application/json",
+    ) -> bytes:
+        """Return the content of a successful answer. Raises: ApiError, TooLong."""
         try:
             async with asyncio.timeout(self._deadline):
                 status, reason, content = await self._counted(method, path, body, content_type)
@@ -121,10 +148,7 @@ class KubernetesClient:
             raise ApiUnavailable(_GONE)
         if status >= 400:
             raise error_for(status, reason, content)
-        try:
-            return msgspec.json.decode(content, type=Manifest)
-        except msgspec.DecodeError as error:
-            raise ApiRefused(f"{path} answered with something else than JSON") from error
+        return content
 
     async def _counted(
         self, method: str, path: str, body: Manifest | None, content_type: str
@@ -155,13 +179,18 @@ class KubernetesClient:
             server_hostname=self._connection.configuration.tls_server_name,
             timeout=_NO_TIMEOUT,
         ) as answer:
-            return answer.status, answer.reason or "", await answer.read()
+            return answer.status, answer.reason or "", await read_bounded(answer)
 
 
-def _unmanaged(item: Manifest) -> Manifest:
-    """Drop managedFields: for ten thousand objects they take more memory than all else."""
-    item["metadata"].pop("managedFields", None)
-    return item
+def _decoded(path: str, content: bytes, decode: Callable[[bytes], Decoded]) -> Decoded:
+    try:
+        return decode(content)
+    except msgspec.DecodeError as error:
+        raise ApiRefused(f"{path} answered with something else than JSON") from error
+
+
+def _manifest(content: bytes) -> Manifest:
+    return msgspec.json.decode(content, type=Manifest)
 
 
 def _path(kind: Kind, key: Key | None = None, *, namespace: str = "") -> str:

@@ -2,7 +2,7 @@
 
 import os
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,11 @@ from kubernetes.aio.config import ConfigException, load_incluster_config, load_k
 from prometheus_client import Counter
 
 from quiver import __version__
+from quiver.adapters.kubernetes.pages import PageLimits, Take, paged
 from quiver.adapters.kubernetes.tracing import count_requests, guard_writes, on_lists
 from quiver.adapters.kubernetes.watch_filter import WatchFilter, filtered_by
 from quiver.control.observe.metrics import Metrics
+from quiver.domain.kubernetes_types import Manifest
 
 USER_AGENT = f"quiver-operator/{__version__}"
 CONNECTIONS = 32
@@ -27,7 +29,17 @@ NO_LIMIT = 0
 some of them would never begin.
 """
 WATCH_BUFFER = 2**21
-"""Bytes; a watch event can be longer than aiohttp's default buffer."""
+"""Bytes; a watch event can be longer than aiohttp's default buffer. It is not longer than this: it
+has one object, and etcd takes at most 1.5 MiB of one.
+"""
+
+
+def nothing_dropped(_path: str, _line: bytes) -> bool:
+    return False
+
+
+def nothing_taken(_path: str, _objects: Iterable[Manifest]) -> bool:
+    return False
 
 
 class NoCluster(Exception):
@@ -98,10 +110,14 @@ class Connection:
         return {"Authorization": value} if value else {}
 
     def watch_session(
-        self, on_list: Callable[[], None], watch_filter: WatchFilter | None = None
+        self,
+        on_list: Callable[[], None],
+        watch_filter: WatchFilter = nothing_dropped,
+        take: Take = nothing_taken,
     ) -> aiohttp.ClientSession:
         """Open a session for kopf. `on_list` is called when kopf lists objects, as it does when a
-        watch restarts. Lines that `watch_filter` drops do not reach kopf.
+        watch restarts. Lines of watches that `watch_filter` drops, and objects of lists that are
+        taken by `take`, do not reach kopf.
         """
 
         async def log_in(
@@ -113,7 +129,7 @@ class Connection:
         return self._session(
             NO_LIMIT,
             headers={"User-Agent": USER_AGENT},
-            middlewares=[log_in] if watch_filter is None else [filtered_by(watch_filter), log_in],
+            middlewares=[paged(PageLimits(), take), filtered_by(watch_filter), log_in],
             read_bufsize=WATCH_BUFFER,
             trace_configs=[count_requests(self._requests), on_lists(on_list), *self._checks],
         )

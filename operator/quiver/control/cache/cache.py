@@ -95,6 +95,15 @@ class Cache:
         kept = verified(manifest, self._keys) if kind == VECTOR_COLLECTION else manifest
         return trim(kind, kept)
 
+    def known_or_trimmed(self, kind: Kind, manifest: Manifest) -> Manifest:
+        """Return the manifest as the cache has it, which takes no more memory; if it is news, what
+        `put` needs of it.
+        """
+        known = self.get(kind, Key.of(manifest))
+        if known is not None and _identity(known) == _identity(manifest):
+            return known
+        return trim(kind, manifest)
+
     def put(self, kind: Kind, manifest: Manifest, *, ours: bool = False) -> Manifest | None:
         """Store the manifest, and return it as the cache keeps it.
 
@@ -196,3 +205,7 @@ class Cache:
     def _notify(self, change: Change) -> None:
         for listener in self._listeners:
             listener(change)
+
+
+def _identity(manifest: Manifest) -> tuple[str, int]:
+    return uid_of(manifest), version_of(manifest)

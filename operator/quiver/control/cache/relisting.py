@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from functools import partial
 
 from quiver.control.cache.cache import Cache
 from quiver.control.observe.readiness import Readiness
@@ -86,7 +87,8 @@ class Relister:
 
     async def _list_namespace(self, namespace: str) -> None:
         for kind, selector in WATCHED.items():
-            listing = await self._api.list(kind, selector, namespace)
+            keep = partial(self._cache.known_or_trimmed, kind)
+            listing = await self._api.list(kind, selector, namespace, keep)
             self._cache.replace(kind, listing.items, listing.version, namespace)
 
     def _withhold(self, refusals: Mapping[str, ApiRefused]) -> None:

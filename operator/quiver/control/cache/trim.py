@@ -1,46 +1,115 @@
-"""Trims manifests to what the operator reads: ten thousand of them stay in memory."""
+"""Trims manifests to what the operator reads: ten thousand of them stay in memory, and tenants may
+write half a megabyte into each.
+"""
 
+from collections.abc import Container
+from hashlib import blake2b
 from sys import intern
 from typing import Any
 
-from quiver.domain.kubernetes_types import POD, Kind, Manifest
+import msgspec
 
-APPLIED_ANNOTATION = "kubectl.kubernetes.io/last-applied-configuration"
-_POD_STATUS = (
-    "phase",
-    "podIP",
-    "podIPs",
-    "conditions",
-    "containerStatuses",
-    "initContainerStatuses",
+from quiver.domain.claims import CLAIM_ANNOTATION, LONGEST_ANNOTATION
+from quiver.domain.kubernetes_types import (
+    ENGINE_LABEL,
+    GROUP,
+    MANAGED_BY_LABEL,
+    POD,
+    VECTOR_COLLECTION,
+    VECTOR_ENGINE,
+    Kind,
+    Manifest,
 )
+from quiver.reconcile.engines.workload import HASH_ANNOTATION
+
+RECONCILE_ANNOTATION = f"{GROUP}/reconcile"
+"""Whose change has Quiver look at an object."""
+_METADATA = (
+    "name",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "finalizers",
+)
+_ANNOTATIONS = (CLAIM_ANNOTATION, RECONCILE_ANNOTATION, HASH_ANNOTATION)
+_LABELS = ("app.kubernetes.io/name", ENGINE_LABEL, MANAGED_BY_LABEL)
+_POD_STATUS = ("phase", "podIP", "podIPs", "conditions", "containerStatuses")
+_SHARED = frozenset({"namespace", "metricType", "type", "status", "reason", "pod", "endpoint"})
+"""Fields whose values many objects have in common."""
+_LARGEST_SPEC = 128 * 2**10
+"""Bytes, as JSON. No StatefulSet or Service of Quiver's has so many."""
 
 
 def trim(kind: Kind, manifest: Manifest) -> Manifest:
-    """Return a copy without what the operator does not read. All copies share field names."""
+    """Return a copy without what the operator does not read. Copies share field names and values
+    that are often the same.
+    """
     # Items in lists of built-in objects have no apiVersion and kind.
     kept = {**manifest, "apiVersion": intern(kind.api_version), "kind": kind.kind}
-    kept["metadata"] = _trim_metadata(manifest["metadata"])
+    kept["metadata"] = _trim_metadata(kind, manifest["metadata"])
     if kind == POD:
         kept["spec"] = {"nodeName": manifest.get("spec", {}).get("nodeName", "")}
-        status = manifest.get("status", {})
-        kept["status"] = {key: status[key] for key in _POD_STATUS if key in status}
+        kept["status"] = _only(manifest.get("status", {}), _POD_STATUS)
+    elif kind not in (VECTOR_COLLECTION, VECTOR_ENGINE):
+        kept["spec"] = _bounded_spec(manifest.get("spec", {}))
     copy: Manifest = _shared(kept)
+    if kind == VECTOR_COLLECTION:
+        _share_partitions(copy)
     return copy
 
 
-def _trim_metadata(metadata: Manifest) -> Manifest:
-    kept = {key: value for key, value in metadata.items() if key != "managedFields"}
-    if APPLIED_ANNOTATION in kept.get("annotations", {}):
-        annotations = dict(kept["annotations"])
-        del annotations[APPLIED_ANNOTATION]
-        kept["annotations"] = annotations
+def _only(fields: Manifest, names: Container[str]) -> Manifest:
+    return {name: value for name, value in fields.items() if name in names}
+
+
+def _trim_metadata(kind: Kind, metadata: Manifest) -> Manifest:
+    kept = _only(metadata, _METADATA)
+    annotations = _only(metadata.get("annotations") or {}, _ANNOTATIONS)
+    if annotations:
+        kept["annotations"] = {name: _short(text) for name, text in annotations.items()}
+    if kind not in (VECTOR_COLLECTION, VECTOR_ENGINE):
+        kept["labels"] = _only(metadata.get("labels") or {}, _LABELS)
+        kept["ownerReferences"] = metadata.get("ownerReferences", [])
     return kept
 
 
-def _shared(value: Any) -> Any:
+def _short(text: str) -> str:
+    """Return the text, or a digest in place of one that is too long to be a claim: it differs when
+    the text does.
+    """
+    if len(text) <= LONGEST_ANNOTATION:
+        return text
+    return blake2b(text.encode(errors="surrogatepass")).hexdigest()
+
+
+def _bounded_spec(spec: Manifest) -> Manifest:
+    """Return the spec, or nothing in place of one that is too large to be Quiver's."""
+    return spec if len(msgspec.json.encode(spec)) <= _LARGEST_SPEC else {}
+
+
+def _share_partitions(collection: Manifest) -> None:
+    """Have the lists of partitions in spec and status share what they have in common."""
+    spec, status = collection.get("spec") or {}, collection.get("status") or {}
+    wanted = spec.get("partitions")
+    if not isinstance(wanted, list) or not all(isinstance(tag, str) for tag in wanted):
+        return
+    tags = {tag: tag for tag in wanted}
+    for name in ("partitions", "retainedPartitions"):
+        found = status.get(name)
+        if found == wanted:
+            status[name] = wanted
+        elif isinstance(found, list):
+            status[name] = [tags.get(tag, tag) for tag in found]
+
+
+def _shared(value: Any, field: str = "") -> Any:
     if isinstance(value, dict):
-        return {intern(key): _shared(item) for key, item in value.items()}
+        return {intern(key): _shared(item, key) for key, item in value.items()}
     if isinstance(value, list):
         return [_shared(item) for item in value]
+    if field in _SHARED and isinstance(value, str):
+        return intern(value)
     return value
