@@ -99,6 +99,7 @@ ACCEPTED = {
     "a partition with a blank inside": {"partitions": ["new york"]},
     "a partition in another script": {"partitions": ["日本"]},
     "as many partitions as there may be": {"partitions": [f"p{n}" for n in range(4095)]},
+    "tags of as many bytes as there may be": {"partitions": [f"{n:064}" for n in range(4095)]},
     "Delete": {"deletionPolicy": "Delete"},
     "Retain": {"deletionPolicy": "Retain"},
     "DeleteIfEmpty": {"deletionPolicy": "DeleteIfEmpty"},
@@ -170,6 +171,16 @@ REFUSED = {
     "_default": ({"partitions": ["_default"]}, "spec.partitions[0]", "exists in every"),
     "a partition of 256": ({"partitions": ["p" * 256]}, "spec.partitions[0]", "than 255"),
     "a partition of 256 bytes": ({"partitions": ["é" * 128]}, "spec.partitions[0]", "255 bytes"),
+    "tags of a byte too many": (
+        {"partitions": [f"{n:064}" for n in range(4094)] + ["p" * 129]},
+        "spec.partitions",
+        "at most 262144 bytes in UTF-8 together",
+    ),
+    "tags of too many bytes": (
+        {"partitions": [f"é{n:0253}" for n in range(4095)]},
+        "spec.partitions",
+        "shorten them, or put some into another collection",
+    ),
     "a tag twice": ({"partitions": ["a", "a"]}, "spec.partitions[1]", "Duplicate value"),
     "4096 partitions": ({"partitions": [f"{n}" for n in range(4096)]}, "spec.partitions", "4095"),
 }

@@ -68,6 +68,11 @@ REFUSED = {
         f"{ALLOWED}.selector.matchLabels.a",
         "than 63",
     ),
+    "a long key of namespaces": (
+        allowed({"matchLabels": {"a" * 318: ""}}),
+        f"{ALLOWED}.selector.matchLabels",
+        "at most 317 characters",
+    ),
     "33 statements": (
         allowed({"matchExpressions": [{"key": "a", "operator": "Exists"}] * 33}),
         EXPRESSIONS,

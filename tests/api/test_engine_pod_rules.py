@@ -134,6 +134,7 @@ REFUSED = {
         "take it out and set .spec.gpu",
     ),
     "a wrong label": ({"nodeSelector": {"a": "-"}}, "spec.nodeSelector.a", "should match"),
+    "a long key": ({"nodeSelector": {"a" * 318: ""}}, "spec.nodeSelector", "317 characters"),
     "a long label": ({"nodeSelector": {"a": "b" * 64}}, "spec.nodeSelector.a", "than 63"),
     "65 labels": (
         {"nodeSelector": {f"k{n}": "" for n in range(65)}},

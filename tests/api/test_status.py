@@ -84,7 +84,6 @@ REFUSED_COLLECTION_STATUS = {
         "status.claim.collectionName",
         "than 255",
     ),
-    "a tag twice": ({"partitions": ["a", "a"]}, "status.partitions[1]", "Duplicate"),
     "a long tag": ({"partitions": ["a" * 256]}, "status.partitions[0]", "than 255"),
     "4096 tags": ({"partitions": [f"{n}" for n in range(4096)]}, "status.partitions", "4095"),
     "a condition twice": ({"conditions": [READY, READY]}, "status.conditions[1]", "Duplicate"),

@@ -17,6 +17,11 @@ Origin = Literal["Created", "Adopted"]
 CollectionName = Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_]*$", max_length=255)]
 Partition = Annotated[str, Meta(min_length=1, max_length=255)]
 
+PARTITION_BYTES = 2**18
+"""How many bytes of UTF-8 the tags in a spec have together. An object holds them three times (spec,
+status, and the managed fields of the spec), and Kubernetes stores at most 1.5 MiB.
+"""
+
 
 class EngineRef(Struct, frozen=True, kw_only=True):
     name: str

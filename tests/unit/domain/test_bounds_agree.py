@@ -9,7 +9,7 @@ import pytest
 import yaml
 from msgspec import inspect
 
-from quiver.domain.collections import CollectionSchema, VectorCollection
+from quiver.domain.collections import PARTITION_BYTES, CollectionSchema, VectorCollection
 from quiver.domain.engines import VectorEngine
 from quiver.domain.kubernetes_types import Condition, ObjectMeta
 from quiver.ports.errors import EngineRefused
@@ -107,6 +107,9 @@ def test_the_engine_takes_what_the_crd_takes() -> None:
     assert spec_field("collectionName")["maxLength"] == model.NAME_BYTES
     assert spec_field("partitions")["items"]["maxLength"] == model.TAG_BYTES
     assert set(spec_field("metricType")["enum"]) == {metric.name for metric in model.Metric}
+    (rule,) = spec_field("partitions")["x-kubernetes-validations"]
+    assert str(PARTITION_BYTES) in rule["rule"]
+    assert str(PARTITION_BYTES) in rule["message"]
     most = model.MAX_COLLECTIONS_AND_PARTITIONS
     assert limits["maxCollectionsAndPartitions"]["maximum"] == most
     assert spec_field("partitions")["maxItems"] == most - 1

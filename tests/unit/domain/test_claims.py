@@ -236,9 +236,12 @@ def test_nobody_passes_off_a_claim_as_verified() -> None:
 
 
 def test_other_annotations_stay() -> None:
-    """Only the claim's is taken out of what is kept in memory, whoever wrote it."""
-    annotations = {CLAIM_ANNOTATION: KEYS.signed(HELD), "team": "a"}
-    assert kept(collection(annotations=annotations))["metadata"]["annotations"] == {"team": "a"}
+    """The claim's is taken out of what is kept in memory, whoever wrote it, and no other that is
+    read.
+    """
+    asked = {"quiver.dev/reconcile": "now"}
+    annotations = {CLAIM_ANNOTATION: KEYS.signed(HELD), **asked}
+    assert kept(collection(annotations=annotations))["metadata"]["annotations"] == asked
 
 
 POD, ENDPOINT = "engine-0", "milvus.example.org:19530"

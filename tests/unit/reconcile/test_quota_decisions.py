@@ -57,6 +57,22 @@ def test_a_full_member_is_no_trouble_to_what_it_has() -> None:
     assert steps(found) == [DropPartition, PublishEvent]
 
 
+LONG = [f"{number:0255}" for number in range(1200)]
+LONGER = [f"{number:0255}" for number in range(1200, 2400)]
+
+
+def test_tags_that_outgrow_the_object_are_not_made() -> None:
+    """Those that the spec lists and those that were retained count together, each once."""
+    status = {"partitions": LONG}
+    manifest = claimed(HELD, spec={"partitions": LONGER}, status=status)
+    decision = decide(gathered(manifest, observed=FOUND))
+    assert (decision.steps, decision.verdict.reason) == ((), Reason.QUOTA_EXCEEDED)
+    assert "have 612000 bytes together" in decision.verdict.message
+    alike = claimed(HELD, spec={"partitions": LONG}, status=status)
+    observed = ObservedCollection(schema=SCHEMA, partitions=frozenset(LONG))
+    assert decide(gathered(alike, observed=observed)).verdict.reason == Reason.AVAILABLE
+
+
 SHARED = hosting(limits={"maxPerNamespace": 10})
 
 

@@ -1,5 +1,6 @@
 """Policies for a VectorCollection that is to exist, each named after what it finds."""
 
+from quiver.domain.collections import PARTITION_BYTES
 from quiver.domain.conditions import State, Verdict
 from quiver.domain.fit import needed_mib
 from quiver.domain.reasons import Reason
@@ -154,6 +155,23 @@ def collection_differs(g: Gathered) -> Decision | None:
     )
 
 
+def tags_are_too_long(g: Gathered) -> Decision | None:
+    """Tags that were taken off and retained stay in the status, which must not outgrow the object.
+    The CRD bounds the spec alone, and a looser one may be installed.
+    """
+    tags = set(g.collection.spec.partitions) | g.collection.status.partitions_there
+    size = sum(len(tag.encode()) for tag in tags)
+    if size <= 2 * PARTITION_BYTES:
+        return None
+    return stalled(
+        g,
+        Reason.QUOTA_EXCEEDED,
+        f"The tags in spec.partitions, and those that were retained, have {size} bytes together. "
+        f"Quiver keeps up to {2 * PARTITION_BYTES} in an object. Shorten the tags, or set "
+        "deletionPolicy to Delete and take off those that are not needed.",
+    )
+
+
 POLICIES = (
     object_is_suspended,
     engine_does_not_exist,
@@ -168,6 +186,7 @@ POLICIES = (
     engine_does_not_answer,
     name_exists_and_is_not_to_be_adopted,
     collection_differs,
+    tags_are_too_long,
     converge,
 )
 
