@@ -6,7 +6,7 @@ and what is refused is said in a condition of the attacker's object.
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -25,11 +25,7 @@ SERVERS = 16
 
 
 @pytest.fixture
-def operator(
-    operator_kubeconfig: Path,
-    tmp_path: Path,
-    record_property: Callable[[str, object], None],
-) -> Iterator[LimitedOperator]:
+def operator(operator_kubeconfig: Path, tmp_path: Path) -> Iterator[LimitedOperator]:
     """An operator that is not started yet. At the end it has run, and runs still."""
     with memory_cgroup(chart_limit()) as group:
         operator = LimitedOperator(
@@ -38,7 +34,6 @@ def operator(
         try:
             yield operator
             operator.check_alive()
-            record_property("peak in MiB", round(operator.peak_mib))
             assert "this is a bug" not in operator.output
         finally:
             if operator.is_running:

@@ -67,11 +67,6 @@ class LimitedOperator(OperatorProcess):
         enter = f'echo $$ > {group}/cgroup.procs && exec "$@"'
         self.argv = ["sh", "-c", enter, "sh", *self.argv]
 
-    @property
-    def peak_mib(self) -> float:
-        """The most memory that it ever had."""
-        return self.status_bytes("VmHWM") / MIB
-
     def check_alive(self) -> None:
         """Check that the kernel has not ended it."""
         assert self.is_running, f"it ended with {self.exit_code}:\n{self.output[-2000:]}"
