@@ -1,5 +1,6 @@
 """A cluster in memory, and all that reconcilers work with there, without an operator around it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -47,7 +48,8 @@ NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
 
 class FakeApi:
-    """Implements `quiver.ports.api.Api`. `calls` has each as VERB KIND NAME, in their order.
+    """Implements `quiver.ports.api.Api`. `calls` has each as VERB KIND NAME, in their order;
+    `most_at_once` is how many reads were under way at the same time.
 
     Calls that `refusals` names, with the API server's words, are refused.
     """
@@ -57,6 +59,8 @@ class FakeApi:
         self.calls: list[str] = []
         self.refusals: dict[str, str] = {}
         self.patches: list[Manifest] = []
+        self.most_at_once = 0
+        self._under_way = 0
         self._version = 100
 
     def store(self, kind: Kind, manifest: Manifest) -> Manifest:
@@ -69,6 +73,10 @@ class FakeApi:
 
     async def get(self, kind: Kind, key: Key) -> Manifest:
         self._called(f"get {kind.kind} {key.name}")
+        self._under_way += 1
+        self.most_at_once = max(self.most_at_once, self._under_way)
+        await asyncio.sleep(0)
+        self._under_way -= 1
         return self._found(kind, key)
 
     async def patch(

@@ -5,6 +5,7 @@ import pytest
 from quiver.domain.collections import Claim
 from quiver.domain.kubernetes_types import NAMESPACE as NAMESPACE_KIND
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Manifest
+from quiver.reconcile.collections.admitted import READS
 from support.builders import NAMESPACE, claim, claimed, collection, engine, intended, pod
 from support.fake_cluster import Cluster
 from support.gathering import (
@@ -14,6 +15,8 @@ from support.gathering import (
     GUEST,
     HELD,
     ID,
+    NEW,
+    OLD,
     OTHER_ID,
     OTHER_SERVER,
     SCHEMA,
@@ -138,6 +141,28 @@ async def test_welcome_is_who_has_the_labels() -> None:
     labelled: Manifest = {"metadata": {"name": "team-b", "labels": {"team": "search"}}}
     cluster.api.store(NAMESPACE_KIND, labelled)
     assert (await cluster.gather(namespace="team-b")).allowed
+
+
+async def test_each_namespace_of_those_who_want_a_name_is_read_once_a_look() -> None:
+    """A namespace that asks for one name 2,000 times costs a look one read, and namespaces are read
+    a few at a time.
+    """
+    selector = {"from": "Selector", "selector": {"matchLabels": {"team": "search"}}}
+    cluster, _ = pod_cluster()
+    cluster.add(engine(spec={"allowedNamespaces": selector}))
+    wish = {**GUEST, "collectionName": "docs"}
+    crowd = [(f"old-{n}", "crowd") for n in range(2000)]
+    others = [(f"old-{n}", f"team-{n}") for n in range(40)]
+    cluster.add(*(collection(name, spec=wish, namespace=ns, **OLD) for name, ns in crowd + others))
+    cluster.add(collection("new", spec=wish, namespace="team-b", **NEW))
+    for name in ("team-b", "team-7"):
+        labels = {"team": "search"}
+        cluster.api.store(NAMESPACE_KIND, {"metadata": {"name": name, "labels": labels}})
+    found = await cluster.gather("new", namespace="team-b")
+    assert found.holder == "team-7/old-7"
+    reads = [call for call in cluster.api.calls if call.startswith("get Namespace")]
+    assert len(reads) == len(set(reads)) == 42
+    assert 1 < cluster.api.most_at_once <= READS
 
 
 async def test_what_is_counted_is_what_the_decision_needs() -> None:

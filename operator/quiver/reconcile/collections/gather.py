@@ -9,7 +9,7 @@ from quiver.domain.addresses import leads_to
 from quiver.domain.claims import claim_of
 from quiver.domain.collections import VectorCollection
 from quiver.domain.engines import Pod, VectorEngine
-from quiver.domain.kubernetes_types import NAMESPACE, POD, VECTOR_ENGINE, Key, Manifest
+from quiver.domain.kubernetes_types import POD, VECTOR_ENGINE, Key, Manifest
 from quiver.domain.manifests import seniority_of, uid_of
 from quiver.domain.members import Member, members_of
 from quiver.domain.rights import Rights
@@ -17,6 +17,7 @@ from quiver.domain.servers import Server
 from quiver.ports.engines import Engines
 from quiver.ports.errors import Conflict, EngineError
 from quiver.ports.kubernetes import Objects
+from quiver.reconcile.collections.admitted import AdmittedNamespaces
 from quiver.reconcile.collections.assignment import chosen_member, claim_for
 from quiver.reconcile.collections.gathered import Gathered, Observation
 from quiver.reconcile.collections.reservations import Reservations
@@ -65,9 +66,10 @@ class _Gathering:
         self._sources = sources
         self._objects = sources.objects
         self._engine = engine
+        self._admitted = AdmittedNamespaces(engine, sources.objects)
 
     async def of(self, found: Gathered) -> Gathered:
-        allowed = await self._is_allowed(found.collection.metadata.namespace)
+        allowed = await self._admitted.has(found.collection.metadata.namespace)
         found = replace(found, engine=self._engine, allowed=allowed)
         if found.claim is None and not found.may_be_placed:
             return found
@@ -162,14 +164,5 @@ class _Gathering:
         namesakes = self._objects.namesakes(collection.engine_key, collection.collection_name)
         seniority = collection.metadata.seniority
         elders = [m for m in namesakes if seniority_of(m) < seniority and claim_of(m) is None]
-        return tuple([m for m in elders if await self._is_allowed(Key.of(m).namespace)])
-
-    async def _is_allowed(self, namespace: str) -> bool:
-        allowed = self._engine.spec.allowed_namespaces
-        if self._engine.metadata.namespace == namespace or allowed.from_ == "All":
-            return True
-        if allowed.from_ == "Same":
-            return False
-        guest = await self._objects.fetch(NAMESPACE, Key("", namespace))
-        labels = guest["metadata"].get("labels", {}) if guest else {}
-        return allowed.selector.matches(labels)
+        admitted = await self._admitted.among(Key.of(m).namespace for m in elders)
+        return tuple(m for m in elders if Key.of(m).namespace in admitted)
