@@ -29,7 +29,7 @@ from quiver.control.cache.other_operators import OtherOperators
 from quiver.control.cache.relisting import Relister
 from quiver.control.cache.triggers import Triggers
 from quiver.control.claim_keys import KeySecret
-from quiver.control.drift.presence import PresenceChecks
+from quiver.control.drift.presence import PresenceChecks, PresenceRounds
 from quiver.control.drift.resync import Queues, Resync
 from quiver.control.drift.rounds import VerificationRounds
 from quiver.control.observe.broadcaster import EventBroadcaster
@@ -41,7 +41,7 @@ from quiver.control.observe.metrics import (
 from quiver.control.observe.readiness import Readiness
 from quiver.control.work.breakers import Breakers
 from quiver.control.work.controller import Controller, Hooks, Pace
-from quiver.control.work.fair_queue import FairQueue
+from quiver.control.work.fair_queue import FairQueue, Limits
 from quiver.control.work.interception import InterceptedEngines
 from quiver.control.work.parking import Parking
 from quiver.control.work.queue import WorkQueue
@@ -74,6 +74,12 @@ log = logging.getLogger(__name__)
 WATCH_AGAIN_S = 1.0
 FOLD_S = 1.0
 """How long the deletions of an engine's collections fold into one reconcile of the engine."""
+ENGINES = Limits(total=32, per_namespace=8, per_engine=1)
+"""Engines that are reconciled at the same time. Each reconcile may dial 64 endpoints."""
+PRESENCE = Limits(total=16, per_namespace=4, per_engine=1)
+"""Engines whose presence is checked at the same time."""
+PRESENCE_DEADLINE_S = 600.0
+"""For all members of one engine, which may be 64 and answer just before the deadline of a call."""
 
 Term = Callable[[Readiness], AbstractAsyncContextManager[None]]
 """Makes the context that an operator enters before it works. Its end cancels the operator."""
@@ -89,6 +95,7 @@ class Settings:
     """The operator's options.
 
     Periods are in seconds. `http` is the address that serves probes and metrics; None serves none.
+    `workers` reconcile collections.
     With `leader_elect` only the leader of several processes works. `namespace` is the operator's
     own, and `pod_labels` are labels that each of its pods has there. `rights` has the namespaces
     that it watches. `take_over` is the namespace of an operator that is gone, whose objects this
@@ -98,7 +105,8 @@ class Settings:
     engine_image: str = f"localhost/quiver-engine:{__version__}"
     resync_period: float = 60.0
     verify_period: float = 600.0
-    workers: int = 32
+    workers: int = 128
+    workers_per_namespace: int = 32
     workers_per_engine: int = 16
     leader_elect: bool = False
     http: tuple[str, int] | None = None
@@ -156,9 +164,9 @@ class Operator:
         self._relister = Relister(api, self.cache, settings.rights)
         measured = InterceptedEngines(outside.engines, MetricsInterceptor(self.metrics))
         self._breakers = Breakers(measured, self.metrics)
-        waiting = FairQueue(self._engine_of, settings.workers_per_engine, self._group_of)
-        self._collections = WorkQueue(self.metrics.queue("vectorcollection"), waiting=waiting)
-        self._engines = WorkQueue(self.metrics.queue("vectorengine"))
+        self._collections = self._queue("vectorcollection", self._fair_queue_of_collections())
+        self._engines = self._queue("vectorengine", FairQueue(lambda key: key, ENGINES))
+        self._presence = self._queue("presence", FairQueue(lambda key: key, PRESENCE))
         soon = partial(self._engines.add_after, seconds=FOLD_S)
         self.cache.subscribe(Triggers(self.cache, self._collections.add, self._engines.add, soon))
         self.cache.subscribe(Hints(self._breakers.look_again))
@@ -183,9 +191,10 @@ class Operator:
             self._collections.add,
             self._objects,
         )
-        self._resync = Resync(
-            self._relister, self.cache, self._presence_checks, queues, settings.resync_period
+        self._presence_rounds = PresenceRounds(
+            self.cache, self._presence.add, settings.resync_period
         )
+        self._resync = Resync(self._relister, self.cache, queues, settings.resync_period)
         self._rounds = VerificationRounds(self.cache, self._collections.add, settings.verify_period)
         self._broadcaster = EventBroadcaster(ApiEventRecorder(api, outside.clock))
         self._controllers = self._make_controllers(outside.clock, parking)
@@ -212,8 +221,7 @@ class Operator:
                 group.create_task(self._resync.run(), name="resync")
                 group.create_task(self._rounds.run(), name="verification rounds")
                 group.create_task(self._broadcaster.run(), name="events")
-                # Learn at once, not after a resync period, which servers are pods of Quiver's.
-                group.create_task(self._presence_checks.once(), name="first presence checks")
+                group.create_task(self._presence_rounds.run(), name="presence rounds")
                 keeping = self._key_secret.keep_current(self._settings.resync_period)
                 group.create_task(keeping, name="claim keys")
                 for controller in self._controllers:
@@ -240,27 +248,37 @@ class Operator:
         for collection in self.cache.collections_of(engine):
             self._collections.add(Key.of(collection))
 
+    def _queue(self, name: str, waiting: FairQueue) -> WorkQueue:
+        return WorkQueue(self.metrics.queue(name), waiting=waiting)
+
+    def _fair_queue_of_collections(self) -> FairQueue:
+        limits = Limits(
+            total=self._settings.workers,
+            per_namespace=self._settings.workers_per_namespace,
+            per_engine=self._settings.workers_per_engine,
+        )
+        return FairQueue(self._engine_of, limits, self._is_converged)
+
     def _engine_of(self, collection: Key) -> Key:
-        """Return the engine whose flow in the queue the collection waits in."""
+        """Return the engine that the collection waits for."""
         manifest = self.cache.get(VECTOR_COLLECTION, collection)
         return (engine_of(manifest) if manifest else None) or collection
 
-    def _group_of(self, collection: Key) -> tuple[str, bool]:
-        """Return the collection's group in its flow: no namespace waits for all collections of
-        another one, and no changed collection for all that are only verified.
+    def _is_converged(self, collection: Key) -> bool:
+        """Tell whether the collection is only verified: one that changed does not wait for all that
+        are verified.
         """
         manifest = self.cache.get(VECTOR_COLLECTION, collection)
-        return collection.namespace, manifest is not None and is_converged(manifest)
+        return manifest is not None and is_converged(manifest)
 
     def _parking(self, controller: str, queue: WorkQueue) -> Parking:
         size = self.metrics.parked.labels(controller)
         return Parking(self._breakers, queue.add_afresh, size.set)
 
-    def _make_controllers(self, clock: Clock, parking: Parking) -> tuple[Controller, Controller]:
+    def _make_controllers(self, clock: Clock, parking: Parking) -> tuple[Controller, ...]:
         objects, engines = self._objects, self._breakers
         # Counted before it is published: an alert must not wait for the API server.
         events = CountedEvents(self._broadcaster, self.metrics)
-        pace = Pace(workers=self._settings.workers)
         sources = Sources(
             objects=objects,
             engines=engines,
@@ -286,7 +304,7 @@ class Operator:
                 ManagedCollections(collections, objects, self._manager, self._settings.rights),
                 self._collections,
                 self.metrics,
-                pace,
+                Pace(workers=self._settings.workers),
                 self._hooks(VECTOR_COLLECTION, parking),
             ),
             Controller(
@@ -294,8 +312,16 @@ class Operator:
                 ManagedEngines(engine_reconciler, objects, self._manager),
                 self._engines,
                 self.metrics,
-                pace,
+                Pace(workers=ENGINES.total),
                 self._hooks(VECTOR_ENGINE, engine_parking),
+            ),
+            Controller(
+                "presence",
+                self._presence_checks,
+                self._presence,
+                self.metrics,
+                Pace(workers=PRESENCE.total, deadline=PRESENCE_DEADLINE_S),
+                Hooks(describe=partial(log_fields, self.cache, VECTOR_ENGINE)),
             ),
         )
 

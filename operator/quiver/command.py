@@ -121,9 +121,16 @@ def _network(cidr: str) -> Network | None:
 )
 @click.option(
     "--workers",
-    type=click.IntRange(min=1, max=64),
+    type=click.IntRange(min=1, max=1024),
     default=Settings.workers,
-    help="How many objects of a kind are reconciled at once.",
+    help="How many collections are reconciled at once. With collections of several namespaces to "
+    "reconcile, each namespace gets an equal share, and one share stays free for the next.",
+)
+@click.option(
+    "--workers-per-namespace",
+    type=click.IntRange(min=1, max=1024),
+    default=Settings.workers_per_namespace,
+    help="How many collections of one namespace are reconciled at once, at most.",
 )
 @click.option(
     "--workers-per-engine",

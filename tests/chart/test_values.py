@@ -71,7 +71,7 @@ WRONG = {
     "a period as text": {"resyncPeriod": "60s"},
     "no period": {"resyncPeriod": 0},
     "no workers": {"workers": 0},
-    "more workers than the operator takes": {"workers": 65},
+    "more workers than the operator takes": {"workers": 1025},
     "a mistyped name in engineAddresses": {"engineAddresses": {"allowed": []}},
     "a CIDR that is not in a list": {"engineAddresses": {"allow": "10.0.0.0/8"}},
     "an address without bits": {"engineAddresses": {"deny": ["10.0.0.0"]}},
@@ -113,7 +113,7 @@ def test_default_arguments(chart: Any) -> None:
         "--http=0.0.0.0:8080",
         "--engine-image=localhost/quiver-engine:0.1.0",
         "--resync-period=60",
-        "--workers=32",
+        "--workers=128",
         "--secrets-role=team:quiver-secrets",
         "--pod-labels=app.kubernetes.io/name=quiver,app.kubernetes.io/instance=quiver",
         "--log-format=json",
@@ -139,7 +139,7 @@ def test_operator_takes_the_arguments(chart: Any) -> None:
     command = importlib.import_module("quiver.command").operator
     assert command.name == subcommand
     settings = command.make_context(subcommand, arguments).params
-    assert (settings["http"][1], settings["workers"]) == (8080, 32)
+    assert (settings["http"][1], settings["workers"]) == (8080, 128)
     assert (settings["resync_period"], settings["log_format"]) == (60, "json")
     assert settings["leader_elect"] is True
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import NamedTuple, TypeVar
 
@@ -53,12 +53,13 @@ class Server:
     """One engine process behind one address.
 
     `free_at` is when it gets to the next call: calls take effect in the order in which they came,
-    those that nobody waits for any more included.
+    those that nobody waits for any more included. Each answer is held back for `late` seconds.
     """
 
     home: Home
     engine: FakeEngine = field(default_factory=FakeEngine)
     free_at: float = 0.0
+    late: float = 0.0
 
 
 class Fleet:
@@ -271,6 +272,7 @@ class ModelEngineClient:
         server = self._fleet.servers.get(self._address)
         if server is not None:
             server.free_at = max(now + fate.there, server.free_at)
+            fate = replace(fate, back=fate.back + server.late)
         free_at = server.free_at if server is not None else 0.0
         try:
             return await exchange(

@@ -1,53 +1,115 @@
-"""What one engine's collections do holds up no other's."""
+"""What one namespace or one engine asks for holds up no other's."""
 
 import asyncio
+from collections import Counter
 from itertools import count
 
+import pytest
+
 from quiver.control.observe.metrics import Metrics
-from quiver.control.work.fair_queue import FairQueue
+from quiver.control.work.fair_queue import FairQueue, Limits
 from quiver.control.work.queue import WorkQueue
 from quiver.domain.kubernetes_types import Key
 
-
-def key(engine: str, number: int) -> Key:
-    return Key(engine, str(number))
+ONE = "the only engine"
 
 
-def flows(limit: int) -> FairQueue:
-    return FairQueue(lambda key: key.namespace, limit)
+def key(namespace: str, number: int) -> Key:
+    return Key(namespace, str(number))
 
 
-def test_lanes_take_turns() -> None:
-    """A thousand keys of one engine are ahead, and the next turn is the other's."""
-    waiting = flows(limit=2000)
-    for number in range(1000):
-        waiting.put(key("crowded", number))
-    waiting.put(key("quiet", 0))
-    taken = [waiting.take() for _ in range(3)]
-    assert taken == [key("crowded", 0), key("quiet", 0), key("crowded", 1)]
-    assert len(waiting) == 998
+def engines(**limits: int) -> FairQueue:
+    """Return a queue in which each namespace has one engine, of its name."""
+    return FairQueue(lambda key: key.namespace, Limits(**limits))
 
 
-def test_a_lane_has_so_many_keys_out_and_no_more() -> None:
-    """The limit holds for each flow by itself, and a key that comes back makes room."""
-    waiting = flows(limit=2)
-    for engine in ("a", "b"):
-        for number in range(3):
-            waiting.put(key(engine, number))
+def fill(waiting: FairQueue, *namespaces: str, each: int) -> None:
+    for namespace in namespaces:
+        for number in range(each):
+            waiting.put(key(namespace, number))
+
+
+def drain(waiting: FairQueue) -> list[Key]:
     taken = []
     while waiting.has_next:
         taken.append(waiting.take())
+    return taken
+
+
+def test_namespaces_take_turns() -> None:
+    """A thousand keys of one namespace are ahead, on one engine or on a thousand, and the next turn
+    is the other's.
+    """
+    for engine_of in (lambda _key: ONE, lambda key: key):
+        waiting = FairQueue(engine_of, Limits())
+        fill(waiting, "crowd", each=1000)
+        waiting.put(key("quiet", 0))
+        taken = [waiting.take() for _ in range(3)]
+        assert taken == [key("crowd", 0), key("quiet", 0), key("crowd", 1)]
+        assert len(waiting) == 998
+
+
+def test_engines_of_a_namespace_take_turns() -> None:
+    """A thousand keys of one engine are ahead, and the next turn is the other engine's."""
+    waiting = FairQueue(lambda key: key.name == "999", Limits())
+    fill(waiting, "a", each=1000)
+    assert [waiting.take() for _ in range(3)] == [key("a", 0), key("a", 999), key("a", 1)]
+
+
+def test_a_namespace_has_so_many_keys_out_and_no_more() -> None:
+    """However many engines it has; a key that comes back makes room."""
+    waiting = FairQueue(lambda key: key, Limits(per_namespace=2))
+    fill(waiting, "a", "b", each=3)
+    taken = drain(waiting)
     assert sorted(taken) == [key("a", 0), key("a", 1), key("b", 0), key("b", 1)]
     waiting.give_back(key("a", 0))
-    assert waiting.take() == key("a", 2)
-    assert not waiting.has_next
+    assert drain(waiting) == [key("a", 2)]
 
 
-def test_a_lane_that_is_held_up_has_one_key_out() -> None:
+@pytest.mark.parametrize("crowds", [1, 2, 7, 40])
+def test_a_worker_stays_free_for_the_next_namespace(crowds: int) -> None:
+    """Namespaces that ask for all there is get equal shares, and one share is left."""
+    waiting = FairQueue(lambda key: key, Limits(total=64, per_namespace=48))
+    names = [f"crowd-{number}" for number in range(crowds)]
+    fill(waiting, *names, each=100)
+    out = Counter(taken.namespace for taken in drain(waiting))
+    assert set(out.values()) == {max(1, 64 // (crowds + 1))}
+    assert out.keys() == set(names)
+    assert out.total() < 64
+    waiting.put(key("quiet", 0))
+    assert waiting.take() == key("quiet", 0)
+
+
+def test_one_worker_works() -> None:
+    """Whatever its share would be, a namespace may have one key out."""
+    waiting = FairQueue(lambda key: key, Limits(total=1, per_namespace=1))
+    waiting.put(key("a", 0))
+    assert waiting.take() == key("a", 0)
+
+
+def test_an_engine_has_so_many_keys_out_and_no_more() -> None:
+    """The limit holds for each engine by itself, and a key that comes back makes room."""
+    waiting = engines(per_engine=2)
+    fill(waiting, "a", "b", each=3)
+    taken = drain(waiting)
+    assert sorted(taken) == [key("a", 0), key("a", 1), key("b", 0), key("b", 1)]
+    waiting.give_back(key("a", 0))
+    assert drain(waiting) == [key("a", 2)]
+
+
+def test_an_engine_of_several_namespaces_has_no_more_keys_out() -> None:
+    """Its limit is for all of them together, and whoever waits longest is next."""
+    waiting = FairQueue(lambda _key: ONE, Limits(per_engine=3))
+    fill(waiting, "a", "b", each=2)
+    assert drain(waiting) == [key("a", 0), key("b", 0), key("a", 1)]
+    waiting.give_back(key("a", 0))
+    assert drain(waiting) == [key("b", 1)]
+
+
+def test_an_engine_that_is_held_up_has_one_key_out() -> None:
     """Until one of its keys comes back without having waited for an engine in vain."""
-    waiting = flows(limit=3)
-    for number in range(6):
-        waiting.put(key("slow", number))
+    waiting = engines(per_engine=3)
+    fill(waiting, "slow", each=6)
     for number in range(3):
         assert waiting.take() == key("slow", number)
     for number in range(2):
@@ -60,33 +122,21 @@ def test_a_lane_that_is_held_up_has_one_key_out() -> None:
     assert [waiting.take(), waiting.take()] == [key("slow", 4), key("slow", 5)]
 
 
-def test_nothing_is_kept_of_lanes_that_are_empty() -> None:
-    """Engines and collections come and go for years."""
-    waiting = flows(limit=1)
+def test_nothing_is_kept_of_what_is_gone() -> None:
+    """Namespaces, engines and collections come and go for years."""
+    waiting = engines(per_engine=1, per_namespace=1, total=4)
     for number in range(100):
         waiting.put(key(f"engine-{number}", 0))
         waiting.give_back(waiting.take())
     assert (len(waiting), waiting.has_next) == (0, False)
-    assert [waiting._waiting, waiting._turns, waiting._out, waiting._busy] == [{}, {}, {}, {}]
-    assert (waiting._held_up, waiting._places) == (set(), {})
-
-
-def test_groups_of_a_lane_take_turns() -> None:
-    """A tenant's one collection does not wait behind the thousand of another tenant."""
-    waiting = FairQueue(lambda _key: "engine", 2000, lambda key: key.namespace)
-    for number in range(1000):
-        waiting.put(key("crowd", number))
-    assert waiting.take() == key("crowd", 0)
-    waiting.put(key("single", 0))
-    taken = [waiting.take() for _ in range(3)]
-    assert taken == [key("crowd", 1), key("single", 0), key("crowd", 2)]
-    assert len(waiting) == 997
+    assert [waiting._waiting, waiting._places, waiting._out] == [{}, {}, {}]
+    assert [waiting._out_of_namespace, waiting._out_of_engine, waiting._held_up] == [{}, {}, set()]
 
 
 def test_a_waiting_key_can_change_its_group() -> None:
     """What was to be looked at again some time, and is then changed, waits with what is new."""
     urgent = set[Key]()
-    waiting = FairQueue(lambda _key: "engine", 2000, urgent.__contains__)
+    waiting = FairQueue(lambda _key: ONE, Limits(), urgent.__contains__)
     for number in range(1000):
         waiting.put(key("a", number))
     urgent.add(key("a", 999))
@@ -98,7 +148,7 @@ def test_a_waiting_key_can_change_its_group() -> None:
 async def test_an_add_takes_a_waiting_key_to_its_present_group() -> None:
     """An add of a waiting key folds into the one before, and its group is asked for anew."""
     urgent = set[Key]()
-    inner = FairQueue(lambda _key: "engine", 2000, urgent.__contains__)
+    inner = FairQueue(lambda _key: ONE, Limits(), urgent.__contains__)
     queue = WorkQueue(Metrics().queue("things"), waiting=inner)
     for number in range(10):
         queue.add(key("a", number))
@@ -109,9 +159,9 @@ async def test_an_add_takes_a_waiting_key_to_its_present_group() -> None:
     assert len(queue) == 8
 
 
-async def test_a_worker_waits_though_a_full_lane_has_keys() -> None:
-    """It is woken by a key of another flow, and by room in the full one."""
-    queue = WorkQueue(Metrics().queue("things"), waiting=flows(limit=1))
+async def test_a_worker_waits_though_a_full_engine_has_keys() -> None:
+    """It is woken by a key of another engine, and by room in the full one."""
+    queue = WorkQueue(Metrics().queue("things"), waiting=engines(per_engine=1))
     queue.add(key("a", 0))
     queue.add(key("a", 1))
     assert await queue.get() == key("a", 0)
@@ -127,8 +177,8 @@ async def test_a_worker_waits_though_a_full_lane_has_keys() -> None:
 
 
 async def test_no_worker_sleeps_while_there_is_work_for_it() -> None:
-    """Eight workers on three flows: each key is worked on once, within each flow's limit."""
-    queue = WorkQueue(Metrics().queue("things"), waiting=flows(limit=2))
+    """Eight workers on three engines: each key is worked on once, within each engine's limit."""
+    queue = WorkQueue(Metrics().queue("things"), waiting=engines(per_engine=2))
     keys = [key(engine, number) for engine in "abc" for number in range(50)]
     busy, seen, steps = dict.fromkeys("abc", 0), list[Key](), count()
 
@@ -149,3 +199,17 @@ async def test_no_worker_sleeps_while_there_is_work_for_it() -> None:
     async with asyncio.timeout(10):
         await asyncio.gather(*(work() for _ in range(8)), return_exceptions=True)
     assert sorted(seen) == sorted(keys)
+
+
+async def test_room_for_several_keys_wakes_several_workers() -> None:
+    """Where one key that comes back ends what held others up, no worker sleeps on."""
+    queue = WorkQueue(Metrics().queue("things"), waiting=engines(per_engine=3))
+    for number in range(5):
+        queue.add(key("slow", number))
+    queue.done(await queue.get(), held_up=True)
+    first = await queue.get()
+    workers = [asyncio.create_task(queue.get()) for _ in range(3)]
+    await asyncio.sleep(0)
+    queue.done(first)
+    async with asyncio.timeout(5):
+        assert {await worker for worker in workers} == {key("slow", n) for n in (2, 3, 4)}

@@ -9,7 +9,7 @@ import pytest
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.cached_objects import CachedObjects
 from quiver.control.cache.relisting import Relister
-from quiver.control.drift.presence import PresenceChecks
+from quiver.control.drift.presence import PresenceChecks, PresenceRounds
 from quiver.control.drift.resync import Queues, Resync
 from quiver.control.observe.readiness import Readiness
 from quiver.domain.access import Target
@@ -29,8 +29,10 @@ from quiver.ports.errors import ApiError, ApiUnavailable, EngineRefused, EngineU
 from quiver.reconcile.credentials import Credentials
 from quiver.reconcile.dialling import Dialling
 from quiver.reconcile.identities import Identities
+from quiver.reconcile.result import Result
 from support.builders import NAMESPACE, claim, claimed, collection, engine, external, pod
 
+ENGINE = Key(NAMESPACE, "engine")
 READY = {"conditions": [{"type": "Ready", "status": "True"}]}
 
 
@@ -112,13 +114,18 @@ class ResyncSetup:
         objects = CachedObjects(self.cache, api)
         credentials = Credentials(objects, unused, unused)
         dialling = Dialling(objects, credentials, unused, AddressPolicy(), unused)
-        presence_checks = PresenceChecks(
+        self.checks = PresenceChecks(
             self.cache, engines, dialling, self.identities, queues.add_collection, objects
         )
-        self.resync = Resync(self.relister, self.cache, presence_checks, queues, 60)
+        self.resync = Resync(self.relister, self.cache, queues, 60)
 
     def add(self, *collections: Manifest) -> None:
         self.cluster.objects[VECTOR_COLLECTION] += collections
+
+    async def check(self) -> None:
+        """List the cluster, and check the engine's members."""
+        await self.relister.refresh()
+        assert await self.checks.reconcile(ENGINE) is Result.DONE
 
 
 @pytest.fixture
@@ -142,7 +149,7 @@ async def test_a_collection_that_vanished_from_its_member_is_queued(setup: Resyn
         claimed(claim("elsewhere", member="engine-1"), "elsewhere", status=READY),
     )
     setup.engines.members["10.0.0.7:19530"] = {"there", "foreign"}
-    await setup.resync.once()
+    await setup.check()
     assert setup.collections == {"dropped"}
 
 
@@ -152,7 +159,7 @@ async def test_a_dead_member_delays_no_other(setup: ResyncSetup) -> None:
     setup.cluster.objects[POD].append(silent)
     setup.engines.members["10.0.0.8:19530"] = None
     setup.add(claimed(claim("dropped"), "dropped", status=READY))
-    await setup.resync.once()
+    await setup.check()
     assert setup.collections == {"dropped"}
 
 
@@ -161,7 +168,7 @@ async def test_a_member_that_lists_nothing_is_its_engines_news(setup: ResyncSetu
     wanted, refusal = msgspec.convert(engine(), VectorEngine), EngineRefused("TOO_MANY", "too many")
     for failure, found in ((refusal, {"engine-0": "too many (TOO_MANY)"}), (None, {})):
         setup.engines.refusal = failure
-        await setup.resync.once()
+        await setup.check()
         assert setup.identities.refusals_of(wanted) == found
 
 
@@ -169,7 +176,7 @@ async def test_a_member_that_is_not_ready_is_not_asked(setup: ResyncSetup) -> No
     """A pod that is starting has not lost its collections; it has not loaded them yet."""
     setup.cluster.objects[POD] = [pod(ready=False)]
     setup.add(claimed(claim("loading"), "loading", status=READY))
-    await setup.resync.once()
+    await setup.check()
     assert setup.collections == set()
 
 
@@ -178,7 +185,7 @@ async def test_pods_that_are_asked_are_known_from_then_on(setup: ResyncSetup) ->
     newcomer = msgspec.convert(engine("z", creationTimestamp="2025-01-01T00:00:00Z"), VectorEngine)
     server = Server("uid-of-engine", "id of 10.0.0.7:19530", None)
     assert not list(setup.identities.elders_at(server, newcomer, managed=True))
-    await setup.resync.once()
+    await setup.check()
     assert list(setup.identities.elders_at(server, newcomer, managed=True))
 
 
@@ -188,10 +195,10 @@ async def test_what_was_left_and_is_gone_is_no_longer_remembered(setup: ResyncSe
     left = {f"{server}/there": "b", f"{server}/gone": "b", "instance:other/gone": "b"}
     setup.cluster.objects[VECTOR_ENGINE] = [engine(status={"retained": left})]
     setup.engines.members["10.0.0.7:19530"] = {"there"}
-    await setup.resync.once()
+    await setup.check()
     assert setup.cluster.merged == [{"retained": {f"{server}/gone": None}}]
     setup.engines.members["10.0.0.7:19530"] = {"there", "gone"}
-    await setup.resync.once()
+    await setup.check()
     assert len(setup.cluster.merged) == 1
 
 
@@ -200,8 +207,28 @@ async def test_an_endpoint_that_was_not_looked_up_is_not_asked(setup: ResyncSetu
     setup.cluster.objects[VECTOR_ENGINE] = [external("10.0.0.7:19530")]
     held = claim("dropped", member="10.0.0.7:19530")
     setup.add(claimed(held, "dropped", status=READY))
-    await setup.resync.once()
+    await setup.check()
     assert setup.collections == set()
+
+
+async def test_an_engine_that_is_gone_is_not_checked(setup: ResyncSetup) -> None:
+    """It may go while it waits for its check."""
+    assert await setup.checks.reconcile(Key(NAMESPACE, "gone")) is Result.DONE
+    assert setup.collections == set()
+
+
+async def test_rounds_check_each_engine_at_once_and_once_a_period() -> None:
+    """They begin when the operator does, and wait for nothing but the period."""
+    cache, added = Cache(), asyncio.Queue[Key]()
+    cache.put(VECTOR_ENGINE, engine())
+    rounds = PresenceRounds(cache, added.put_nowait, 0.01)
+    running = asyncio.create_task(rounds.run())
+    await asyncio.sleep(0)
+    assert added.get_nowait() == ENGINE
+    async with asyncio.timeout(10):
+        assert [await added.get() for _ in range(3)] == [ENGINE] * 3
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_ghosts_are_evicted(setup: ResyncSetup) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable, Iterator
 
 import msgspec
@@ -17,15 +18,45 @@ from quiver.ports.errors import EngineRefused, EngineUnreachable, PortError
 from quiver.ports.kubernetes import Objects
 from quiver.reconcile.dialling import Dialling
 from quiver.reconcile.identities import Identities
+from quiver.reconcile.result import Result
 
 log = logging.getLogger(__name__)
 
-CONCURRENT_CHECKS = 16
-"""Members that are asked at the same time."""
+MEMBERS_AT_ONCE = 2
+"""Members of one engine that are asked at the same time."""
+JITTER = 0.2
+
+
+class PresenceRounds:
+    """Enqueues each engine for a presence check once per period, beginning at once: only then does
+    the operator know which servers are its own pods.
+    """
+
+    def __init__(
+        self,
+        cache: Cache,
+        add_engine: Callable[[Key], None],
+        period: float,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        """`period` is in seconds. `uniform` varies it by up to a fifth either way."""
+        self._cache = cache
+        self._add_engine = add_engine
+        self._period = period
+        self._uniform = uniform
+
+    async def run(self) -> None:
+        """Run rounds until cancelled. A round does not wait for the checks of the one before."""
+        while True:
+            for engine in self._cache.all(VECTOR_ENGINE):
+                self._add_engine(Key.of(engine))
+            await asyncio.sleep(self._period * self._uniform(1 - JITTER, 1 + JITTER))
 
 
 class PresenceChecks:
-    """Asks each ready member for its collections, and enqueues the objects of missing ones."""
+    """Implements `quiver.reconcile.result.Reconciler`: asks each ready member of an engine for its
+    collections, and enqueues the objects of missing ones.
+    """
 
     def __init__(
         self,
@@ -43,25 +74,29 @@ class PresenceChecks:
         self._identities = identities
         self._add_collection = add_collection
 
-    async def once(self) -> None:
-        """Check all members once."""
-        turns = asyncio.Semaphore(CONCURRENT_CHECKS)
+    async def reconcile(self, key: Key) -> Result:
+        """Check all members once. The next round is the next try of a check that fails."""
+        manifest = self._cache.get(VECTOR_ENGINE, key)
+        if manifest is None:
+            return Result.DONE
+        try:
+            engine = msgspec.convert(manifest, VectorEngine)
+            members = self._ready_members(engine)
+        except msgspec.ValidationError:
+            return Result.DONE  # the engine's own reconcile reports that in its status
+        turns = asyncio.Semaphore(MEMBERS_AT_ONCE)
         async with asyncio.TaskGroup() as checks:
-            for engine, member in list(self._ready_members()):
+            for member in members:
                 checks.create_task(self._check(engine, member, turns))
+        return Result.DONE
 
-    def _ready_members(self) -> Iterator[tuple[VectorEngine, Member]]:
-        for manifest in self._cache.all(VECTOR_ENGINE):
-            pods = self._cache.list(POD, manifest["metadata"]["namespace"])
-            try:
-                engine = msgspec.convert(manifest, VectorEngine)
-                access = self._dialling.known(engine)
-                if access is None:
-                    continue  # the engine's own reconcile, which is enqueued, reads it first
-                members = members_of(engine, (msgspec.convert(pod, Pod) for pod in pods), access)
-            except msgspec.ValidationError:
-                continue  # the engine's own reconcile reports that in its status
-            yield from ((engine, member) for member in members if member.ready)
+    def _ready_members(self, engine: VectorEngine) -> list[Member]:
+        access = self._dialling.known(engine)
+        if access is None:
+            return []  # the engine's own reconcile, which is enqueued, reads it first
+        pods = self._cache.list(POD, engine.metadata.namespace)
+        found = members_of(engine, (msgspec.convert(pod, Pod) for pod in pods), access)
+        return [member for member in found if member.ready]
 
     async def _check(self, engine: VectorEngine, member: Member, turns: asyncio.Semaphore) -> None:
         async with turns:
@@ -76,7 +111,7 @@ class PresenceChecks:
             except PortError as error:
                 log.warning("engine %s, %s: %s", engine.metadata.key, member.name, error)
             except Exception:
-                # A bug with one member must not end the round for all others.
+                # A bug with one member must not end the checks of all others.
                 log.exception("engine %s, %s: this is a bug", engine.metadata.key, member.name)
 
     async def _list(self, engine: VectorEngine, member: Member, server: Server) -> frozenset[str]:

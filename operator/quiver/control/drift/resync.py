@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.relisting import Relister
-from quiver.control.drift.presence import PresenceChecks
 from quiver.domain.conditions import ready_status
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Key
 
@@ -30,15 +29,14 @@ class Queues:
 
 
 class Resync:
-    """In each period, lists the cluster again, enqueues all engines and the collections that are
-    not Ready, and asks each member which collections it has. A nudge only lists the cluster.
+    """In each period, lists the cluster again, and enqueues all engines and the collections that
+    are not Ready. A nudge only lists the cluster.
     """
 
     def __init__(
         self,
         relister: Relister,
         cache: Cache,
-        presence_checks: PresenceChecks,
         queues: Queues,
         period: float,
         uniform: Callable[[float, float], float] = random.uniform,
@@ -46,7 +44,6 @@ class Resync:
         """`period` is in seconds. `uniform` varies it by up to a fifth either way."""
         self._relister = relister
         self._cache = cache
-        self._presence_checks = presence_checks
         self._queues = queues
         self._period = period
         self._uniform = uniform
@@ -83,7 +80,6 @@ class Resync:
         """Do one whole resync."""
         await self._relister.refresh()
         self._enqueue_unready()
-        await self._presence_checks.once()
 
     def _enqueue_unready(self) -> None:
         for engine in self._cache.all(VECTOR_ENGINE):

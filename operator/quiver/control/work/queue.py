@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from quiver.control.observe.metrics import QueueMetrics
 from quiver.control.work.backoff import Backoff
-from quiver.control.work.fair_queue import FairQueue
+from quiver.control.work.fair_queue import FairQueue, Limits
 from quiver.domain.kubernetes_types import Key
 
 
@@ -33,7 +33,7 @@ class WorkQueue:
         self._metrics = metrics
         self._backoff = backoff or Backoff()
         self._now = now or (lambda: asyncio.get_running_loop().time())
-        self._fair_queue = FairQueue(lambda key: key, 1) if waiting is None else waiting
+        self._fair_queue = FairQueue(lambda key: key, Limits()) if waiting is None else waiting
         self._dirty: set[Key] = set()
         self._processing: dict[Key, float] = {}
         self._added_at: dict[Key, float] = {}
@@ -111,10 +111,16 @@ class WorkQueue:
                 raise
         if self._shut_down:
             raise ShutDown
-        return self._take()
+        key = self._take()
+        # A key that comes back can make room for several others, and wakes one worker.
+        if self._getters and self._fair_queue.has_next:
+            self._wake_getter()
+        return key
 
     def done(self, key: Key, *, held_up: bool = False) -> None:
-        """Give the key back, and requeue it if it was added meanwhile. `held_up` slows its flow."""
+        """Give the key back, and requeue it if it was added meanwhile. `held_up` slows down its
+        engine.
+        """
         self._metrics.work_seconds.observe(self._now() - self._processing.pop(key))
         self._fair_queue.give_back(key, held_up=held_up)
         if self._fair_queue.has_next:
