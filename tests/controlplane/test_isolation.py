@@ -17,7 +17,7 @@ from support.operators import running
 from support.waiting import eventually
 
 MANY = 40
-WORKERS = {"workers": 6, "workers_per_engine": 4}
+WORKERS = {"workers": 12, "workers_per_namespace": 6, "workers_per_engine": 4}
 CALL_S = 4.0
 PATIENCE_S = 20.0
 

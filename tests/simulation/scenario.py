@@ -66,7 +66,7 @@ class Scenario:
         self._settings = Settings(
             resync_period=RESYNC_S,
             verify_period=VERIFY_S,
-            workers=rng.choice((1, 2, 4)),
+            workers=rng.choice((1, 4, 12)),
             workers_per_engine=rng.choice((1, 2, 4)),
             namespace=NAMESPACE,
         )

@@ -8,13 +8,14 @@ import grpc.aio
 class RawServer(grpc.GenericRpcHandler):
     """Takes every call of every service; use it as a context. `respond` is a subclass's to give."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
         self.address = ""
+        self._host = host
         self._server = grpc.aio.server()
 
     async def __aenter__(self) -> Self:
         self._server.add_generic_rpc_handlers((self,))
-        self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
+        self.address = f"127.0.0.1:{self._server.add_insecure_port(f'{self._host}:0')}"
         await self._server.start()
         return self
 

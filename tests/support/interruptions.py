@@ -14,7 +14,7 @@ from quiver.ports.engines import EngineClient, Engines
 from support.namespaces import Namespace
 from support.operators import running
 
-MANY: dict[str, Any] = {"workers": 32, "workers_per_engine": 32}
+MANY: dict[str, Any] = {"workers": 64, "workers_per_namespace": 32, "workers_per_engine": 32}
 """Workers, since each object that the operator is cut off from keeps one waiting."""
 
 
