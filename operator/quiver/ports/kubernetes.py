@@ -37,6 +37,14 @@ class Objects(Protocol):
         that the claim does not identify, as claims of the previous release are.
         """
 
+    def abandoned(self, key: Key) -> Iterable[Manifest]:
+        """Return the last manifests of VectorCollections of this name that had a claim, and are
+        gone although this operator did not remove their finalizers.
+        """
+
+    def forget_abandoned(self, manifest: Manifest) -> None:
+        """Forget one of those that `abandoned` returned."""
+
     def load_of(self, engine: Key) -> Load:
         """Return how many collections and partitions count against the engine's limits: claimed
         collections, and the partitions in their status.

@@ -134,9 +134,9 @@ def test_a_members_load_is_known(cache: Cache) -> None:
     cache.put(VECTOR_COLLECTION, there)
     cache.put(VECTOR_COLLECTION, claimed(claim("b"), "b"))
     assert cache.load_of(ENGINE) == Load({"engine-0": 4}, {NAMESPACE: 4})
-    cache.remove(VECTOR_COLLECTION, Key(NAMESPACE, "a"), "uid-of-a")
+    cache.remove(VECTOR_COLLECTION, Key(NAMESPACE, "a"), "uid-of-a", ours=True)
     assert cache.load_of(ENGINE) == Load({"engine-0": 1}, {NAMESPACE: 1})
-    cache.remove(VECTOR_COLLECTION, Key(NAMESPACE, "b"), "uid-of-b")
+    cache.remove(VECTOR_COLLECTION, Key(NAMESPACE, "b"), "uid-of-b", ours=True)
     assert cache.load_of(ENGINE) == NO_LOAD
 
 
@@ -221,3 +221,26 @@ def test_what_nobody_reads_is_not_kept(cache: Cache) -> None:
     (stored,) = cache.all(POD)
     assert stored["spec"] == {"nodeName": "n1"}
     assert (stored["apiVersion"], stored["kind"]) == ("v1", "Pod")
+
+
+def test_what_is_taken_away_past_its_finalizer_counts_until_it_is_recorded(cache: Cache) -> None:
+    """Its collection is still on the engine. Another object of the name changes nothing there."""
+    there, key = claimed(claim("a"), "a", status={"partitions": ["x"]}), Key(NAMESPACE, "a")
+    cache.put(VECTOR_COLLECTION, there)
+    cache.put(VECTOR_COLLECTION, collection("a", uid="another", resourceVersion="8"))
+    (abandoned,) = cache.abandoned(key)
+    assert abandoned["metadata"]["uid"] == "uid-of-a"
+    assert cache.load_of(ENGINE) == Load({"engine-0": 2}, {NAMESPACE: 2})
+    cache.forget_abandoned(abandoned)
+    assert (cache.abandoned(key), cache.load_of(ENGINE)) == ((), NO_LOAD)
+
+
+@pytest.mark.parametrize("manifest", [claimed(claim("a"), "a"), collection("a")])
+def test_what_is_released_or_has_no_claim_is_not_abandoned(
+    cache: Cache, manifest: Manifest
+) -> None:
+    """There is nothing left of it on the engine."""
+    key = Key(NAMESPACE, "a")
+    cache.put(VECTOR_COLLECTION, manifest)
+    cache.remove(VECTOR_COLLECTION, key, "uid-of-a", ours="claim" in manifest["status"])
+    assert cache.abandoned(key) == ()

@@ -86,6 +86,11 @@ class CollectionsByEngine:
                 _discard(self._unplaced, claim.collection_name, key)
         self._count(engine, manifest, -1)
 
+    def count_abandoned(self, manifest: Manifest, sign: int) -> None:
+        """Add the load of an object that is gone, or (-1) take it away again."""
+        if (engine := engine_of(manifest)) is not None:
+            self._count(engine, manifest, sign)
+
     def _count(self, engine: Key, manifest: Manifest, sign: int) -> None:
         claim = claim_of(manifest)
         if claim is None:

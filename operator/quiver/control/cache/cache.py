@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from quiver.control.cache.by_engine import CollectionsByEngine
 from quiver.control.cache.trim import trim
-from quiver.domain.claims import ClaimKeys, places_of, verified
+from quiver.domain.claims import ClaimKeys, carried, claim_of, places_of, verified
 from quiver.domain.collections import Claim
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Kind, Manifest
 from quiver.domain.manifests import uid_of, version_of
@@ -46,6 +46,7 @@ class Cache:
         self._objects: dict[Kind, dict[str, dict[str, Manifest]]] = {}
         self._by_engine = CollectionsByEngine()
         self._gone: dict[str, None] = {}
+        self._abandoned: dict[Key, list[Manifest]] = {}
         self._held: dict[tuple[Kind, Key], list[Callable[[], object]]] = {}
         self._listeners: list[Listener] = []
 
@@ -120,9 +121,12 @@ class Cache:
         old = self.get(kind, key)
         if old is not None and version_of(manifest) <= version_of(old):
             return None
+        new = self.trimmed(kind, manifest)
         if old is not None and uid_of(old) != uid_of(manifest):
             self._bury(uid_of(old))
-        new = self.trimmed(kind, manifest)
+            self._keep_if_abandoned(kind, key, old)
+        elif old is not None and kind == VECTOR_COLLECTION:
+            new = carried(old, new)
         self._store(kind, key, old, new)
         self._notify(Change(kind, key, old, new, ours))
         return new
@@ -136,6 +140,8 @@ class Cache:
         self._bury(uid)
         old = self.get(kind, key)
         if old is not None and uid_of(old) == uid:
+            if not ours:
+                self._keep_if_abandoned(kind, key, old)
             self._store(kind, key, old, None)
             self._notify(Change(kind, key, old, None, ours))
 
@@ -180,6 +186,26 @@ class Cache:
     def is_gone(self, uid: str) -> bool:
         """Tell whether the object was removed. The cache remembers the last TOMBSTONES removals."""
         return uid in self._gone
+
+    def abandoned(self, key: Key) -> Iterable[Manifest]:
+        """Return the VectorCollections of this name that are gone without a release by this
+        operator, and had a claim. They count as load until `forget_abandoned`.
+        """
+        return tuple(self._abandoned.get(key, ()))
+
+    def forget_abandoned(self, manifest: Manifest) -> None:
+        key = Key.of(manifest)
+        left = [m for m in self._abandoned.get(key, ()) if m is not manifest]
+        if left:
+            self._abandoned[key] = left
+        else:
+            self._abandoned.pop(key, None)
+        self._by_engine.count_abandoned(manifest, -1)
+
+    def _keep_if_abandoned(self, kind: Kind, key: Key, old: Manifest) -> None:
+        if kind == VECTOR_COLLECTION and claim_of(old) is not None:
+            self._abandoned.setdefault(key, []).append(old)
+            self._by_engine.count_abandoned(old, 1)
 
     def _collections(self, keys: Iterable[Key]) -> Iterable[Manifest]:
         objects = self._objects.get(VECTOR_COLLECTION, {})

@@ -39,6 +39,12 @@ class CachedObjects:
     def unplaced(self, collection_name: str) -> Iterable[Manifest]:
         return self._cache.unplaced(collection_name)
 
+    def abandoned(self, key: Key) -> Iterable[Manifest]:
+        return self._cache.abandoned(key)
+
+    def forget_abandoned(self, manifest: Manifest) -> None:
+        self._cache.forget_abandoned(manifest)
+
     def load_of(self, engine: Key) -> Load:
         return self._cache.load_of(engine)
 
@@ -86,7 +92,7 @@ class CachedObjects:
         try:
             return await self._write(kind, key, call)
         except NotFound:
-            self._cache.remove(kind, key, metadata["uid"], ours=True)
+            self._cache.remove(kind, key, metadata["uid"])
             raise
 
     async def _write(self, kind: Kind, key: Key, call: Awaitable[Manifest]) -> Manifest:

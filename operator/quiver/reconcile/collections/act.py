@@ -1,16 +1,19 @@
 """Carries out the steps of a decision, in order, one at a time."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 
 from quiver.domain.claims import (
     ClaimKeys,
     finalizing_patch,
+    has_status_claim,
     recording_patch,
     releasing_patch,
     replacing_status,
     retained_as,
 )
+from quiver.domain.collections import Claim
 from quiver.domain.kubernetes_types import (
     POD,
     SECRET,
@@ -87,6 +90,7 @@ class Actor:
         self._events = tools.events
         self._keys = tools.keys
         self._identities = tools.identities
+        self._is_claimed = gathered.claim is not None
         self._is_present = False
         self._is_member = False
         self._is_asked = True
@@ -104,6 +108,7 @@ class Actor:
             case RecordClaim(claim):
                 annotation = self._keys.signed(claim, len(collection.spec.partitions))
                 await self._patch(recording_patch(collection, annotation))
+                self._is_claimed = True
             case ReplaceClaim(claim):
                 await self._patch_status(replacing_status(claim))
             case KeepFinalizer():
@@ -124,6 +129,22 @@ class Actor:
             case _:
                 await self._ensure_present()
                 await self._do_on_engine(step)
+
+    async def keep_claim(self, claim: Claim | None) -> None:
+        """Write a claim that steps may have rested on into the status, if only the annotation holds
+        it: a user may have wiped that meanwhile. The uid is the only precondition.
+
+        Raises: ApiError, but none if the object is gone.
+        """
+        g = self._gathered
+        if claim is None or not self._is_claimed or has_status_claim(g.manifest):
+            return
+        there = {*self.made, *(g.observed.partitions if g.observed else ())}
+        partitions = [tag for tag in g.collection.spec.partitions if tag in there]
+        status = {**replacing_status(claim), "partitions": partitions}
+        meta = g.collection.metadata
+        with suppress(Conflict, NotFound):
+            await self._objects.merge_status(VECTOR_COLLECTION, meta.key, meta.uid, status)
 
     async def _patch(self, patch: Manifest) -> None:
         assert self.manifest is not None

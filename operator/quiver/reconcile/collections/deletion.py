@@ -4,7 +4,7 @@ No policy gives up: while the collection should be dropped but cannot be, the ob
 conditions say why.
 """
 
-from quiver.domain.claims import FINALIZER, retained_as
+from quiver.domain.claims import FINALIZER, reserved_partitions_of, retained_as
 from quiver.domain.conditions import State, Verdict
 from quiver.domain.reasons import Reason
 from quiver.ports.errors import EngineError, EngineRefused
@@ -174,16 +174,17 @@ def _proceed(g: Gathered, *steps: Step) -> Decision:
 def _retain(g: Gathered, type_: str, why: str) -> Decision:
     note = f"Left collection {g.collection_name!r} where it is: {why}."
     event = Event("Warning" if type_ == "Warning" else "Normal", "Left", "Release", note)
-    return _proceed(g, *_record_steps(g), PublishEvent(event), Release())
+    return _proceed(g, *record_steps(g), PublishEvent(event), Release())
 
 
-def _record_steps(g: Gathered) -> list[Step]:
+def record_steps(g: Gathered) -> list[Step]:
     """Record on the engine which other namespace retained the collection, since that namespace may
     adopt it again.
     """
     if g.claim is None or g.claim.server is None or g.engine is None or g.holder is not None:
         return []
-    size = 1 + len(g.collection.status.partitions_there)
+    listed, reserved = g.collection.status.partitions_there, reserved_partitions_of(g.manifest)
+    size = 1 + max(len(listed), reserved)
     owner = f"{g.collection.metadata.namespace}/{size}"
     noted = g.engine.status.retained.get(retained_as(g.claim))
     if noted == owner or (noted is None and not g.is_guest):

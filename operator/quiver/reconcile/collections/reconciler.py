@@ -8,7 +8,8 @@ from quiver.domain.claims import claim_of
 from quiver.domain.collections import CollectionStatus, VectorCollection
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Manifest
 from quiver.ports.clock import Clock
-from quiver.ports.errors import ApiRefused, Conflict, EngineError
+from quiver.ports.errors import ApiError, ApiRefused, Conflict, EngineError
+from quiver.reconcile.collections.abandoned import record_abandoned
 from quiver.reconcile.collections.act import Actor, Tools
 from quiver.reconcile.collections.assignment import assign
 from quiver.reconcile.collections.decide import decide, decide_after_failure
@@ -32,10 +33,11 @@ class CollectionReconciler:
         self._reservations = sources.reservations
 
     async def reconcile(self, key: Key) -> Result:
+        is_recorded = await record_abandoned(key, self._sources, self._tools)
         result = await self._reconcile(key)
         # Not after an exception: a claim may exist although the answer to its write was lost.
         self._reservations.release(key)
-        return result
+        return result if is_recorded else Result.RETRY
 
     async def _reconcile(self, key: Key) -> Result:
         manifest = self._objects.get(VECTOR_COLLECTION, key)
@@ -45,9 +47,14 @@ class CollectionReconciler:
             collection = msgspec.convert(manifest, VectorCollection)
         except msgspec.ValidationError as error:
             return await self._reporter.invalid_spec(VECTOR_COLLECTION, manifest, error)
-        decision, manifest = await self._decide_and_act(manifest, collection)
-        if manifest is not None:
+        try:
+            gathered = await self.prepare(manifest, collection)
+        except ApiRefused as error:
+            decision = after_refused_read(manifest, collection, error)
             await self._report(decision, manifest, collection)
+        else:
+            decision = decide(gathered)
+            decision = await self._carry_out(decision, gathered)
         return Result.RETRY if decision.retry else Result.DONE
 
     async def prepare(self, manifest: Manifest, collection: VectorCollection) -> Gathered:
@@ -69,18 +76,21 @@ class CollectionReconciler:
             self._reservations.reserve(key, assignment.reserved)
         return await observe(replace(gathered, holder=assignment.holder), self._sources)
 
-    async def _decide_and_act(
-        self, manifest: Manifest, collection: VectorCollection
-    ) -> tuple[Decision, Manifest | None]:
-        try:
-            gathered = await self.prepare(manifest, collection)
-        except ApiRefused as error:
-            return after_refused_read(manifest, collection, error), manifest
+    async def _carry_out(self, decision: Decision, gathered: Gathered) -> Decision:
+        """Act and report; return the decision that was reported."""
         actor = Actor(gathered, self._tools)
-        return await self._act(gathered, actor), actor.manifest
+        try:
+            decision = await self._act(decision, gathered, actor)
+            if actor.manifest is not None:
+                await self._report(decision, actor.manifest, gathered.collection)
+        except ApiError:
+            await actor.keep_claim(decision.claim)
+            raise
+        return decision
 
-    async def _act(self, gathered: Gathered, actor: Actor) -> Decision:
-        decision, collection = decide(gathered), gathered.collection
+    async def _act(self, decision: Decision, gathered: Gathered, actor: Actor) -> Decision:
+        """Carry out the steps; return the decision, or the one to report if a step failed."""
+        collection = gathered.collection
         for step in decision.steps:
             try:
                 await actor.do(step)

@@ -1,0 +1,55 @@
+"""Records what objects left on an engine that are gone without a release by the operator.
+
+Anyone who may edit an object may remove its finalizer and delete it. Its collection then stays on
+the engine, and must count towards the namespace's share as any other that the namespace retains.
+"""
+
+import logging
+
+import msgspec
+
+from quiver.domain.collections import VectorCollection
+from quiver.domain.kubernetes_types import Key, Manifest
+from quiver.ports.errors import ApiRefused
+from quiver.reconcile.collections.act import Actor, Tools
+from quiver.reconcile.collections.deletion import record_steps
+from quiver.reconcile.collections.gather import Sources, gather
+from quiver.reconcile.collections.gathered import Gathered
+from quiver.reconcile.collections.observe import observe
+
+log = logging.getLogger(__name__)
+
+
+async def record_abandoned(key: Key, sources: Sources, tools: Tools) -> bool:
+    """Record the collections that objects of this name have left. Tell whether all are recorded:
+    the API server may have refused it. Raises: ApiError.
+    """
+    is_recorded = True
+    for manifest in tools.objects.abandoned(key):
+        try:
+            await _record(manifest, sources, tools)
+        except ApiRefused as error:
+            log.warning("what VectorCollection %s has left is not recorded: %s", key, error)
+            is_recorded = False
+        else:
+            tools.objects.forget_abandoned(manifest)
+    return is_recorded
+
+
+async def _record(manifest: Manifest, sources: Sources, tools: Tools) -> None:
+    metadata = manifest["metadata"]
+    deleted = {"deletionTimestamp": metadata["creationTimestamp"], **metadata}
+    try:
+        collection = msgspec.convert({**manifest, "metadata": deleted}, VectorCollection)
+    except msgspec.ValidationError:
+        return  # stored under a looser CRD: the operator has made nothing for it
+    gathered = await observe(await gather(manifest, collection, sources), sources)
+    if gathered.claimants or _is_gone(gathered):
+        return
+    for step in record_steps(gathered):
+        await Actor(gathered, tools).do(step)
+
+
+def _is_gone(g: Gathered) -> bool:
+    """Tell whether the server has answered that it has no such collection."""
+    return g.server is not None and g.observation.failure is None and g.observed is None
