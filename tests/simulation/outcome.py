@@ -147,13 +147,13 @@ class Outcome:
     def _has_room(self, manifest: Manifest, engine: Manifest, more: int) -> bool:
         claim, namespace = self._claims.of(manifest), manifest["metadata"]["namespace"]
         assert claim is not None
-        members, namespaces = self._load(engine)
+        members, namespaces = self._load(engine, claim.collection_name)
         if namespaces[namespace] + more > _share(engine, namespace):
             return False
         return members[claim.member] + more <= _limit(engine)
 
     def _reason_without_claim(self, manifest: Manifest, engine: Manifest) -> str:
-        members, namespaces = self._load(engine)
+        members, namespaces = self._load(engine, schema_of(manifest)[0])
         namespace, size = manifest["metadata"]["namespace"], 1 + len(_tags(manifest))
         ready = [m for m in _members(engine) if self._is_ready(_home(engine, m, self._fleet))]
         has_share = namespaces[namespace] + size <= _share(engine, namespace)
@@ -238,8 +238,10 @@ class Outcome:
         conditions = pod.get("status", {}).get("conditions", ()) if pod else ()
         return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
-    def _load(self, engine: Manifest) -> tuple[Counter[str], Counter[str]]:
-        """Return what is claimed, and there: on each member, and of each namespace."""
+    def _load(self, engine: Manifest, own: str) -> tuple[Counter[str], Counter[str]]:
+        """Return what is claimed, and there: on each member, and of each namespace. What was left
+        under the name `own` does not count: who asks for that name may take it up again.
+        """
         members, namespaces = Counter[str](), Counter[str]()
         for manifest in self._server.all(VECTOR_COLLECTION):
             claim = self._claims.of(manifest)
@@ -247,7 +249,9 @@ class Outcome:
                 size = 1 + len(_there(manifest["status"]))
                 members[claim.member] += size
                 namespaces[manifest["metadata"]["namespace"]] += size
-        for owner in engine["status"].get("retained", {}).values():
+        for place, owner in engine["status"].get("retained", {}).items():
+            if place.partition("/")[2] == own:
+                continue
             name, _, size = owner.partition("/")
             namespaces[name] += int(size)
         return members, namespaces

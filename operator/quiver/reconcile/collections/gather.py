@@ -147,9 +147,9 @@ class _Gathering:
         key = self._engine.metadata.key
         pods = (msgspec.convert(p, Pod) for p in self._objects.list(POD, key.namespace))
         members = members_of(self._engine, pods, found.access)
-        load, own = self._objects.load_of(key), found.collection.metadata.key
-        load = self._sources.reservations.added_to(load, key, own)
-        return replace(found, members=members, load=load)
+        at_rest, own = self._objects.load_of(key), found.collection.metadata.key
+        load = self._sources.reservations.added_to(at_rest, key, own)
+        return replace(found, members=members, load=load, load_at_rest=at_rest)
 
     def _claimants(self, found: Gathered) -> tuple[Manifest, ...]:
         claimants = self._objects.claimants(found.collection.engine_key, claim_for(found))

@@ -39,6 +39,8 @@ class Gathered:
     if the operator does not watch its namespace (`engine_is_watched`). `allowed` tells whether the
     engine admits the object's namespace.
 
+    `load` includes what running reconciles have reserved, `load_at_rest` does not.
+
     `claimants` are the other objects that claim the collection. `elders` are older objects that ask
     for its name and have no claim. `holder` is the object among these that has the name.
 
@@ -63,6 +65,7 @@ class Gathered:
     access: Access = PLAIN
     members: tuple[Member, ...] = ()
     load: Load = NO_LOAD
+    load_at_rest: Load = NO_LOAD
     claimants: tuple[Manifest, ...] = ()
     elders: tuple[Manifest, ...] = ()
     holder: str | None = None

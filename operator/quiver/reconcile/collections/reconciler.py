@@ -17,6 +17,7 @@ from quiver.reconcile.collections.decision import Decision, RecordClaim
 from quiver.reconcile.collections.gather import Sources, gather
 from quiver.reconcile.collections.gathered import Gathered
 from quiver.reconcile.collections.observe import observe
+from quiver.reconcile.collections.provisional import has_reported, is_provisional
 from quiver.reconcile.collections.refusals import after_refused_read, after_refused_step
 from quiver.reconcile.report import Reporter, status_patch
 from quiver.reconcile.result import Result
@@ -54,6 +55,10 @@ class CollectionReconciler:
             await self._report(decision, manifest, collection)
         else:
             decision = decide(gathered)
+            if is_provisional(gathered, decision):
+                if has_reported(gathered):
+                    return Result.RETRY
+                decision = replace(decision, retry=True)
             decision = await self._carry_out(decision, gathered)
         return Result.RETRY if decision.retry else Result.DONE
 

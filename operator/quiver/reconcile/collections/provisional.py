@@ -1,0 +1,28 @@
+"""Tells whether a decision rests on room that other reconciles have reserved.
+
+They give it back if they do not claim it. A reason that comes and goes with the reconciles that
+happen to run at the same time would keep a status from ever coming to rest.
+"""
+
+from dataclasses import replace
+
+from quiver.reconcile.collections.assignment import chosen_member
+from quiver.reconcile.collections.decision import Decision
+from quiver.reconcile.collections.gathered import Gathered
+
+
+def is_provisional(g: Gathered, decision: Decision) -> bool:
+    """Tell whether the object may get what it asks for once reservations are given back."""
+    if decision.converged or not g.may_be_placed or g.load == g.load_at_rest:
+        return False
+    at_rest = replace(g, load=g.load_at_rest)
+    if g.claim is not None or g.lapsed is not None:
+        return at_rest.grows_within_limits and not g.grows_within_limits
+    chosen = chosen_member(at_rest)
+    return chosen is not None and (g.member is None or g.member.name != chosen.name)
+
+
+def has_reported(g: Gathered) -> bool:
+    """Tell whether the status is of the object's present spec."""
+    metadata, status = g.collection.metadata, g.collection.status
+    return status.observed_generation == metadata.generation
