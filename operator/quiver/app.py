@@ -28,6 +28,7 @@ from quiver.control.cache.log_fields import log_fields
 from quiver.control.cache.other_operators import OtherOperators
 from quiver.control.cache.relisting import Relister
 from quiver.control.cache.triggers import Triggers
+from quiver.control.cache.waiting import Waiting
 from quiver.control.claim_keys import KeySecret
 from quiver.control.drift.presence import PresenceChecks, PresenceRounds
 from quiver.control.drift.resync import Queues, Resync
@@ -183,6 +184,9 @@ class Operator:
             self._objects, credentials, outside.names, settings.addresses, enqueue
         )
         self._identities = Identities(self._breakers)
+        self.cache.subscribe(
+            Waiting(self.cache, self._collections.add, self._identities.engines_at)
+        )
         self._presence_checks = PresenceChecks(
             self.cache,
             self._breakers,

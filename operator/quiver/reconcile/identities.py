@@ -72,5 +72,10 @@ class Identities:
         is_current = seen is not None and seen.engine.uid == engine.metadata.uid
         return dict(seen.refusals) if seen is not None and is_current else {}
 
+    def engines_at(self, identity: str) -> list[Key]:
+        """Return the VectorEngines of which a member last reported this identity."""
+        seen = self._seen.items()
+        return [key for key, found in seen if identity in found.servers.values()]
+
     def forget(self, engine: Key) -> None:
         self._seen.pop(engine, None)

@@ -95,14 +95,18 @@ class CollectionsByEngine:
         claim = claim_of(manifest)
         if claim is None:
             return
-        counts = self._load[engine]
-        status = manifest.get("status", {})
-        partitions = (*status.get("partitions", ()), *status.get("retainedPartitions", ()))
-        size = sign * (1 + max(len(partitions), reserved_partitions_of(manifest)))
+        counts, size = self._load[engine], sign * size_of(manifest)
         _add(counts.members, claim.member, size)
         _add(counts.namespaces, manifest["metadata"]["namespace"], size)
         if not counts.members:
             del self._load[engine]
+
+
+def size_of(collection: Manifest) -> int:
+    """Return how many collections and partitions a claimed VectorCollection counts as."""
+    status = collection.get("status", {})
+    partitions = (*status.get("partitions", ()), *status.get("retainedPartitions", ()))
+    return 1 + max(len(partitions), reserved_partitions_of(collection))
 
 
 class _Counts:

@@ -201,6 +201,7 @@ class Cache:
         else:
             self._abandoned.pop(key, None)
         self._by_engine.count_abandoned(manifest, -1)
+        self._notify(Change(VECTOR_COLLECTION, key, manifest, None, ours=True))
 
     def _keep_if_abandoned(self, kind: Kind, key: Key, old: Manifest) -> None:
         if kind == VECTOR_COLLECTION and claim_of(old) is not None:
