@@ -30,7 +30,7 @@ def placed(fake: FakeEngine) -> int:
     return sum(len(collection.rows) for collection in fake.collections.values())
 
 
-async def made_off_with(guest: Namespace, name: str) -> None:
+async def take_away_past_finalizer(guest: Namespace, name: str) -> None:
     """Delete the object without leave of the operator."""
     await guest.patch(name, NO_FINALIZER)
     await guest.delete(name)
@@ -85,7 +85,7 @@ async def test_a_claim_that_is_wiped_outlives_the_operator(
         await guest.ready("docs")
 
 
-async def test_what_is_made_off_with_during_its_creation_counts(
+async def test_what_is_taken_away_during_its_creation_counts(
     fake_world: Namespace, fake: FakeEngine, tenant: Tenant
 ) -> None:
     """Right after each creation the tenant takes the finalizer off and deletes the object: what it
@@ -93,7 +93,7 @@ async def test_what_is_made_off_with_during_its_creation_counts(
     """
     await open_to_all(fake_world)
     guest = tenant.at(fake_world)
-    engines = MeddledEngines(fake_world.engines, lambda name: made_off_with(guest, name))
+    engines = MeddledEngines(fake_world.engines, lambda name: take_away_past_finalizer(guest, name))
     async with running(fake_world.operator_api, engines):
         for name in NAMES[: SHARE // 2]:
             await guest.create_collection(name, partitions=["a"])
@@ -104,7 +104,30 @@ async def test_what_is_made_off_with_during_its_creation_counts(
     assert placed(fake) <= SHARE
 
 
-async def test_what_is_made_off_with_later_counts(
+async def test_what_is_taken_away_after_its_claim_was_wiped_counts(
+    fake_world: Namespace, fake: FakeEngine, tenant: Tenant
+) -> None:
+    """Right after each creation the tenant takes off annotation and finalizer at once."""
+    await open_to_all(fake_world)
+    guest = tenant.at(fake_world)
+
+    async def wipe_and_delete(name: str) -> None:
+        nothing = {**NO_CLAIM["metadata"], **NO_FINALIZER["metadata"]}
+        await guest.patch(name, {"metadata": nothing})
+        await guest.delete(name)
+
+    engines = MeddledEngines(fake_world.engines, wipe_and_delete)
+    async with running(fake_world.operator_api, engines):
+        for name in NAMES[: SHARE // 2]:
+            await guest.create_collection(name, partitions=["a"])
+            await guest.gone(name)
+            await counts(fake_world, fake)
+        await guest.create_collection("more")
+        await guest.says("more", "QuotaExceeded", "limits.maxPerNamespace")
+    assert placed(fake) <= SHARE
+
+
+async def test_what_is_taken_away_later_counts(
     fake_world: Namespace, fake: FakeEngine, tenant: Tenant
 ) -> None:
     """Ready collections, whose objects the tenant deletes past the finalizer."""
@@ -114,7 +137,7 @@ async def test_what_is_made_off_with_later_counts(
         for name in NAMES[: SHARE // 2]:
             await guest.create_collection(name, partitions=["a"])
             await guest.ready(name)
-            await made_off_with(guest, name)
+            await take_away_past_finalizer(guest, name)
             await counts(fake_world, fake)
         await guest.create_collection("more")
         await guest.says("more", "QuotaExceeded", "limits.maxPerNamespace")

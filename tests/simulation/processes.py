@@ -111,6 +111,8 @@ class Process:
             self._around.loop.continue_process(self.name)
 
     def _lost(self, why: str) -> None:
+        if self._around.weather.over:
+            return  # whoever was killed goes on to end, and finds that it leads no more
         self._say(f"lost the lease: {why}")
         self.kill()
         self._on_loss()

@@ -48,6 +48,7 @@ class Safety:
         self._history = History(VECTOR_COLLECTION, VECTOR_ENGINE)
         self._dropped: dict[tuple[Home, str], str] = {}
         self._made_at: dict[tuple[Home, str], float] = {}
+        self._others_made_at: dict[tuple[Home, str], float] = {}
         self._asked_at: dict[tuple[str, Home, str], float] = {}
         self._filled_at: dict[tuple[Home, str], float] = {}
         self._still: dict[str, tuple[float, float]] = {}
@@ -165,10 +166,13 @@ class Safety:
         if self._claims.policy_of(old, engine) == "Retain":
             return
         present = self._fleet.data_of(mine[0]).get(mine[1])
-        made_at = self._made_at.get(mine, 0.0)
+        since = self._now() - self._made_at.get(mine, 0.0)
         if present is None or described(present.schema) != schema_of(old):
             return
-        if self._now() - made_at > WITHIN_S or self._dropped.get(mine) != _uid(old):
+        others_at = self._others_made_at.get(mine, -STEP_S)
+        if self._now() - others_at < self._lengthened(AT_ONCE_S + 5, write.actor):
+            return  # the operator may have looked before, and found another collection
+        if since > WITHIN_S or self._dropped.get(mine) != _uid(old):
             self.says(write.actor, f"{write.key} is let go before its collection is dropped")
 
     def _engine_stands(self, manifest: Manifest) -> bool:
@@ -238,8 +242,11 @@ class Safety:
         """Tell how long ago the operator may have looked at the object, time that it stood still
         not counted.
         """
-        window = self._busy_window(change)
-        begin, end = self._still.get(change.actor, (0.0, 0.0))
+        return self._lengthened(self._busy_window(change), change.actor)
+
+    def _lengthened(self, window: float, actor: str) -> float:
+        """Return the window with the time that the operator stood still."""
+        begin, end = self._still.get(actor, (0.0, 0.0))
         return window + (end - begin if end > self._now() - window else 0.0)
 
     def _busy_window(self, change: Change) -> float:
@@ -318,6 +325,8 @@ class Safety:
     def _changed(self, change: Change) -> None:
         if change.call == "create":
             self._made_at[change.home, change.name] = change.at
+            if not _is_operator(change.actor):
+                self._others_made_at[change.home, change.name] = change.at
 
 
 def _uid(manifest: Manifest) -> str:

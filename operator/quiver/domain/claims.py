@@ -98,17 +98,6 @@ def verified(manifest: Manifest, keys: ClaimKeys) -> Manifest:
     return kept if found is None else {**kept, VERIFIED: found}
 
 
-def carried(old: Manifest, new: Manifest) -> Manifest:
-    """Return the newer manifest of a VectorCollection, with the verified claim of the older one.
-
-    The operator may have acted on that claim, so it counts until the status holds it, whoever wipes
-    the annotation. Another object of the name inherits none.
-    """
-    is_wiped = VERIFIED in old and VERIFIED not in new and not has_status_claim(new)
-    is_same = old["metadata"]["uid"] == new["metadata"]["uid"]
-    return {**new, VERIFIED: old[VERIFIED]} if is_wiped and is_same else new
-
-
 def claim_of(manifest: Manifest) -> Claim | None:
     """Return the claim of a VectorCollection, given its manifest from the cache.
 

@@ -37,6 +37,11 @@ class Objects(Protocol):
         that the claim does not identify, as claims of the previous release are.
         """
 
+    def abandon(self, manifest: Manifest) -> None:
+        """Take note of a VectorCollection that is gone, and whose last manifest this was: a user
+        may have wiped its claim first, so that the cache's had none any more.
+        """
+
     def abandoned(self, key: Key) -> Iterable[Manifest]:
         """Return the last manifests of VectorCollections of this name that had a claim, and are
         gone although this operator did not remove their finalizers.

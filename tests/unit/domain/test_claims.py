@@ -13,7 +13,6 @@ from quiver.domain.claims import (
     KEY_BYTES,
     VERIFIED,
     ClaimKeys,
-    carried,
     claim_of,
     finalizing_patch,
     has_status_claim,
@@ -21,9 +20,7 @@ from quiver.domain.claims import (
     recording_patch,
     releasing_patch,
     replacing_status,
-    reserved_partitions_of,
     retained_as,
-    verified,
 )
 from quiver.domain.collections import Claim, VectorCollection
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Manifest
@@ -321,25 +318,3 @@ def test_finalizers_of_others_stay() -> None:
     assert releasing_patch(object_) == {"metadata": {"finalizers": ["example.com/other"]}}
     alone = msgspec.convert(collection(finalizers=[FINALIZER]), VectorCollection)
     assert releasing_patch(alone) == {"metadata": {"finalizers": None}}
-
-
-def test_a_claim_counts_until_the_status_has_it_whoever_wipes_the_annotation() -> None:
-    """The operator may have created the collection by then."""
-    signed = verified(intended(claim(), reserved=2), KEYS)
-    wiped = verified(collection(), KEYS)
-    assert claim_of(carried(signed, wiped)) == claim()
-    assert reserved_partitions_of(carried(signed, wiped)) == 2
-
-
-def test_what_the_status_or_a_newer_annotation_says_is_not_overruled() -> None:
-    """The older annotation may name another member."""
-    signed = verified(intended(claim()), KEYS)
-    newer = claim(member="engine-1")
-    for manifest in (claimed(newer), verified(intended(newer), KEYS)):
-        assert claim_of(carried(signed, manifest)) == newer
-
-
-def test_another_object_of_the_name_inherits_no_claim() -> None:
-    """Deleted and made anew, it is not the object that the operator has acted for."""
-    signed = verified(intended(claim()), KEYS)
-    assert claim_of(carried(signed, collection(uid="another"))) is None

@@ -1,13 +1,17 @@
 """What objects leave on an engine that somebody has taken away past their finalizers."""
 
+import asyncio
+from unittest.mock import patch
+
 import pytest
 
-from quiver.domain.claims import retained_as
+from quiver.domain.claims import claim_of, retained_as
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Manifest
 from quiver.reconcile.collections.act import Actor
 from quiver.reconcile.collections.decision import CreateCollection
 from support.builders import NAMESPACE, claim, claimed, collection, engine, intended, pod
 from support.fake_cluster import Cluster
+from support.fake_engine import FakeClient
 from support.gathering import AT, HELD, ID, SCHEMA
 
 GUESTS = "team-g"
@@ -83,8 +87,8 @@ async def test_the_engines_own_namespace_has_no_share_to_count_towards() -> None
     assert await left_by(manifest, cluster_of(manifest)) == {}
 
 
-async def test_a_claim_is_kept_for_the_object_alone_that_it_was_made_for() -> None:
-    """Deleted and made anew meanwhile, the object gets no claim of the one before."""
+async def test_the_claim_of_an_object_that_was_made_anew_is_abandoned() -> None:
+    """The new object gets no claim of the one before, whose collection counts on."""
     cluster = cluster_of(intended(HELD), is_there=False)
     gathered = await cluster.gather()
     actor = Actor(gathered, cluster.tools)
@@ -92,6 +96,8 @@ async def test_a_claim_is_kept_for_the_object_alone_that_it_was_made_for() -> No
     cluster.api.store(VECTOR_COLLECTION, collection(uid="another"))
     await actor.keep_claim(HELD)
     assert cluster.get()["status"] == {}
+    (abandoned,) = cluster.cache.abandoned(Key(NAMESPACE, "test01"))
+    assert abandoned["metadata"]["uid"] == HELD.object_uid
 
 
 async def test_a_claim_is_kept_with_the_partitions_that_were_created() -> None:
@@ -111,3 +117,21 @@ async def test_no_claim_is_kept_that_nothing_rests_on() -> None:
     actor = Actor(await cluster.gather(), cluster.tools)
     await actor.keep_claim(HELD)
     assert cluster.get()["status"] == {}
+
+
+async def test_a_claim_is_kept_by_a_reconcile_that_is_cancelled() -> None:
+    """It took too long, or the operator ends, and the annotation may be wiped before the next."""
+    cluster = cluster_of(collection(), is_there=False)
+    created = asyncio.Event()
+
+    async def create(_schema: object) -> None:
+        created.set()
+        await asyncio.Event().wait()
+
+    with patch.object(FakeClient, "create", lambda _client, schema: create(schema)):
+        reconcile = asyncio.create_task(cluster.reconciler.reconcile(Key(NAMESPACE, "test01")))
+        await created.wait()
+        reconcile.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reconcile
+    assert claim_of(cluster.get()) == HELD

@@ -17,7 +17,7 @@ from quiver.reconcile.result import Result
 from support.builders import NAMESPACE, claim, collection, engine
 from support.fake_cluster import Cluster
 from support.gathered import OTHER, endpoint, gathered
-from support.gathering import GUEST, SCHEMA, pod_cluster
+from support.gathering import AT, AT_1, GUEST, ID, OTHER_ID, SCHEMA, TWO_PODS, pod_cluster
 
 FULL = Load({"engine-0": 4096}, {})
 GPUS = msgspec.convert(engine(spec={"gpu": {"count": 1}}), VectorEngine)
@@ -121,3 +121,28 @@ async def test_partitions_wait_for_room_that_another_reconcile_has_reserved() ->
     cluster.reservations.release(OTHERS)
     assert await cluster.reconciler.reconcile(OWN) is Result.DONE
     assert said(cluster) == Reason.AVAILABLE
+
+
+async def test_a_collection_that_exists_is_not_made_elsewhere_by_chance() -> None:
+    """The least loaded member has one of that name. The other seems to be the better one while
+    another reconcile has reserved room: which of the two it is must not depend on that.
+    """
+    cluster = Cluster(*TWO_PODS, collection())
+    first = cluster.engines.start(AT, instance=ID)
+    second = cluster.engines.start(AT_1, instance=OTHER_ID)
+    first.create(SCHEMA)
+    assert await cluster.reconciler.reconcile(OWN) is Result.DONE
+    assert said(cluster) == Reason.ALREADY_EXISTS
+    cluster.reservations.reserve(OTHERS, Wish(ENGINE, "engine-0", frozenset(), 1))
+    assert await cluster.reconciler.reconcile(OWN) is Result.RETRY
+    assert (said(cluster), second.collections) == (Reason.ALREADY_EXISTS, {})
+
+
+async def test_a_new_collection_goes_where_no_other_reconcile_has_reserved_room() -> None:
+    """So collections that are created at once are spread over the members."""
+    cluster = Cluster(*TWO_PODS, collection())
+    first = cluster.engines.start(AT, instance=ID)
+    second = cluster.engines.start(AT_1, instance=OTHER_ID)
+    cluster.reservations.reserve(OTHERS, Wish(ENGINE, "engine-0", frozenset(), 1))
+    assert await cluster.reconciler.reconcile(OWN) is Result.DONE
+    assert (first.collections, list(second.collections)) == ({}, ["test01"])

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from quiver.control.cache.by_engine import CollectionsByEngine
 from quiver.control.cache.trim import trim
-from quiver.domain.claims import ClaimKeys, carried, claim_of, places_of, verified
+from quiver.domain.claims import ClaimKeys, claim_of, places_of, verified
 from quiver.domain.collections import Claim
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Kind, Manifest
 from quiver.domain.manifests import uid_of, version_of
@@ -46,7 +46,7 @@ class Cache:
         self._objects: dict[Kind, dict[str, dict[str, Manifest]]] = {}
         self._by_engine = CollectionsByEngine()
         self._gone: dict[str, None] = {}
-        self._abandoned: dict[Key, list[Manifest]] = {}
+        self._abandoned: dict[Key, dict[str, Manifest]] = {}
         self._held: dict[tuple[Kind, Key], list[Callable[[], object]]] = {}
         self._listeners: list[Listener] = []
 
@@ -121,12 +121,10 @@ class Cache:
         old = self.get(kind, key)
         if old is not None and version_of(manifest) <= version_of(old):
             return None
-        new = self.trimmed(kind, manifest)
         if old is not None and uid_of(old) != uid_of(manifest):
             self._bury(uid_of(old))
-            self._keep_if_abandoned(kind, key, old)
-        elif old is not None and kind == VECTOR_COLLECTION:
-            new = carried(old, new)
+            self.abandon(kind, old)
+        new = self.trimmed(kind, manifest)
         self._store(kind, key, old, new)
         self._notify(Change(kind, key, old, new, ours))
         return new
@@ -141,7 +139,7 @@ class Cache:
         old = self.get(kind, key)
         if old is not None and uid_of(old) == uid:
             if not ours:
-                self._keep_if_abandoned(kind, key, old)
+                self.abandon(kind, old)
             self._store(kind, key, old, None)
             self._notify(Change(kind, key, old, None, ours))
 
@@ -187,26 +185,28 @@ class Cache:
         """Tell whether the object was removed. The cache remembers the last TOMBSTONES removals."""
         return uid in self._gone
 
+    def abandon(self, kind: Kind, manifest: Manifest) -> None:
+        """Take note that the object is gone without a release by this operator."""
+        if kind != VECTOR_COLLECTION or claim_of(manifest) is None:
+            return
+        known = self._abandoned.setdefault(Key.of(manifest), {})
+        if uid_of(manifest) not in known:
+            known[uid_of(manifest)] = manifest
+            self._by_engine.count_abandoned(manifest, 1)
+
     def abandoned(self, key: Key) -> Iterable[Manifest]:
         """Return the VectorCollections of this name that are gone without a release by this
         operator, and had a claim. They count as load until `forget_abandoned`.
         """
-        return tuple(self._abandoned.get(key, ()))
+        return tuple(self._abandoned.get(key, {}).values())
 
     def forget_abandoned(self, manifest: Manifest) -> None:
         key = Key.of(manifest)
-        left = [m for m in self._abandoned.get(key, ()) if m is not manifest]
-        if left:
-            self._abandoned[key] = left
-        else:
-            self._abandoned.pop(key, None)
+        del self._abandoned[key][uid_of(manifest)]
+        if not self._abandoned[key]:
+            del self._abandoned[key]
         self._by_engine.count_abandoned(manifest, -1)
         self._notify(Change(VECTOR_COLLECTION, key, manifest, None, ours=True))
-
-    def _keep_if_abandoned(self, kind: Kind, key: Key, old: Manifest) -> None:
-        if kind == VECTOR_COLLECTION and claim_of(old) is not None:
-            self._abandoned.setdefault(key, []).append(old)
-            self._by_engine.count_abandoned(old, 1)
 
     def _collections(self, keys: Iterable[Key]) -> Iterable[Manifest]:
         objects = self._objects.get(VECTOR_COLLECTION, {})

@@ -7,7 +7,14 @@ from typing import Any
 
 from quiver.control.cache.cache import Cache
 from quiver.domain.collections import Claim
-from quiver.domain.kubernetes_types import POD, VECTOR_ENGINE, Key, Kind, Manifest
+from quiver.domain.kubernetes_types import (
+    POD,
+    VECTOR_COLLECTION,
+    VECTOR_ENGINE,
+    Key,
+    Kind,
+    Manifest,
+)
 from quiver.domain.manifests import uid_of
 from quiver.domain.placement import Load
 from quiver.ports.api import Api
@@ -38,6 +45,9 @@ class CachedObjects:
 
     def unplaced(self, collection_name: str) -> Iterable[Manifest]:
         return self._cache.unplaced(collection_name)
+
+    def abandon(self, manifest: Manifest) -> None:
+        self._cache.abandon(VECTOR_COLLECTION, manifest)
 
     def abandoned(self, key: Key) -> Iterable[Manifest]:
         return self._cache.abandoned(key)

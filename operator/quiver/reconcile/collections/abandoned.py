@@ -4,8 +4,6 @@ Anyone who may edit an object may remove its finalizer and delete it. Its collec
 the engine, and must count towards the namespace's share as any other that the namespace retains.
 """
 
-import logging
-
 import msgspec
 
 from quiver.domain.collections import VectorCollection
@@ -17,23 +15,18 @@ from quiver.reconcile.collections.gather import Sources, gather
 from quiver.reconcile.collections.gathered import Gathered
 from quiver.reconcile.collections.observe import observe
 
-log = logging.getLogger(__name__)
 
-
-async def record_abandoned(key: Key, sources: Sources, tools: Tools) -> bool:
-    """Record the collections that objects of this name have left. Tell whether all are recorded:
-    the API server may have refused it. Raises: ApiError.
+async def record_abandoned(key: Key, sources: Sources, tools: Tools) -> ApiRefused | None:
+    """Record the collections that objects of this name have left. Return what the API server said
+    if it refused that: an object of the name that is there now must not wait. Raises: ApiError.
     """
-    is_recorded = True
     for manifest in tools.objects.abandoned(key):
         try:
             await _record(manifest, sources, tools)
         except ApiRefused as error:
-            log.warning("what VectorCollection %s has left is not recorded: %s", key, error)
-            is_recorded = False
-        else:
-            tools.objects.forget_abandoned(manifest)
-    return is_recorded
+            return error
+        tools.objects.forget_abandoned(manifest)
+    return None
 
 
 async def _record(manifest: Manifest, sources: Sources, tools: Tools) -> None:

@@ -1,7 +1,6 @@
 """Carries out the steps of a decision, in order, one at a time."""
 
 import asyncio
-from contextlib import suppress
 from dataclasses import dataclass
 
 from quiver.domain.claims import (
@@ -22,7 +21,7 @@ from quiver.domain.kubernetes_types import (
     Key,
     Manifest,
 )
-from quiver.domain.manifests import version_of
+from quiver.domain.manifests import uid_of, version_of
 from quiver.domain.members import GRPC_PORT, Member
 from quiver.ports.engines import EngineClient, Engines
 from quiver.ports.errors import Conflict, EngineRefused, NotFound, WrongEngine
@@ -90,7 +89,7 @@ class Actor:
         self._events = tools.events
         self._keys = tools.keys
         self._identities = tools.identities
-        self._is_claimed = gathered.claim is not None
+        self._claimed_manifest = gathered.manifest if gathered.claim is not None else None
         self._is_present = False
         self._is_member = False
         self._is_asked = True
@@ -108,7 +107,7 @@ class Actor:
             case RecordClaim(claim):
                 annotation = self._keys.signed(claim, len(collection.spec.partitions))
                 await self._patch(recording_patch(collection, annotation))
-                self._is_claimed = True
+                self._claimed_manifest = self.manifest
             case ReplaceClaim(claim):
                 await self._patch_status(replacing_status(claim))
             case KeepFinalizer():
@@ -134,17 +133,25 @@ class Actor:
         """Write a claim that steps may have rested on into the status, if only the annotation holds
         it: a user may have wiped that meanwhile. The uid is the only precondition.
 
-        Raises: ApiError, but none if the object is gone.
+        If the object is gone, take note of what it leaves. Raises: ApiError.
         """
-        g = self._gathered
-        if claim is None or not self._is_claimed or has_status_claim(g.manifest):
+        g, manifest = self._gathered, self._claimed_manifest
+        if claim is None or manifest is None or has_status_claim(g.manifest):
             return
+        key, uid = g.collection.metadata.key, g.collection.metadata.uid
+        found = await self._objects.fetch(VECTOR_COLLECTION, key)
+        if found is not None and uid_of(found) == uid and has_status_claim(found):
+            return  # the answer to the write of the status was lost
+        status = {**replacing_status(claim), "partitions": self._partitions_there()}
+        try:
+            await self._objects.merge_status(VECTOR_COLLECTION, key, uid, status)
+        except (Conflict, NotFound):
+            self._objects.abandon(manifest)
+
+    def _partitions_there(self) -> list[str]:
+        g = self._gathered
         there = {*self.made, *(g.observed.partitions if g.observed else ())}
-        partitions = [tag for tag in g.collection.spec.partitions if tag in there]
-        status = {**replacing_status(claim), "partitions": partitions}
-        meta = g.collection.metadata
-        with suppress(Conflict, NotFound):
-            await self._objects.merge_status(VECTOR_COLLECTION, meta.key, meta.uid, status)
+        return [tag for tag in g.collection.spec.partitions if tag in there]
 
     async def _patch(self, patch: Manifest) -> None:
         assert self.manifest is not None

@@ -1,5 +1,7 @@
 """The reconcile of one VectorCollection: gather, decide, act, report."""
 
+import asyncio
+from contextlib import suppress
 from dataclasses import replace
 
 import msgspec
@@ -8,7 +10,7 @@ from quiver.domain.claims import claim_of
 from quiver.domain.collections import CollectionStatus, VectorCollection
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Manifest
 from quiver.ports.clock import Clock
-from quiver.ports.errors import ApiError, ApiRefused, Conflict, EngineError
+from quiver.ports.errors import ApiError, ApiRefused, Conflict, EngineError, PortError
 from quiver.reconcile.collections.abandoned import record_abandoned
 from quiver.reconcile.collections.act import Actor, Tools
 from quiver.reconcile.collections.assignment import assign
@@ -22,6 +24,9 @@ from quiver.reconcile.collections.refusals import after_refused_read, after_refu
 from quiver.reconcile.report import Reporter, status_patch
 from quiver.reconcile.result import Result
 
+KEEP_S = 1.0
+"""How long a reconcile that is cancelled may take to keep its claim."""
+
 
 class CollectionReconciler:
     """Creates and converges the collection of a VectorCollection, or drops or retains it."""
@@ -34,11 +39,13 @@ class CollectionReconciler:
         self._reservations = sources.reservations
 
     async def reconcile(self, key: Key) -> Result:
-        is_recorded = await record_abandoned(key, self._sources, self._tools)
+        refusal = await record_abandoned(key, self._sources, self._tools)
         result = await self._reconcile(key)
         # Not after an exception: a claim may exist although the answer to its write was lost.
         self._reservations.release(key)
-        return result if is_recorded else Result.RETRY
+        if refusal is not None:
+            raise refusal
+        return result
 
     async def _reconcile(self, key: Key) -> Result:
         manifest = self._objects.get(VECTOR_COLLECTION, key)
@@ -90,6 +97,12 @@ class CollectionReconciler:
                 await self._report(decision, actor.manifest, gathered.collection)
         except ApiError:
             await actor.keep_claim(decision.claim)
+            raise
+        except asyncio.CancelledError:
+            # The reconcile took too long, or the operator ends.
+            with suppress(PortError, TimeoutError):
+                async with asyncio.timeout(KEEP_S):
+                    await actor.keep_claim(decision.claim)
             raise
         return decision
 
