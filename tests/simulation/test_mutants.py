@@ -15,7 +15,7 @@ FOUND_BY = {
     "a write has no precondition": 12,
     "what failed is never tried again": 4,
     "another collection under the name is dropped": 89,
-    "somebody else's collection is taken": 42,
+    "somebody else's collection is taken": 88,
     "each reconcile writes the status": 0,
     "the lease is not looked at before a write": 1,
     "the lease is given back while a write is on its way": 6574,
