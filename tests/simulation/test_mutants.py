@@ -19,7 +19,7 @@ FOUND_BY = {
     "each reconcile writes the status": 0,
     "the lease is not looked at before a write": 1,
     "the lease is given back while a write is on its way": 6574,
-    "a claim of another uid is accepted": 394,
+    "a claim of another uid is accepted": 553,
     "a claim that nobody signed is believed": 11,
     "an old annotation is believed over the status": 33,
     "it is not looked who the server is": 18,
