@@ -291,9 +291,8 @@ class Operator:
             reservations=Reservations(),
             rights=self._settings.rights,
         )
-        collections = CollectionReconciler(
-            sources, Tools(objects, engines, events, self._keys, self._identities), clock
-        )
+        tools = Tools(objects, engines, events, self._keys, self._identities, clock)
+        collections = CollectionReconciler(sources, tools)
         settings, reporter = self._settings, Reporter(objects, events, clock)
         installation = Installation(
             settings.engine_image, OperatorPods(settings.namespace, settings.pod_labels)

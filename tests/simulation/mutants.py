@@ -166,7 +166,8 @@ def _status_written_every_time() -> Any:
     async def report(
         reconciler: CollectionReconciler, decision: Decision, manifest: Manifest, collection: Any
     ) -> None:
-        status = msgspec.to_builtins(reconciler._status(decision, collection))
+        found = reconciler._status(decision, collection, collection.status)
+        status = msgspec.to_builtins(found)
         await reconciler._objects.patch_status(VECTOR_COLLECTION, manifest, status)
 
     return patch.object(CollectionReconciler, "_report", report)

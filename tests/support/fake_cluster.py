@@ -158,7 +158,7 @@ class Cluster:
         policy, changed = AddressPolicy(), self.changed.append
         credentials = Credentials(self.objects, OpenSslPem(), changed)
         self.dialling = Dialling(self.objects, credentials, self.names, policy, changed)
-        self.tools = Tools(self.objects, self.engines, self, KEYS, self.identities)
+        self.tools = Tools(self.objects, self.engines, self, KEYS, self.identities, self)
         self.sources = Sources(
             objects=self.objects,
             engines=self.engines,
@@ -166,7 +166,7 @@ class Cluster:
             identities=self.identities,
             reservations=self.reservations,
         )
-        self.reconciler = CollectionReconciler(self.sources, self.tools, self)
+        self.reconciler = CollectionReconciler(self.sources, self.tools)
         self.add(*manifests)
 
     def add(self, *manifests: Manifest) -> None:

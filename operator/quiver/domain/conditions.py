@@ -99,4 +99,9 @@ def _since(previous: tuple[Condition, ...], type_: str, status: str, now: dateti
     before = find_condition(previous, type_)
     if before is not None and before.status == status and before.last_transition_time:
         return before.last_transition_time
+    return timestamp(now)
+
+
+def timestamp(now: datetime) -> str:
+    """Return the time as conditions carry it."""
     return now.strftime("%Y-%m-%dT%H:%M:%SZ")

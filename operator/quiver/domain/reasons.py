@@ -27,6 +27,9 @@ class Reason(StrEnum):
     DROPPING = "Dropping"
     AVAILABLE = "Available"
 
+    RECREATING = "Recreating"
+    RECREATED = "Recreated"
+
     UNSCHEDULABLE = "Unschedulable"
     POD_FAILING = "PodFailing"
     STARTING = "Starting"

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from quiver.domain.conditions import Verdict, conditions_for
+from quiver.domain.data_loss import unacknowledged
 from quiver.domain.kubernetes_types import Condition, Kind, Manifest, Struct
 from quiver.domain.reasons import Reason
 from quiver.domain.text import one_line
@@ -48,14 +49,18 @@ class Reporter:
         self, kind: Kind, manifest: Manifest, error: msgspec.ValidationError
     ) -> Result:
         """Report that the object cannot be decoded. It may have been stored under a looser CRD."""
-        generation = manifest["metadata"].get("generation", 0)
+        metadata = manifest["metadata"]
+        generation = metadata.get("generation", 0)
         before = manifest.get("status", {}).get("conditions", [])
         previous = msgspec.convert(before, tuple[Condition, ...])
         message = (
             f"The object is not valid: {error}. Correct it; the CRDs of this version refuse it."
         )
         verdict = Verdict.stalled(Reason.INVALID_SPEC, message)
-        conditions = self.conditions(verdict, generation=generation, previous=previous)
+        conditions = (
+            *self.conditions(verdict, generation=generation, previous=previous),
+            *unacknowledged(previous, metadata.get("annotations", {})),
+        )
         if conditions != previous:
             status = {"observedGeneration": generation, "conditions": plain(conditions)}
             await self.write(kind, manifest, status, verdict)

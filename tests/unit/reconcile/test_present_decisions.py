@@ -24,6 +24,7 @@ from quiver.reconcile.collections.decision import (
     KeepFinalizer,
     PublishEvent,
     RecordClaim,
+    RecordLoss,
     ReplaceClaim,
     SetIndex,
 )
@@ -94,8 +95,9 @@ def test_a_finalizer_is_put_back_before_anything_is_made() -> None:
     """Else the object could go, and what it made would be nobody's."""
     status = {"claim": msgspec.to_builtins(HELD), "origin": "Created"}
     bare = collection(status=status)
-    assert steps(gathered(bare)) == [KeepFinalizer, CreateCollection, PublishEvent]
-    assert steps(lapsed(bare)) == [KeepFinalizer, ReplaceClaim, CreateCollection, PublishEvent]
+    anew = [RecordLoss, CreateCollection, PublishEvent]
+    assert steps(gathered(bare)) == [KeepFinalizer, *anew]
+    assert steps(lapsed(bare)) == [KeepFinalizer, ReplaceClaim, *anew]
 
 
 def test_what_an_origin_says_stays_while_the_claim_counts() -> None:

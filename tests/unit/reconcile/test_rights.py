@@ -40,7 +40,7 @@ NAMESPACED = replace(RIGHTS, namespaces=(NAMESPACE,))
 def with_rights(cluster: Cluster, rights: Rights) -> Cluster:
     """Return the cluster, whose reconciler has these rights."""
     cluster.sources = replace(cluster.sources, rights=rights)
-    cluster.reconciler = CollectionReconciler(cluster.sources, cluster.tools, cluster)
+    cluster.reconciler = CollectionReconciler(cluster.sources, cluster.tools)
     return cluster
 
 

@@ -17,6 +17,7 @@ from quiver.reconcile.collections.decision import (
     CreateCollection,
     PublishEvent,
     RecordClaim,
+    RecordLoss,
     ReplaceClaim,
 )
 from support.builders import claim, claimed, collection, engine
@@ -60,7 +61,8 @@ def test_a_collection_that_went_with_its_server_is_made_anew(is_in_status: bool)
     bare = collection(status=status, finalizers=[FINALIZER])
     manifest = claimed(HELD, status=status) if is_in_status else bare
     decision = decide(lapsed(manifest))
-    first, second, told = decision.steps
+    first, loss, second, told = decision.steps
+    assert isinstance(loss, RecordLoss)
     assert first == (ReplaceClaim(NEW_CLAIM) if is_in_status else RecordClaim(NEW_CLAIM))
     assert isinstance(second, CreateCollection)
     assert isinstance(told, PublishEvent)

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from quiver.domain.claims import CLAIM_ANNOTATION, LONGEST_ANNOTATION
+from quiver.domain.data_loss import ACKNOWLEDGING
 from quiver.domain.kubernetes_types import (
     ENGINE_LABEL,
     GROUP,
@@ -34,7 +35,7 @@ _METADATA = (
     "deletionTimestamp",
     "finalizers",
 )
-_ANNOTATIONS = (CLAIM_ANNOTATION, RECONCILE_ANNOTATION, HASH_ANNOTATION)
+_ANNOTATIONS = (CLAIM_ANNOTATION, RECONCILE_ANNOTATION, ACKNOWLEDGING, HASH_ANNOTATION)
 _LABELS = ("app.kubernetes.io/name", ENGINE_LABEL, MANAGED_BY_LABEL)
 _POD_STATUS = ("phase", "podIP", "podIPs", "conditions", "containerStatuses")
 _SHARED = frozenset({"namespace", "metricType", "type", "status", "reason", "pod", "endpoint"})

@@ -3,6 +3,8 @@
 import asyncio
 from dataclasses import dataclass
 
+import msgspec
+
 from quiver.domain.claims import (
     ClaimKeys,
     finalizing_patch,
@@ -12,7 +14,8 @@ from quiver.domain.claims import (
     replacing_status,
     retained_as,
 )
-from quiver.domain.collections import Claim
+from quiver.domain.collections import Claim, VectorCollection
+from quiver.domain.data_loss import with_loss
 from quiver.domain.kubernetes_types import (
     POD,
     SECRET,
@@ -23,6 +26,7 @@ from quiver.domain.kubernetes_types import (
 )
 from quiver.domain.manifests import uid_of, version_of
 from quiver.domain.members import GRPC_PORT, Member
+from quiver.ports.clock import Clock
 from quiver.ports.engines import EngineClient, Engines
 from quiver.ports.errors import Conflict, EngineRefused, NotFound, WrongEngine
 from quiver.ports.kubernetes import EventRecorder, Objects
@@ -38,6 +42,7 @@ from quiver.reconcile.collections.decision import (
     NoteRetained,
     PublishEvent,
     RecordClaim,
+    RecordLoss,
     Release,
     ReplaceClaim,
     SetIndex,
@@ -46,7 +51,7 @@ from quiver.reconcile.collections.decision import (
 from quiver.reconcile.collections.gathered import Gathered
 from quiver.reconcile.identities import Identities
 
-_RESTS_ON_IDENTITY = (RecordClaim, ReplaceClaim, EngineStep, Release)
+_RESTS_ON_IDENTITY = (RecordClaim, ReplaceClaim, RecordLoss, EngineStep, Release)
 TRUSTED_S = 1.0
 """How long the actor trusts what it read last: the object's version and the member's identity. Two
 steps are closer together, unless the process was suspended in between.
@@ -64,6 +69,7 @@ class Tools:
     events: EventRecorder
     keys: ClaimKeys
     identities: Identities
+    clock: Clock
 
 
 class Actor:
@@ -90,6 +96,7 @@ class Actor:
         self._keys = tools.keys
         self._identities = tools.identities
         self._claimed_manifest = gathered.manifest if gathered.claim is not None else None
+        self._clock = tools.clock
         self._is_present = False
         self._is_member = False
         self._is_asked = True
@@ -123,8 +130,8 @@ class Actor:
                 await self._objects.delete(SECRET, manifest)
             case PublishEvent(event):
                 await self._events.record(self._gathered.manifest, event)
-            case NoteRetained():
-                await self._note(step)
+            case NoteRetained() | RecordLoss():
+                await self._write_status(step)
             case _:
                 await self._ensure_present()
                 await self._do_on_engine(step)
@@ -162,6 +169,19 @@ class Actor:
         assert self.manifest is not None
         self.manifest = await self._objects.patch_status(VECTOR_COLLECTION, self.manifest, status)
         self._is_present = True
+
+    async def _write_status(self, step: NoteRetained | RecordLoss) -> None:
+        if isinstance(step, RecordLoss):
+            await self._record_loss(step.what)
+        else:
+            await self._note(step)
+
+    async def _record_loss(self, what: str) -> None:
+        assert self.manifest is not None
+        collection = msgspec.convert(self.manifest, VectorCollection)
+        before, now = collection.status.conditions, self._clock.now()
+        conditions = with_loss(what, before, collection.metadata, now)
+        await self._patch_status({"conditions": msgspec.to_builtins(conditions)})
 
     async def _note(self, step: NoteRetained) -> None:
         """Merge one entry into the engine's status, without a precondition: other reconciles write

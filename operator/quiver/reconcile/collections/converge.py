@@ -9,6 +9,7 @@ from quiver.domain.reasons import Reason
 from quiver.ports.kubernetes import Event
 from quiver.reconcile.collections.assignment import claim_for
 from quiver.reconcile.collections.binding import binding_steps, foreign_secret, is_blocked
+from quiver.reconcile.collections.data_loss import lost_partitions, what_is_lost
 from quiver.reconcile.collections.decision import (
     CreateCollection,
     CreatePartition,
@@ -18,6 +19,7 @@ from quiver.reconcile.collections.decision import (
     NoteRetained,
     PublishEvent,
     RecordClaim,
+    RecordLoss,
     ReplaceClaim,
     SetIndex,
     Step,
@@ -34,6 +36,7 @@ def converge(g: Gathered) -> Decision:
     claim = claim_for(g)
     steps = [
         *_claim_steps(g, claim),
+        *_loss_steps(g),
         *_collection_steps(g),
         *_partition_steps(g),
         *_index_steps(g),
@@ -80,6 +83,11 @@ def _claim_steps(g: Gathered, claim: Claim) -> list[Step]:
     return [RecordClaim(claim), *taken_up]
 
 
+def _loss_steps(g: Gathered) -> list[Step]:
+    what = what_is_lost(g)
+    return [] if what is None else [RecordLoss(what)]
+
+
 def _collection_steps(g: Gathered) -> list[Step]:
     if g.observed is None:
         return [CreateCollection(g.collection.schema), PublishEvent(_created(g))]
@@ -93,6 +101,8 @@ def _partition_steps(g: Gathered) -> list[Step]:
     wanted = g.collection.spec.partitions
     found = g.observed.partitions if g.observed else frozenset()
     steps: list[Step] = [CreatePartition(tag) for tag in wanted if tag not in found]
+    if lost := lost_partitions(g):
+        steps.append(PublishEvent(_recreated(lost)))
     for tag in g.collection.status.partitions:
         if tag in found and tag not in wanted and _may_go(g, tag):
             note = f"Dropped partition {tag!r}, which the spec no longer lists."
@@ -200,8 +210,12 @@ def _created(g: Gathered) -> Event:
     name = g.collection.collection_name
     if g.collection.status.origin is None:
         return Event("Normal", "Created", "Create", f"Created collection {name!r}.")
+    return _recreated(f"Collection {name!r}")
+
+
+def _recreated(what: str) -> Event:
     note = (
-        f"Collection {name!r} was gone from the engine and has been created anew, empty: the "
-        "vectors it held are lost, unless there is a copy elsewhere."
+        f"{what} was gone from the engine and has been created anew, empty: the vectors in it are "
+        "lost, unless there is a copy elsewhere."
     )
     return Event("Warning", "Recreated", "Create", note)

@@ -39,6 +39,13 @@ class NoteRetained:
 
 
 @dataclass(frozen=True)
+class RecordLoss:
+    """Write into the status, before it is created anew, what is lost: a sentence."""
+
+    what: str
+
+
+@dataclass(frozen=True)
 class CreateCollection:
     schema: CollectionSchema
 
@@ -87,7 +94,8 @@ class Release:
 
 EngineStep = CreateCollection | DropCollection | CreatePartition | DropPartition | SetIndex
 ClaimStep = RecordClaim | ReplaceClaim | KeepFinalizer
-Step = ClaimStep | NoteRetained | EngineStep | ApplySecret | DeleteSecret | PublishEvent | Release
+StatusStep = NoteRetained | RecordLoss
+Step = ClaimStep | StatusStep | EngineStep | ApplySecret | DeleteSecret | PublishEvent | Release
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,8 @@ import msgspec
 
 from quiver.domain.claims import claim_of
 from quiver.domain.collections import CollectionStatus, VectorCollection
+from quiver.domain.data_loss import unacknowledged
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Manifest
-from quiver.ports.clock import Clock
 from quiver.ports.errors import ApiError, ApiRefused, Conflict, EngineError, PortError
 from quiver.reconcile.collections.abandoned import record_abandoned
 from quiver.reconcile.collections.act import Actor, Tools
@@ -31,11 +31,11 @@ KEEP_S = 1.0
 class CollectionReconciler:
     """Creates and converges the collection of a VectorCollection, or drops or retains it."""
 
-    def __init__(self, sources: Sources, tools: Tools, clock: Clock) -> None:
+    def __init__(self, sources: Sources, tools: Tools) -> None:
         self._objects = tools.objects
         self._sources = sources
         self._tools = tools
-        self._reporter = Reporter(tools.objects, tools.events, clock)
+        self._reporter = Reporter(tools.objects, tools.events, tools.clock)
         self._reservations = sources.reservations
 
     async def reconcile(self, key: Key) -> Result:
@@ -128,16 +128,18 @@ class CollectionReconciler:
     async def _report(
         self, decision: Decision, manifest: Manifest, collection: VectorCollection
     ) -> None:
-        # A step may have written a claim into the status.
+        # A step may have written a claim or a loss into the status.
         before = msgspec.convert(manifest.get("status", {}), CollectionStatus)
-        status = self._status(decision, collection)
+        status = self._status(decision, collection, before)
         if status != before:
             patch = status_patch(status, before)
             await self._reporter.write(VECTOR_COLLECTION, manifest, patch, decision.verdict)
 
-    def _status(self, decision: Decision, collection: VectorCollection) -> CollectionStatus:
-        before, generation = collection.status, collection.metadata.generation
+    def _status(
+        self, decision: Decision, collection: VectorCollection, before: CollectionStatus
+    ) -> CollectionStatus:
         claim, spec = decision.claim, collection.spec
+        generation, annotations = collection.metadata.generation, collection.metadata.annotations
         partitions = (*before.partitions, *decision.made_partitions)
         retained = before.retained_partitions
         if decision.converged:
@@ -145,8 +147,11 @@ class CollectionReconciler:
             retained = decision.retained_partitions or None
         return CollectionStatus(
             observed_generation=generation,
-            conditions=self._reporter.conditions(
-                decision.verdict, generation=generation, previous=before.conditions
+            conditions=(
+                *self._reporter.conditions(
+                    decision.verdict, generation=generation, previous=before.conditions
+                ),
+                *unacknowledged(before.conditions, annotations, converged=decision.converged),
             ),
             collection_name=collection.collection_name,
             origin=claim.origin if claim and decision.converged else before.origin,

@@ -13,6 +13,7 @@ from quiver.reconcile.collections.decision import (
     KeepFinalizer,
     NoteRetained,
     RecordClaim,
+    RecordLoss,
     Release,
     ReplaceClaim,
     Step,
@@ -30,6 +31,7 @@ _PARTS: dict[type[Step], str] = {
     KeepFinalizer: "the finalizer",
     Release: "the removal of the finalizer",
     NoteRetained: "the status of the VectorEngine",
+    RecordLoss: "the status",
 }
 
 
