@@ -25,6 +25,7 @@ CHANGES = {
 READS = {
     "version": (),
     "instance": (),
+    "damaged_segments": (),
     "list_collections": (),
     "describe": ("docs",),
     "count_rows": ("docs",),

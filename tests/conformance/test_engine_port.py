@@ -8,6 +8,7 @@ import pytest
 
 from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
+from quiver.domain.damage import NO_DAMAGE
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineRefused, EngineUnreachable, WrongEngine
 from support.conformance import Subject
@@ -41,6 +42,12 @@ async def refusal_of(call: Awaitable[object]) -> str:
 async def test_a_server_tells_its_version(client: EngineClient) -> None:
     """It is 1.1.something, which is what clients of the protocol ask for."""
     assert (await client.version()).startswith("1.1.")
+
+
+async def test_a_sound_server_has_no_damage(client: EngineClient, name: str) -> None:
+    """Whether it knows of such a thing or not."""
+    assert name in await client.list_collections()
+    assert await client.damaged_segments() == NO_DAMAGE
 
 
 async def test_a_created_collection_is_listed_and_described(

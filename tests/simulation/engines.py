@@ -14,6 +14,7 @@ from quiver.domain.collections import (
     ObservedCollection,
     ObservedIndex,
 )
+from quiver.domain.damage import DamagedSegments
 from quiver.domain.kubernetes_types import Key
 from quiver.domain.servers import Server as ServerIdentity
 from quiver.ports.engines import EngineClient
@@ -203,6 +204,9 @@ class ModelEngineClient:
 
     async def instance(self) -> str | None:
         return await self._ask(lambda engine: engine.instance)
+
+    async def damaged_segments(self) -> DamagedSegments:
+        return await self._ask(lambda engine: engine.damaged)
 
     async def list_collections(self) -> frozenset[str]:
         return await self._ask(lambda engine: frozenset(engine.collections))

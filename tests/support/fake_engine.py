@@ -15,6 +15,7 @@ from quiver.domain.collections import (
     ObservedCollection,
     ObservedIndex,
 )
+from quiver.domain.damage import NO_DAMAGE, DamagedSegments
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineRefused, EngineUnreachable, WrongEngine
 
@@ -68,6 +69,7 @@ class FakeEngine:
         self.collections: dict[str, FakeCollection] = {}
         self.calls: Counter[str] = Counter()
         self.up = True
+        self.damaged = NO_DAMAGE
         self._gpu = gpu
         self._slow = False
         self._failure: str | None = None
@@ -205,6 +207,9 @@ class FakeClient:
 
     async def instance(self) -> str | None:
         return self._asked("instance").instance
+
+    async def damaged_segments(self) -> DamagedSegments:
+        return self._asked("damaged_segments").damaged
 
     async def list_collections(self) -> frozenset[str]:
         return frozenset(self._asked("list_collections").collections)

@@ -16,9 +16,11 @@ from quiver_proto import milvus_pb2 as pb
 # pymilvus 1.1.2 compares the first two numbers. The rest names this engine.
 PROTOCOL_VERSION = f"1.1.1+quiver.{version('quiver')}"
 
+MOST_NAMED = 32
+"""Collections that the answer to `damaged` names: those with the most damaged segments."""
 _KNOWN = (
     "version, status, mode, build_commit_id, tasktable, requests, get_system_info, get_config,"
-    " set_config, instance"
+    " set_config, instance, damaged"
 )
 
 
@@ -46,6 +48,7 @@ class Commands:
             "get_config": lambda: self._config_nodes.get(rest.strip()),
             "set_config": lambda: self._set(rest.split()),
             "instance": lambda: self._store.directory.instance,
+            "damaged": self._damaged,
         }
         if command not in answers:
             return f"unknown command {text[:100]!r}: this engine knows {_KNOWN}"
@@ -64,6 +67,12 @@ class Commands:
             for _, s in collection.due
         ]
         return json.dumps(tasks)
+
+    def _damaged(self) -> str:
+        counts = {c.schema.name: len(c.damaged) for c in self._store.collections()}
+        worst = sorted(((n, name) for name, n in counts.items() if n), reverse=True)
+        named = {name: n for n, name in worst[:MOST_NAMED]}
+        return json.dumps({"segments": sum(counts.values()), "collections": named})
 
     def _system_info(self) -> str:
         pages = int(Path("/proc/self/statm").read_text().split()[1])

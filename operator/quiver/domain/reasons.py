@@ -29,6 +29,7 @@ class Reason(StrEnum):
 
     RECREATING = "Recreating"
     RECREATED = "Recreated"
+    SEGMENTS_DAMAGED = "SegmentsDamaged"
 
     UNSCHEDULABLE = "Unschedulable"
     POD_FAILING = "PodFailing"

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
+from quiver.domain.damage import DamagedSegments
 
 
 class EngineClient(Protocol):
@@ -17,6 +18,11 @@ class EngineClient(Protocol):
 
     async def instance(self) -> str | None:
         """Return the id of the engine's data directory; None if the server has none."""
+
+    async def damaged_segments(self) -> DamagedSegments:
+        """Return which segments the server has left out because they are damaged: none, if it does
+        not report any damage.
+        """
 
     async def list_collections(self) -> frozenset[str]:
         """Return the names of all collections, including those that Quiver does not manage."""

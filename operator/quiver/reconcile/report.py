@@ -1,11 +1,13 @@
 """Writes a verdict into an object's status: at most one write, and none if nothing changed."""
 
+from datetime import datetime
 from functools import cache
 from typing import Any
 
 import msgspec
 
 from quiver.domain.conditions import Verdict, conditions_for
+from quiver.domain.damage import DATA_DAMAGED
 from quiver.domain.data_loss import unacknowledged
 from quiver.domain.kubernetes_types import Condition, Kind, Manifest, Struct
 from quiver.domain.reasons import Reason
@@ -31,8 +33,10 @@ class Reporter:
         self, verdict: Verdict, *, generation: int, previous: tuple[Condition, ...]
     ) -> tuple[Condition, ...]:
         """Return the conditions for `verdict`, as of now."""
-        now = self._clock.now()
-        return conditions_for(verdict, generation=generation, previous=previous, now=now)
+        return conditions_for(verdict, generation=generation, previous=previous, now=self.now())
+
+    def now(self) -> datetime:
+        return self._clock.now()
 
     async def write(self, kind: Kind, manifest: Manifest, patch: Manifest, why: Verdict) -> None:
         """Merge `patch` into the object's status. `why` is what it says.
@@ -60,6 +64,7 @@ class Reporter:
         conditions = (
             *self.conditions(verdict, generation=generation, previous=previous),
             *unacknowledged(previous, metadata.get("annotations", {})),
+            *(c for c in previous if c.type == DATA_DAMAGED),
         )
         if conditions != previous:
             status = {"observedGeneration": generation, "conditions": plain(conditions)}

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from quiver.domain.claims import KEY_BYTES, ClaimKeys
+from quiver.domain.damage import NO_DAMAGE, DamagedSegments
 from quiver.domain.engines import VectorEngine
 from quiver.domain.kubernetes_types import (
     NETWORK_POLICY,
@@ -28,6 +29,7 @@ from support.builders import (
     pod,
 )
 from support.fake_cluster import Cluster
+from support.namespaces import types
 
 KEY = Key(NAMESPACE, "engine")
 
@@ -159,3 +161,23 @@ async def test_a_network_policy_that_cannot_be_deleted_is_reported() -> None:
     cluster.api.refusals = {}
     await cluster.reconcile()
     assert (NETWORK_POLICY, KEY) not in cluster.api.objects
+
+
+async def test_damage_of_a_pod_is_reported_until_the_pod_says_otherwise() -> None:
+    """A pod that is not ready, or does not answer, may have it still."""
+
+    async def damaged() -> bool:
+        return "DataDamaged" in types({"status": await cluster.reconcile()})
+
+    cluster = EngineCluster(engine(), pod())
+    assert not await damaged()
+    server = cluster.engines.start("10.0.0.7:19530")
+    server.damaged = DamagedSegments(1, {"docs": 1})
+    assert await damaged()
+    server.up = False
+    assert await damaged()
+    cluster.add(pod(ready=False))
+    assert await damaged()
+    cluster.add(pod())
+    server.up, server.damaged = True, NO_DAMAGE
+    assert not await damaged()

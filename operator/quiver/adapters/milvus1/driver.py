@@ -17,11 +17,13 @@ from quiver.adapters.milvus1.answers import (
     names_in,
     parsed,
 )
+from quiver.adapters.milvus1.damage import damage_in
 from quiver.adapters.milvus1.errors import PROTOCOL, require_success
 from quiver.adapters.milvus1.indexes import Builds, index_of, index_request
 from quiver.adapters.milvus1.segments import Info, info_of
 from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
+from quiver.domain.damage import DamagedSegments
 from quiver.domain.text import one_line
 from quiver.ports.engines import EngineClient
 from quiver_proto import milvus_pb2 as pb
@@ -106,6 +108,10 @@ class Milvus1Client:
         # Servers without an id answer in their own words that they do not know the command.
         found = INSTANCE.fullmatch(answer.string_reply)
         return found[0] if found and answer.status.error_code == pb.SUCCESS else None
+
+    async def damaged_segments(self) -> DamagedSegments:
+        answer = await self._ask(lambda stub: stub.Cmd, pb.Command(cmd="damaged"))
+        return damage_in(answer.string_reply)
 
     async def list_collections(self) -> frozenset[str]:
         raw = await self._ask(lambda stub: stub.raw_collections, pb.Command())

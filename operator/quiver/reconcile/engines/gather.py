@@ -8,6 +8,7 @@ import msgspec
 
 from quiver.domain.access import PLAIN, Access, Target
 from quiver.domain.claims import claim_of
+from quiver.domain.damage import UNKNOWN, Damage
 from quiver.domain.engines import Pod, VectorEngine
 from quiver.domain.installation import OperatorPods
 from quiver.domain.kubernetes_types import (
@@ -20,11 +21,12 @@ from quiver.domain.kubernetes_types import (
     Kind,
     Manifest,
 )
-from quiver.domain.members import members_of, ordinal_of
+from quiver.domain.members import Member, members_of, ordinal_of
 from quiver.ports.engines import Engines
 from quiver.ports.errors import EngineError
 from quiver.ports.kubernetes import Objects
 from quiver.reconcile.dialling import Dialling
+from quiver.reconcile.engines.damage import damage_of
 from quiver.reconcile.engines.network_policy import wants_network_policy
 from quiver.reconcile.identities import Identities
 
@@ -38,7 +40,8 @@ class Gathered:
 
     `in_use` has the ordinals of the pods that claims name. `silent` maps each external endpoint
     that did not answer to the reason. `unlisted` maps each member that did not list its
-    collections, when it was asked last, to its refusal.
+    collections, when it was asked last, to its refusal. `damage` is what the members say of damaged
+    segments.
     """
 
     engine: VectorEngine
@@ -51,6 +54,7 @@ class Gathered:
     in_use: frozenset[int] = frozenset()
     silent: Mapping[str, str] = field(default_factory=dict)
     unlisted: Mapping[str, str] = field(default_factory=dict)
+    damage: Damage = UNKNOWN
 
 
 async def gather(
@@ -64,16 +68,21 @@ async def gather(
     access = await dialling.read(engine)
     unlisted = identities.refusals_of(engine)
     if engine.spec.external is not None:
-        silent = await _silent(engine, engines, access)
+        members = members_of(engine, (), access)
+        silent = await _silent(members, engines)
+        answering = [m for m in members if m.name not in silent]
         return Gathered(
             engine=engine,
             operator_pods=operator_pods,
             access=access,
             silent=silent,
             unlisted=unlisted,
+            damage=await damage_of(answering, len(members), engines),
         )
     key = engine.metadata.key
     claims = (claim_of(c) for c in objects.collections_of(key))
+    pods = _pods(engine, objects)
+    members = members_of(engine, pods, access)
     return Gathered(
         engine=engine,
         operator_pods=operator_pods,
@@ -81,9 +90,10 @@ async def gather(
         stateful_set=await _find(STATEFUL_SET, key, objects),
         service=await _find(SERVICE, key, objects),
         network_policy=await _find_network_policy(engine, objects),
-        pods=_pods(engine, objects),
+        pods=pods,
         in_use=_ordinals(key, (c.member for c in claims if c is not None)),
         unlisted=unlisted,
+        damage=await damage_of(members, engine.spec.replicas, engines),
     )
 
 
@@ -114,16 +124,15 @@ def _ordinals(engine: Key, members: Iterable[str]) -> frozenset[int]:
     return frozenset(ordinal for ordinal in found if ordinal is not None)
 
 
-async def _silent(engine: VectorEngine, engines: Engines, access: Access) -> dict[str, str]:
-    members = [m for m in members_of(engine, (), access) if m.ready]
-    turns = asyncio.Semaphore(CONCURRENT_LOOKS)
+async def _silent(members: Iterable[Member], engines: Engines) -> dict[str, str]:
+    asked, turns = [m for m in members if m.ready], asyncio.Semaphore(CONCURRENT_LOOKS)
 
     async def trouble_at(target: Target) -> str | None:
         async with turns:
             return await _trouble_at(target, engines)
 
-    answers = await asyncio.gather(*(trouble_at(member.target()) for member in members))
-    return {m.name: why for m, why in zip(members, answers, strict=True) if why}
+    answers = await asyncio.gather(*(trouble_at(member.target()) for member in asked))
+    return {m.name: why for m, why in zip(asked, answers, strict=True) if why}
 
 
 async def _trouble_at(target: Target, engines: Engines) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from msgspec.structs import replace
 
+from quiver.domain.damage import UNKNOWN, Damage, damage_condition
 from quiver.domain.engines import EngineStatus, VectorEngine
 from quiver.domain.installation import Installation
 from quiver.domain.kubernetes_types import VECTOR_ENGINE, Key, Kind, Manifest
@@ -68,7 +69,7 @@ class EngineReconciler:
             )
         except ApiRefused as error:
             decision = Decision(refused("a read", error), retry=True)
-            status = self._judged(engine, decision)
+            status = self._judged(engine, decision, UNKNOWN)
         else:
             decision = await self._apply(decide(gathered, image))
             status = self._status(decision, gathered)
@@ -97,16 +98,17 @@ class EngineReconciler:
             del patch["retained"]  # written by the reconciles of collections
             await self._reporter.write(VECTOR_ENGINE, manifest, patch, decision.verdict)
 
-    def _judged(self, engine: VectorEngine, decision: Decision) -> EngineStatus:
-        """Return the engine's status with the verdict and the manager, and all else as it was."""
+    def _judged(self, engine: VectorEngine, decision: Decision, damage: Damage) -> EngineStatus:
+        """Return the engine's status with verdict, damage and manager, and all else as it was."""
         generation, previous = engine.metadata.generation, engine.status.conditions
         conditions = self._reporter.conditions(
             decision.verdict, generation=generation, previous=previous
         )
+        damaged = damage_condition(damage, previous, generation, self._reporter.now())
         return replace(
             engine.status,
             observed_generation=generation,
-            conditions=conditions,
+            conditions=(*conditions, *damaged),
             managed_by=self._installation.operator_pods.namespace,
         )
 
@@ -114,7 +116,7 @@ class EngineReconciler:
         engine = gathered.engine
         managed = engine.spec.external is None
         return replace(
-            self._judged(engine, decision),
+            self._judged(engine, decision, gathered.damage),
             replicas=len(gathered.pods) if managed else None,
             ready_replicas=sum(p.ready for p in gathered.pods) if managed else None,
             selector=selector_of(engine) if managed else None,
