@@ -51,13 +51,15 @@ class FakeApi:
     """Implements `quiver.ports.api.Api`. `calls` has each as VERB KIND NAME, in their order;
     `most_at_once` is how many reads were under way at the same time.
 
-    Calls that `refusals` names, with the API server's words, are refused.
+    Calls that `refusals` names, with the API server's words, are refused. `mutation` is merged into
+    what is applied.
     """
 
     def __init__(self) -> None:
         self.objects: dict[tuple[Kind, Key], Manifest] = {}
         self.calls: list[str] = []
         self.refusals: dict[str, str] = {}
+        self.mutation: Manifest = {}
         self.patches: list[Manifest] = []
         self.most_at_once = 0
         self._under_way = 0
@@ -94,7 +96,8 @@ class FakeApi:
     async def apply(self, kind: Kind, manifest: Manifest) -> Manifest:
         self._called(f"apply {kind.kind} {manifest['metadata']['name']}")
         made = {"uid": f"uid-of-{manifest['metadata']['name']}", "generation": 1}
-        return self.store(kind, merged({"metadata": made}, manifest))
+        applied = merged(merged({"metadata": made}, manifest), self.mutation)
+        return self.store(kind, applied)
 
     async def delete(self, kind: Kind, key: Key, uid: str) -> None:
         self._called(f"delete {kind.kind} {key.name}")

@@ -1,5 +1,6 @@
 """Compares a live object with a manifest, so that nothing is written when nothing differs."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from quiver.domain.quantities import parse_quantity
@@ -20,6 +21,35 @@ def matches(desired: Any, live: Any) -> bool:
             return False
         return all(any(matches(item, other) for other in live) for item in desired)
     return bool(desired == live) or _same_quantity(desired, live)
+
+
+def differences(desired: Any, live: Any, path: str = "") -> Iterator[str]:
+    """Yield a phrase for each field in which `live` does not match `desired`, with its path."""
+    if isinstance(desired, dict) and isinstance(live, dict):
+        for key, value in desired.items():
+            yield from _differences_at(key, value, live, f"{path}.{key}".lstrip("."))
+    elif isinstance(desired, list) and isinstance(live, list):
+        for item in desired:
+            if not any(matches(item, other) for other in live):
+                yield from _differences_of_item(item, live, path)
+    elif not matches(desired, live):
+        yield f"{path} is {live!r}, not {desired!r}"
+
+
+def _differences_at(key: str, desired: Any, live: dict[str, Any], path: str) -> Iterator[str]:
+    if key in live:
+        yield from differences(desired, live[key], path)
+    elif desired:
+        yield f"{path} is missing, not {desired!r}"
+
+
+def _differences_of_item(item: Any, live: list[Any], path: str) -> Iterator[str]:
+    name = item.get("name") if isinstance(item, dict) else None
+    namesakes = [o for o in live if name and isinstance(o, dict) and o.get("name") == name]
+    if namesakes:
+        yield from differences(item, namesakes[0], f"{path}[{name}]")
+    else:
+        yield f"{path} lacks {item!r}"
 
 
 def _has(live: dict[str, Any], key: str, desired: Any) -> bool:

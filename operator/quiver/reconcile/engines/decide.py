@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from quiver.domain.capabilities import CAPABILITIES
 from quiver.domain.conditions import State, Verdict
@@ -15,6 +16,8 @@ from quiver.domain.kubernetes_types import (
 )
 from quiver.domain.manifests import owner_uids
 from quiver.domain.reasons import Reason
+from quiver.domain.text import one_line
+from quiver.reconcile.engines.answers import Answer
 from quiver.reconcile.engines.gather import Gathered
 from quiver.reconcile.engines.network_policy import (
     is_current,
@@ -22,7 +25,12 @@ from quiver.reconcile.engines.network_policy import (
     wants_network_policy,
 )
 from quiver.reconcile.engines.workload import service_for, stateful_set_for
-from quiver.reconcile.matching import matches
+from quiver.reconcile.matching import differences
+
+CHANGES = 5
+"""Changes of one manifest that a message names."""
+CHANGE = 200
+"""Characters of each."""
 
 NAMED_ENDPOINTS = 8
 
@@ -133,9 +141,12 @@ def _managed(gathered: Gathered, default_image: str) -> Decision:
         (SERVICE, service_for(engine), gathered.service),
         (STATEFUL_SET, stateful_set, gathered.stateful_set),
     )
-    stale = tuple((kind, m) for kind, m, live in wanted if live is None or not matches(m, live))
+    stale = tuple((kind, m) for kind, m, live in wanted if _is_stale(gathered, kind, m, live))
     trouble = gathered.access.trouble
     verdict = trouble or _verdict(gathered, replicas, converged=not stale)
+    changes = [change for kind, m, live in wanted for change in _changes(kind, m, live)]
+    if changes and not stale:
+        verdict = _with_changes(verdict, changes)
     # The NetworkPolicy comes first, so that no new pod is open to everyone for a moment.
     manifests = (*_stale_network_policy(gathered), *stale)
     unwanted = _unwanted_network_policy(gathered)
@@ -155,6 +166,27 @@ def _unwanted_network_policy(gathered: Gathered) -> tuple[tuple[Kind, Manifest],
     if live is None or wants_network_policy(gathered.engine):
         return ()
     return ((NETWORK_POLICY, live),) if _is_owned(live, gathered.engine) else ()
+
+
+def _is_stale(gathered: Gathered, kind: Kind, desired: Manifest, live: Manifest | None) -> bool:
+    """Tell whether to apply the manifest. If `live` is what the API server made of it, it would do
+    so again.
+    """
+    if live is None:
+        return True
+    found = tuple(differences(desired, live))
+    return bool(found) and gathered.answers.get(kind) != Answer(desired, found)
+
+
+def _changes(kind: Kind, desired: Manifest, live: Manifest | None) -> list[str]:
+    name = desired["metadata"]["name"]
+    found = islice(differences(desired, live or {}), CHANGES)
+    return [f"{kind.kind} {name!r}: {one_line(change, CHANGE)}" for change in found]
+
+
+def _with_changes(verdict: Verdict, changes: list[str]) -> Verdict:
+    told = "An admission policy or webhook changes what Quiver applies"
+    return verdict._replace(message=f"{verdict.message} {told}: {'; '.join(changes)}.")
 
 
 def _replicas_in_use(gathered: Gathered) -> int:

@@ -26,6 +26,7 @@ from quiver.ports.engines import Engines
 from quiver.ports.errors import EngineError
 from quiver.ports.kubernetes import Objects
 from quiver.reconcile.dialling import Dialling
+from quiver.reconcile.engines.answers import Answer
 from quiver.reconcile.engines.damage import damage_of
 from quiver.reconcile.engines.network_policy import wants_network_policy
 from quiver.reconcile.identities import Identities
@@ -42,6 +43,7 @@ class Gathered:
     that did not answer to the reason. `unlisted` maps each member that did not list its
     collections, when it was asked last, to its refusal. `damage` is what the members say of damaged
     segments.
+    `answers` has, by kind, in what the API server's answer differed from the manifest applied last.
     """
 
     engine: VectorEngine
@@ -55,6 +57,7 @@ class Gathered:
     silent: Mapping[str, str] = field(default_factory=dict)
     unlisted: Mapping[str, str] = field(default_factory=dict)
     damage: Damage = UNKNOWN
+    answers: Mapping[Kind, Answer] = field(default_factory=dict)
 
 
 async def gather(

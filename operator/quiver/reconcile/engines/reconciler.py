@@ -9,11 +9,20 @@ from msgspec.structs import replace
 from quiver.domain.damage import UNKNOWN, Damage, damage_condition
 from quiver.domain.engines import EngineStatus, VectorEngine
 from quiver.domain.installation import Installation
-from quiver.domain.kubernetes_types import VECTOR_ENGINE, Key, Kind, Manifest
+from quiver.domain.kubernetes_types import (
+    NETWORK_POLICY,
+    SERVICE,
+    STATEFUL_SET,
+    VECTOR_ENGINE,
+    Key,
+    Kind,
+    Manifest,
+)
 from quiver.ports.engines import Engines
 from quiver.ports.errors import ApiRefused
 from quiver.ports.kubernetes import Objects
 from quiver.reconcile.dialling import Dialling
+from quiver.reconcile.engines.answers import Answers
 from quiver.reconcile.engines.decide import Decision, decide, highest_replicas
 from quiver.reconcile.engines.gather import Gathered, gather
 from quiver.reconcile.engines.workload import selector_of
@@ -46,10 +55,12 @@ class EngineReconciler:
         self._engines = engines
         self._reporter = reporter
         self._installation = installation
+        self._answers = Answers()
 
     async def reconcile(self, key: Key) -> Result:
         manifest = self._objects.get(VECTOR_ENGINE, key)
         if manifest is None:
+            self._answers.forget(key)
             self._dialling.forget(key)
             self._identities.forget(key)
             return Result.DONE
@@ -57,7 +68,7 @@ class EngineReconciler:
             engine = msgspec.convert(manifest, VectorEngine)
         except msgspec.ValidationError as error:
             return await self._reporter.invalid_spec(VECTOR_ENGINE, manifest, error)
-        image, operator_pods = self._installation
+        operator_pods = self._installation.operator_pods
         try:
             gathered = await gather(
                 engine,
@@ -71,16 +82,21 @@ class EngineReconciler:
             decision = Decision(refused("a read", error), retry=True)
             status = self._judged(engine, decision, UNKNOWN)
         else:
-            decision = await self._apply(decide(gathered, image))
+            decision = await self._decide_and_apply(gathered)
             status = self._status(decision, gathered)
         await self._report(decision, manifest, engine, status)
         return Result.RETRY if decision.retry else Result.DONE
 
-    async def _apply(self, decision: Decision) -> Decision:
-        apply, delete = self._objects.apply, self._objects.delete
+    async def _decide_and_apply(self, gathered: Gathered) -> Decision:
+        decision, live = self._decide(gathered), dict[Kind, Manifest]()
+
+        async def apply(kind: Kind, desired: Manifest) -> None:
+            live[kind] = await self._objects.apply(kind, desired)
+            self._answers.note(kind, desired, live[kind])
+
         writes: list[tuple[Write, Kind, Manifest]] = [
             *((apply, kind, desired) for kind, desired in decision.manifests),
-            *((delete, kind, live) for kind, live in decision.deletions),
+            *((self._objects.delete, kind, found) for kind, found in decision.deletions),
         ]
         for write, kind, manifest in writes:
             try:
@@ -88,7 +104,22 @@ class EngineReconciler:
             except ApiRefused as error:
                 what = f"{kind.kind} {manifest['metadata']['name']!r}"
                 return dataclasses.replace(decision, verdict=refused(what, error), retry=True)
-        return decision
+        if not live:
+            return decision
+        # The API server may have answered with something else than what was applied.
+        return self._decide(
+            dataclasses.replace(
+                gathered,
+                service=live.get(SERVICE, gathered.service),
+                stateful_set=live.get(STATEFUL_SET, gathered.stateful_set),
+                network_policy=live.get(NETWORK_POLICY, gathered.network_policy),
+            )
+        )
+
+    def _decide(self, gathered: Gathered) -> Decision:
+        answers = self._answers.of(gathered.engine.metadata.key)
+        gathered = dataclasses.replace(gathered, answers=answers)
+        return decide(gathered, self._installation.engine_image)
 
     async def _report(
         self, decision: Decision, manifest: Manifest, engine: VectorEngine, status: EngineStatus
