@@ -161,6 +161,14 @@ class ControlPlane:
         self._running.command("start", "kube-apiserver", until="started", timeout=READY_TIMEOUT_S)
         self._wait_exists("/readyz", "the API server to be ready")
 
+    def stop_etcd(self) -> None:
+        """Stop etcd, whose data in `layout.etcd` may then be copied or replaced."""
+        self._running.command("stop", "etcd", until="stopped", timeout=READY_TIMEOUT_S)
+
+    def start_etcd(self) -> None:
+        """Start etcd again, with the data that is there."""
+        self._running.command("start", "etcd", until="started", timeout=READY_TIMEOUT_S)
+
     def restart_apiserver(self) -> None:
         """Stop the API server and start it again."""
         self.stop_apiserver()

@@ -61,10 +61,10 @@ class Feed:
     def remove(self, kind: Kind, key: Key, uid: str, *, ours: bool = False) -> None:
         self._pass(kind, key, lambda: self._remove(kind, key, uid, ours=ours), ours)
 
-    def replace(self, *arguments: Any) -> None:
+    def replace(self, *arguments: Any) -> bool:
         self._listing = True
         try:
-            self._replace(*arguments)
+            return self._replace(*arguments)
         finally:
             self._listing = False
 

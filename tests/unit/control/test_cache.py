@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from quiver.control.cache.cache import Cache, Change
+from quiver.control.cache.trim import RECONCILE_ANNOTATION
 from quiver.domain.claims import KEY_BYTES, ClaimKeys
 from quiver.domain.kubernetes_types import POD, VECTOR_COLLECTION, Key, Manifest
 from quiver.domain.placement import NO_LOAD, Load
@@ -27,7 +28,7 @@ def changes(cache: Cache) -> list[Change]:
     return seen
 
 
-def at(version: int, **rest: str) -> Manifest:
+def at(version: int, **rest: Any) -> Manifest:
     return collection(resourceVersion=str(version), **rest)
 
 
@@ -83,7 +84,7 @@ def test_a_list_of_one_namespace_evicts_nothing_of_another(cache: Cache) -> None
     for namespace in ("team-a", "team-b"):
         ghost = collection("ghost", namespace=namespace, uid=namespace, resourceVersion="5")
         cache.put(VECTOR_COLLECTION, ghost)
-    cache.replace(VECTOR_COLLECTION, [], "20", "team-b")
+    cache.replace(VECTOR_COLLECTION, [], "20", namespace="team-b")
     assert [m["metadata"]["namespace"] for m in cache.all(VECTOR_COLLECTION)] == ["team-a"]
 
 
@@ -244,3 +245,82 @@ def test_what_is_released_or_has_no_claim_is_not_abandoned(
     cache.put(VECTOR_COLLECTION, manifest)
     cache.remove(VECTOR_COLLECTION, key, "uid-of-a", ours="claim" in manifest["status"])
     assert cache.abandoned(key) == ()
+
+
+def replaced(cache: Cache, version: str, *listed: Manifest) -> bool:
+    """Have a list replace all that is known at its request."""
+    mark = cache.mark(VECTOR_COLLECTION)
+    return cache.replace(VECTOR_COLLECTION, listed, version, mark=mark)
+
+
+def test_a_list_from_before_is_believed(cache: Cache, changes: list[Change]) -> None:
+    """The store was restored: what was made since is gone, what was changed is as it was."""
+    cache.put(VECTOR_COLLECTION, at(90))
+    cache.put(VECTOR_COLLECTION, collection("ghost", resourceVersion="95"))
+    changes.clear()
+    assert replaced(cache, "40", at(30))
+    assert [m["metadata"]["name"] for m in cache.all(VECTOR_COLLECTION)] == ["test01"]
+    assert version_in(cache) == "30"
+    assert len(changes) == 2
+    cache.put(VECTOR_COLLECTION, at(41))
+    assert version_in(cache) == "41"
+    assert not replaced(cache, "41", at(41))
+
+
+def test_an_object_that_was_gone_comes_back_with_the_store(cache: Cache) -> None:
+    """It has the uid that it had; an old event still does not bring it back."""
+    cache.put(VECTOR_COLLECTION, at(30))
+    cache.put(VECTOR_COLLECTION, collection("other", resourceVersion="60"))
+    cache.remove(VECTOR_COLLECTION, KEY, "uid-of-test01")
+    cache.put(VECTOR_COLLECTION, at(30))
+    assert version_in(cache) is None
+    assert replaced(cache, "40", at(30))
+    assert version_in(cache) == "30"
+
+
+def test_a_store_that_has_overtaken_what_was_known_is_found_out_too(cache: Cache) -> None:
+    """Many were written since the restore: the list is newer than all that is known, and has an
+    object in an older version.
+    """
+    cache.put(VECTOR_COLLECTION, at(90))
+    cache.put(VECTOR_COLLECTION, collection("ghost", resourceVersion="95"))
+    assert not replaced(cache, "200", at(30))
+    assert version_in(cache) == "30"
+    assert len(list(cache.all(VECTOR_COLLECTION))) == 1
+
+
+def test_a_version_that_is_given_out_again_is_another(cache: Cache) -> None:
+    """A restored store counts on from where it was: the same version says something else."""
+    cache.put(VECTOR_COLLECTION, at(50, annotations={RECONCILE_ANNOTATION: "then"}))
+    cache.put(VECTOR_COLLECTION, collection("newest", resourceVersion="95"))
+    assert replaced(cache, "60", at(50, annotations={RECONCILE_ANNOTATION: "now"}))
+    found = cache.get(VECTOR_COLLECTION, KEY)
+    assert found is not None
+    assert found["metadata"]["annotations"] == {RECONCILE_ANNOTATION: "now"}
+
+
+def test_what_came_while_a_list_was_read_is_newer_than_it(cache: Cache) -> None:
+    """Changes and deletions since its request are no sign of a store that went back."""
+    cache.put(VECTOR_COLLECTION, at(30))
+    cache.put(VECTOR_COLLECTION, collection("deleted", resourceVersion="31"))
+    mark = cache.mark(VECTOR_COLLECTION)
+    cache.put(VECTOR_COLLECTION, at(42))
+    cache.put(VECTOR_COLLECTION, collection("newborn", resourceVersion="43"))
+    cache.remove(VECTOR_COLLECTION, Key(NAMESPACE, "deleted"), "uid-of-deleted")
+    listed = [at(30), collection("deleted", resourceVersion="31")]
+    assert not cache.replace(VECTOR_COLLECTION, listed, "40", mark=mark)
+    names = {m["metadata"]["name"] for m in cache.all(VECTOR_COLLECTION)}
+    assert names == {"test01", "newborn"}
+    assert version_in(cache) == "42"
+
+
+def test_a_write_under_way_is_answered_before_the_store_goes_back(cache: Cache) -> None:
+    """Its answer is from before; the list counts once it is stored."""
+    cache.put(VECTOR_COLLECTION, at(90))
+    with cache.writing(VECTOR_COLLECTION, KEY):
+        assert replaced(cache, "40", at(30))
+        assert version_in(cache) == "90"
+        cache.put(VECTOR_COLLECTION, at(91), ours=True)
+    assert version_in(cache) == "91"
+    replaced(cache, "41", at(30))
+    assert version_in(cache) == "30"

@@ -29,6 +29,19 @@ class Change(NamedTuple):
     ours: bool
 
 
+class Mark(NamedTuple):
+    """What the cache knew of a kind when a list was requested.
+
+    `newest` is the newest version that it had seen, `burials` how many objects it had known to be
+    gone. Lists are consistent: unless the API server's store was restored from a backup since, a
+    list is as of `newest` or later, and has none of those objects.
+    """
+
+    newest: int = 0
+    burials: int = 0
+
+
+NO_MARK = Mark()
 Listener = Callable[[Change], None]
 
 
@@ -36,8 +49,9 @@ class Cache:
     """Manifests by kind and key. Readers must not modify what they get.
 
     Events, lists and answers to writes arrive in any order. The cache takes only newer versions,
-    and no version of an object that it knows to be gone. It takes a claim in an annotation only
-    with a valid signature.
+    and no version of an object that it knows to be gone; but for lists that show that the API
+    server's store is older than it was. It takes a claim in an annotation only with a valid
+    signature.
     """
 
     def __init__(self, keys: ClaimKeys | None = None) -> None:
@@ -45,8 +59,11 @@ class Cache:
         self._keys = keys or ClaimKeys()
         self._objects: dict[Kind, dict[str, dict[str, Manifest]]] = {}
         self._by_engine = CollectionsByEngine()
-        self._gone: dict[str, None] = {}
         self._abandoned: dict[Key, dict[str, Manifest]] = {}
+        self._gone: dict[str, int] = {}
+        self._burials = 0
+        self._newest: dict[Kind, int] = {}
+        self._refuted: set[tuple[Kind, Key]] = set()
         self._held: dict[tuple[Kind, Key], list[Callable[[], object]]] = {}
         self._listeners: list[Listener] = []
 
@@ -118,13 +135,16 @@ class Cache:
             return None
         if uid_of(manifest) in self._gone:
             return None
-        old = self.get(kind, key)
-        if old is not None and version_of(manifest) <= version_of(old):
+        old, version = self.get(kind, key), version_of(manifest)
+        is_refuted = (kind, key) in self._refuted
+        if old is not None and version <= version_of(old) and not is_refuted:
             return None
         if old is not None and uid_of(old) != uid_of(manifest):
             self._bury(uid_of(old))
             self.abandon(kind, old)
         new = self.trimmed(kind, manifest)
+        self._refuted.discard((kind, key))
+        self._newest[kind] = max(version, self._newest.get(kind, 0))
         self._store(kind, key, old, new)
         self._notify(Change(kind, key, old, new, ours))
         return new
@@ -143,19 +163,39 @@ class Cache:
             self._store(kind, key, old, None)
             self._notify(Change(kind, key, old, None, ours))
 
+    def mark(self, kind: Kind) -> Mark:
+        """Return what is known of the kind, before a list of it is requested."""
+        return Mark(self._newest.get(kind, 0), self._burials)
+
     def replace(
-        self, kind: Kind, manifests: Iterable[Manifest], version: str, namespace: str = ""
-    ) -> None:
-        """Replace the kind's objects by a whole list as of `version`: store what is newer, and
-        remove what the list no longer has. With a namespace the list is of that one alone.
+        self,
+        kind: Kind,
+        manifests: Iterable[Manifest],
+        version: str,
+        *,
+        namespace: str = "",
+        mark: Mark = NO_MARK,
+    ) -> bool:
+        """Replace the kind's objects by a whole list as of `version`, requested at `mark`: store
+        what is newer, and remove what the list no longer has. With a namespace the list is of that
+        one alone.
+
+        If the store of the API server is older than it was, all that was known at `mark` gives way
+        to the list. Return whether the version says so.
         """
-        listed = set()
+        listed, went_back = set(), int(version) < mark.newest
+        horizon = max(int(version), mark.newest)
         for manifest in manifests:
             listed.add(uid_of(manifest))
+            self._unbury(uid_of(manifest), mark)
+            if self._refutes(kind, manifest, horizon, went_back):
+                self._refuted.add((kind, Key.of(manifest)))
             self.put(kind, manifest)
         for known in self.list(kind, namespace) if namespace else list(self.all(kind)):
-            if uid_of(known) not in listed and version_of(known) <= int(version):
+            if uid_of(known) not in listed and version_of(known) <= horizon:
                 self.remove(kind, Key.of(known), uid_of(known))
+        self._newest[kind] = int(version) if went_back else horizon
+        return went_back
 
     @contextmanager
     def writing(self, kind: Kind, key: Key) -> Iterator[None]:
@@ -224,8 +264,24 @@ class Cache:
         else:
             objects[key.name] = new
 
+    def _refutes(self, kind: Kind, listed: Manifest, horizon: int, went_back: bool) -> bool:
+        """Tell whether what a list has shows that the known version never was, or is no more."""
+        known = self.get(kind, Key.of(listed))
+        if known is None or version_of(known) > horizon:
+            return False
+        if version_of(known) == version_of(listed):
+            # A store that went back gives out the same versions again.
+            return went_back and known != self.trimmed(kind, listed)
+        return version_of(known) > version_of(listed)
+
+    def _unbury(self, uid: str, mark: Mark) -> None:
+        """Forget that the object was gone, if it was gone already when the list was requested."""
+        if self._gone.get(uid, mark.burials) < mark.burials:
+            del self._gone[uid]
+
     def _bury(self, uid: str) -> None:
-        self._gone[uid] = None
+        self._gone[uid] = self._burials
+        self._burials += 1
         if len(self._gone) > TOMBSTONES:
             del self._gone[next(iter(self._gone))]
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from quiver.control.cache.cache import Cache
+from quiver.control.cache.trim import trim
 from quiver.control.observe.readiness import Readiness
 from quiver.domain.kubernetes_types import (
     GROUP,
@@ -87,9 +88,24 @@ class Relister:
 
     async def _list_namespace(self, namespace: str) -> None:
         for kind, selector in WATCHED.items():
-            keep = partial(self._cache.known_or_trimmed, kind)
+            await self._list(kind, selector, namespace)
+
+    async def _list(self, kind: Kind, selector: str, namespace: str) -> None:
+        mark = self._cache.mark(kind)
+        keep = partial(self._cache.known_or_trimmed, kind)
+        listing = await self._api.list(kind, selector, namespace, keep)
+        if int(listing.version) < mark.newest:
+            log.warning(
+                "the API server's %s went back from version %d to %s, as after a restore of etcd: "
+                "the cache follows",
+                kind.plural,
+                mark.newest,
+                listing.version,
+            )
+            # A version that is given out again may be of something else than what is known.
+            keep = partial(trim, kind)
             listing = await self._api.list(kind, selector, namespace, keep)
-            self._cache.replace(kind, listing.items, listing.version, namespace)
+        self._cache.replace(kind, listing.items, listing.version, namespace=namespace, mark=mark)
 
     def _withhold(self, refusals: Mapping[str, ApiRefused]) -> None:
         """Note which namespaces cannot be listed. What the cache has of them stays.
