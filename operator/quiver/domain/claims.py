@@ -107,6 +107,11 @@ def claim_of(manifest: Manifest) -> Claim | None:
     return claim if claim is not None and claim.object_uid == manifest["metadata"]["uid"] else None
 
 
+def is_endpoint(member: str) -> bool:
+    """Tell whether a claim's member is an external endpoint, and not a pod."""
+    return ":" in member
+
+
 def places_of(claim: Claim, engine: Key) -> frozenset[tuple[str, object, str]]:
     """Return the places to search for other claims of the same collection; `engine` is the object's
     own.

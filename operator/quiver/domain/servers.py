@@ -48,3 +48,11 @@ class Server(NamedTuple):
             return True
         is_rolled_back = self.instance is None and self.address is None
         return (claim.server is None or is_rolled_back) and claim.engine_uid == self.engine_uid
+
+
+def is_of_another_engine(claim: Claim, engine_uid: str) -> bool:
+    """Tell whether the claim was made on a server that is known by the uid of its VectorEngine, and
+    that is another one: whichever server answers, the claim is not of it.
+    """
+    recorded = claim.server or f"engine:{claim.engine_uid}"
+    return recorded.startswith("engine:") and recorded != f"engine:{engine_uid}"

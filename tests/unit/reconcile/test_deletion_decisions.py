@@ -31,6 +31,7 @@ from support.gathered import (
     ONE,
     OTHER,
     REFUSED,
+    SERVER,
     THEIRS,
     endpoint,
     gathered,
@@ -53,6 +54,13 @@ RETAIN = {"deletionPolicy": "Retain"}
 UNPROVEN = gathered(unstamped(deletionTimestamp=DELETED), observed=FOUND, allowed=False)
 UNWELCOME = gathered(going(), observed=FOUND, allowed=False)
 OFF_THE_LIST = claimed(claim(member="old.example.org:19530"), deletionTimestamp=DELETED)
+OF_THE_OLD_ENGINE = claimed(
+    claim(engine="old-engine", server="engine:uid-of-old-engine"), deletionTimestamp=DELETED
+)
+ON_ITS_VOLUME = claimed(
+    claim(engine="old-engine", server=SERVER.identity), deletionTimestamp=DELETED
+)
+LET_GO: list[type] = [PublishEvent, Release]
 DELETIONS: list[tuple[str, Gathered, list[type]]] = [
     ("it is there", gathered(going(), observed=FOUND), [DropCollection, PublishEvent, Release]),
     ("it is gone already", gathered(going()), [Release]),
@@ -78,6 +86,10 @@ DELETIONS: list[tuple[str, Gathered, list[type]]] = [
         gathered(OFF_THE_LIST, engine=EXTERNAL, member=None),
         [PublishEvent, Release],
     ),
+    ("its engine has endpoints", gathered(going(), engine=EXTERNAL, member=None), LET_GO),
+    ("its engine has pods", gathered(OFF_THE_LIST, member=None), LET_GO),
+    ("its engine was made anew", gathered(OF_THE_OLD_ENGINE, member=None), LET_GO),
+    ("its volume may have stayed", gathered(ON_ITS_VOLUME, member=None), []),
     ("its pod is not ready", gathered(going(), member=None), []),
     ("its engine is silent", gathered(going(), failure=EngineUnreachable("silence")), []),
     ("its engine is another", gathered(going(), failure=WrongEngine("another")), []),
@@ -144,6 +156,18 @@ LEFT: list[tuple[str, Gathered, str, str]] = [
         gathered(OFF_THE_LIST, engine=EXTERNAL, member=None),
         "Warning",
         "no longer lists its endpoint old.example.org:19530",
+    ),
+    (
+        "endpoints for pods",
+        gathered(going(), engine=EXTERNAL, member=None),
+        "Warning",
+        "it is on engine-0, and VectorEngine 'engine' is one of another kind by now",
+    ),
+    (
+        "another engine",
+        gathered(OF_THE_OLD_ENGINE, member=None),
+        "Warning",
+        "VectorEngine 'engine' is another object than the one that it was made on",
     ),
     ("pod", gathered(going(), engine=NEVER_HAD, member=None), "Warning", "asked for pod engine-0"),
     ("another server", lapsed(going()), "Warning", "engine-0 is another server than"),

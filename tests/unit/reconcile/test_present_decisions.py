@@ -402,3 +402,19 @@ def test_a_failure_of_another_index_is_not_told() -> None:
     decision = decide(gathered(manifest, observed=FOUND, index=observed))
     assert list(decision.steps) == [SetIndex(INDEX)]
     assert decision.verdict.reason is Reason.INDEX_BUILDING
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"engine": EXTERNAL},
+        {"manifest": claimed(claim(member=ENDPOINT, server="address:10.0.0.9:19530"))},
+    ],
+)
+def test_an_engine_of_another_kind_is_said_to_be_one(facts: dict[str, Any]) -> None:
+    """To raise replicas, or to list an endpoint, would mend nothing."""
+    facts = {"manifest": claimed(HELD), "member": None, **facts}
+    verdict = decide(gathered(**facts)).verdict
+    assert verdict.reason is Reason.MEMBER_GONE
+    assert "is one of another kind by now" in verdict.message
+    assert "Delete this object" in verdict.message

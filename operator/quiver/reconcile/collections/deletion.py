@@ -7,6 +7,7 @@ conditions say why.
 from quiver.domain.claims import FINALIZER, reserved_partitions_of, retained_as
 from quiver.domain.conditions import State, Verdict
 from quiver.domain.reasons import Reason
+from quiver.domain.servers import is_of_another_engine
 from quiver.ports.errors import EngineError, EngineRefused
 from quiver.ports.kubernetes import Event
 from quiver.reconcile.collections.decision import (
@@ -55,6 +56,20 @@ def engine_is_not_watched(g: Gathered) -> Decision | None:
 
 def engine_is_gone(g: Gathered) -> Decision | None:
     return _retain(g, "Normal", "its VectorEngine is gone") if g.engine is None else None
+
+
+def engine_is_another(g: Gathered) -> Decision | None:
+    """The VectorEngine was deleted and another was created under its name. Nothing of it will ever
+    be the server of the claim, so there is nothing to wait for.
+    """
+    claim, name = g.claim, g.collection.engine_key.name
+    if g.engine_is_of_another_kind:
+        why = f"it is on {_claimed(g)}, and VectorEngine {name!r} is one of another kind by now"
+        return _retain(g, "Warning", why)
+    if claim is not None and is_of_another_engine(claim, g.engine_there.metadata.uid):
+        why = f"VectorEngine {name!r} is another object than the one that it was made on"
+        return _retain(g, "Warning", why)
+    return None
 
 
 def claimed_member_is_gone(g: Gathered) -> Decision | None:
@@ -140,6 +155,7 @@ POLICIES = (
     collection_is_to_be_retained,
     engine_is_not_watched,
     engine_is_gone,
+    engine_is_another,
     claimed_member_is_gone,
     member_is_not_ready,
     engine_does_not_answer,
@@ -183,6 +199,8 @@ def record_steps(g: Gathered) -> list[Step]:
     """
     if g.claim is None or g.claim.server is None or g.engine is None or g.holder is not None:
         return []
+    if g.engine_is_of_another_kind:
+        return []  # the engine will never see that the collection is gone
     listed, reserved = g.collection.status.partitions_there, reserved_partitions_of(g.manifest)
     size = 1 + max(len(listed), reserved)
     owner = f"{g.collection.metadata.namespace}/{size}"

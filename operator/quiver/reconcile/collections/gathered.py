@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from quiver.domain.access import PLAIN, Access, Target
-from quiver.domain.claims import has_status_claim, reserved_partitions_of
+from quiver.domain.claims import has_status_claim, is_endpoint, reserved_partitions_of
 from quiver.domain.collections import Claim, ObservedCollection, ObservedIndex, VectorCollection
 from quiver.domain.deletion import DeletionPolicy, deletion_policy
 from quiver.domain.engines import VectorEngine
@@ -147,6 +147,16 @@ class Gathered:
         return (
             self.engine is not None and claim is not None and not has_had(self.engine, claim.member)
         )
+
+    @property
+    def engine_is_of_another_kind(self) -> bool:
+        """Whether the claim names an endpoint and the engine has pods, or the other way round: it
+        was deleted, and another was created under its name.
+        """
+        claim = self.claim or self.lapsed
+        if self.engine is None or claim is None:
+            return False
+        return is_endpoint(claim.member) != (self.engine.spec.external is not None)
 
     @property
     def is_guest(self) -> bool:

@@ -64,6 +64,14 @@ def name_is_taken(g: Gathered) -> Decision | None:
 def claimed_member_is_no_more(g: Gathered) -> Decision | None:
     if not g.member_is_gone:
         return None
+    if g.engine_is_of_another_kind:
+        return stalled(
+            g,
+            Reason.MEMBER_GONE,
+            f"The collection is on {g.member_name}, and VectorEngine {g.collection.engine_key} is "
+            "one of another kind by now: it was deleted and created anew. Delete this object: the "
+            "collection then stays where it is.",
+        )
     if g.engine is not None and g.engine.spec.external is None:
         return stalled(
             g,
