@@ -2,24 +2,21 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
     nullcontext,
 )
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
 
 import aiohttp
 
-from quiver import __version__, handlers
+from quiver import handlers
 from quiver.adapters import http
 from quiver.adapters.counted_events import CountedEvents
 from quiver.adapters.interceptors import MetricsInterceptor
 from quiver.adapters.kubernetes.events import ApiEventRecorder
-from quiver.control.cache.by_engine import is_converged
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.cached_objects import CachedObjects
 from quiver.control.cache.echoes import Echoes
@@ -42,23 +39,18 @@ from quiver.control.observe.metrics import (
 from quiver.control.observe.readiness import Readiness
 from quiver.control.work.breakers import Breakers
 from quiver.control.work.controller import Controller, Hooks, Pace
-from quiver.control.work.fair_queue import FairQueue, Limits
 from quiver.control.work.interception import InterceptedEngines
 from quiver.control.work.parking import Parking
 from quiver.control.work.queue import WorkQueue
-from quiver.domain.addresses import AddressPolicy
 from quiver.domain.claims import ClaimKeys
 from quiver.domain.installation import Installation, OperatorPods
-from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Kind
 from quiver.domain.managers import Manager
-from quiver.domain.manifests import engine_of
 from quiver.domain.rights import Rights
 from quiver.handlers import OnList, Session, Watch
-from quiver.ports.api import Api
+from quiver.outside import Outside
 from quiver.ports.clock import Clock
-from quiver.ports.engines import Engines
-from quiver.ports.names import Names
-from quiver.ports.pem import Pem
+from quiver.queues import ENGINES, PRESENCE, WorkQueues
 from quiver.reconcile.collections.act import Tools
 from quiver.reconcile.collections.gather import Sources
 from quiver.reconcile.collections.reconciler import CollectionReconciler
@@ -69,16 +61,13 @@ from quiver.reconcile.engines.reconciler import EngineReconciler
 from quiver.reconcile.identities import Identities
 from quiver.reconcile.management import ManagedCollections, ManagedEngines
 from quiver.reconcile.report import Reporter
+from quiver.settings import Settings
 
 log = logging.getLogger(__name__)
 
 WATCH_AGAIN_S = 1.0
 FOLD_S = 1.0
 """How long the deletions of an engine's collections fold into one reconcile of the engine."""
-ENGINES = Limits(total=32, per_namespace=8, per_engine=1)
-"""Engines that are reconciled at the same time. Each reconcile may dial 64 endpoints."""
-PRESENCE = Limits(total=16, per_namespace=4, per_engine=1)
-"""Engines whose presence is checked at the same time."""
 PRESENCE_DEADLINE_S = 600.0
 """For all members of one engine, which may be 64 and answer just before the deadline of a call."""
 
@@ -89,58 +78,6 @@ Term = Callable[[Readiness], AbstractAsyncContextManager[None]]
 def unelected(_readiness: Readiness) -> AbstractAsyncContextManager[None]:
     """Return the term of an operator without leader election."""
     return nullcontext()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """The operator's options.
-
-    Periods are in seconds. `http` is the address that serves probes and metrics; None serves none.
-    `workers` reconcile collections.
-    With `leader_elect` only the leader of several processes works. `namespace` is the operator's
-    own, and `pod_labels` are labels that each of its pods has there. `rights` has the namespaces
-    that it watches. `take_over` is the namespace of an operator that is gone, whose objects this
-    one is to manage. `addresses` decides which external endpoints the operator dials.
-    """
-
-    engine_image: str = f"localhost/quiver-engine:{__version__}"
-    resync_period: float = 60.0
-    verify_period: float = 600.0
-    workers: int = 128
-    workers_per_namespace: int = 32
-    workers_per_engine: int = 16
-    leader_elect: bool = False
-    http: tuple[str, int] | None = None
-    namespace: str = "quiver-system"
-    pod_labels: Mapping[str, str] = field(default_factory=dict)
-    rights: Rights = field(default_factory=Rights)
-    take_over: str | None = None
-    addresses: AddressPolicy = field(default_factory=AddressPolicy)
-
-
-class ClusterApi(Api, Protocol):
-    """The API client as the operator needs it: calls, and sessions for kopf's watches."""
-
-    @property
-    def server(self) -> str: ...
-
-    def watch_session(
-        self,
-        on_list: Callable[[], None],
-        watch_filter: Callable[[str, bytes], bool],
-        take: Callable[[str, Iterable[Manifest]], bool],
-    ) -> aiohttp.ClientSession: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outside:
-    """The operator's adapters: a cluster, engines, DNS, OpenSSL, a clock."""
-
-    api: ClusterApi
-    engines: Engines
-    names: Names
-    pem: Pem
-    clock: Clock
 
 
 class Operator:
@@ -165,41 +102,43 @@ class Operator:
         self._relister = Relister(api, self.cache, settings.rights)
         measured = InterceptedEngines(outside.engines, MetricsInterceptor(self.metrics))
         self._breakers = Breakers(measured, self.metrics)
-        self._collections = self._queue("vectorcollection", self._fair_queue_of_collections())
-        self._engines = self._queue("vectorengine", FairQueue(lambda key: key, ENGINES))
-        self._presence = self._queue("presence", FairQueue(lambda key: key, PRESENCE))
-        soon = partial(self._engines.add_after, seconds=FOLD_S)
-        self.cache.subscribe(Triggers(self.cache, self._collections.add, self._engines.add, soon))
+        self._queues = queues = WorkQueues(self.cache, self.metrics, settings)
+        soon = partial(queues.engines.add_after, seconds=FOLD_S)
+        self.cache.subscribe(Triggers(self.cache, queues.collections.add, queues.engines.add, soon))
         self.cache.subscribe(Hints(self._breakers.look_again))
-        self.metrics.registry.register(CollectionsCollector(_All(self.cache, VECTOR_COLLECTION)))
+        self.metrics.registry.register(
+            CollectionsCollector(partial(self.cache.all, VECTOR_COLLECTION))
+        )
         self._manager = Manager(settings.namespace, settings.take_over)
         others = OtherOperators(self.cache, self._manager)
         self.metrics.registry.register(OtherOperatorsCollector(others))
-        parking = self._parking("vectorcollection", self._collections)
-        queues = Queues(self._collections.add, self._engines.add, parking)
+        parking = self._parking("vectorcollection", queues.collections)
         self._objects = CachedObjects(self.cache, api)
-        enqueue = self._enqueue_collections_of
+        enqueue = queues.add_collections_of
         credentials = Credentials(self._objects, outside.pem, enqueue, settings.rights)
         self._dialling = Dialling(
             self._objects, credentials, outside.names, settings.addresses, enqueue
         )
         self._identities = Identities(self._breakers)
         self.cache.subscribe(
-            Waiting(self.cache, self._collections.add, self._identities.engines_at)
+            Waiting(self.cache, queues.collections.add, self._identities.engines_at)
         )
         self._presence_checks = PresenceChecks(
             self.cache,
             self._breakers,
             self._dialling,
             self._identities,
-            self._collections.add,
+            queues.collections.add,
             self._objects,
         )
         self._presence_rounds = PresenceRounds(
-            self.cache, self._presence.add, settings.resync_period
+            self.cache, queues.presence.add, settings.resync_period
         )
-        self._resync = Resync(self._relister, self.cache, queues, settings.resync_period)
-        self._rounds = VerificationRounds(self.cache, self._collections.add, settings.verify_period)
+        unready = Queues(queues.collections.add, queues.engines.add, parking)
+        self._resync = Resync(self._relister, self.cache, unready, settings.resync_period)
+        self._rounds = VerificationRounds(
+            self.cache, queues.collections.add, settings.verify_period
+        )
         self._broadcaster = EventBroadcaster(ApiEventRecorder(api, outside.clock))
         self._controllers = self._make_controllers(outside.clock, parking)
 
@@ -248,33 +187,6 @@ class Operator:
         echoes = Echoes(self.cache)
         return self._api.server, self._api.watch_session(on_list, echoes, echoes.take)
 
-    def _enqueue_collections_of(self, engine: Key) -> None:
-        for collection in self.cache.collections_of(engine):
-            self._collections.add(Key.of(collection))
-
-    def _queue(self, name: str, waiting: FairQueue) -> WorkQueue:
-        return WorkQueue(self.metrics.queue(name), waiting=waiting)
-
-    def _fair_queue_of_collections(self) -> FairQueue:
-        limits = Limits(
-            total=self._settings.workers,
-            per_namespace=self._settings.workers_per_namespace,
-            per_engine=self._settings.workers_per_engine,
-        )
-        return FairQueue(self._engine_of, limits, self._is_converged)
-
-    def _engine_of(self, collection: Key) -> Key:
-        """Return the engine that the collection waits for."""
-        manifest = self.cache.get(VECTOR_COLLECTION, collection)
-        return (engine_of(manifest) if manifest else None) or collection
-
-    def _is_converged(self, collection: Key) -> bool:
-        """Tell whether the collection is only verified: one that changed does not wait for all that
-        are verified.
-        """
-        manifest = self.cache.get(VECTOR_COLLECTION, collection)
-        return manifest is not None and is_converged(manifest)
-
     def _parking(self, controller: str, queue: WorkQueue) -> Parking:
         size = self.metrics.parked.labels(controller)
         return Parking(self._breakers, queue.add_afresh, size.set)
@@ -300,12 +212,12 @@ class Operator:
         engine_reconciler = EngineReconciler(
             objects, engines, self._dialling, self._identities, reporter, installation
         )
-        engine_parking = self._parking("vectorengine", self._engines)
+        engine_parking = self._parking("vectorengine", self._queues.engines)
         return (
             Controller(
                 "vectorcollection",
                 ManagedCollections(collections, objects, self._manager, self._settings.rights),
-                self._collections,
+                self._queues.collections,
                 self.metrics,
                 Pace(workers=self._settings.workers),
                 self._hooks(VECTOR_COLLECTION, parking),
@@ -313,7 +225,7 @@ class Operator:
             Controller(
                 "vectorengine",
                 ManagedEngines(engine_reconciler, objects, self._manager),
-                self._engines,
+                self._queues.engines,
                 self.metrics,
                 Pace(workers=ENGINES.total),
                 self._hooks(VECTOR_ENGINE, engine_parking),
@@ -321,7 +233,7 @@ class Operator:
             Controller(
                 "presence",
                 self._presence_checks,
-                self._presence,
+                self._queues.presence,
                 self.metrics,
                 Pace(workers=PRESENCE.total, deadline=PRESENCE_DEADLINE_S),
                 Hooks(describe=partial(log_fields, self.cache, VECTOR_ENGINE)),
@@ -341,14 +253,3 @@ def _log_reach(rights: Rights) -> None:
         " reported in conditions later; and no node is read, so a segment is not checked against"
         " the memory of the node's GPUs"
     )
-
-
-class _All:
-    """All objects of a kind. Each iteration reads the cache again."""
-
-    def __init__(self, cache: Cache, kind: Kind) -> None:
-        self._cache = cache
-        self._kind = kind
-
-    def __iter__(self) -> Iterator[Manifest]:
-        return self._cache.all(self._kind)

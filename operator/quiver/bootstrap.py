@@ -14,11 +14,13 @@ from quiver.adapters.kubernetes.connection import Connection, load_configuration
 from quiver.adapters.kubernetes.pod import own_identity, own_namespace, own_service_account
 from quiver.adapters.names import DnsNames
 from quiver.adapters.pem import OpenSslPem
-from quiver.app import Operator, Outside, Settings
+from quiver.app import Operator
 from quiver.control.leader.election import Election, Terms
 from quiver.control.leader.leadership import Leadership
 from quiver.control.observe.metrics import Metrics
 from quiver.control.work.interception import InterceptedEngines
+from quiver.outside import Outside
+from quiver.settings import Settings
 
 
 @asynccontextmanager

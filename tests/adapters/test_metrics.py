@@ -100,7 +100,7 @@ def test_collections_are_counted_when_they_are_asked_for() -> None:
     """The gauge shows the cache at the moment of the scrape."""
     metrics = Metrics()
     manifests: list[Manifest] = []
-    metrics.registry.register(CollectionsCollector(manifests))
+    metrics.registry.register(CollectionsCollector(lambda: manifests))
     manifests += [{"status": {"conditions": [{"type": "Ready", "status": "True"}]}}, {}]
     sample = metrics.registry.get_sample_value
     assert sample("quiver_collections", {"ready": "True"}) == 1

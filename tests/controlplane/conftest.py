@@ -11,9 +11,9 @@ import pytest
 from localcluster import ControlPlane
 from machine.engine_process import EngineProcess
 from quiver.adapters.drivers import Drivers
-from quiver.app import Settings
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind
 from quiver.ports.errors import NotFound
+from quiver.settings import Settings
 from support.admin_api import AdminApi, connected
 from support.fake_engine import FakeEngine, FakeEngines
 from support.installation import install

@@ -5,8 +5,8 @@ import time
 from dataclasses import replace
 
 from quiver.adapters.drivers import Drivers
-from quiver.app import Settings
 from quiver.domain.kubernetes_types import VECTOR_ENGINE
+from quiver.settings import Settings
 from support.namespaces import Namespace
 from support.operators import running
 from support.slow_engines import SlowEngines

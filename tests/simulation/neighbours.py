@@ -5,10 +5,10 @@ import random
 from collections.abc import Callable, Iterable
 from random import Random
 
-from quiver.app import Settings
 from quiver.domain.conditions import ready_status
 from quiver.domain.kubernetes_types import NAMESPACE, VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind
 from quiver.ports.api import Listing
+from quiver.settings import Settings
 from simulation.api_server import ApiServer
 from simulation.engines import Fleet, Home
 from simulation.loop import VirtualLoop

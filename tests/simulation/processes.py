@@ -10,12 +10,14 @@ from random import Random
 
 from quiver.adapters.interceptors import LeadershipInterceptor
 from quiver.adapters.pem import OpenSslPem
-from quiver.app import Operator, Outside, Settings, unelected
+from quiver.app import Operator, unelected
 from quiver.control.leader.election import Election
 from quiver.control.leader.leadership import Leadership, NotLeading
 from quiver.control.observe.metrics import Metrics
 from quiver.control.observe.readiness import Readiness
 from quiver.control.work.interception import InterceptedEngines
+from quiver.outside import Outside
+from quiver.settings import Settings
 from simulation.api_server import BEGINNING, ApiServer
 from simulation.client import ModelClient
 from simulation.engines import Fleet, ModelEngines

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
-from quiver.app import Settings
 from quiver.control.leader.election import LEASE, LEASE_NAME
 from quiver.domain.kubernetes_types import Key
+from quiver.settings import Settings
 from simulation.api_server import ApiServer, Write
 from simulation.claims import Claims
 from simulation.controllers import Controllers

@@ -6,8 +6,8 @@ from unittest.mock import patch
 
 import pytest
 
-from quiver.app import Settings
 from quiver.control.work.fair_queue import UNLIMITED, Limits
+from quiver.settings import Settings
 from simulation.loop import VirtualLoop, end_all
 from simulation.neighbours import LATE_S, Neighbourhood
 

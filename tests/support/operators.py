@@ -8,10 +8,12 @@ from typing import Any
 
 from quiver.adapters.clock import SystemClock
 from quiver.adapters.pem import OpenSslPem
-from quiver.app import Operator, Outside, Settings
+from quiver.app import Operator
 from quiver.domain.addresses import AddressPolicy
+from quiver.outside import Outside
 from quiver.ports.engines import Engines
 from quiver.ports.names import Names
+from quiver.settings import Settings
 from support.fake_names import FakeNames
 from support.installation import SYSTEM
 from support.waiting import eventually

@@ -7,10 +7,10 @@ import pytest
 from click.testing import CliRunner
 
 from quiver import __version__
-from quiver.app import Settings
 from quiver.cli import main
 from quiver.domain.addresses import AddressPolicy
 from quiver.domain.rights import Rights
+from quiver.settings import Settings
 
 
 def test_version() -> None:

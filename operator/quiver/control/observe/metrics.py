@@ -1,7 +1,7 @@
 """The Prometheus metrics, with the names that controller-runtime's dashboards use."""
 
 from collections import Counter as Tally
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import (
     CollectorRegistry,
@@ -168,8 +168,8 @@ class Metrics:
 class CollectionsCollector(Collector):
     """Counts VectorCollections by their Ready condition, at the moment of the scrape."""
 
-    def __init__(self, collections: Iterable[Manifest]) -> None:
-        """`collections` is iterated again at each scrape."""
+    def __init__(self, collections: Callable[[], Iterable[Manifest]]) -> None:
+        """`collections` is called at each scrape."""
         self._collections = collections
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
@@ -178,7 +178,7 @@ class CollectionsCollector(Collector):
             "VectorCollections, by the status of their Ready condition.",
             labels=["ready"],
         )
-        tally = Tally(ready_status(manifest) for manifest in self._collections)
+        tally = Tally(ready_status(manifest) for manifest in self._collections())
         for status in ("True", "False", "Unknown"):
             family.add_metric([status], tally[status])
         yield family
