@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
+ROOT_PAGES = tuple(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG"))
+PAGES = (*ROOT_PAGES, *sorted((ROOT / "docs").glob("*.md")))
 CHART = ROOT / "charts" / "quiver" / "README.md"
 
 
