@@ -60,7 +60,7 @@ async def test_the_second_release_leaves_all_to_the_first(
         with second.operator(tmp_path / "second.log") as aside:
             await leads(aside)
             await says(aside, f"the operator of namespace {first.namespace} manages them")
-            await says(at_work, f"the operator of namespace {second.namespace} too")
+            await says(at_work, f"also watched by the operator of namespace {second.namespace}")
             await counts(aside, first, 2)
             await counts(at_work, second, 1)
             await has_looked(aside, "vectorengine", await looks(aside, "vectorengine") + 5)

@@ -128,8 +128,8 @@ def handler(rpcs: Mapping[str, Rpc], answering: Answering) -> grpc.GenericRpcHan
                     return await admission.receive(read, rpc.largest, context.peer())
             except TimeoutError:
                 why = (
-                    f"the request did not arrive: it has to within {longest_s:.0f} s, and sooner"
-                    f" while more than {_MAX_OUTSTANDING} calls wait for theirs"
+                    f"the request did not arrive within {longest_s:.0f} s, or it was the oldest of"
+                    f" more than {_MAX_OUTSTANDING} that had not arrived"
                 )
                 await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, why)
 

@@ -152,7 +152,7 @@ class AddressPolicy:
             if kind is not None:
                 what = "is" if meant is address else f"stands for {meant},"
                 return (
-                    f"{address} {what} {kind}, which Quiver does not dial; whoever runs Quiver can"
+                    f"{address} {what} {kind}, which Quiver does not dial; an admin of Quiver can"
                     " allow it (--allow-engine-cidr, in the chart engineAddresses.allow)"
                 )
         return None

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from quiver.domain.conditions import timestamp
-from quiver.domain.kubernetes_types import GROUP, Condition, ObjectMeta, find_condition
+from quiver.domain.kubernetes_types import GROUP, Condition, Key, ObjectMeta, find_condition
 from quiver.domain.reasons import Reason
 from quiver.domain.text import one_line
 
@@ -33,7 +33,7 @@ def with_loss(
     since = _time_of_its_own(now, before, metadata)
     losses = f"At {since} {what}"
     if before is not None:
-        losses += f" {before.message.removesuffix(_cure(metadata.name, before))}"
+        losses += f" {before.message.removesuffix(_cure(metadata.key, before))}"
     lost = Condition(
         type=DATA_LOST,
         status="True",
@@ -41,7 +41,7 @@ def with_loss(
         last_transition_time=since,
         observed_generation=metadata.generation,
     )
-    message = one_line(losses, LOSSES) + _cure(metadata.name, lost)
+    message = one_line(losses, LOSSES) + _cure(metadata.key, lost)
     others = (c for c in conditions if c.type != DATA_LOST)
     return (*others, replace(lost, message=message))
 
@@ -79,6 +79,9 @@ def unacknowledged(
     return () if is_acknowledged else (found,)
 
 
-def _cure(name: str, condition: Condition) -> str:
+def _cure(key: Key, condition: Condition) -> str:
     at = condition.last_transition_time
-    return f" To acknowledge: kubectl annotate vcol {name} {ACKNOWLEDGING}={at} --overwrite"
+    return (
+        f" To acknowledge: kubectl annotate vcol --namespace={key.namespace} {key.name} "
+        f"{ACKNOWLEDGING}={at} --overwrite"
+    )

@@ -200,5 +200,5 @@ class Dialling:
 def _managed(host: str) -> str:
     return (
         f"{host} is an engine pod that Quiver manages. Refer to its VectorEngine in the engineRef "
-        "of collections instead; whoever runs it can allow that in its spec.allowedNamespaces"
+        "of collections instead; its owner can allow that in its spec.allowedNamespaces"
     )

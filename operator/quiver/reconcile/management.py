@@ -58,10 +58,11 @@ class ManagedEngines:
             return
         log.warning(
             "VectorEngine %s and its collections are left alone: the operator of namespace %s"
-            " manages them. Have only one operator watch that namespace. If the other one is gone,"
-            " take over with --take-over=%s (takeOver in the chart)",
+            " manages them. Let only one operator watch namespace %s. If the other one is gone,"
+            " set --take-over=%s (takeOver in the chart)",
             key,
             other,
+            key.namespace,
             other,
         )
         await self._mark(key, engine, self._manager.namespace)
@@ -72,10 +73,11 @@ class ManagedEngines:
             return
         self._unmarked_at[key] = now
         log.warning(
-            "VectorEngine %s is within reach of the operator of namespace %s too, which leaves it"
-            " alone. Have only one operator watch that namespace",
+            "VectorEngine %s is also watched by the operator of namespace %s, which leaves it"
+            " alone. Let only one operator watch namespace %s",
             key,
             contender,
+            key.namespace,
         )
         await self._mark(key, engine, None)
 
@@ -129,7 +131,9 @@ class ManagedCollections:
         except ApiRefused as error:
             # The reconcile that follows reports that the status is refused.
             log.warning(
-                "VectorCollection %s: its manager is not noted: %s", Key.of(collection), error
+                "VectorCollection %s: status.managedBy cannot be written: %s",
+                Key.of(collection),
+                error,
             )
 
     def _tell_of(self, other: str, key: Key) -> None:

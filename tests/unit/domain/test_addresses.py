@@ -182,7 +182,7 @@ def test_addresses_that_are_not_dialled(kind: str, address: str) -> None:
     refusal = AddressPolicy().refusal(ip_address(address))
     assert refusal is not None
     assert re.match(rf"{address} is an? .*{kind}.*, which Quiver does not dial", refusal)
-    assert "whoever runs Quiver can allow it (--allow-engine-cidr" in refusal
+    assert "an admin of Quiver can allow it (--allow-engine-cidr" in refusal
     assert "in the chart engineAddresses.allow" in refusal
 
 

@@ -66,7 +66,8 @@ async def test_a_loss_stands_in_a_condition_beside_ready() -> None:
     assert lost is not None
     assert (lost["status"], lost["reason"], lost["lastTransitionTime"]) == ("True", "Recreated", AT)
     assert lost["message"].startswith(LOST)
-    assert f"kubectl annotate vcol test01 {ACKNOWLEDGING}={AT} --overwrite" in lost["message"]
+    command = f"--namespace={NAMESPACE} test01 {ACKNOWLEDGING}={AT} --overwrite"
+    assert command in lost["message"]
     conditions = cluster.get()["status"]["conditions"]
     assert [(c["type"], c["status"]) for c in conditions[:1]] == [("Ready", "True")]
     writes = len(cluster.api.patches)

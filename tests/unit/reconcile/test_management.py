@@ -102,7 +102,7 @@ async def test_both_say_so_and_cost_few_writes(caplog: pytest.LogCaptureFixture)
     assert engine_status(cluster)["contendedBy"] == "second"
     told = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     assert len([line for line in told if "the operator of namespace first manages" in line]) == 2
-    assert len([line for line in told if "the operator of namespace second too" in line]) == 1
+    assert len([line for line in told if "by the operator of namespace second" in line]) == 1
     assert "--take-over=first" in told[0]
     writes = [call for call in cluster.api.calls if call.startswith("patch")]
     assert len(writes) == 4, "the manager, a mark, its removal, the mark again"

@@ -59,7 +59,7 @@ def _exhausted(address: str, details: str) -> EngineRefused:
     found = _SIZES.search(details)
     sizes = f": {found[1]} bytes, of at most {found[2]}" if found else ""
     reason = (
-        f"{address} answered more than Quiver reads of this call{sizes}. Look what listens there,"
+        f"{address} answered more than Quiver reads of this call{sizes}. Check what listens there,"
         " or remove what is not needed on it"
     )
     return EngineRefused("ANSWER_TOO_LARGE", reason)

@@ -84,7 +84,7 @@ def names_in(names: Sequence[str], most: int) -> frozenset[str]:
 
 def _too_many(most: int) -> EngineRefused:
     reason = (
-        f"it lists more than the {most} names that Quiver reads; look what listens at this address,"
-        " or remove what is not needed there"
+        f"it lists more than the {most} names that Quiver reads; check what listens at this"
+        " address, or remove what is not needed there"
     )
     return EngineRefused("TOO_MANY_NAMES", reason)

@@ -115,7 +115,8 @@ class Relister:
         withheld = self._rights.withheld
         for namespace in refusals.keys() - withheld:
             log.error(
-                "namespace %s cannot be watched: %s. If it is gone, take it off the list",
+                "namespace %s cannot be watched: %s. If it is gone, take it off --namespace"
+                " (watchNamespaces in the chart)",
                 namespace,
                 refusals[namespace],
             )

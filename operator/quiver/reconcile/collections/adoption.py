@@ -51,8 +51,9 @@ def _adoption_is_not_allowed(g: Gathered) -> Decision | None:
             g,
             Reason.ALREADY_EXISTS,
             f"The engine already has a collection {g.collection.collection_name!r}, which may be "
-            "somebody else's: an older VectorEngine of another namespace leads to the same server, "
-            "or a claim from before the upgrade may be of it. Choose another collectionName.",
+            "of another owner: an older VectorEngine of another namespace leads to the same "
+            "server, or a claim from before the upgrade may be of it. Choose another "
+            "collectionName.",
         )
     if not g.is_guest or was_retained or g.engine.spec.allowed_namespaces.may_adopt:
         return None
@@ -61,5 +62,5 @@ def _adoption_is_not_allowed(g: Gathered) -> Decision | None:
         Reason.ALREADY_EXISTS,
         f"The engine already has a collection {g.collection.collection_name!r}, which was not this "
         "namespace's before, and other namespaces than the engine's may not adopt. Choose another "
-        "collectionName, or ask whoever runs the engine for allowedNamespaces.mayAdopt.",
+        "collectionName, or ask the engine's owner for allowedNamespaces.mayAdopt.",
     )

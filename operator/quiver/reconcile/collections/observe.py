@@ -77,7 +77,7 @@ async def _with_secrets(found: Gathered, sources: Sources) -> Gathered:
     except ApiRefused as error:
         namespace = found.collection.metadata.namespace
         refusal = (
-            f"The operator may not use Secrets in namespace {namespace!r}, and so not the one of "
+            f"The operator may not use the Secrets of namespace {namespace!r}, and so not that of "
             f"spec.binding: {words_of(error)}. {sources.rights.secrets_cure(namespace)}"
         )
         return replace(found, secrets_refusal=refusal)

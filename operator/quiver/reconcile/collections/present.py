@@ -45,8 +45,8 @@ def namespace_is_not_allowed(g: Gathered) -> Decision | None:
     return stalled(
         g,
         Reason.NAMESPACE_NOT_ALLOWED,
-        f"VectorEngine {g.collection.engine_key} takes no collections of this namespace. Whoever "
-        "runs it can allow that in its spec.allowedNamespaces.",
+        f"VectorEngine {g.collection.engine_key} takes no collections of this namespace. Its owner "
+        "can allow the namespace in spec.allowedNamespaces.",
     )
 
 
