@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from quiver.domain.data_loss import DATA_LOST
 from quiver.domain.kubernetes_types import VECTOR_ENGINE
 from support.milvus1_client import Milvus1
 from support.namespaces import Namespace, types
@@ -172,7 +173,7 @@ async def test_a_suspended_object_is_left_as_it_is(world: Namespace) -> None:
         assert types(kept) == {"Ready", "Suspended"}
         await world.patch("docs", {"spec": {"suspend": False}})
         (after,) = await world.ready("docs")
-        assert types(after) == {"Ready"}
+        assert types(after) == {"Ready", DATA_LOST}
     found = await world.engine.describe("docs")
     assert found is not None
     assert found.partitions == {"b"}

@@ -15,7 +15,7 @@ from support.namespaces import Namespace, ready_condition
 from support.operators import running
 
 FORGED = "no\n2024-05-01T12:00:00.000Z ERROR   the lease is lost\r\x1b[31m\u202e\u2028\0\u0085"
-LONG = FORGED + "x" * 2**20
+LONG = FORGED + "x" * 60_000
 MESSAGE, NOTE, LINE = 1024, 1024, 4096
 """The most characters of a condition's message, an event's note and a line of the log."""
 
@@ -64,8 +64,8 @@ def check(manifest: Manifest, caplog: pytest.LogCaptureFixture) -> None:
 async def test_a_refusal_is_told_in_one_line(
     world: Namespace, faulty: FaultyEngine, caplog: pytest.LogCaptureFixture, words: str
 ) -> None:
-    """Line breaks and control characters are taken out of an error of the protocol, and a megabyte
-    becomes a sentence.
+    """Line breaks and control characters are taken out of an error of the protocol, and 60 KB become
+    a sentence.
     """
     caplog.set_level(logging.DEBUG, "quiver")
     faulty.spoil(refuses(pb.ILLEGAL_ARGUMENT, words), "CreateCollection")
