@@ -57,6 +57,11 @@ OFF_THE_LIST = claimed(claim(member="old.example.org:19530"), deletionTimestamp=
 OF_THE_OLD_ENGINE = claimed(
     claim(engine="old-engine", server="engine:uid-of-old-engine"), deletionTimestamp=DELETED
 )
+OF_THE_OLD_ENGINE_BY_A_GUEST = claimed(
+    claim(engine="old-engine", server="engine:uid-of-old-engine"),
+    spec=GUEST,
+    deletionTimestamp=DELETED,
+)
 ON_ITS_VOLUME = claimed(
     claim(engine="old-engine", server=SERVER.identity), deletionTimestamp=DELETED
 )
@@ -235,8 +240,9 @@ def test_what_stays_is_remembered_with_its_partitions() -> None:
         gathered(going(spec=GUEST), engine=hosting(), observed=FOUND, holder="a/b"),
         gathered(going(spec=GUEST), engine=hosting(), observed=FOUND),
         gathered(going(spec=GUEST), engine=hosting()),
+        gathered(OF_THE_OLD_ENGINE_BY_A_GUEST, engine=hosting(), member=None),
     ],
-    ids=["another server", "an elder's", "dropped", "gone already"],
+    ids=["another server", "an elder's", "dropped", "gone already", "another engine"],
 )
 def test_nothing_is_remembered_of_what_is_not_left(found: Gathered) -> None:
     """What was on another server, is somebody else's, or is no more gives nobody a right."""

@@ -62,11 +62,11 @@ def engine_is_another(g: Gathered) -> Decision | None:
     """The VectorEngine was deleted and another was created under its name. Nothing of it will ever
     be the server of the claim, so there is nothing to wait for.
     """
-    claim, name = g.claim, g.collection.engine_key.name
+    name = g.collection.engine_key.name
     if g.engine_is_of_another_kind:
         why = f"it is on {_claimed(g)}, and VectorEngine {name!r} is one of another kind by now"
         return _retain(g, "Warning", why)
-    if claim is not None and is_of_another_engine(claim, g.engine_there.metadata.uid):
+    if _is_of_another_engine(g):
         why = f"VectorEngine {name!r} is another object than the one that it was made on"
         return _retain(g, "Warning", why)
     return None
@@ -199,7 +199,7 @@ def record_steps(g: Gathered) -> list[Step]:
     """
     if g.claim is None or g.claim.server is None or g.engine is None or g.holder is not None:
         return []
-    if g.engine_is_of_another_kind:
+    if g.engine_is_of_another_kind or _is_of_another_engine(g):
         return []  # the engine will never see that the collection is gone
     listed, reserved = g.collection.status.partitions_there, reserved_partitions_of(g.manifest)
     size = 1 + max(len(listed), reserved)
@@ -208,6 +208,10 @@ def record_steps(g: Gathered) -> list[Step]:
     if noted == owner or (noted is None and not g.is_guest):
         return []
     return [NoteRetained(g.claim, owner)]
+
+
+def _is_of_another_engine(g: Gathered) -> bool:
+    return g.claim is not None and is_of_another_engine(g.claim, g.engine_there.metadata.uid)
 
 
 def _waiting(
