@@ -4,7 +4,14 @@ from typing import Any
 
 import pytest
 
-from quiver.domain.kubernetes_types import STATEFUL_SET, VECTOR_ENGINE, Key, Manifest
+from quiver.domain.kubernetes_types import (
+    NETWORK_POLICY,
+    STATEFUL_SET,
+    VECTOR_ENGINE,
+    Key,
+    Kind,
+    Manifest,
+)
 from quiver.reconcile.engines import answers
 from quiver.reconcile.engines.reconciler import EngineReconciler
 from quiver.reconcile.report import Reporter
@@ -16,11 +23,15 @@ ROLLED_OUT = {"observedGeneration": 1, "updateRevision": "r", "currentRevision":
 CHANGED: Manifest = {"spec": {"replicas": 1, "serviceName": "theirs\n"}}
 
 
+GUARDED: Manifest = {"networkPolicy": {}}
+OPENED: Manifest = {"spec": {"ingress": [{}]}}
+
+
 class ChangingCluster(Cluster):
     """A cluster whose API server changes what is applied for an engine."""
 
-    def __init__(self, change: Manifest = CHANGED) -> None:
-        super().__init__(engine(), pod())
+    def __init__(self, change: Manifest = CHANGED, spec: Manifest | None = None) -> None:
+        super().__init__(engine(spec=spec), pod())
         self.api.mutation = {"status": ROLLED_OUT, **change}
         reporter = Reporter(self.objects, self, self)
         self.engine_reconciler = EngineReconciler(
@@ -37,9 +48,9 @@ class ChangingCluster(Cluster):
         ready, *_ = self.get("engine", VECTOR_ENGINE)["status"]["conditions"]
         return ready
 
-    def edit(self, spec: Manifest) -> None:
-        """Somebody edits the StatefulSet."""
-        found = self.get("engine", STATEFUL_SET)
+    def edit(self, spec: Manifest, kind: Kind = STATEFUL_SET) -> None:
+        """Somebody edits the StatefulSet, or another part of the engine."""
+        found = self.get("engine", kind)
         self.add({**found, "spec": {**found["spec"], **spec}})
 
 
@@ -90,4 +101,34 @@ async def test_a_policy_that_is_gone_is_found_out(monkeypatch: pytest.MonkeyPatc
     cluster.api.mutation = {"status": ROLLED_OUT}
     assert await cluster.look() == ["apply StatefulSet engine"]
     assert cluster.ready()["message"] == "1 of 1 pod ready."
+    assert await cluster.look() == []
+
+
+async def test_a_network_policy_that_was_changed_on_admission_is_applied_once() -> None:
+    """The engine says what was changed. What somebody edits is taken back all the same."""
+    cluster = ChangingCluster(OPENED, GUARDED)
+    assert "apply NetworkPolicy engine" in await cluster.look()
+    assert "NetworkPolicy 'engine': spec.ingress is [{}]" in cluster.ready()["message"]
+    assert await cluster.look() == []
+    cluster.edit({"podSelector": {"matchLabels": {"a": "b"}}}, NETWORK_POLICY)
+    assert await cluster.look() == ["apply NetworkPolicy engine"]
+    assert await cluster.look() == []
+
+
+async def test_a_network_policy_of_many_peers_is_applied_once() -> None:
+    """Its spec has more bytes than the cache keeps of one. An edit of it is seen all the same."""
+    labels = {f"{number}{'a' * 60}": "x" * 63 for number in range(8)}
+    expressions = [
+        {"key": f"k{number}", "operator": "In", "values": [f"{value:063}" for value in range(16)]}
+        for number in range(8)
+    ]
+    selector = {"matchLabels": labels, "matchExpressions": expressions}
+    peers = [{"podSelector": selector, "namespaceSelector": selector}] * 16
+    cluster = ChangingCluster({}, {"networkPolicy": {"peers": peers}})
+    assert "apply NetworkPolicy engine" in await cluster.look()
+    assert await cluster.look() == []
+    assert cluster.ready()["message"] == "1 of 1 pod ready."
+    ingress = cluster.get("engine", NETWORK_POLICY)["spec"]["ingress"]
+    cluster.edit({"ingress": [*ingress, {}]}, NETWORK_POLICY)
+    assert await cluster.look() == ["apply NetworkPolicy engine"]
     assert await cluster.look() == []

@@ -7,8 +7,6 @@ from hashlib import blake2b
 from sys import intern
 from typing import Any
 
-import msgspec
-
 from quiver.domain.claims import CLAIM_ANNOTATION, LONGEST_ANNOTATION
 from quiver.domain.data_loss import ACKNOWLEDGING
 from quiver.domain.kubernetes_types import (
@@ -21,7 +19,7 @@ from quiver.domain.kubernetes_types import (
     Kind,
     Manifest,
 )
-from quiver.reconcile.engines.workload import HASH_ANNOTATION
+from quiver.reconcile.engines.workload import HASH_ANNOTATION, bounded_spec
 
 RECONCILE_ANNOTATION = f"{GROUP}/reconcile"
 """Whose change has Quiver look at an object."""
@@ -40,8 +38,6 @@ _LABELS = ("app.kubernetes.io/name", ENGINE_LABEL, MANAGED_BY_LABEL)
 _POD_STATUS = ("phase", "podIP", "podIPs", "conditions", "containerStatuses")
 _SHARED = frozenset({"namespace", "metricType", "type", "status", "reason", "pod", "endpoint"})
 """Fields whose values many objects have in common."""
-_LARGEST_SPEC = 128 * 2**10
-"""Bytes, as JSON. No StatefulSet or Service of Quiver's has so many."""
 
 
 def trim(kind: Kind, manifest: Manifest) -> Manifest:
@@ -55,7 +51,7 @@ def trim(kind: Kind, manifest: Manifest) -> Manifest:
         kept["spec"] = {"nodeName": manifest.get("spec", {}).get("nodeName", "")}
         kept["status"] = _only(manifest.get("status", {}), _POD_STATUS)
     elif kind not in (VECTOR_COLLECTION, VECTOR_ENGINE):
-        kept["spec"] = _bounded_spec(manifest.get("spec", {}))
+        kept["spec"] = bounded_spec(manifest.get("spec", {}))
     copy: Manifest = _shared(kept)
     if kind == VECTOR_COLLECTION:
         _share_partitions(copy)
@@ -84,11 +80,6 @@ def _short(text: str) -> str:
     if len(text) <= LONGEST_ANNOTATION:
         return text
     return blake2b(text.encode(errors="surrogatepass")).hexdigest()
-
-
-def _bounded_spec(spec: Manifest) -> Manifest:
-    """Return the spec, or nothing in place of one that is too large to be Quiver's."""
-    return spec if len(msgspec.json.encode(spec)) <= _LARGEST_SPEC else {}
 
 
 def _share_partitions(collection: Manifest) -> None:

@@ -5,14 +5,21 @@ change nothing.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from quiver.domain.kubernetes_types import Key, Kind, Manifest
+from quiver.domain.kubernetes_types import NETWORK_POLICY, Key, Kind, Manifest
+from quiver.reconcile.engines.network_policy import policy_differences
 from quiver.reconcile.matching import differences
 
 AGAIN_S = 600.0
 """How long an answer counts. Then the manifest is applied again: the policy may be gone."""
+
+
+def differences_of(kind: Kind, desired: Manifest, live: Manifest) -> Iterator[str]:
+    """Yield a phrase for each field in which the live object is not as `desired` asks for."""
+    compare = policy_differences if kind == NETWORK_POLICY else differences
+    return compare(desired, live)
 
 
 class Answer(NamedTuple):
@@ -32,7 +39,7 @@ class Answers:
         """Note `live`, the API server's answer to the manifest."""
         answers = self._answers.setdefault(Key.of(desired), {})
         answers.pop(kind, None)
-        if found := tuple(differences(desired, live)):
+        if found := tuple(differences_of(kind, desired, live)):
             until = asyncio.get_running_loop().time() + AGAIN_S
             answers[kind] = (Answer(desired, found), until)
 

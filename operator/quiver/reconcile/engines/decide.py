@@ -17,15 +17,13 @@ from quiver.domain.kubernetes_types import (
 from quiver.domain.manifests import owner_uids
 from quiver.domain.reasons import Reason
 from quiver.domain.text import one_line
-from quiver.reconcile.engines.answers import Answer
+from quiver.reconcile.engines.answers import Answer, differences_of
 from quiver.reconcile.engines.gather import Gathered
 from quiver.reconcile.engines.network_policy import (
-    is_current,
     network_policy_for,
     wants_network_policy,
 )
 from quiver.reconcile.engines.workload import service_for, stateful_set_for
-from quiver.reconcile.matching import differences
 
 CHANGES = 5
 """Changes of one manifest that a message names."""
@@ -137,28 +135,30 @@ def _managed(gathered: Gathered, default_image: str) -> Decision:
     replicas = max(engine.spec.replicas, _replicas_in_use(gathered))
     image = engine.spec.image or default_image
     stateful_set = stateful_set_for(engine, image=image, replicas=replicas)
+    # The NetworkPolicy comes first, so that no new pod is open to everyone for a moment.
     wanted = (
+        *_wanted_network_policy(gathered),
         (SERVICE, service_for(engine), gathered.service),
         (STATEFUL_SET, stateful_set, gathered.stateful_set),
     )
     stale = tuple((kind, m) for kind, m, live in wanted if _is_stale(gathered, kind, m, live))
     trouble = gathered.access.trouble
-    verdict = trouble or _verdict(gathered, replicas, converged=not stale)
+    is_converged = all(kind == NETWORK_POLICY for kind, _ in stale)
+    verdict = trouble or _verdict(gathered, replicas, converged=is_converged)
     changes = [change for kind, m, live in wanted for change in _changes(kind, m, live)]
     if changes and not stale:
         verdict = _with_changes(verdict, changes)
-    # The NetworkPolicy comes first, so that no new pod is open to everyone for a moment.
-    manifests = (*_stale_network_policy(gathered), *stale)
     unwanted = _unwanted_network_policy(gathered)
-    return Decision(verdict, manifests, unwanted, retry=trouble is not None)
+    return Decision(verdict, stale, unwanted, retry=trouble is not None)
 
 
-def _stale_network_policy(gathered: Gathered) -> tuple[tuple[Kind, Manifest], ...]:
+def _wanted_network_policy(
+    gathered: Gathered,
+) -> tuple[tuple[Kind, Manifest, Manifest | None], ...]:
     if not wants_network_policy(gathered.engine):
         return ()
     desired = network_policy_for(gathered.engine, gathered.operator_pods)
-    live = gathered.network_policy
-    return () if live is not None and is_current(desired, live) else ((NETWORK_POLICY, desired),)
+    return ((NETWORK_POLICY, desired, gathered.network_policy),)
 
 
 def _unwanted_network_policy(gathered: Gathered) -> tuple[tuple[Kind, Manifest], ...]:
@@ -174,13 +174,13 @@ def _is_stale(gathered: Gathered, kind: Kind, desired: Manifest, live: Manifest 
     """
     if live is None:
         return True
-    found = tuple(differences(desired, live))
+    found = tuple(differences_of(kind, desired, live))
     return bool(found) and gathered.answers.get(kind) != Answer(desired, found)
 
 
 def _changes(kind: Kind, desired: Manifest, live: Manifest | None) -> list[str]:
     name = desired["metadata"]["name"]
-    found = islice(differences(desired, live or {}), CHANGES)
+    found = islice(differences_of(kind, desired, live or {}), CHANGES)
     return [f"{kind.kind} {name!r}: {one_line(change, CHANGE)}" for change in found]
 
 

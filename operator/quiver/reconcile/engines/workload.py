@@ -23,6 +23,8 @@ from quiver.reconcile.engines.pod_tls import tls_mount, tls_volume
 
 HASH_ANNOTATION = f"{GROUP}/manifest-hash"
 """Changes when a field is removed. `matches` does not see that: the live object has the rest."""
+_LARGEST_SPEC = 128 * 2**10
+"""Bytes, as JSON. No StatefulSet or Service of Quiver's has so many; a NetworkPolicy may."""
 
 
 def labels_of(engine: VectorEngine) -> dict[str, str]:
@@ -83,6 +85,14 @@ def owned(engine: VectorEngine, api_version: str, kind: str, spec: Manifest) -> 
         },
         "spec": spec,
     }
+
+
+def bounded_spec(spec: Manifest) -> Manifest:
+    """Return the spec, or a digest in place of one that is too large to be kept: it differs when
+    the spec does.
+    """
+    is_small = len(msgspec.json.encode(spec)) <= _LARGEST_SPEC
+    return spec if is_small else {"digest": _hash(spec)}
 
 
 def _hash(spec: Manifest) -> str:
