@@ -103,11 +103,11 @@ class ManagedCollections:
         self._told: set[str] = set()
 
     async def reconcile(self, key: Key) -> Result:
+        self._forget_abandoned_to_others(key)
         collection = self._objects.get(VECTOR_COLLECTION, key)
         if collection is None:
             return await self._reconciler.reconcile(key)
-        engine_key = engine_of(collection)
-        engine = self._objects.get(VECTOR_ENGINE, engine_key) if engine_key else None
+        engine_key, engine = engine_of(collection), self._engine_of(collection)
         other = self._manager.other_manager_of(engine or collection)
         if other is not None:
             self._tell_of(other, key)
@@ -115,6 +115,18 @@ class ManagedCollections:
         if self._is_disputed(collection, engine_key, is_engine_known=engine is not None):
             await self._claim(collection)
         return await self._reconciler.reconcile(key)
+
+    def _engine_of(self, collection: Manifest) -> Manifest | None:
+        key = engine_of(collection)
+        return self._objects.get(VECTOR_ENGINE, key) if key else None
+
+    def _forget_abandoned_to_others(self, key: Key) -> None:
+        """What an object has left is for the manager of its engine to record. Most such objects
+        were released by that one.
+        """
+        for manifest in self._objects.abandoned(key):
+            if self._manager.other_manager_of(self._engine_of(manifest) or manifest) is not None:
+                self._objects.forget_abandoned(manifest)
 
     def _is_disputed(
         self, collection: Manifest, engine: Key | None, *, is_engine_known: bool

@@ -13,7 +13,7 @@ from quiver.domain.rights import Rights
 from quiver.ports.errors import Conflict
 from quiver.reconcile.management import ManagedCollections, ManagedEngines
 from quiver.reconcile.result import Result
-from support.builders import NAMESPACE, collection, engine
+from support.builders import NAMESPACE, claim, claimed, collection, engine
 from support.fake_cluster import Cluster
 
 ENGINE, COLLECTION = Key(NAMESPACE, "engine"), Key(NAMESPACE, "test01")
@@ -163,6 +163,17 @@ async def test_who_knows_the_engine_manages_the_collection() -> None:
     for _ in range(3):
         assert await narrow.look(COLLECTION) == 0
         assert await wide.look(COLLECTION) == 1
+
+
+async def test_what_an_object_leaves_is_recorded_by_who_manages_the_engine() -> None:
+    """The other operator does not ask the engine for it, and counts it no longer."""
+    for name, number in (("first", 1), ("second", 0)):
+        cluster = Cluster(engine(status={"managedBy": "first"}), claimed(claim()))
+        cluster.remove(VECTOR_COLLECTION, "test01")
+        assert cluster.cache.load_of(ENGINE).members == {"engine-0": 1}
+        await Release(cluster, name).look(COLLECTION)
+        assert len(tuple(cluster.cache.abandoned(COLLECTION))) == number
+        assert len(cluster.cache.load_of(ENGINE).members) == number
 
 
 async def test_an_operator_alone_writes_no_manager_into_collections() -> None:
