@@ -1,6 +1,10 @@
 """A hostile server that answers with more than any honest one."""
 
+import asyncio
+import json
+import tracemalloc
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import grpc
 import pytest
@@ -90,3 +94,42 @@ async def test_names_are_counted_before_they_are_read(
     with pytest.raises(EngineRefused, match="lists more than the") as refused:
         await (client.list_collections() if method == "ShowCollections" else client.describe("x"))
     check_words(str(refused.value))
+
+
+class HesitatingServer(HostileServer):
+    """Tells of as many segments as an answer can hold, and does not say how large a full one is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_asked = asyncio.Event()
+        segments = [{"row_count": 4096, "index_name": "IDMAP"}] * 40_000
+        info = {"partitions": [{"tag": "", "row_count": 0, "segments": segments}]}
+        self._info = pb.CollectionInfo(json_info=json.dumps(info)).SerializeToString()
+        self.answer = always(OK, index_type=2)
+
+    async def respond(self, path: str, request: bytes, context: Any) -> bytes:
+        if path.endswith("ShowCollectionInfo"):
+            return self._info
+        if path.endswith("DescribeCollection"):
+            self.is_asked.set()
+            await asyncio.Event().wait()
+        return await super().respond(path, request, context)
+
+
+async def test_little_is_kept_of_a_long_answer_while_the_next_is_awaited(
+    engines: Milvus1Engines,
+) -> None:
+    """Reconciles of many collections may wait for such a server at the same time."""
+    async with HesitatingServer() as server:
+        client = engines.at(Target(server.address, "Milvus1"))
+        await client.version()
+        tracemalloc.start()
+        try:
+            call = asyncio.create_task(client.describe_index("docs"))
+            await server.is_asked.wait()
+            kept, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+    assert kept < MIB

@@ -20,7 +20,7 @@ from quiver.adapters.milvus1.answers import (
 from quiver.adapters.milvus1.damage import damage_in
 from quiver.adapters.milvus1.errors import PROTOCOL, require_success
 from quiver.adapters.milvus1.indexes import Builds, index_of, index_request
-from quiver.adapters.milvus1.segments import Info, info_of
+from quiver.adapters.milvus1.segments import Built, Info, info_of
 from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
 from quiver.domain.damage import DamagedSegments
@@ -151,32 +151,32 @@ class Milvus1Client:
         index = index_of(answer)
         if index is None:
             return ObservedIndex(index=None)
-        info = await self._info(name)
-        build = info.index_build
+        built = await self._built(name)
+        build = built.build
         if isinstance(build, UnsetType):
-            return await self._untold(name, index, info)
+            return await self._untold(name, index, built)
         if build is None:
             return ObservedIndex(index=index)
         failure = None if build.failure is None else one_line(build.failure) or "no reason given"
-        return ObservedIndex(index=index, progress=info.progress(build.waiting), failure=failure)
+        return ObservedIndex(index=index, progress=built.progress(build.waiting), failure=failure)
 
-    async def _untold(self, name: str, index: Index, info: Info) -> ObservedIndex:
+    async def _untold(self, name: str, index: Index, built: Built) -> ObservedIndex:
         """Return the index on a server that does not tell what it builds.
 
         Milvus 1.x builds the index of each full segment. Those that are not full have it only if
         they were there when CreateIndex was called: this process knows of its own calls.
         """
-        build, unindexed = (self._address, name), info.unindexed
+        build, unindexed = (self._address, name), built.unindexed
         error = self._builds.failure(build) if unindexed else None
         failure = None if error is None else str(error)
         if self._builds.is_running(build):
-            progress = info.progress(len(unindexed))
+            progress = built.progress(len(unindexed))
             return ObservedIndex(index=index, progress=progress, failure=failure)
         if failure is not None or not unindexed:
             return ObservedIndex(index=index, failure=failure)
         full = await self._full_segment_bytes(name)
-        waiting = sum(segment.data_size >= full for segment in unindexed)
-        return ObservedIndex(index=index, progress=info.progress(waiting) if waiting else None)
+        waiting = sum(size >= full for size in unindexed)
+        return ObservedIndex(index=index, progress=built.progress(waiting) if waiting else None)
 
     async def _full_segment_bytes(self, name: str) -> int:
         request = pb.CollectionName(collection_name=name)
@@ -196,6 +196,9 @@ class Milvus1Client:
     async def _build(self, name: str, index: Index) -> None:
         request = index_request(name, index)
         require_success(await self._caller.call(lambda stub: stub.CreateIndex, request, None))
+
+    async def _built(self, name: str) -> Built:
+        return (await self._info(name)).built
 
     async def _info(self, name: str) -> Info:
         request = pb.CollectionName(collection_name=name)

@@ -1,7 +1,7 @@
 """What ShowCollectionInfo says about segments, and how far an index is built by that."""
 
-from collections.abc import Iterator
-from typing import Annotated
+from array import array
+from typing import Annotated, NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -56,18 +56,30 @@ class Info(msgspec.Struct):
         return sum(p.row_count for p in self.partitions if p.tag == tag)
 
     @property
-    def segments(self) -> Iterator[Segment]:
-        return (s for p in self.partitions for s in p.segments or ())
+    def built(self) -> "Built":
+        segments = [s for p in self.partitions for s in p.segments or ()]
+        sizes = (
+            s.data_size for s in segments if not s.is_indexed and s.row_count >= SMALLEST_INDEXED
+        )
+        indexed = sum(s.is_indexed for s in segments)
+        return Built(indexed, array("q", sizes), self.index_build)
 
-    @property
-    def unindexed(self) -> list[Segment]:
-        """The segments that are large enough for an index, and have none."""
-        return [s for s in self.segments if not s.is_indexed and s.row_count >= SMALLEST_INDEXED]
+
+class Built(NamedTuple):
+    """How far an index is built. This is all that is kept of an answer while the next call is under
+    way: the answers of many servers may be kept at the same time.
+
+    `indexed` segments have the index. `unindexed` has the bytes of each segment that is large
+    enough for one and has none.
+    """
+
+    indexed: int
+    unindexed: "array[int]"
+    build: IndexBuild | UnsetType | None
 
     def progress(self, waiting: int) -> IndexProgress:
         """Return the progress of a build that has `waiting` segments left."""
-        built = sum(s.is_indexed for s in self.segments)
-        return IndexProgress(built=built, total=built + waiting)
+        return IndexProgress(built=self.indexed, total=self.indexed + waiting)
 
 
 def info_of(text: str) -> Info:
