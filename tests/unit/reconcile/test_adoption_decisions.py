@@ -141,3 +141,12 @@ def test_an_adopted_collection_stays_unless_its_object_says_otherwise() -> None:
     ]
     chosen = claimed(adopted, spec={"deletionPolicy": "Delete"}, **going_away)
     assert steps(gathered(chosen, observed=FOUND)) == [DropCollection, PublishEvent, Release]
+
+
+def test_what_was_taken_up_is_forgotten_though_that_failed_at_first() -> None:
+    """The claim may have been written, and the engine's status refused: with both, the collection
+    would count twice to the namespace's share.
+    """
+    held = claimed(HELD, status={"origin": "Adopted"}, spec=GUEST)
+    assert steps(gathered(held, engine=hosting(MINE), observed=FOUND)) == [NoteRetained]
+    assert steps(gathered(held, engine=hosting(), observed=FOUND)) == []

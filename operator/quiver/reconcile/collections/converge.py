@@ -73,11 +73,11 @@ def _claim_steps(g: Gathered, claim: Claim) -> list[Step]:
     written with the status, after all steps.
     """
     finalizer: list[Step] = [] if has_finalizer(g.manifest) else [KeepFinalizer()]
-    if g.claim is not None:
-        return finalizer
     taken_up: list[Step] = []
     if g.engine is not None and retained_as(claim) in g.engine.status.retained:
         taken_up = [NoteRetained(claim, None)]
+    if g.claim is not None:
+        return [*finalizer, *taken_up]
     if has_status_claim(g.manifest):
         return [*finalizer, ReplaceClaim(claim), *taken_up]
     return [RecordClaim(claim), *taken_up]
