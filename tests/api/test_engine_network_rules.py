@@ -39,6 +39,12 @@ ACCEPTED = {
     "addresses": block("10.20.0.0/16"),
     "addresses with a gap": block("10.20.0.0/16", "10.20.3.0/24"),
     "addresses of IPv6": block("fd00::/8", "fd00:1::/32"),
+    "two requirements with many long values": peer(
+        podSelector={
+            "matchLabels": {"a": "b"},
+            "matchExpressions": [{"key": "a", "operator": "In", "values": ["a" * 63] * 16}] * 2,
+        }
+    ),
     "16 peers": {"networkPolicy": {"peers": [{"podSelector": {}}] * 16}},
 }
 REFUSED = {
@@ -99,6 +105,20 @@ REFUSED = {
         "must not be given with Exists",
     ),
     "a wrong key": (required("a b"), f"{EXPRESSION}.key", "should match"),
+    "a key that no label has": (
+        peer(podSelector={"matchLabels": {"a" * 2049: ""}}),
+        f"{PEER}.podSelector",
+        "at most 2048 characters together",
+    ),
+    "as many long values as there may be": (
+        peer(
+            namespaceSelector={
+                "matchExpressions": [{"key": "a", "operator": "In", "values": ["a" * 63] * 16}] * 3
+            }
+        ),
+        f"{PEER}.namespaceSelector",
+        "at most 2048 characters together",
+    ),
     "another operator": (required(operator="Gt"), f"{EXPRESSION}.operator", '"In", "NotIn"'),
 }
 
