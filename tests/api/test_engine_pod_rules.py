@@ -91,6 +91,11 @@ REFUSED = {
         "than 253",
     ),
     "an unknown resource": (limits(mem="1Gi"), "spec.resources.limits", "correct the name"),
+    "a resource of a long name": (
+        {"resources": {"requests": {"example.org/" + "a" * 306: 1}}},
+        "spec.resources.requests",
+        "correct the name",
+    ),
     "an unknown resource requested": (
         {"resources": {"requests": {"mem": "1Gi"}}},
         "spec.resources.requests",
