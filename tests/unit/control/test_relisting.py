@@ -9,7 +9,7 @@ import pytest
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.relisting import Relister
 from quiver.control.observe.readiness import Readiness
-from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Kind
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Kind, Manifest
 from quiver.domain.rights import Rights
 from quiver.ports.api import Keep, Listing
 from quiver.ports.errors import ApiRefused, NotFound
@@ -20,12 +20,15 @@ NAMESPACES = ("team-a", "team-b")
 
 
 class Cluster:
-    """An API server with a collection in each namespace; those in `forbidden` cannot be listed."""
+    """An API server with a collection in each namespace, and `others` by namespace; those in
+    `forbidden` cannot be listed.
+    """
 
     def __init__(self) -> None:
         self.forbidden: set[str] = set()
         self.has_crds = True
         self.version = "20"
+        self.others: dict[str, list[str]] = {}
 
     async def list(self, kind: Kind, _selector: str, namespace: str, keep: Keep) -> Listing:
         if namespace in self.forbidden:
@@ -34,8 +37,12 @@ class Cluster:
             raise NotFound("the server could not find the requested resource")
         if kind != VECTOR_COLLECTION:
             return Listing([], self.version)
-        listed = collection(namespace=namespace, uid=namespace, resourceVersion=self.version)
-        return Listing([keep(listed)], self.version)
+        names = ("test01", *self.others.get(namespace, ()))
+        return Listing([keep(self._object(n, namespace)) for n in names], self.version)
+
+    def _object(self, name: str, namespace: str) -> Manifest:
+        uid = f"{namespace}-{name}"
+        return collection(name, namespace=namespace, uid=uid, resourceVersion=self.version)
 
 
 class Setup:
@@ -48,6 +55,10 @@ class Setup:
     @property
     def known(self) -> set[str]:
         return {m["metadata"]["namespace"] for m in self.cache.all(VECTOR_COLLECTION)}
+
+    @property
+    def everything(self) -> list[Manifest]:
+        return list(self.cache.all(VECTOR_COLLECTION))
 
     async def fill(self) -> None:
         async with asyncio.timeout(10):
@@ -119,3 +130,15 @@ async def test_missing_kinds_are_waited_for(setup: Setup) -> None:
     setup.cluster.has_crds = True
     await setup.fill()
     assert setup.known == set(NAMESPACES)
+
+
+async def test_a_restore_is_followed_in_every_namespace(setup: Setup) -> None:
+    """The lists of one after the other show that the store went back."""
+    setup.cluster.version = "500"
+    setup.cluster.others = {name: ["ghost"] for name in NAMESPACES}
+    await setup.fill()
+    setup.cluster.version, setup.cluster.others = "300", {}
+    await setup.relister.refresh()
+    known = {(m["metadata"]["namespace"], m["metadata"]["name"]) for m in setup.everything}
+    assert known == {(name, "test01") for name in NAMESPACES}
+    assert {m["metadata"]["resourceVersion"] for m in setup.everything} == {"300"}

@@ -32,9 +32,9 @@ class Change(NamedTuple):
 class Mark(NamedTuple):
     """What the cache knew of a kind when a list was requested.
 
-    `newest` is the newest version that it had seen, `burials` how many objects it had known to be
-    gone. Lists are consistent: unless the API server's store was restored from a backup since, a
-    list is as of `newest` or later, and has none of those objects.
+    `newest` is the newest version that it had seen, there where the list is of, `burials` how many
+    objects it had known to be gone. Lists are consistent: unless the API server's store was
+    restored from a backup since, a list is as of `newest` or later, and has none of those objects.
     """
 
     newest: int = 0
@@ -62,7 +62,7 @@ class Cache:
         self._abandoned: dict[Key, dict[str, Manifest]] = {}
         self._gone: dict[str, int] = {}
         self._burials = 0
-        self._newest: dict[Kind, int] = {}
+        self._newest: dict[Kind, dict[str, int]] = {}
         self._refuted: set[tuple[Kind, Key]] = set()
         self._held: dict[tuple[Kind, Key], list[Callable[[], object]]] = {}
         self._listeners: list[Listener] = []
@@ -144,7 +144,8 @@ class Cache:
             self.abandon(kind, old)
         new = self.trimmed(kind, manifest)
         self._refuted.discard((kind, key))
-        self._newest[kind] = max(version, self._newest.get(kind, 0))
+        newest = self._newest.setdefault(kind, {})
+        newest[key.namespace] = max(version, newest.get(key.namespace, 0))
         self._store(kind, key, old, new)
         self._notify(Change(kind, key, old, new, ours))
         return new
@@ -163,9 +164,13 @@ class Cache:
             self._store(kind, key, old, None)
             self._notify(Change(kind, key, old, None, ours))
 
-    def mark(self, kind: Kind) -> Mark:
-        """Return what is known of the kind, before a list of it is requested."""
-        return Mark(self._newest.get(kind, 0), self._burials)
+    def mark(self, kind: Kind, namespace: str = "") -> Mark:
+        """Return what is known of the kind, before a list of it is requested: of all namespaces or
+        of one, since each list of one has to show by itself that the store went back.
+        """
+        newest = self._newest.get(kind, {})
+        known = newest.get(namespace, 0) if namespace else max(newest.values(), default=0)
+        return Mark(known, self._burials)
 
     def replace(
         self,
@@ -194,7 +199,8 @@ class Cache:
         for known in self.list(kind, namespace) if namespace else list(self.all(kind)):
             if uid_of(known) not in listed and version_of(known) <= horizon:
                 self.remove(kind, Key.of(known), uid_of(known))
-        self._newest[kind] = int(version) if went_back else horizon
+        others = self._newest.get(kind, {}) if namespace else {}
+        self._newest[kind] = {**others, namespace: int(version) if went_back else horizon}
         return went_back
 
     @contextmanager

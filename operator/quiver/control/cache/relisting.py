@@ -91,7 +91,7 @@ class Relister:
             await self._list(kind, selector, namespace)
 
     async def _list(self, kind: Kind, selector: str, namespace: str) -> None:
-        mark = self._cache.mark(kind)
+        mark = self._cache.mark(kind, namespace)
         keep = partial(self._cache.known_or_trimmed, kind)
         listing = await self._api.list(kind, selector, namespace, keep)
         if int(listing.version) < mark.newest:
