@@ -13,6 +13,7 @@ from quiver.adapters.kubernetes.connection import USER_AGENT, Connection
 from quiver.adapters.kubernetes.errors import error_for
 from quiver.adapters.kubernetes.pages import (
     MOST,
+    OBJECT_BYTES,
     PageLimits,
     Take,
     TooLong,
@@ -82,7 +83,9 @@ class KubernetesClient:
         while True:
             query["limit"] = str(self._limits.of(path))
             try:
-                content = await self._content("GET", f"{path}?{urlencode(query)}")
+                content = await self._content(
+                    "GET", f"{path}?{urlencode(query)}", most=self._limits.bytes_of(path)
+                )
             except TooLong:
                 self._limits.given_up(path)
                 continue
@@ -133,11 +136,16 @@ class KubernetesClient:
         path: str,
         body: Manifest | None = None,
         content_type: str = "application/json",
+        most: int = OBJECT_BYTES,
     ) -> bytes:
-        """Return the content of a successful answer. Raises: ApiError, TooLong."""
+        """Return the content of a successful answer, of at most so many bytes. Raises: ApiError;
+        TooLong for a longer one.
+        """
         try:
             async with asyncio.timeout(self._deadline):
-                status, reason, content = await self._counted(method, path, body, content_type)
+                status, reason, content = await self._counted(
+                    method, path, body, content_type, most
+                )
         except TimeoutError as error:
             raise ApiUnavailable(
                 f"the API server did not answer within {self._deadline:g} s"
@@ -151,17 +159,17 @@ class KubernetesClient:
         return content
 
     async def _counted(
-        self, method: str, path: str, body: Manifest | None, content_type: str
+        self, method: str, path: str, body: Manifest | None, content_type: str, most: int
     ) -> tuple[int, str, bytes]:
         status = None
         try:
-            status, reason, content = await self._send(method, path, body, content_type)
+            status, reason, content = await self._send(method, path, body, content_type, most)
         finally:
             self._connection.count(method, status)
         return status, reason, content
 
     async def _send(
-        self, method: str, path: str, body: Manifest | None, content_type: str
+        self, method: str, path: str, body: Manifest | None, content_type: str, most: int
     ) -> tuple[int, str, bytes]:
         headers = {
             "Accept": "application/json",
@@ -179,7 +187,7 @@ class KubernetesClient:
             server_hostname=self._connection.configuration.tls_server_name,
             timeout=_NO_TIMEOUT,
         ) as answer:
-            return answer.status, answer.reason or "", await read_bounded(answer)
+            return answer.status, answer.reason or "", await read_bounded(answer, most)
 
 
 def _decoded(path: str, content: bytes, decode: Callable[[bytes], Decoded]) -> Decoded:

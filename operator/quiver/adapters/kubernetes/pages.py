@@ -1,5 +1,5 @@
-"""Pages of lists, bounded in bytes: objects have up to 1.5 MiB each (the limit of etcd), and a page
-has up to 500 of them.
+"""Pages of lists, bounded in bytes: etcd takes objects of up to 1.5 MiB each, and a page has up to
+500 of them.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -9,6 +9,7 @@ import aiohttp
 import msgspec
 
 from quiver.domain.kubernetes_types import Manifest
+from quiver.ports.errors import ApiRefused
 
 MIB = 2**20
 MOST = 500
@@ -18,14 +19,18 @@ WANTED_BYTES = MIB
 """What a page should have. The next limit follows from the bytes of an object in the last page."""
 PAGE_BYTES = 4 * MIB
 """A longer page is given up while it is received, and asked for again with half the limit."""
+OBJECT_BYTES = 12 * MIB
+"""What one object may have. A tenant can fill a built-in object with characters that are one byte
+in etcd and six bytes in JSON.
+"""
 GROWTH = 4
 
 Take = Callable[[str, Iterable[Manifest]], bool]
 """Takes the objects of a page, given the path of the list, and tells whether it has."""
 
 
-class TooLong(Exception):
-    """An answer has more than PAGE_BYTES."""
+class TooLong(ApiRefused):
+    """An answer has more bytes than it may have."""
 
 
 class PageLimits:
@@ -38,6 +43,10 @@ class PageLimits:
     def of(self, path: str) -> int:
         return self._limits.get(path, min(FIRST, self._most))
 
+    def bytes_of(self, path: str) -> int:
+        """Return how many bytes the next page may have."""
+        return OBJECT_BYTES if self.of(path) == 1 else PAGE_BYTES
+
     def read(self, path: str, objects: int, size: int) -> None:
         """Adapt to a page that was read: `objects` of them in `size` bytes."""
         if objects:
@@ -47,7 +56,7 @@ class PageLimits:
     def given_up(self, path: str) -> None:
         """Adapt to a page that was too long. Raises: TooLong if it had one object."""
         if self.of(path) == 1:
-            raise TooLong(f"an object at {path} has more than {PAGE_BYTES} bytes")
+            raise TooLong(f"an object at {path} has more than {OBJECT_BYTES} bytes")
         self._limits[path] = self.of(path) // 2
 
 
@@ -80,14 +89,14 @@ def decode_page(content: bytes) -> Page:
     return _DECODER.decode(content)
 
 
-async def read_bounded(answer: aiohttp.ClientResponse) -> bytes:
-    """Read the answer. Raises: TooLong, having closed the connection."""
+async def read_bounded(answer: aiohttp.ClientResponse, most: int) -> bytes:
+    """Read the answer, of at most so many bytes. Raises: TooLong, having closed the connection."""
     chunks, size = [], 0
     async for chunk in answer.content.iter_any():
         size += len(chunk)
-        if size > PAGE_BYTES:
+        if size > most:
             answer.close()
-            raise TooLong(f"the answer has more than {PAGE_BYTES} bytes")
+            raise TooLong(f"the answer has more than {most} bytes")
         chunks.append(chunk)
     return b"".join(chunks)
 
@@ -109,7 +118,7 @@ def paged(limits: PageLimits, take: Take) -> aiohttp.ClientMiddlewareType:
             if answer.status != 200:
                 return answer
             try:
-                content = await read_bounded(answer)
+                content = await read_bounded(answer, limits.bytes_of(path))
             except TooLong:
                 limits.given_up(path)
                 continue
