@@ -173,3 +173,12 @@ def test_an_object_that_is_made_anew_waits_as_itself(looks: Looks) -> None:
     for name in ("had", "full", "waiting"):
         looks.remove(name)
     assert looks.after_the_fold() == ["again"]
+
+
+def test_an_object_that_names_no_engine_any_more_gives_nothing_up(looks: Looks) -> None:
+    """A looser CRD may let a user take the reference out. The cache goes on."""
+    lost = claimed(claim("had"), "had")
+    del lost["spec"]["engineRef"]
+    looks.put(lost)
+    looks.remove("had")
+    assert looks.cache.get(VECTOR_COLLECTION, Key(NAMESPACE, "had")) is None

@@ -94,7 +94,8 @@ class Waiting:
 
     def _given_up(self, old: Manifest, claim: Claim) -> None:
         engine = engine_of(old)
-        assert engine is not None, "a claim is of an engine"
+        if engine is None:
+            return  # stored under a looser CRD
         self._look_soon(engine)
         others = self._engines_at(claim.server) if claim.server is not None else ()
         for each in {engine: None, **dict.fromkeys(others)}:
