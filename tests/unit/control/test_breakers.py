@@ -179,7 +179,81 @@ async def test_an_engine_that_may_have_changed_is_probed_at_once() -> None:
         assert setup.breakers.is_open(Target(DEAD, "Quiver"))
         setup.breakers.look_again({DEAD})
         await eventually(lambda: setup.recovered, "it is probed")
-        assert not setup.breakers._failures
+
+
+async def test_after_a_change_the_delays_are_short_again() -> None:
+    """A hint that comes too early is not the last chance for two minutes."""
+    setup, delays = Setup(), Delays()
+    setup.breakers._probing = delays  # type: ignore[assignment]
+    async with setup.breakers.probing():
+        await setup.ask(DEAD)
+        await eventually(lambda: len(delays.asked) >= 5, "it is probed less and less")
+        delays.asked.clear()
+        setup.breakers.look_again({DEAD})
+        await eventually(lambda: len(delays.asked) >= 3, "it is probed again")
+        assert 1 in delays.asked[:2]
+
+
+class Delays:
+    """Stands for a backoff without delays; has the numbers of failures that it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def delay(self, failures: int) -> float:
+        self.asked.append(failures)
+        return 0.001
+
+
+async def test_an_engine_that_has_just_failed_is_probed_before_those_long_dead() -> None:
+    """One tenant's thousand dead endpoints do not keep another's engine from being found well."""
+    setup, probed = Setup(), Lingering()
+    setup.breakers._engines = probed  # type: ignore[assignment]
+    setup.breakers._probing = Delays()  # type: ignore[assignment]
+    async with setup.breakers.probing():
+        for number in range(4 * CONCURRENT_PROBES):
+            await setup.ask(f"10.1.{number // 256}.{number % 256}:19530")
+        rounds = 3 * 4 * CONCURRENT_PROBES
+        await eventually(lambda: len(probed.order) >= rounds, "each is probed some times")
+        await setup.ask(WELL)
+        before = len(probed.order)
+        setup.breakers.look_again({address for address in probed.order if address != WELL})
+        await eventually(lambda: WELL in probed.order, "it is probed")
+        assert probed.order.index(WELL) - before <= CONCURRENT_PROBES
+
+
+class Lingering:
+    """Answers no call; a probe takes a moment."""
+
+    def __init__(self) -> None:
+        self.order: list[str] = []
+
+    def at(self, target: Target) -> Any:
+        return _LingeringMember(self, target.address)
+
+
+class _LingeringMember:
+    def __init__(self, engines: Lingering, address: str) -> None:
+        self._engines = engines
+        self._address = address
+
+    async def version(self) -> str:
+        self._engines.order.append(self._address)
+        await asyncio.sleep(0.02)
+        raise EngineUnreachable("did not answer within 5 s")
+
+    async def list_collections(self) -> frozenset[str]:
+        raise EngineUnreachable("did not answer within 5 s")
+
+
+async def test_what_answers_again_and_is_not_called_any_more_is_forgotten() -> None:
+    """A VectorEngine may be deleted at that moment, and its TLS certificates are part of this."""
+    setup = Setup(unwanted=0.05)
+    async with setup.breakers.probing():
+        await setup.ask(DEAD)
+        setup.engines.dead.clear()
+        await eventually(lambda: setup.recovered, "it is reached again")
+        await eventually(lambda: not setup.breakers._failures, "nothing is left of it")
 
 
 async def test_so_many_are_probed_at_once_and_no_more() -> None:

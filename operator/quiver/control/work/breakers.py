@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from quiver.control.observe.metrics import Metrics
 from quiver.control.work.backoff import Backoff
 from quiver.control.work.interception import Answer, EngineCall, InterceptedClient
+from quiver.control.work.turns import Turns
 from quiver.domain.access import Target
 from quiver.ports.engines import EngineClient, Engines
 from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable
@@ -24,10 +25,13 @@ away, and within two minutes.
 """
 CONCURRENT_PROBES = 256
 """Tenants name thousands of endpoints. A probe has a connection of its own, of some 70 KiB, and
-lasts until its deadline where nothing answers.
+lasts until its deadline where nothing answers. Of those who wait for a turn, the target that was
+probed least is next: another tenant's engine that has just failed, before those that are long dead.
 """
 UNWANTED_S = 300.0
-"""Probing ends for a target that nothing has called for so long: its pod may be gone."""
+"""Probing ends for a target that nothing has called for so long: its pod may be gone. One that has
+answered a probe is forgotten after as long.
+"""
 
 Recovered = Callable[[Target], None]
 _unanswered: ContextVar[dict[Target, None] | None] = ContextVar("unanswered", default=None)
@@ -52,11 +56,13 @@ class _Breaker:
 
     `message` is that of the first failure. If it changed with time, the status of each object that
     waits would be written again and again. `called_at` is the time (the loop's) of the last call to
-    the target, sent or not. `hinted` is set to have it probed at once.
+    the target, sent or not. `hinted` is set to have it probed at once. The first `forgiven`
+    failures do not lengthen delays any more.
     """
 
     message: str
     called_at: float
+    forgiven: int = 0
     hinted: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -81,7 +87,7 @@ class Breakers:
         self._unwanted = unwanted
         self._open: dict[Target, _Breaker] = {}
         self._failures: dict[Target, int] = {}
-        self._turns = asyncio.Semaphore(CONCURRENT_PROBES)
+        self._turns = Turns(CONCURRENT_PROBES)
         self._probes: set[asyncio.Task[None]] = set()
         self._listeners: list[Recovered] = []
 
@@ -101,7 +107,7 @@ class Breakers:
         """
         for target, breaker in self._open.items():
             if target.name in names:
-                self._failures.pop(target, None)
+                breaker.forgiven = self._failures.get(target, 0)
                 breaker.hinted.set()
 
     @asynccontextmanager
@@ -148,6 +154,7 @@ class Breakers:
             await self._pause(target)
             if await self._answers(target):
                 log.info("engine at %s answers again", target.name)
+                asyncio.get_running_loop().call_later(self._unwanted, self._forget, target)
                 break
         else:
             self._failures.pop(target, None)
@@ -157,11 +164,16 @@ class Breakers:
             recovered(target)
 
     async def _pause(self, target: Target) -> None:
-        hinted = self._open[target].hinted
+        breaker = self._open[target]
+        failures = max(1, self._failures[target] - breaker.forgiven)
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._probing.delay(self._failures[target])):
-                await hinted.wait()
-        hinted.clear()
+            async with asyncio.timeout(self._probing.delay(failures)):
+                await breaker.hinted.wait()
+        breaker.hinted.clear()
+
+    def _forget(self, target: Target) -> None:
+        if target not in self._open:
+            self._failures.pop(target, None)
 
     def _is_wanted(self, target: Target) -> bool:
         now = asyncio.get_running_loop().time()
@@ -169,7 +181,7 @@ class Breakers:
 
     async def _answers(self, target: Target) -> bool:
         try:
-            async with self._turns:
+            async with self._turns.turn(self._failures.get(target, 0)):
                 await self._engines.at(target).version()
         except EngineRefused:
             return True
