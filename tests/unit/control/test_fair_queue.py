@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from quiver.control.observe.metrics import Metrics
-from quiver.control.work.fair_queue import FairQueue, Limits
+from quiver.control.work.fair_queue import MOST_HELD_UP, FairQueue, Limits
 from quiver.control.work.queue import WorkQueue
 from quiver.domain.kubernetes_types import Key
 
@@ -130,7 +130,7 @@ def test_nothing_is_kept_of_what_is_gone() -> None:
         waiting.give_back(waiting.take())
     assert (len(waiting), waiting.has_next) == (0, False)
     assert [waiting._waiting, waiting._places, waiting._out] == [{}, {}, {}]
-    assert [waiting._out_of_namespace, waiting._out_of_engine, waiting._held_up] == [{}, {}, set()]
+    assert [waiting._out_of_namespace, waiting._out_of_engine, waiting._held_up] == [{}, {}, {}]
 
 
 def test_a_waiting_key_can_change_its_group() -> None:
@@ -213,3 +213,13 @@ async def test_room_for_several_keys_wakes_several_workers() -> None:
     queue.done(first)
     async with asyncio.timeout(5):
         assert {await worker for worker in workers} == {key("slow", n) for n in (2, 3, 4)}
+
+
+def test_so_many_engines_are_known_to_be_held_up_and_no_more() -> None:
+    """A tenant makes engines that do not answer and deletes them, under other names each time."""
+    waiting = FairQueue(lambda key: key, Limits())
+    for number in range(MOST_HELD_UP + 100):
+        waiting.put(key("a", number))
+        waiting.give_back(waiting.take(), held_up=True)
+    assert len(waiting._held_up) == MOST_HELD_UP
+    assert key("a", MOST_HELD_UP + 99) in waiting._held_up

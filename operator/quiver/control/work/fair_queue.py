@@ -11,6 +11,9 @@ from quiver.domain.kubernetes_types import Key
 Groups = OrderedDict[Hashable, OrderedDict[Key, None]]
 Engines = OrderedDict[Hashable, Groups]
 UNLIMITED = sys.maxsize
+MOST_HELD_UP = 10_000
+"""Engines that are remembered as held up, the last ones. One that is deleted is given back no more.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +62,7 @@ class FairQueue:
         self._out: dict[Key, Hashable] = {}
         self._out_of_namespace: Counter[Hashable] = Counter()
         self._out_of_engine: Counter[Hashable] = Counter()
-        self._held_up: set[Hashable] = set()
+        self._held_up: dict[Hashable, None] = {}
 
     def __len__(self) -> int:
         return len(self._places)
@@ -98,10 +101,11 @@ class FairQueue:
 
     def give_back(self, key: Key, *, held_up: bool = False) -> None:
         engine = self._out.pop(key)
+        self._held_up.pop(engine, None)
         if held_up:
-            self._held_up.add(engine)
-        else:
-            self._held_up.discard(engine)
+            self._held_up[engine] = None
+            if len(self._held_up) > MOST_HELD_UP:
+                del self._held_up[next(iter(self._held_up))]
         _count_down(self._out_of_namespace, key.namespace)
         _count_down(self._out_of_engine, engine)
 
