@@ -1,6 +1,6 @@
 """Asks members which server they are, each time before a reconcile changes anything there."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from quiver.domain.addresses import place_of
@@ -21,6 +21,11 @@ class _Seen(NamedTuple):
     servers: dict[str, str]
     refusals: dict[str, str]
 
+    def forget_all_but(self, members: Collection[str]) -> None:
+        for known in (self.servers, self.refusals):
+            for gone in known.keys() - set(members):
+                del known[gone]
+
 
 class Identities:
     """Asks members which server they are, and remembers their last answers."""
@@ -39,6 +44,8 @@ class Identities:
         if seen is None or seen.engine.uid != engine.metadata.uid:
             seen = self._seen[engine.metadata.key] = _Seen(engine.metadata, is_pod, {}, {})
         seen.servers[member.name] = server.identity
+        if engine.spec.external is not None:
+            seen.forget_all_but(engine.spec.external.endpoints)
         return server
 
     def elders_at(

@@ -10,6 +10,7 @@ from quiver.domain.servers import Server
 from quiver.ports.errors import EngineUnreachable
 from quiver.reconcile.identities import Identities
 from support.builders import NAMESPACE, engine
+from support.builders import external as external_engine
 from support.fake_engine import FakeEngines
 
 KEY = Key(NAMESPACE, "engine")
@@ -137,3 +138,23 @@ async def test_a_refusal_to_list_counts_until_a_list_or_another_engine() -> None
     assert setup.identities.refusals_of(ENGINE) == {}
     setup.identities.note_listing(anew, POD, "of an engine that was never asked")
     assert setup.identities.refusals_of(anew) == {}
+
+
+async def test_an_endpoint_that_is_taken_off_the_list_is_forgotten() -> None:
+    """Else a tenant who changes the list again and again fills the memory, and an engine stands
+    before younger ones at servers that it gave up.
+    """
+    setup = IdentitySetup()
+    for number in range(10):
+        name = f"m{number}.example.org:19530"
+        elder = msgspec.convert(external_engine(name), VectorEngine)
+        server = await setup.identities.ask(elder, EXTERNAL._replace(name=name))
+        setup.identities.note_listing(elder, EXTERNAL._replace(name=name), "busy")
+        assert external(setup, server) == ["engine"]
+        assert setup.identities.refusals_of(elder) == {name: "busy"}
+    setup.engines.start("10.0.0.8:19530", instance=OTHER_ID)
+    elsewhere = EXTERNAL._replace(name="last.example.org:19530", address="10.0.0.8:19530")
+    last = msgspec.convert(external_engine(elsewhere.name), VectorEngine)
+    await setup.identities.ask(last, elsewhere)
+    assert external(setup, server) == []
+    assert setup.identities.engines_at(server.identity) == []
