@@ -1,8 +1,9 @@
 """The parts that all Kubernetes objects share, as checked types."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
 GROUP = "quiver.dev"
 VERSION = "v1alpha1"
@@ -10,6 +11,9 @@ API_VERSION = f"{GROUP}/{VERSION}"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_BY = "quiver"
 ENGINE_LABEL = "app.kubernetes.io/instance"
+
+MOST_FINALIZERS = 33
+"""32 of others, and Quiver's. The API server takes any number, and the cache must hold them all."""
 
 Manifest = dict[str, Any]
 """An API object as decoded JSON."""
@@ -66,7 +70,7 @@ class ObjectMeta(Struct, frozen=True, kw_only=True):
     creation_timestamp: str = ""
     generation: int = 0
     deletion_timestamp: str | None = None
-    finalizers: tuple[str, ...] = ()
+    finalizers: Annotated[tuple[str, ...], Meta(max_length=MOST_FINALIZERS)] = ()
     annotations: dict[str, str] = {}
     labels: dict[str, str] = {}
 

@@ -7,8 +7,10 @@ import pytest
 
 from quiver.control.cache.trim import trim
 from quiver.domain.claims import CLAIM_ANNOTATION
+from quiver.domain.collections import VectorCollection
 from quiver.domain.engines import VectorEngine
 from quiver.domain.kubernetes_types import (
+    MOST_FINALIZERS,
     POD,
     SERVICE,
     STATEFUL_SET,
@@ -46,6 +48,36 @@ def test_metadata_that_nobody_reads_is_not_kept(kind: Kind, manifest: Manifest) 
     stuffed = {**manifest, "metadata": {**manifest["metadata"], **STUFFED}}
     assert size(stuffed) > 500 * KIB
     assert size(trim(kind, stuffed)) < 2 * KIB
+
+
+@pytest.mark.parametrize(
+    ("kind", "manifest"),
+    [
+        (VECTOR_COLLECTION, collection()),
+        (VECTOR_ENGINE, engine()),
+        (POD, pod()),
+        (STATEFUL_SET, {"metadata": engine()["metadata"]}),
+    ],
+    ids=["collection", "engine", "pod", "workload"],
+)
+def test_of_finalizers_and_owners_so_many_are_kept(kind: Kind, manifest: Manifest) -> None:
+    """The API server takes any number. Of a hundred thousand some dozens are left."""
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "u"}
+    much = {"finalizers": [f"a/{n}" for n in range(100_000)], "ownerReferences": [owner] * 10_000}
+    stuffed = {**manifest, "metadata": {**manifest["metadata"], **much}}
+    assert size(trim(kind, stuffed)) < 4 * KIB
+
+
+def test_an_object_with_too_many_finalizers_is_seen_to_be_invalid() -> None:
+    """What was left out must not be taken off by a write of those that are known."""
+    for number, is_valid in ((MOST_FINALIZERS, True), (MOST_FINALIZERS + 1, False)):
+        manifest = collection(finalizers=[f"a/{n}" for n in range(number)])
+        kept = trim(VECTOR_COLLECTION, manifest)
+        if is_valid:
+            assert msgspec.convert(kept, VectorCollection).metadata.finalizers[-1] == "a/32"
+        else:
+            with pytest.raises(msgspec.ValidationError, match="finalizers"):
+                msgspec.convert(kept, VectorCollection)
 
 
 def test_a_request_to_look_is_kept() -> None:

@@ -59,6 +59,14 @@ async def test_what_a_guest_takes_away_is_recorded_as_its_namespaces(
     assert left == {retained_as(HELD): f"{GUESTS}/{size}"}
 
 
+async def test_too_many_finalizers_hide_nothing() -> None:
+    """An object with so many is not valid, and goes with all of them at once."""
+    manifest = guest(claimed(HELD))
+    manifest["metadata"]["finalizers"] = [f"a/{number}" for number in range(40)]
+    left = await left_by(manifest, cluster_of(manifest))
+    assert left == {retained_as(HELD): f"{GUESTS}/1"}
+
+
 async def test_nothing_is_recorded_of_a_collection_that_is_gone() -> None:
     """The operator has dropped it, and the answer to its release was lost."""
     manifest = guest(claimed(HELD))

@@ -13,6 +13,7 @@ from quiver.domain.kubernetes_types import (
     ENGINE_LABEL,
     GROUP,
     MANAGED_BY_LABEL,
+    MOST_FINALIZERS,
     POD,
     VECTOR_COLLECTION,
     VECTOR_ENGINE,
@@ -31,13 +32,14 @@ _METADATA = (
     "generation",
     "creationTimestamp",
     "deletionTimestamp",
-    "finalizers",
 )
 _ANNOTATIONS = (CLAIM_ANNOTATION, RECONCILE_ANNOTATION, ACKNOWLEDGING, HASH_ANNOTATION)
 _LABELS = ("app.kubernetes.io/name", ENGINE_LABEL, MANAGED_BY_LABEL)
 _POD_STATUS = ("phase", "podIP", "podIPs", "conditions", "containerStatuses")
 _SHARED = frozenset({"namespace", "metricType", "type", "status", "reason", "pod", "endpoint"})
 """Fields whose values many objects have in common."""
+_MOST_OWNERS = 16
+"""Quiver's objects have one, the first."""
 
 
 def trim(kind: Kind, manifest: Manifest) -> Manifest:
@@ -69,7 +71,10 @@ def _trim_metadata(kind: Kind, metadata: Manifest) -> Manifest:
         kept["annotations"] = {name: _short(text) for name, text in annotations.items()}
     if kind not in (VECTOR_COLLECTION, VECTOR_ENGINE):
         kept["labels"] = _only(metadata.get("labels") or {}, _LABELS)
-        kept["ownerReferences"] = metadata.get("ownerReferences", [])
+        kept["ownerReferences"] = metadata.get("ownerReferences", [])[:_MOST_OWNERS]
+    if kind == VECTOR_COLLECTION and metadata.get("finalizers"):
+        # One more than there may be shows that there are more.
+        kept["finalizers"] = metadata["finalizers"][: MOST_FINALIZERS + 1]
     return kept
 
 

@@ -31,7 +31,7 @@ async def record_abandoned(key: Key, sources: Sources, tools: Tools) -> ApiRefus
 
 async def _record(manifest: Manifest, sources: Sources, tools: Tools) -> None:
     metadata = manifest["metadata"]
-    deleted = {"deletionTimestamp": metadata["creationTimestamp"], **metadata}
+    deleted = {"deletionTimestamp": metadata["creationTimestamp"], **metadata, "finalizers": []}
     try:
         collection = msgspec.convert({**manifest, "metadata": deleted}, VectorCollection)
     except msgspec.ValidationError:
