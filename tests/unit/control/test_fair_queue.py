@@ -223,3 +223,30 @@ def test_so_many_engines_are_known_to_be_held_up_and_no_more() -> None:
         waiting.give_back(waiting.take(), held_up=True)
     assert len(waiting._held_up) == MOST_HELD_UP
     assert key("a", MOST_HELD_UP + 99) in waiting._held_up
+
+
+def test_a_waiting_key_of_an_object_made_anew_waits_for_its_engine() -> None:
+    """A key whose object is gone is of no engine. Once it has one, the engine's limit counts."""
+    known = set[Key]()
+    waiting = FairQueue(lambda key: ONE if key in known else key, Limits(per_engine=1))
+    fill(waiting, "a", each=3)
+    known.update(key("a", number) for number in range(3))
+    for each in known:
+        waiting.regroup(each)
+    assert len(drain(waiting)) == 1
+
+
+async def test_a_worker_is_woken_for_a_key_that_moves_to_an_idle_engine() -> None:
+    """All workers wait, since the engine that it was of has its key out."""
+    engine_of = dict.fromkeys((key("a", 0), key("a", 1)), "busy")
+    waiting = FairQueue(engine_of.__getitem__, Limits(per_engine=1))
+    queue = WorkQueue(Metrics().queue("things"), waiting=waiting)
+    queue.add(key("a", 0))
+    assert await queue.get() == key("a", 0)
+    worker = asyncio.create_task(queue.get())
+    queue.add(key("a", 1))
+    await asyncio.sleep(0)
+    engine_of[key("a", 1)] = "idle"
+    queue.add(key("a", 1))
+    async with asyncio.timeout(5):
+        assert await worker == key("a", 1)

@@ -51,8 +51,8 @@ class FairQueue:
         limits: Limits,
         group_of: Callable[[Key], Hashable] = lambda _key: None,
     ) -> None:
-        """`engine_of` and `group_of` are called when a key starts to wait. An engine may have keys
-        of several namespaces.
+        """`engine_of` and `group_of` are called when a key starts to wait, and when it is added
+        again. An engine may have keys of several namespaces.
         """
         self._engine_of = engine_of
         self._group_of = group_of
@@ -75,12 +75,11 @@ class FairQueue:
         self._join(key, self._engine_of(key), self._group_of(key))
 
     def regroup(self, key: Key) -> None:
-        """Move a waiting key to its present group."""
-        engine, before = self._places[key]
-        group = self._group_of(key)
-        if group != before:
+        """Move a waiting key to its present engine and group."""
+        place = self._engine_of(key), self._group_of(key)
+        if place != self._places[key]:
             self._leave(key)
-            self._join(key, engine, group)
+            self._join(key, *place)
 
     def take(self) -> Key:
         """Return the next key, which is out until it is given back. Requires `has_next`."""

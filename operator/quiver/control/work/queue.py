@@ -19,7 +19,8 @@ class WorkQueue:
 
     One worker at a time works on a key. Adds of a waiting key fold into one. An add while a worker
     has the key requeues it afterwards. Failures are counted in memory only, so a restart resets
-    them. `waiting` decides which key is next. An add of a waiting key may change its group.
+    them. `waiting` decides which key is next. An add of a waiting key may change its engine
+    and group.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class WorkQueue:
         if key in self._dirty:
             if key not in self._processing:
                 self._fair_queue.regroup(key)
+                self._wake_getter_if_any_can_go_on()
             return
         self._dirty.add(key)
         self._added_at[key] = self._now()
@@ -113,8 +115,7 @@ class WorkQueue:
             raise ShutDown
         key = self._take()
         # A key that comes back can make room for several others, and wakes one worker.
-        if self._getters and self._fair_queue.has_next:
-            self._wake_getter()
+        self._wake_getter_if_any_can_go_on()
         return key
 
     def done(self, key: Key, *, held_up: bool = False) -> None:
@@ -158,6 +159,10 @@ class WorkQueue:
     def _timer_fired(self, key: Key) -> None:
         del self._timers[key]
         self.add(key)
+
+    def _wake_getter_if_any_can_go_on(self) -> None:
+        if self._getters and self._fair_queue.has_next:
+            self._wake_getter()
 
     def _wake_getter(self) -> None:
         while self._getters:
