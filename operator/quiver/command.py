@@ -81,8 +81,8 @@ LEVELS = ("debug", "info", "warning", "error")
     "namespaces",
     type=NamespaceName(),
     multiple=True,
-    help="Namespace to watch; no other is then looked at, and rights there are all that is needed. "
-    "Repeat the option for several. Without it the whole cluster is watched.",
+    help="Namespace to watch. No other is then looked at, and the operator needs rights in these "
+    "and in its own alone. Repeat the option for several. Without it the whole cluster is watched.",
 )
 @click.option(
     "--secrets-role",
@@ -142,8 +142,8 @@ def operator(
     """Watch the cluster and do what its VectorCollections and VectorEngines say.
 
     Runs until SIGTERM or Ctrl-C. Inside a pod it uses the pod's service account; elsewhere the
-    kubeconfig file that the environment variable KUBECONFIG names. Run one at a time per cluster,
-    or several with --leader-elect.
+    kubeconfig file that the environment variable KUBECONFIG names. Run one at a time for each
+    namespace that is watched, or several with --leader-elect.
 
     An environment variable can set every option: QUIVER_LOG_LEVEL sets --log-level. Spaces separate
     several values.

@@ -64,8 +64,8 @@ def check(manifest: Manifest, caplog: pytest.LogCaptureFixture) -> None:
 async def test_a_refusal_is_told_in_one_line(
     world: Namespace, faulty: FaultyEngine, caplog: pytest.LogCaptureFixture, words: str
 ) -> None:
-    """Line breaks and control characters are taken out of an error of the protocol, and 60 KB become
-    a sentence.
+    """Line breaks and control characters are taken out of an error of the protocol, and 60 KB
+    become a sentence.
     """
     caplog.set_level(logging.DEBUG, "quiver")
     faulty.spoil(refuses(pb.ILLEGAL_ARGUMENT, words), "CreateCollection")
