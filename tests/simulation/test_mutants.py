@@ -24,7 +24,7 @@ FOUND_BY = {
     "an old annotation is believed over the status": 0,
     "it is not looked who the server is": 0,
     "who has a name is judged by wishes": 406,
-    "wishes count as load": 13,
+    "wishes count as load": 252,
     "a guest adopts what it may not": 1710,
     "a call is for whoever is at the address": 372,
 }
