@@ -202,6 +202,18 @@ async def test_what_was_left_and_is_gone_is_no_longer_remembered(setup: ResyncSe
     assert len(setup.cluster.merged) == 1
 
 
+async def test_an_operator_that_shares_an_engine_writes_nothing_of_what_was_left(
+    setup: ResyncSetup,
+) -> None:
+    """The status is for one of the two to write, and this may be the one that stands aside."""
+    left = {f"{Server('uid-of-engine', 'id of 10.0.0.7:19530', None).identity}/gone": "b"}
+    status = {"retained": left, "contendedBy": "other-system"}
+    setup.cluster.objects[VECTOR_ENGINE] = [engine(status=status)]
+    setup.engines.members["10.0.0.7:19530"] = set()
+    await setup.check()
+    assert setup.cluster.merged == []
+
+
 async def test_an_endpoint_that_was_not_looked_up_is_not_asked(setup: ResyncSetup) -> None:
     """Its engine's own reconcile says where it is, and whether it may be dialled at all."""
     setup.cluster.objects[VECTOR_ENGINE] = [external("10.0.0.7:19530")]

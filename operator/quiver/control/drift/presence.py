@@ -144,6 +144,8 @@ class PresenceChecks:
         """Remove retained collections that the server no longer has from the engine's status."""
         if server.instance is None and server.address is None:
             return  # all pods of the engine have one identity
+        if engine.status.contended_by is not None:
+            return  # another operator checks the engine too, and only one of the two may write
         places = {f"{server.identity}/{name}" for name in present}
         known = [k for k in engine.status.retained if k.startswith(f"{server.identity}/")]
         gone = {key: None for key in known if key not in places}
