@@ -6,14 +6,13 @@ from functools import partial
 from typing import NamedTuple
 
 from quiver.control.cache.by_engine import CollectionsByEngine
+from quiver.control.cache.seen import NO_MARK, Mark, Seen
 from quiver.control.cache.trim import trim
 from quiver.domain.claims import ClaimKeys, claim_of, places_of, verified
 from quiver.domain.collections import Claim
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Kind, Manifest
 from quiver.domain.manifests import uid_of, version_of
 from quiver.domain.placement import Load
-
-TOMBSTONES = 20_000
 
 
 class Change(NamedTuple):
@@ -29,19 +28,6 @@ class Change(NamedTuple):
     ours: bool
 
 
-class Mark(NamedTuple):
-    """What the cache knew of a kind when a list was requested.
-
-    `newest` is the newest version that it had seen, there where the list is of, `burials` how many
-    objects it had known to be gone. Lists are consistent: unless the API server's store was
-    restored from a backup since, a list is as of `newest` or later, and has none of those objects.
-    """
-
-    newest: int = 0
-    burials: int = 0
-
-
-NO_MARK = Mark()
 Listener = Callable[[Change], None]
 
 
@@ -60,9 +46,7 @@ class Cache:
         self._objects: dict[Kind, dict[str, dict[str, Manifest]]] = {}
         self._by_engine = CollectionsByEngine()
         self._abandoned: dict[Key, dict[str, Manifest]] = {}
-        self._gone: dict[str, int] = {}
-        self._burials = 0
-        self._newest: dict[Kind, dict[str, int]] = {}
+        self._seen = Seen()
         self._refuted: set[tuple[Kind, Key]] = set()
         self._held: dict[tuple[Kind, Key], list[Callable[[], object]]] = {}
         self._listeners: list[Listener] = []
@@ -133,19 +117,18 @@ class Cache:
         if held is not None and not ours:
             held.append(partial(self.put, kind, manifest))
             return None
-        if uid_of(manifest) in self._gone:
+        if self._seen.is_gone(uid_of(manifest)):
             return None
         old, version = self.get(kind, key), version_of(manifest)
         is_refuted = (kind, key) in self._refuted
         if old is not None and version <= version_of(old) and not is_refuted:
             return None
         if old is not None and uid_of(old) != uid_of(manifest):
-            self._bury(uid_of(old))
+            self._seen.bury(uid_of(old))
             self.abandon(kind, old)
         new = self.trimmed(kind, manifest)
         self._refuted.discard((kind, key))
-        newest = self._newest.setdefault(kind, {})
-        newest[key.namespace] = max(version, newest.get(key.namespace, 0))
+        self._seen.note(kind, key.namespace, version)
         self._store(kind, key, old, new)
         self._notify(Change(kind, key, old, new, ours))
         return new
@@ -156,7 +139,7 @@ class Cache:
         if held is not None and not ours:
             held.append(partial(self.remove, kind, key, uid))
             return
-        self._bury(uid)
+        self._seen.bury(uid)
         old = self.get(kind, key)
         if old is not None and uid_of(old) == uid:
             if not ours:
@@ -165,12 +148,8 @@ class Cache:
             self._notify(Change(kind, key, old, None, ours))
 
     def mark(self, kind: Kind, namespace: str = "") -> Mark:
-        """Return what is known of the kind, before a list of it is requested: of all namespaces or
-        of one, since each list of one has to show by itself that the store went back.
-        """
-        newest = self._newest.get(kind, {})
-        known = newest.get(namespace, 0) if namespace else max(newest.values(), default=0)
-        return Mark(known, self._burials)
+        """Return what is known of the kind before a list is requested, of all namespaces or one."""
+        return self._seen.mark(kind, namespace)
 
     def replace(
         self,
@@ -192,15 +171,14 @@ class Cache:
         horizon = max(int(version), mark.newest)
         for manifest in manifests:
             listed.add(uid_of(manifest))
-            self._unbury(uid_of(manifest), mark)
+            self._seen.unbury(uid_of(manifest), mark)
             if self._refutes(kind, manifest, horizon, went_back):
                 self._refuted.add((kind, Key.of(manifest)))
             self.put(kind, manifest)
         for known in self.list(kind, namespace) if namespace else list(self.all(kind)):
             if uid_of(known) not in listed and version_of(known) <= horizon:
                 self.remove(kind, Key.of(known), uid_of(known))
-        others = self._newest.get(kind, {}) if namespace else {}
-        self._newest[kind] = {**others, namespace: int(version) if went_back else horizon}
+        self._seen.listed(kind, namespace, int(version) if went_back else horizon)
         return went_back
 
     @contextmanager
@@ -228,8 +206,8 @@ class Cache:
         return found is not None and uid_of(found) == uid and version_of(found) >= version
 
     def is_gone(self, uid: str) -> bool:
-        """Tell whether the object was removed. The cache remembers the last TOMBSTONES removals."""
-        return uid in self._gone
+        """Tell whether the object was removed. The cache remembers the last 20,000 removals."""
+        return self._seen.is_gone(uid)
 
     def abandon(self, kind: Kind, manifest: Manifest) -> None:
         """Take note that the object is gone without a release by this operator."""
@@ -279,17 +257,6 @@ class Cache:
             # A store that went back gives out the same versions again.
             return went_back and known != self.trimmed(kind, listed)
         return version_of(known) > version_of(listed)
-
-    def _unbury(self, uid: str, mark: Mark) -> None:
-        """Forget that the object was gone, if it was gone already when the list was requested."""
-        if self._gone.get(uid, mark.burials) < mark.burials:
-            del self._gone[uid]
-
-    def _bury(self, uid: str) -> None:
-        self._gone[uid] = self._burials
-        self._burials += 1
-        if len(self._gone) > TOMBSTONES:
-            del self._gone[next(iter(self._gone))]
 
     def _notify(self, change: Change) -> None:
         for listener in self._listeners:
