@@ -319,8 +319,8 @@ MUTANTS = (
     Mutant("a claim that nobody signed is believed", _unsigned_claim_believed),
     Mutant("an old annotation is believed over the status", _annotation_believed_over_status),
     Mutant("it is not looked who the server is", _any_server_is_the_claims),
+    # test_mutants.py has no seeds for these two, so they are planted by `--mutants` alone.
     Mutant("a call is for whoever is at the address", _calls_meant_for_whoever_is_there),
-    # test_mutants.py has no seed for it, so it is planted by `--mutants` alone.
     Mutant("a pod that tells no instance is not read first", _pod_not_read_first),
     Mutant("who has a name is judged by wishes", _names_judged_by_wishes),
     Mutant("a guest adopts what it may not", _guest_adopts_anything),

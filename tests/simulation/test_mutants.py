@@ -26,7 +26,6 @@ FOUND_BY = {
     "who has a name is judged by wishes": 406,
     "wishes count as load": 252,
     "a guest adopts what it may not": 1710,
-    "a call is for whoever is at the address": 372,
 }
 """The seed that is tried first, since it found it once. As the stories change others may.
 
