@@ -52,7 +52,7 @@ class Feed:
         self._replace = operator.cache.replace
         operator.cache.put = self.put  # type: ignore[method-assign]
         operator.cache.remove = self.remove  # type: ignore[method-assign]
-        operator.cache.replace = self.replace  # type: ignore[method-assign, assignment]
+        operator.cache.replace = self.replace  # type: ignore[method-assign]
 
     def put(self, kind: Kind, manifest: Manifest, *, ours: bool = False) -> None:
         self._versions.add(manifest["metadata"]["resourceVersion"])
@@ -61,10 +61,10 @@ class Feed:
     def remove(self, kind: Kind, key: Key, uid: str, *, ours: bool = False) -> None:
         self._pass(kind, key, lambda: self._remove(kind, key, uid, ours=ours), ours)
 
-    def replace(self, *arguments: Any) -> bool:
+    def replace(self, *arguments: Any, **options: Any) -> bool:
         self._listing = True
         try:
-            return self._replace(*arguments)
+            return self._replace(*arguments, **options)
         finally:
             self._listing = False
 
