@@ -22,7 +22,7 @@ from quiver.control.cache.cached_objects import CachedObjects
 from quiver.control.cache.echoes import Echoes
 from quiver.control.cache.hints import Hints
 from quiver.control.cache.log_fields import log_fields
-from quiver.control.cache.other_operators import OtherOperators
+from quiver.control.cache.other_operators import other_operators
 from quiver.control.cache.relisting import Relister
 from quiver.control.cache.triggers import Triggers
 from quiver.control.cache.waiting import Waiting
@@ -110,7 +110,7 @@ class Operator:
             CollectionsCollector(partial(self.cache.all, VECTOR_COLLECTION))
         )
         self._manager = Manager(settings.namespace, settings.take_over)
-        others = OtherOperators(self.cache, self._manager)
+        others = partial(other_operators, self.cache, self._manager)
         self.metrics.registry.register(OtherOperatorsCollector(others))
         parking = self._parking("vectorcollection", queues.collections)
         self._objects = CachedObjects(self.cache, api)

@@ -8,7 +8,7 @@ from support.namespaces import Namespace
 from support.operators import running
 from support.standin_node import StandinNode
 
-ANOTHER = "is one of another kind by now"
+ANOTHER = "is of another kind now"
 
 
 async def create_anew(world: Namespace, spec: Manifest) -> None:

@@ -47,6 +47,17 @@ async def counts(world: Namespace, fake: FakeEngine) -> None:
     await eventually(holds, "all that is there counts")
 
 
+async def uses_up_its_share(world: Namespace, fake: FakeEngine, guest: Namespace) -> None:
+    """Have the guest create collections whose objects go at once, until it may have no more."""
+    for name in NAMES[: SHARE // 2]:
+        await guest.create_collection(name, partitions=["a"])
+        await guest.gone(name)
+        await counts(world, fake)
+    await guest.create_collection("more")
+    await guest.says("more", "QuotaExceeded", "limits.maxPerNamespace")
+    assert placed(fake) <= SHARE
+
+
 async def test_a_claim_that_is_wiped_before_the_first_status_counts_all_the_same(
     fake_world: Namespace, fake: FakeEngine, tenant: Tenant
 ) -> None:
@@ -95,13 +106,7 @@ async def test_what_is_taken_away_during_its_creation_counts(
     guest = tenant.at(fake_world)
     engines = MeddledEngines(fake_world.engines, lambda name: take_away_past_finalizer(guest, name))
     async with running(fake_world.operator_api, engines):
-        for name in NAMES[: SHARE // 2]:
-            await guest.create_collection(name, partitions=["a"])
-            await guest.gone(name)
-            await counts(fake_world, fake)
-        await guest.create_collection("more")
-        await guest.says("more", "QuotaExceeded", "limits.maxPerNamespace")
-    assert placed(fake) <= SHARE
+        await uses_up_its_share(fake_world, fake, guest)
 
 
 async def test_what_is_taken_away_after_its_claim_was_wiped_counts(
@@ -118,13 +123,7 @@ async def test_what_is_taken_away_after_its_claim_was_wiped_counts(
 
     engines = MeddledEngines(fake_world.engines, wipe_and_delete)
     async with running(fake_world.operator_api, engines):
-        for name in NAMES[: SHARE // 2]:
-            await guest.create_collection(name, partitions=["a"])
-            await guest.gone(name)
-            await counts(fake_world, fake)
-        await guest.create_collection("more")
-        await guest.says("more", "QuotaExceeded", "limits.maxPerNamespace")
-    assert placed(fake) <= SHARE
+        await uses_up_its_share(fake_world, fake, guest)
 
 
 async def test_what_is_taken_away_later_counts(

@@ -1,9 +1,11 @@
 """The metric of objects that other operators share."""
 
+from functools import partial
+
 from prometheus_client import CollectorRegistry
 
 from quiver.control.cache.cache import Cache
-from quiver.control.cache.other_operators import OtherOperators
+from quiver.control.cache.other_operators import other_operators
 from quiver.control.observe.metrics import OtherOperatorsCollector
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Manifest
 from quiver.domain.managers import Manager
@@ -19,7 +21,7 @@ def test_objects_of_others_are_counted_by_the_other() -> None:
     collections without an engine that it manages. What is ours alone is not counted.
     """
     cache, registry = Cache(), CollectorRegistry()
-    registry.register(OtherOperatorsCollector(OtherOperators(cache, Manager("ours"))))
+    registry.register(OtherOperatorsCollector(partial(other_operators, cache, Manager("ours"))))
     for manifest in (
         engine("ours", status={"managedBy": "ours"}),
         engine("contended", status={"managedBy": "ours", "contendedBy": "third"}),

@@ -166,7 +166,7 @@ LEFT: list[tuple[str, Gathered, str, str]] = [
         "endpoints for pods",
         gathered(going(), engine=EXTERNAL, member=None),
         "Warning",
-        "it is on engine-0, and VectorEngine 'engine' is one of another kind by now",
+        "it is on engine-0, and VectorEngine 'engine' is of another kind now",
     ),
     (
         "another engine",

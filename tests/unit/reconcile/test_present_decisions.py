@@ -416,5 +416,5 @@ def test_an_engine_of_another_kind_is_said_to_be_one(facts: dict[str, Any]) -> N
     facts = {"manifest": claimed(HELD), "member": None, **facts}
     verdict = decide(gathered(**facts)).verdict
     assert verdict.reason is Reason.MEMBER_GONE
-    assert "is one of another kind by now" in verdict.message
+    assert "is of another kind now" in verdict.message
     assert "Delete this object" in verdict.message

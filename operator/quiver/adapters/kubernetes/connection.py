@@ -23,14 +23,14 @@ from quiver.domain.kubernetes_types import Manifest
 
 USER_AGENT = f"quiver-operator/{__version__}"
 CONNECTIONS = 32
-"""One for each of the default number of workers. More would only load the API server."""
+"""Requests at the same time. Most workers wait for engines; more would only load the API server."""
 NO_LIMIT = 0
 """For watches: each holds a connection, one for each kind and namespace that is watched. With fewer
 some of them would never begin.
 """
 WATCH_BUFFER = 2**21
-"""Bytes; a watch event can be longer than aiohttp's default buffer. It is not longer than this: it
-has one object, and etcd takes at most 1.5 MiB of one.
+"""Bytes; a watch event can be longer than aiohttp's default buffer. An even longer one is read in
+several parts.
 """
 
 

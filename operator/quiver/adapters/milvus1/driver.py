@@ -154,13 +154,13 @@ class Milvus1Client:
         built = await self._built(name)
         build = built.build
         if isinstance(build, UnsetType):
-            return await self._untold(name, index, built)
+            return await self._inferred(name, index, built)
         if build is None:
             return ObservedIndex(index=index)
         failure = None if build.failure is None else one_line(build.failure) or "no reason given"
         return ObservedIndex(index=index, progress=built.progress(build.waiting), failure=failure)
 
-    async def _untold(self, name: str, index: Index, built: Built) -> ObservedIndex:
+    async def _inferred(self, name: str, index: Index, built: Built) -> ObservedIndex:
         """Return the index on a server that does not tell what it builds.
 
         Milvus 1.x builds the index of each full segment. Those that are not full have it only if

@@ -8,24 +8,19 @@ from quiver.domain.managers import Manager, contender_for
 from quiver.domain.manifests import engine_of
 
 
-class OtherOperators:
-    """The namespace of another operator, once for each object that this one shares with it."""
-
-    def __init__(self, cache: Cache, manager: Manager) -> None:
-        self._cache = cache
-        self._manager = manager
-
-    def __iter__(self) -> Iterator[str]:
-        """Read the cache anew. Do not await meanwhile."""
-        for engine in self._cache.all(VECTOR_ENGINE):
-            other = self._manager.other_manager_of(engine)
-            if other is None and self._manager.manages(engine):
-                other = contender_for(engine)
-            if other is not None:
-                yield other
-        for collection in self._cache.all(VECTOR_COLLECTION):
-            key = engine_of(collection)
-            engine_or_none = self._cache.get(VECTOR_ENGINE, key) if key else None
-            other = self._manager.other_manager_of(engine_or_none or collection)
-            if other is not None:
-                yield other
+def other_operators(cache: Cache, manager: Manager) -> Iterator[str]:
+    """Yield the namespace of another operator, once for each object that `manager` shares with it.
+    Do not await meanwhile: the cache must not change.
+    """
+    for engine in cache.all(VECTOR_ENGINE):
+        other = manager.other_manager_of(engine)
+        if other is None and manager.manages(engine):
+            other = contender_for(engine)
+        if other is not None:
+            yield other
+    for collection in cache.all(VECTOR_COLLECTION):
+        key = engine_of(collection)
+        engine_or_none = cache.get(VECTOR_ENGINE, key) if key else None
+        other = manager.other_manager_of(engine_or_none or collection)
+        if other is not None:
+            yield other

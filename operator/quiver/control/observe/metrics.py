@@ -187,9 +187,9 @@ class CollectionsCollector(Collector):
 class OtherOperatorsCollector(Collector):
     """Counts the objects that other operators of the cluster share with this one."""
 
-    def __init__(self, others: Iterable[str]) -> None:
-        """`others` has the other operator's namespace for each object; it is iterated again at each
-        scrape.
+    def __init__(self, others: Callable[[], Iterable[str]]) -> None:
+        """`others` is called at each scrape. It returns the other operator's namespace for each
+        object.
         """
         self._others = others
 
@@ -200,6 +200,6 @@ class OtherOperatorsCollector(Collector):
             " that operator's namespace.",
             labels=["operator"],
         )
-        for operator, count in Tally(self._others).items():
+        for operator, count in Tally(self._others()).items():
             family.add_metric([operator], count)
         yield family

@@ -64,7 +64,7 @@ def engine_is_another(g: Gathered) -> Decision | None:
     """
     name = g.collection.engine_key.name
     if g.engine_is_of_another_kind:
-        why = f"it is on {_claimed(g)}, and VectorEngine {name!r} is one of another kind by now"
+        why = f"it is on {_claimed(g)}, and VectorEngine {name!r} is of another kind now"
         return _retain(g, "Warning", why)
     if _is_of_another_engine(g):
         why = f"VectorEngine {name!r} is another object than the one that it was made on"

@@ -69,7 +69,7 @@ def claimed_member_is_no_more(g: Gathered) -> Decision | None:
             g,
             Reason.MEMBER_GONE,
             f"The collection is on {g.member_name}, and VectorEngine {g.collection.engine_key} is "
-            "one of another kind by now: it was deleted and created anew. Delete this object: the "
+            "of another kind now: it was deleted and created anew. Delete this object: the "
             "collection then stays where it is.",
         )
     if g.engine is not None and g.engine.spec.external is None:
