@@ -171,7 +171,7 @@ async def test_nothing_is_written_when_there_is_nothing_to_say(
         described = fake.calls["describe"]
         for _ in range(3):
             await operator._resync.once()
-            operator._collections.add(Key(world.namespace, "docs"))
+            operator._queues.collections.add(Key(world.namespace, "docs"))
 
             async def has_looked(since: int = fake.calls["describe"]) -> bool:
                 return fake.calls["describe"] > since
