@@ -91,7 +91,7 @@ _DECODER = msgspec.json.Decoder(_Event)
 async def watching(connection: Connection) -> AsyncIterator[Watcher]:
     """Watch meanwhile; nothing may exist yet."""
     watcher = Watcher()
-    async with connection.watch_session(lambda: None) as session, asyncio.TaskGroup() as group:
+    async with connection.session() as session, asyncio.TaskGroup() as group:
         task = group.create_task(_watch(session, connection.server, watcher))
         yield watcher
         task.cancel()
