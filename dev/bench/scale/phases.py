@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.cluster import NAMESPACE, collection, each, until
+from bench.cluster import NAMESPACE, collection, each, quiet, until
 from bench.processes import Operator
 from bench.scale import counters
 from bench.scale.bench import OTHERS, WAIT_S, Bench, Say, prepared
@@ -193,6 +193,8 @@ async def deletion(bench: Bench, operator: Operator, figures: Storm, wanted: lis
 
 
 async def idle(bench: Bench, operator: Operator, seconds: float) -> Idle:
+    async with asyncio.timeout(WAIT_S):
+        await quiet(operator)  # Events are published after the work
     before, cpu = await counters.read(bench.plane, operator), operator.cpu_s
     await asyncio.sleep(seconds)
     used = operator.cpu_s - cpu
