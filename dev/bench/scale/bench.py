@@ -19,6 +19,8 @@ from quiver.ports.errors import ApiUnavailable
 OTHERS = "others"
 """A namespace whose collections are timed while those of the first one come in thousands."""
 BULK_DEADLINE_S = 120.0
+BULK_BYTES = 2**28
+"""The answer to a deletion lists what was deleted."""
 WAIT_S = 1200.0
 
 Say = Callable[[str], None]
@@ -29,7 +31,7 @@ class BulkApi(KubernetesClient):
         """Delete all that there is, with one request unless the API server gives up on it."""
         while True:
             try:
-                await self._call("DELETE", path)
+                await self._content("DELETE", path, most=BULK_BYTES)
             except ApiUnavailable:
                 continue
             return
