@@ -23,8 +23,8 @@ class Settings:
     engine_image: str = f"localhost/quiver-engine:{__version__}"
     resync_period: float = 60.0
     verify_period: float = 600.0
-    workers: int = 128
-    workers_per_namespace: int = 32
+    workers: int = 48
+    workers_per_namespace: int = 24
     workers_per_engine: int = 16
     leader_elect: bool = False
     http: tuple[str, int] | None = None

@@ -113,7 +113,7 @@ def test_default_arguments(chart: Any) -> None:
         "--http=0.0.0.0:8080",
         "--engine-image=localhost/quiver-engine:0.1.0",
         "--resync-period=60",
-        "--workers=128",
+        "--workers=48",
         "--secrets-role=team:quiver-secrets",
         "--pod-labels=app.kubernetes.io/name=quiver,app.kubernetes.io/instance=quiver",
         "--log-format=json",
@@ -139,7 +139,7 @@ def test_operator_takes_the_arguments(chart: Any) -> None:
     command = importlib.import_module("quiver.command").operator
     assert command.name == subcommand
     settings = command.make_context(subcommand, arguments).params
-    assert (settings["http"][1], settings["workers"]) == (8080, 128)
+    assert (settings["http"][1], settings["workers"]) == (8080, 48)
     assert (settings["resync_period"], settings["log_format"]) == (60, "json")
     assert settings["leader_elect"] is True
 

@@ -1,7 +1,7 @@
 import json
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from quiver.settings import Settings
 from support.admin_api import AdminApi, connected
 from support.fake_engine import FakeEngine, FakeEngines
 from support.installation import install
+from support.memory_limit import LimitedOperator, chart_limit, memory_cgroup
 from support.milvus1_client import Milvus1
 from support.namespaces import Namespace
 from support.release import Install, Release
@@ -100,12 +101,23 @@ def client(engine_process: EngineProcess) -> Iterator[Milvus1]:
 
 
 @pytest.fixture
-def neighbour(world: Namespace, quiver_api: ControlPlane) -> Iterator[Namespace]:
-    """Another namespace, whose collections are to be on the world's engine."""
-    name = f"test-{uuid.uuid4().hex[:8]}"
-    quiver_api.create_namespace(name)
-    yield replace(world, namespace=name, engine_namespace=world.namespace)
-    quiver_api.kubectl("delete", "namespace", name, "--wait=false")
+def neighbours(world: Namespace, quiver_api: ControlPlane) -> Iterator[Iterator[Namespace]]:
+    """Other namespaces, as many as are asked for, whose collections are on the world's engine."""
+    with ExitStack() as made:
+
+        def one_more() -> Namespace:
+            name = f"test-{uuid.uuid4().hex[:8]}"
+            quiver_api.create_namespace(name)
+            made.callback(quiver_api.kubectl, "delete", "namespace", name, "--wait=false")
+            return replace(world, namespace=name, engine_namespace=world.namespace)
+
+        yield iter(one_more, None)
+
+
+@pytest.fixture
+def neighbour(neighbours: Iterator[Namespace]) -> Namespace:
+    """One of the neighbours."""
+    return next(neighbours)
 
 
 @pytest.fixture
@@ -216,3 +228,19 @@ def managed(
 ) -> Namespace:
     """A namespace without an engine, beside a node that could run its pods."""
     return Namespace(namespace, api, operator_api, engines, address="")
+
+
+@pytest.fixture
+def limited_operator(operator_kubeconfig: Path, tmp_path: Path) -> Iterator[LimitedOperator]:
+    """An operator that is not started yet. At the end it has run, and runs still."""
+    with memory_cgroup(chart_limit()) as group:
+        operator = LimitedOperator(
+            group, operator_kubeconfig, tmp_path / "log", "--resync-period=2"
+        )
+        try:
+            yield operator
+            operator.check_alive()
+            assert "this is a bug" not in operator.output
+        finally:
+            if operator.is_running:
+                operator.kill()

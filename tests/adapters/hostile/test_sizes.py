@@ -102,7 +102,7 @@ class HesitatingServer(HostileServer):
     def __init__(self) -> None:
         super().__init__()
         self.is_asked = asyncio.Event()
-        segments = [{"row_count": 4096, "index_name": "IDMAP"}] * 40_000
+        segments = [{"row_count": 4096, "index_name": "IDMAP"}] * 22_000
         info = {"partitions": [{"tag": "", "row_count": 0, "segments": segments}]}
         self._info = pb.CollectionInfo(json_info=json.dumps(info)).SerializeToString()
         self.answer = always(OK, index_type=2)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 else:
     Methods = MilvusServiceStub
 
-List = TypeVar("List", bound=Message)
+Parsed = TypeVar("Parsed", bound=Message)
 
 SHOW_COLLECTIONS = "/milvus.grpc.MilvusService/ShowCollections"
 SHOW_PARTITIONS = "/milvus.grpc.MilvusService/ShowPartitions"
@@ -40,16 +40,17 @@ LIMITS: Mapping[str, int] = MappingProxyType(
     {
         SHOW_COLLECTIONS: (4096 + 1) * NAME_BYTES + 2**10,
         SHOW_PARTITIONS: (4096 + 1) * NAME_BYTES + 2**10,
-        # JSON with each partition and its segments.
-        SHOW_INFO: 2**21,
+        # JSON with each partition and its segments, about a hundred bytes each. Dozens of answers
+        # may wait to be read.
+        SHOW_INFO: 2**20,
     }
 )
 """The bytes of an answer, by method. Others are short."""
 
 
 class BoundedStub(Methods):
-    """The protocol's methods. Two of them answer with a list, of which the bytes are handed out:
-    several answers may wait to be read, and a million short names take sixteen times their bytes.
+    """The protocol's methods. Those with long answers hand out bytes: several answers may wait to
+    be read, and as messages they take more, a million short names sixteen times their bytes.
     """
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
@@ -60,19 +61,27 @@ class BoundedStub(Methods):
         self.raw_partitions: grpc.aio.UnaryUnaryMultiCallable[pb.CollectionName, bytes] = (
             channel.unary_unary(SHOW_PARTITIONS, pb.CollectionName.SerializeToString)
         )
+        self.raw_info: grpc.aio.UnaryUnaryMultiCallable[pb.CollectionName, bytes] = (
+            channel.unary_unary(SHOW_INFO, pb.CollectionName.SerializeToString)
+        )
 
 
-def parsed(raw: bytes, type_: type[List], most: int) -> List:
+def parsed(raw: bytes, type_: type[Parsed]) -> Parsed:
+    """Return the message. Raises: EngineRefused for bytes that are no such message."""
+    try:
+        return type_.FromString(raw)
+    except DecodeError as error:
+        raise unreadable("the call", PROTOCOL) from error
+
+
+def parsed_list(raw: bytes, type_: type[Parsed], most: int) -> Parsed:
     """Return a message with a list of names.
 
     Raises: EngineRefused for bytes that are no such message, or have more than `most` names.
     """
     if raw.count(_BEFORE_NAME) > 2 * most:
         raise _too_many(most)
-    try:
-        return type_.FromString(raw)
-    except DecodeError as error:
-        raise unreadable("the call", PROTOCOL) from error
+    return parsed(raw, type_)
 
 
 def names_in(names: Sequence[str], most: int) -> frozenset[str]:

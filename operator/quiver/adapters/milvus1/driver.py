@@ -16,6 +16,7 @@ from quiver.adapters.milvus1.answers import (
     BoundedStub,
     names_in,
     parsed,
+    parsed_list,
 )
 from quiver.adapters.milvus1.damage import damage_in
 from quiver.adapters.milvus1.errors import PROTOCOL, require_success
@@ -115,7 +116,7 @@ class Milvus1Client:
 
     async def list_collections(self) -> frozenset[str]:
         raw = await self._ask(lambda stub: stub.raw_collections, pb.Command())
-        answer = parsed(raw, pb.CollectionNameList, MOST_COLLECTIONS)
+        answer = parsed_list(raw, pb.CollectionNameList, MOST_COLLECTIONS)
         require_success(answer.status)
         return names_in(answer.collection_names, MOST_COLLECTIONS)
 
@@ -202,7 +203,8 @@ class Milvus1Client:
 
     async def _info(self, name: str) -> Info:
         request = pb.CollectionName(collection_name=name)
-        answer = await self._ask(lambda stub: stub.ShowCollectionInfo, request)
+        raw = await self._ask(lambda stub: stub.raw_info, request)
+        answer = parsed(raw, pb.CollectionInfo)
         require_success(answer.status)
         return info_of(answer.json_info)
 
@@ -239,7 +241,7 @@ class Milvus1Client:
     async def _partitions(self, name: str) -> frozenset[str] | None:
         request = pb.CollectionName(collection_name=name)
         raw = await self._ask(lambda stub: stub.raw_partitions, request)
-        answer = parsed(raw, pb.PartitionList, MOST_PARTITIONS)
+        answer = parsed_list(raw, pb.PartitionList, MOST_PARTITIONS)
         if answer.status.error_code == pb.COLLECTION_NOT_EXISTS:
             return None
         require_success(answer.status)
