@@ -21,7 +21,8 @@ from machine.progress import Say
 Content = list[tuple[Path, str]]
 
 FORMAT = "1"  # part of every key: raise it when the same inputs shall give other images
-PROJECT = "quiver"
+PROJECT = "quiver-operator"
+MODULE = "quiver"
 PACKAGES = ("quiver", "quiver_engine", "quiver_proto")
 USER = "65532:65532"
 DEPENDENCIES = "/opt/quiver/dependencies"
@@ -72,7 +73,7 @@ def build_image(name: str, say: Say) -> Path:
         if not archive.exists():
             say(f"image {image.reference}: packing")
             config = ImageConfig(
-                image.reference, [interpreter.COMMAND, "-m", PROJECT], USER, ENVIRONMENT
+                image.reference, [interpreter.COMMAND, "-m", MODULE], USER, ENVIRONMENT
             )
             write_archive(archive, config, layers)
             _forget_older(folder, f"quiver-{name}-*.tar", archive)

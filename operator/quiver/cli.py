@@ -12,7 +12,9 @@ from quiver import __version__
 COMMANDS = {"engine": "quiver_engine.cli", "operator": "quiver.command"}
 """The module of each command. Its attribute of the same name is the command."""
 EXTRA = {"numpy", "faiss", "quiver_engine"}
-"""Packages that `pip install quiver` does not install, since only the engine needs them."""
+"""Packages that the operator does without: the extra `engine` brings them."""
+INSTALL = "pip install '.[engine]'"
+"""From the clone. By its name a package index has no Quiver, or one that is not this."""
 
 
 class LazyGroup(click.Group):
@@ -37,14 +39,14 @@ class LazyGroup(click.Group):
 def _missing(command: str, package: str) -> click.Command:
     def refuse() -> None:
         raise click.ClickException(
-            f"`quiver {command}` needs packages that are not installed ({package}):"
-            " pip install 'quiver[engine]'"
+            f"`quiver {command}` needs packages that are not installed ({package})."
+            f" In a clone of Quiver: {INSTALL}"
         )
 
     return click.Command(
         command,
         callback=refuse,
-        short_help="Not installed: pip install 'quiver[engine]'.",
+        short_help=f"Not installed. In a clone of Quiver: {INSTALL}",
         context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
         add_help_option=False,
     )

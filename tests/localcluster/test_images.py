@@ -42,7 +42,7 @@ def test_an_image_is_named_after_the_projects_version(archive: Path) -> None:
     """The tag is the version of the installed project."""
     (manifest,) = read_json(archive, "index.json")["manifests"]  # type: ignore[misc,has-type]
     name = manifest["annotations"]["io.containerd.image.name"]
-    assert name == f"localhost/quiver-operator:{version('quiver')}"
+    assert name == f"localhost/quiver-operator:{version('quiver-operator')}"
 
 
 def test_an_archive_has_the_same_bytes_every_time(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_the_images_run_the_projects_command(node: Cluster, namespace: str, imag
     container["args"] = ["--version"]
     del container["command"]
     create(node, namespace, document)
-    assert version("quiver") in logs_when_done(node, namespace, image)
+    assert version("quiver-operator") in logs_when_done(node, namespace, image)
 
 
 def test_a_volume_is_made_for_a_claim_and_outlives_the_pod(node: Cluster, namespace: str) -> None:

@@ -118,7 +118,7 @@ def test_without_the_extra_the_engine_says_what_to_install(
     monkeypatch.setattr("quiver.cli.EXTRA", {"quiver_engine.cli"})
     result = CliRunner().invoke(main, ["engine", "--data-dir", "x"])
     assert result.exit_code == 1
-    assert "pip install 'quiver[engine]'" in result.output
+    assert "pip install '.[engine]'" in result.output
 
 
 def operator_settings(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Settings:

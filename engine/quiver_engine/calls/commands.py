@@ -14,7 +14,7 @@ from quiver_engine.store.store import Store
 from quiver_proto import milvus_pb2 as pb
 
 # pymilvus 1.1.2 compares the first two numbers. The rest names this engine.
-PROTOCOL_VERSION = f"1.1.1+quiver.{version('quiver')}"
+PROTOCOL_VERSION = f"1.1.1+quiver.{version('quiver-operator')}"
 
 MOST_NAMED = 32
 """Collections that the answer to `damaged` names: those with the most damaged segments."""

@@ -93,7 +93,7 @@ class _StoreCollector(Collector):
         info = GaugeMetricFamily(
             f"{_PREFIX}_info", "Always 1; tells the version of Quiver.", labels=["version"]
         )
-        info.add_metric([version("quiver")], 1)
+        info.add_metric([version("quiver-operator")], 1)
         yield info
         yield GaugeMetricFamily(
             f"{_PREFIX}_collections", "Collections there are.", value=len(collections)

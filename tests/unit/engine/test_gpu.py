@@ -28,7 +28,7 @@ def test_what_a_gpu_cannot_search_is_left_to_the_cpu() -> None:
 
 def test_without_a_gpu_one_that_is_demanded_stops_the_start() -> None:
     """--device gpu and --gpu-memory are refused with the reason and what to install."""
-    with pytest.raises(StartError, match=r"--device gpu cannot be: .*quiver\[engine-gpu\]"):
+    with pytest.raises(StartError, match=r"--device gpu cannot be: .*pip install '\.\[engine-gpu\]'"):
         hardware.choose(hardware.Wanted(device="gpu"))
     with pytest.raises(StartError, match=r"--gpu-memory cannot be: .*--device cpu"):
         hardware.choose(hardware.Wanted(device="cpu", gpu_memory=1))
@@ -42,7 +42,7 @@ def test_a_gpu_that_faiss_cannot_use_is_warned_of(
     with caplog.at_level(logging.WARNING):
         assert not hardware.choose(hardware.Wanted(), tmp_path).gpus()
     assert "computing on the CPU, though nvidia0 is here" in caplog.text
-    assert "quiver[engine-gpu]" in caplog.text
+    assert "pip install '.[engine-gpu]'" in caplog.text
 
 
 def test_without_cuda_the_reason_is_told() -> None:
