@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from demo.binding import bound_shell
+from demo.binding import bound_shell, client_command, exports
 from demo.footprint import Footprint
 from demo.screen import Screen
 from demo.shell import Shell, Unexpected
@@ -84,12 +84,13 @@ class InCluster:
         self._cluster.stop()
 
     def leave(self) -> None:
-        kubectl = self._cluster.binaries.path("kubectl")
+        lines = exports(self._cluster)
         self._cluster.detach()
         self._screen.note("The cluster stands. To use it:")
-        self._screen.command(f"export KUBECONFIG={self._cluster.kubeconfig}")
-        self._screen.command(f'export PATH="{kubectl.parent}:$PATH"')
+        for line in lines:
+            self._screen.command(line)
         self._screen.command("kubectl get vcol,veng,pods -o wide")
         self._screen.command(f"kubectl port-forward pod/{ENGINE_POD} {GRPC_PORT}:{GRPC_PORT}")
-        self._screen.note(f"then a Milvus 1.x client finds the engine at 127.0.0.1:{GRPC_PORT}")
+        self._screen.note("Then a Milvus 1.x client, in another terminal, finds the engine:")
+        self._screen.command(client_command(f"127.0.0.1:{GRPC_PORT}"))
         self._screen.note("To take the cluster away: make down")

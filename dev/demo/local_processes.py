@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from demo.binding import bound_shell
+from demo.binding import bound_shell, client_command, exports
 from demo.footprint import Footprint
 from demo.screen import Screen
 from demo.shell import Shell
@@ -112,12 +112,12 @@ class LocalProcesses:
         self._cluster.stop()
 
     def leave(self) -> None:
-        kubectl = self._cluster.binaries.path("kubectl")
         self._screen.note("It runs until you press Ctrl-C. In another terminal:")
-        self._screen.command(f"export KUBECONFIG={self._cluster.kubeconfig}")
-        self._screen.command(f'export PATH="{kubectl.parent}:$PATH"')
+        for line in exports(self._cluster):
+            self._screen.command(line)
         self._screen.command("kubectl get vcol,veng")
-        self._screen.note(f"a Milvus 1.x client finds the engine at {self._address}")
+        self._screen.note("A Milvus 1.x client finds the engine:")
+        self._screen.command(client_command(self._address))
         with suppress(KeyboardInterrupt):
             signal.pause()
 

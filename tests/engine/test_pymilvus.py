@@ -1,7 +1,13 @@
 """The client of Milvus 1.x, unchanged, against the engine."""
 
+import re
+import shlex
 import subprocess
+from pathlib import Path
 
+from packaging.requirements import Requirement
+
+from machine import pymilvus1
 from machine.engine_process import EngineProcess
 from machine.pymilvus1 import pymilvus_python
 
@@ -96,13 +102,14 @@ assert client.create_index('JACCARD', IndexType.HNSW, {'M': 8, 'efConstruction':
 """
 
 
-def run(script: str, engine: EngineProcess) -> None:
+def run(script: str, engine: EngineProcess) -> str:
     host, port = engine.grpc_address.split(":")
     whole = f"HOST, PORT = {host!r}, {port!r}\n{script}"
     done = subprocess.run(
         [pymilvus_python(), "-c", whole], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_the_snippet_that_users_start_with(own_engine: EngineProcess) -> None:
@@ -118,3 +125,33 @@ def test_vectors_and_partitions(own_engine: EngineProcess) -> None:
 def test_vectors_of_bits(own_engine: EngineProcess) -> None:
     """Rows given as bytes are found by every kind of binary metric and come back as bytes."""
     run(BITS, own_engine)
+
+
+CLIENTS = Path(__file__).parents[2] / "docs" / "clients.md"
+LOCK = Path(pymilvus1.__file__).with_name("pymilvus1-requirements.txt")
+MAKE_TEST01 = """
+from milvus import Milvus, MetricType
+assert Milvus(host=HOST, port=PORT).create_collection({
+    'collection_name': 'test01', 'dimension': 256, 'index_file_size': 1024,
+    'metric_type': MetricType.L2}).OK()
+"""
+
+
+def test_the_script_of_the_page_on_clients(own_engine: EngineProcess) -> None:
+    """As it stands there, it finds the vector that it searches for, and two others."""
+    run(MAKE_TEST01, own_engine)
+    [script] = re.findall(r"```python\n(.*?)```", CLIENTS.read_text(), re.DOTALL)
+    assert script.count('port="19530"') == 1
+    nearest, *others = run(script.replace('port="19530"', "port=PORT"), own_engine).splitlines()
+    assert nearest.split()[1] == "0.0"
+    assert len(others) == 2
+
+
+def test_the_recipe_of_the_page_on_clients_installs_what_this_client_runs_with() -> None:
+    """The versions that it asks for take those of these tests, and it leaves out none of them."""
+    locked = dict(re.findall(r"^([\w-]+)==(\S+)", LOCK.read_text(), re.MULTILINE))
+    commands = re.findall(r"^milvus1/bin/pip install (.*)$", CLIENTS.read_text(), re.MULTILINE)
+    words = [word for command in commands for word in shlex.split(command)]
+    asked = {r.name: r for r in map(Requirement, (w for w in words if not w.startswith("--")))}
+    assert {*asked} == {"grpcio", "protobuf", "setuptools", "requests", "ujson", "pymilvus"}
+    assert [name for name in asked if locked[name] not in asked[name].specifier] == []
