@@ -1,0 +1,53 @@
+"""What several pages could say stands on one, and is so."""
+
+import re
+from pathlib import Path
+
+from quiver.control.work.backoff import Backoff
+from quiver.control.work.breakers import PROBING
+from quiver.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+PAGES = (*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md")), ROOT / "charts/quiver/README.md")
+
+
+def test_how_often_something_is_tried_again() -> None:
+    """The page on operations has the intervals of the code, and the page on conditions has none of
+    its own but that of the engine.
+    """
+    operations = (DOCS / "operations.md").read_text()
+    silent, refused = PROBING, Backoff()
+    assert (silent.cap, Settings().resync_period, Settings().verify_period) == (120, 60, 600)
+    for interval in (
+        f"after {silent.base:g} s, then less and less, at last every one to two minutes",
+        f"after {refused.base:g} s, then less and less, at last every {refused.cap / 2:g} to "
+        f"{refused.cap:g} s",
+    ):
+        assert interval in operations
+    conditions = (DOCS / "conditions.md").read_text()
+    recovery = re.findall(r"^\| `.* \| ([^|]*) \|$", conditions, re.MULTILINE)
+    timed = [cell for cell in recovery if re.search(r"minute|second|\d", cell)]
+    assert timed == ["yes: it is tried again, by Quiver's engine each minute"]
+
+
+def test_the_states_of_a_collection_are_drawn_once() -> None:
+    """One page has the picture, and the page on concepts leads to it."""
+    drawn = [page.name for page in PAGES if "stateDiagram" in page.read_text()]
+    assert drawn == ["collections.md"]
+    assert "(collections.md)" in (DOCS / "concepts.md").read_text()
+
+
+def test_argo_cd_is_promised_nothing() -> None:
+    """Argo CD reads the conditions of a kind by a health check in Lua, and Quiver has none."""
+    assert [page.name for page in PAGES if "Argo" in page.read_text()] == []
+
+
+def test_readme_says_what_quiver_is_not() -> None:
+    """In five lines, before a reader has tried anything."""
+    readme = (ROOT / "README.md").read_text()
+    told = readme.split("## What it is not\n", 1)[1].split("\n## ", 1)[0]
+    lines = told.strip().splitlines()
+    words = ("one copy", "one pod", "No backups", "No passwords", "Milvus 1.x")
+    assert len(lines) == len(words)
+    assert [word for word, line in zip(words, lines, strict=True) if word not in line] == []
