@@ -40,8 +40,8 @@ CHART_CRD_METADATA = """\
 """
 INSTALL_HEAD = f"""\
 # Quiver in one file, for kubectl apply: rendered from charts/quiver by dev/tools/render.py.
-# No registry has its images: build them and push them to a registry of yours, as charts/quiver/README.md
-# shows ("Without Helm" too), and name that below.
+# No registry has its images: build them and push them to a registry of yours, and name that below,
+# as charts/quiver/README.md shows ("Without Helm").
 ---
 apiVersion: v1
 kind: Namespace

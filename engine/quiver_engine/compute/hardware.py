@@ -56,8 +56,8 @@ def choose(wanted: Wanted, nodes: Path = DEVICE_NODES) -> Device:
 def _why_no_gpu() -> str | None:
     if "GPU" not in _FAISS.get_compile_options().split():
         return (
-            "the FAISS that is installed has no support for GPUs; run `pip uninstall faiss-cpu` and,"
-            " in a clone of Quiver, `pip install '.[engine-gpu]'`, or take an image that has it"
+            "the FAISS that is installed has no support for GPUs; take an image that has it, or run"
+            " `pip uninstall faiss-cpu` and, in a clone of Quiver, `pip install '.[engine-gpu]'`"
         )
     try:
         cuda.gpu_count()

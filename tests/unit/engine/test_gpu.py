@@ -28,7 +28,9 @@ def test_what_a_gpu_cannot_search_is_left_to_the_cpu() -> None:
 
 def test_without_a_gpu_one_that_is_demanded_stops_the_start() -> None:
     """--device gpu and --gpu-memory are refused with the reason and what to install."""
-    with pytest.raises(StartError, match=r"--device gpu cannot be: .*pip install '\.\[engine-gpu\]'"):
+    with pytest.raises(
+        StartError, match=r"--device gpu cannot be: .*pip install '\.\[engine-gpu\]'"
+    ):
         hardware.choose(hardware.Wanted(device="gpu"))
     with pytest.raises(StartError, match=r"--gpu-memory cannot be: .*--device cpu"):
         hardware.choose(hardware.Wanted(device="cpu", gpu_memory=1))
