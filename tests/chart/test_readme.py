@@ -64,7 +64,7 @@ def test_two_operators_are_spread_and_run_on_one_node_too(chart: Any, page: str)
     assert selected == chart.one("Deployment", values)["spec"]["selector"]["matchLabels"]
     assert constraint["whenUnsatisfiable"] == "ScheduleAnyway"
     commented = re.findall(r"^# (- maxSkew:.*\n(?:#   .*\n)*)", defaults(chart), re.MULTILINE)
-    assert [yaml.safe_load(text.replace("\n#", "\n")) for text in commented] == [[constraint]]
+    assert [yaml.safe_load(text.replace("\n# ", "\n")) for text in commented] == [[constraint]]
 
 
 def defaults(chart: Any) -> str:
