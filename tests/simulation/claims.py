@@ -3,8 +3,10 @@
 import base64
 from functools import lru_cache
 
+import msgspec
+
 from quiver.control.claim_keys import SECRET_NAME
-from quiver.domain.claims import CLAIM_ANNOTATION, ClaimKeys, claim_of
+from quiver.domain.claims import CLAIM_ANNOTATION, PARTITIONS, ClaimKeys, claim_of
 from quiver.domain.collections import Claim
 from quiver.domain.kubernetes_types import SECRET, Manifest
 from simulation.api_server import ApiServer, Write
@@ -31,6 +33,19 @@ class Claims:
         is_own = claim is not None and claim.object_uid == manifest["metadata"]["uid"]
         return claim if is_own else None
 
+    def size_of(self, manifest: Manifest) -> int:
+        """Return how many collections and partitions a VectorCollection with a claim counts as.
+
+        What was reserved with a claim counts until the status has the claim: it may exist.
+        """
+        status = manifest["status"]
+        there = len(partitions_there(status))
+        if "claim" in status:
+            return 1 + there
+        text = manifest["metadata"]["annotations"][CLAIM_ANNOTATION]
+        reserved: int = msgspec.json.decode(text)[PARTITIONS]
+        return 1 + max(there, reserved)
+
     def held(self, manifest: Manifest) -> tuple[Home, str] | None:
         """Return the member and the collection that a VectorCollection claims."""
         claim = self.of(manifest)
@@ -55,3 +70,8 @@ class Claims:
             self._known += [key for key in found if key not in self._known]
             self._keys.replace(self._known)
             self._believed.cache_clear()
+
+
+def partitions_there(status: Manifest) -> list[str]:
+    """Return the tags that exist by what the status says."""
+    return [*status.get("partitions", ()), *status.get("retainedPartitions", ())]

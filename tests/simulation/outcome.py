@@ -15,7 +15,7 @@ from quiver.domain.kubernetes_types import (
 )
 from quiver.domain.servers import Server
 from simulation.api_server import ApiServer
-from simulation.claims import Claims
+from simulation.claims import Claims, partitions_there
 from simulation.engines import Fleet, Home
 from simulation.history import engine_key, schema_of
 from support.fake_engine import FakeCollection
@@ -246,7 +246,7 @@ class Outcome:
         for manifest in self._server.all(VECTOR_COLLECTION):
             claim = self._claims.of(manifest)
             if claim is not None and engine_key(manifest) == Key.of(engine):
-                size = 1 + len(_there(manifest["status"]))
+                size = self._claims.size_of(manifest)
                 members[claim.member] += size
                 namespaces[manifest["metadata"]["namespace"]] += size
         for place, owner in engine["status"].get("retained", {}).items():
@@ -307,11 +307,7 @@ def _tags(manifest: Manifest) -> list[str]:
 
 
 def _growth(manifest: Manifest) -> int:
-    return len(set(_tags(manifest)) - set(_there(manifest["status"])))
-
-
-def _there(status: Manifest) -> list[str]:
-    return [*status.get("partitions", ()), *status.get("retainedPartitions", ())]
+    return len(set(_tags(manifest)) - set(partitions_there(manifest["status"])))
 
 
 def _share(engine: Manifest, namespace: str) -> int:
