@@ -263,6 +263,16 @@ def test_changeable(collections: Any, before: Any, change: Any) -> None:
     assert collections.try_change(before, change) == []
 
 
+def test_a_merge_patch_that_keeps_the_parameters_of_the_type_before(collections: Any) -> None:
+    """It is refused, and told how it is done: set to null, or by kubectl apply."""
+    change = {"index": {"type": "HNSW", "params": {"M": 16, "efConstruction": 200}}}
+    [refusal] = collections.try_change(IVF_FLAT, change)
+    assert refusal.field == f"{PARAMS}.nlist"
+    assert "(kubectl apply does; a merge patch has to set it to null)" in refusal.message
+    change["index"]["params"] |= {"nlist": None}
+    assert collections.try_change(IVF_FLAT, change) == []
+
+
 def test_several_fixed_fields_at_once(collections: Any) -> None:
     """A change of several fixed fields is told about each of them."""
     found = collections.try_change({}, {"dimension": 1, "indexFileSize": 1, "metricType": "IP"})

@@ -161,6 +161,13 @@ def test_explain(kubectl: Any, published: Any) -> None:
     assert "It cannot be changed later." in explained
 
 
+def test_explain_tells_what_to_take_for_cosine(kubectl: Any, published: Any) -> None:
+    """`kubectl explain` lists the metrics, and says what whoever looks for another one takes."""
+    explained = " ".join(kubectl("explain", "vcol.spec.metricType").split())
+    assert "There is no COSINE: take IP on vectors of length 1" in explained
+    assert "SUBSTRUCTURE, SUPERSTRUCTURE" in explained.partition("DESCRIPTION:")[0]
+
+
 def test_explain_tells_how_to_be_looked_at_now(kubectl: Any, published: Any) -> None:
     """`kubectl explain` names the annotation that makes the operator look now."""
     assert "quiver.dev/reconcile" in kubectl("explain", "vcol")
