@@ -7,8 +7,10 @@ import pytest
 from grpc.aio import AioRpcError, Metadata
 
 from quiver.adapters.grpc.errors import error_for
+from quiver.adapters.milvus1.errors import require_success
 from quiver.domain.access import Target
 from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable, WrongEngine
+from quiver_proto import milvus_pb2 as pb
 
 ADDRESS = "10.1.2.3:19530"
 
@@ -110,6 +112,30 @@ def test_an_engine_that_is_busy_is_worth_another_try(details: str, retriable: bo
     error = error_of(grpc.StatusCode.RESOURCE_EXHAUSTED, details)
     assert isinstance(error, EngineRefused)
     assert error.retriable is retriable
+
+
+@pytest.mark.parametrize(
+    ("code", "retriable"),
+    [
+        ("UNEXPECTED_ERROR", True),
+        ("CONNECT_FAILED", True),
+        ("CANNOT_CREATE_FILE", True),
+        ("CANNOT_DELETE_FOLDER", True),
+        ("FILE_NOT_FOUND", True),
+        ("OUT_OF_MEMORY", True),
+        ("COLLECTION_NOT_EXISTS", True),
+        ("ILLEGAL_DIMENSION", False),
+        ("ILLEGAL_INDEX_TYPE", False),
+        ("PERMISSION_DENIED", False),
+    ],
+)
+def test_a_disk_that_is_full_or_a_server_without_its_database_is_worth_another_try(
+    code: str, retriable: bool
+) -> None:
+    """A value that the server can never take is not."""
+    with pytest.raises(EngineRefused) as refusal:
+        require_success(pb.Status(error_code=pb.ErrorCode.Value(code), reason="no"))
+    assert refusal.value.retriable is retriable
 
 
 @pytest.mark.parametrize("logger", ["grpc._common", "grpc._cython.cygrpc"])

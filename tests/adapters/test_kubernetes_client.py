@@ -8,9 +8,9 @@ from localcluster import ControlPlane
 from quiver.adapters.clock import SystemClock
 from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.adapters.kubernetes.connection import Connection, load_configuration
-from quiver.adapters.kubernetes.events import EVENT, ApiEventRecorder
+from quiver.adapters.kubernetes.events import ApiEventRecorder
 from quiver.control.observe.metrics import Metrics
-from quiver.domain.kubernetes_types import SERVICE, VECTOR_COLLECTION, Key, Kind, Manifest
+from quiver.domain.kubernetes_types import EVENT, SERVICE, VECTOR_COLLECTION, Key, Kind, Manifest
 from quiver.ports.errors import ApiRefused, ApiUnavailable, Conflict, NotFound
 from quiver.ports.kubernetes import Event
 
@@ -169,6 +169,20 @@ async def test_events_stand_beside_their_object(
     (stored,) = (e for e in (await api.list(EVENT)).items if e["reason"] == "Recreated")
     assert stored["reportingController"] == "quiver.dev/operator"
     assert stored["regarding"]["uid"] == created["metadata"]["uid"]
+
+
+async def test_objects_are_picked_by_their_fields(api: KubernetesClient, namespace: str) -> None:
+    """Events by what they are about, in one bounded answer."""
+    about = [await api.create(CONFIG_MAP, config_map(namespace, name)) for name in ("a", "b")]
+    recorder = ApiEventRecorder(api, SystemClock())
+    for manifest in about:
+        for reason in ("One", "Two", "Three"):
+            await recorder.record(manifest, Event("Warning", reason, "Act", "words"))
+    fields = {"regarding.kind": "ConfigMap", "regarding.name": "a"}
+    found = await api.some(EVENT, namespace, fields, 64)
+    assert {event["reason"] for event in found} == {"One", "Two", "Three"}
+    assert {event["regarding"]["name"] for event in found} == {"a"}
+    assert len(await api.some(EVENT, namespace, fields, 2)) == 2
 
 
 async def test_an_event_that_comes_again_is_counted(

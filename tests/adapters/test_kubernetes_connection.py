@@ -35,10 +35,15 @@ def test_a_status_code_says_what_can_be_done(status: int, error: type[Exception]
 
 
 def test_a_webhook_that_does_not_answer_is_a_refusal() -> None:
-    """The API server works, and waiting for it mends nothing: users have to be told."""
+    """The API server works: users have to be told. The webhook may be back without them."""
     words = 'Internal error occurred: failed calling webhook "policy.example.org": refused'
     body = json.dumps({"kind": "Status", "message": words}).encode()
-    assert type(error_for(500, "Internal Server Error", body)) is ApiRefused
+    refusal = error_for(500, "Internal Server Error", body)
+    assert isinstance(refusal, ApiRefused)
+    assert refusal.retriable
+    denied = error_for(403, "Forbidden", body)
+    assert isinstance(denied, ApiRefused)
+    assert not denied.retriable
     assert type(error_for(503, "Service Unavailable", body)) is ApiUnavailable
 
 

@@ -115,6 +115,18 @@ async def test_too_little_gpu_memory_is_told_and_mended(
         await managed.ready("docs")
 
 
+async def test_a_storage_class_that_does_not_exist_is_told_with_the_claim(
+    managed: Namespace, node: StandinNode
+) -> None:
+    """The scheduler does not name it; the Event of the volume claim does."""
+    async with running(managed.operator_api, managed.engines, resync_period=1):
+        await create_engine(managed, node, storage={"size": "1Gi", "className": "missing"})
+        waiting = await managed.settled("engine", "VolumeNotBound", VECTOR_ENGINE)
+        claim = "PersistentVolumeClaim 'data-engine-0' of StorageClass 'missing' is not bound: "
+        assert claim in ready_condition(waiting)["message"]
+        await says(managed, "engine", 'storage.k8s.io "missing" not found', VECTOR_ENGINE)
+
+
 async def test_an_image_that_cannot_be_pulled_is_told_and_mended(
     managed: Namespace, node: StandinNode
 ) -> None:
@@ -180,7 +192,8 @@ async def test_a_pod_that_holds_a_collection_is_not_scaled_away(
         arguments = ("scale", "veng/engine", "--replicas=1", "--namespace", managed.namespace)
         await asyncio.to_thread(quiver_api.kubectl, *arguments)
         blocked = await managed.settled("engine", "ScaleDownBlocked", VECTOR_ENGINE)
-        assert "pod engine-1 holds collections" in ready_condition(blocked)["message"]
+        holds = f"pod engine-1 holds collections: {managed.namespace}/{last}."
+        assert holds in ready_condition(blocked)["message"]
         assert (await managed.get("engine", STATEFUL_SET))["spec"]["replicas"] == 2
         await managed.delete(last)
         await managed.gone("engine-1", POD)

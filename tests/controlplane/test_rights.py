@@ -7,7 +7,14 @@ import pytest
 
 from localcluster import ControlPlane
 from quiver.domain.access import Target
-from quiver.domain.kubernetes_types import NETWORK_POLICY, POD, SECRET, VECTOR_ENGINE
+from quiver.domain.kubernetes_types import (
+    NETWORK_POLICY,
+    POD,
+    SECRET,
+    VECTOR_ENGINE,
+    Kind,
+    Manifest,
+)
 from support.namespaces import Namespace, ready_condition
 from support.release import Install, Right, leads
 from support.standin_node import StandinNode
@@ -17,6 +24,7 @@ ASKED_BY_ADMISSION = {Right("watched", "update", "vectorengines.quiver.dev/final
 """What the admission plugin OwnerReferencesPermissionEnforcement asks for where an owner blocks its
 deletion. It asks the authorizer, and so the audit log does not have it.
 """
+QUOTA = Kind("", "v1", "resourcequotas", "ResourceQuota")
 NAME_LABEL = "kubernetes.io/metadata.name"
 
 
@@ -45,11 +53,21 @@ async def run_through_its_deeds(world: Namespace, guest: Namespace, node: Standi
     await world.gone("docs", SECRET)
     for count in (1, 2):
         await lose(world, "docs", count)
+    await world.create(QUOTA, "one", {"hard": {"pods": "1"}})
+    await eventually(lambda: in_force(world), "the quota is in force")
     await world.patch("engine", {"spec": {"networkPolicy": None, "replicas": 2}}, VECTOR_ENGINE)
+    refused = ("engine-1", "exceeded quota: one")
+    await world.says("engine", "PodRefused", *refused, kind=VECTOR_ENGINE)
+    await world.delete("one", QUOTA)
     await world.settled_engine()
     await world.gone("engine", NETWORK_POLICY)
     await world.delete("docs")
     await world.gone("docs")
+
+
+async def in_force(world: Namespace) -> bool:
+    quota: Manifest = await world.get("one", QUOTA)
+    return bool(quota.get("status", {}).get("used") == {"pods": "1"})
 
 
 async def lose(world: Namespace, name: str, times: int) -> None:

@@ -1,15 +1,14 @@
 """The API client of one process: what `KubernetesClient` is over a real connection."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 import aiohttp
 
-from quiver.adapters.kubernetes.events import EVENT
 from quiver.control.leader.election import LEASE
-from quiver.domain.kubernetes_types import Key, Kind, Manifest
+from quiver.domain.kubernetes_types import EVENT, Key, Kind, Manifest
 from quiver.ports.api import Keep, Listing, as_it_is
 from quiver.ports.errors import ApiError, ApiUnavailable
 from simulation.api_server import ApiServer
@@ -60,6 +59,15 @@ class ModelClient:
         assert not namespace, "the operator of the simulation is installed cluster-wide"
         listing = await self._call("", lambda: self._server.list(kind, selector))
         return Listing(list(map(keep, listing.items)), listing.version)
+
+    async def some(
+        self,
+        kind: Kind,  # noqa: ARG002 - the protocol's name for it
+        namespace: str,  # noqa: ARG002
+        fields: Mapping[str, str],  # noqa: ARG002
+        most: int,  # noqa: ARG002
+    ) -> Sequence[Manifest]:
+        return []  # nothing in the world publishes Events
 
     async def get(self, kind: Kind, key: Key) -> Manifest:
         return await self._call("", lambda: self._server.get(kind, key))

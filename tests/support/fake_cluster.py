@@ -1,7 +1,7 @@
 """A cluster in memory, and all that reconcilers work with there, without an operator around it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -52,14 +52,15 @@ class FakeApi:
     `most_at_once` is how many reads were under way at the same time.
 
     Calls that `refusals` names, with the API server's words, are refused. `mutation` is merged into
-    what is applied.
+    what is applied. `events` are those that others have published.
     """
 
     def __init__(self) -> None:
         self.objects: dict[tuple[Kind, Key], Manifest] = {}
         self.calls: list[str] = []
-        self.refusals: dict[str, str] = {}
+        self.refusals: dict[str, str | ApiRefused] = {}
         self.mutation: Manifest = {}
+        self.events: list[Manifest] = []
         self.patches: list[Manifest] = []
         self.most_at_once = 0
         self._under_way = 0
@@ -80,6 +81,12 @@ class FakeApi:
         await asyncio.sleep(0)
         self._under_way -= 1
         return self._found(kind, key)
+
+    async def some(
+        self, kind: Kind, namespace: str, fields: Mapping[str, str], most: int
+    ) -> list[Manifest]:
+        self._called(f"some {kind.kind} {namespace} {' '.join(fields.values())}")
+        return [e for e in self.events if e["regarding"]["name"] in fields.values()][:most]
 
     async def patch(
         self, kind: Kind, key: Key, patch: Manifest, *, subresource: str = ""
@@ -107,8 +114,9 @@ class FakeApi:
 
     def _called(self, call: str) -> None:
         self.calls.append(call)
-        if call in self.refusals:
-            raise ApiRefused(self.refusals[call])
+        refusal = self.refusals.get(call)
+        if refusal is not None:
+            raise refusal if isinstance(refusal, ApiRefused) else ApiRefused(refusal)
 
     def _found(self, kind: Kind, key: Key) -> Manifest:
         try:

@@ -159,7 +159,8 @@ class FakeEngine:
 
     def _found(self, name: str) -> FakeCollection:
         if name not in self.collections:
-            raise EngineRefused("COLLECTION_NOT_EXISTS", f"there is no collection {name!r}")
+            reason = f"there is no collection {name!r}"
+            raise EngineRefused("COLLECTION_NOT_EXISTS", reason, retriable=True)
         return self.collections[name]
 
     def _check_index(self, index: Index, schema: CollectionSchema) -> None:

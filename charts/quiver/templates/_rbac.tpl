@@ -35,10 +35,12 @@
 - apiGroups: [""]
   resources: [namespaces]
   verbs: [get]
-# Patched where the same happens again: one Event counts, instead of many saying the same.
+# Patched where the same happens again: one Event counts, instead of many saying the same. Listed, by
+# the object that they are about, where a pod of an engine is missing or waits for its volume: nothing
+# else says why.
 - apiGroups: [events.k8s.io]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create, patch, list]
 {{- end }}
 
 {{- /* The Secrets that collections ask for by spec.binding and those that engines name in spec.tls,

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from bench.cluster import NAMESPACE, collection, each, schema_of
 from bench.scale.figures import Floor
 from quiver.adapters.kubernetes.client import KubernetesClient
-from quiver.adapters.kubernetes.events import EVENT
 from quiver.adapters.milvus1.driver import Milvus1Engines
 from quiver.domain.access import Target
-from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Manifest
+from quiver.domain.kubernetes_types import EVENT, VECTOR_COLLECTION, Key, Manifest
 from quiver.ports.engines import EngineClient
 
 CLAIM = "x" * 200

@@ -158,13 +158,31 @@ class ContainerWaiting(Struct, frozen=True, kw_only=True):
     message: str = ""
 
 
+class ContainerRunning(Struct, frozen=True, kw_only=True):
+    started_at: str = ""
+
+
+class ContainerTerminated(Struct, frozen=True, kw_only=True):
+    reason: str = ""
+    exit_code: int = 0
+
+
 class ContainerState(Struct, frozen=True, kw_only=True):
     waiting: ContainerWaiting | None = None
+    running: ContainerRunning | None = None
+    terminated: ContainerTerminated | None = None
 
 
 class ContainerStatus(Struct, frozen=True, kw_only=True):
     name: str
+    ready: bool = False
     state: ContainerState = ContainerState()
+    last_state: ContainerState = ContainerState()
+
+    @property
+    def last_end(self) -> ContainerTerminated | None:
+        """How the container ended last; None if it never did."""
+        return self.state.terminated or self.last_state.terminated
 
 
 class PodSpec(Struct, frozen=True, kw_only=True):
@@ -198,3 +216,32 @@ class Pod(Struct, frozen=True, kw_only=True):
             if state.reason not in ("ContainerCreating", "PodInitializing"):
                 return state.reason, state.message
         return None
+
+    @property
+    def waits_for_volume(self) -> bool:
+        """Whether the scheduler waits for the pod's volume claim, and not for a node."""
+        words = self.trouble[1].lower() if self.trouble is not None else ""
+        return any(sign in words for sign in ("persistentvolumeclaim", "binding volumes"))
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the pod was ready, and a container of it that runs no longer answers its
+        readiness probe. The kubelet says both: when Ready changed, and when the container started.
+        """
+        ready = find_condition(self.status.conditions, "Ready")
+        if ready is None or ready.status != "False" or self.metadata.deleting:
+            return False
+        changed, each = ready.last_transition_time or "", self.status.container_statuses
+        running = ((c.state.running, c.ready) for c in each)
+        return any(r is not None and not ok and r.started_at < changed for r, ok in running)
+
+    @property
+    def is_on_a_lost_node(self) -> bool:
+        """Whether Kubernetes has taken Ready away from the pod because its node does not report.
+        The node's kubelet would have said so of the containers too, and given a reason.
+        """
+        ready = find_condition(self.status.conditions, "Ready")
+        containers = find_condition(self.status.conditions, "ContainersReady")
+        if ready is None or containers is None:
+            return False
+        return (ready.status, containers.status) == ("False", "True") and not ready.reason

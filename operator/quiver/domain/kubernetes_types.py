@@ -41,6 +41,8 @@ POD = Kind("", "v1", "pods", "Pod")
 SECRET = Kind("", "v1", "secrets", "Secret")
 NODE = Kind("", "v1", "nodes", "Node")
 NAMESPACE = Kind("", "v1", "namespaces", "Namespace")
+PERSISTENT_VOLUME_CLAIM = Kind("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
+EVENT = Kind("events.k8s.io", "v1", "events", "Event")
 
 
 class Key(NamedTuple):

@@ -42,6 +42,17 @@ def owner_uids(manifest: Manifest) -> frozenset[str]:
     return frozenset(owner["uid"] for owner in owners)
 
 
+def is_about_to_go(manifest: Manifest, kind: Kind, successor: ObjectMeta) -> bool:
+    """Tell whether Kubernetes removes the object by itself: it is being deleted, or belonged to an
+    earlier object of the kind and name of `successor`, and the garbage collector has yet to come.
+    """
+    metadata = manifest["metadata"]
+    owners = metadata.get("ownerReferences") or ()
+    names = {(o.get("apiVersion"), o.get("kind"), o.get("name")) for o in owners}
+    is_orphaned = names == {(kind.api_version, kind.kind, successor.name)}
+    return "deletionTimestamp" in metadata or is_orphaned
+
+
 def owner_reference(kind: Kind, owner: ObjectMeta, *, block_deletion: bool = False) -> Manifest:
     """Return a reference to the controlling owner, with which Kubernetes deletes the object."""
     reference = {

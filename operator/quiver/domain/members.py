@@ -1,7 +1,7 @@
 """The members of an engine: each holds collections of its own."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -52,6 +52,13 @@ def members_of(engine: VectorEngine, pods: Iterable[Pod], access: Access) -> tup
     own = [p for p in pods if _belongs(p, engine) and p.status.pod_ip]
     own.sort(key=lambda p: p.metadata.name)
     return tuple(_pod_member(pod, engine, access) for pod in own)
+
+
+def names_of_members(engine: VectorEngine) -> Sequence[str]:
+    """Return the names of the members that the engine shall have, whether they are there or not."""
+    if engine.spec.external is not None:
+        return engine.spec.external.endpoints
+    return [f"{engine.metadata.name}-{ordinal}" for ordinal in range(engine.spec.replicas)]
 
 
 def ordinal_of(pod: str, engine: str) -> int | None:

@@ -8,11 +8,14 @@ from quiver.domain.members import Member
 
 class Load(NamedTuple):
     """How many collections and partitions, counted together, an engine holds: per name of a member,
-    and per namespace.
+    and per namespace. `going_members` and `going_namespaces` are those among them that are being
+    deleted.
     """
 
     members: Mapping[str, int] = {}
     namespaces: Mapping[str, int] = {}
+    going_members: Mapping[str, int] = {}
+    going_namespaces: Mapping[str, int] = {}
 
 
 NO_LOAD = Load()

@@ -32,6 +32,8 @@ class Reason(StrEnum):
     SEGMENTS_DAMAGED = "SegmentsDamaged"
 
     UNSCHEDULABLE = "Unschedulable"
+    VOLUME_NOT_BOUND = "VolumeNotBound"
+    POD_REFUSED = "PodRefused"
     POD_FAILING = "PodFailing"
     STARTING = "Starting"
     SCALED_TO_ZERO = "ScaledToZero"

@@ -1,6 +1,6 @@
 """The client of the Kubernetes API, as the control loop needs it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from quiver.domain.kubernetes_types import Key, Kind, Manifest
@@ -33,6 +33,11 @@ class Api(Protocol):
         matches all. An empty namespace means all namespaces. The whole of an object is in memory
         only until then.
         """
+
+    async def some(
+        self, kind: Kind, namespace: str, fields: Mapping[str, str], most: int
+    ) -> Sequence[Manifest]:
+        """Return at most `most` objects of the namespace whose fields have these values."""
 
     async def get(self, kind: Kind, key: Key) -> Manifest:
         """Return the object as the API server has it."""

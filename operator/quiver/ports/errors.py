@@ -68,7 +68,13 @@ class NotFound(ApiError):
 class ApiRefused(ApiError):
     """The API server refuses the request (403, 422, a webhook that fails, ...). The message is the
     API server's.
+
+    `retriable` tells whether the same request may succeed later even if no user changes anything.
     """
+
+    def __init__(self, message: str, *, retriable: bool = False) -> None:
+        super().__init__(message)
+        self.retriable = retriable
 
 
 class ApiUnavailable(ApiError):

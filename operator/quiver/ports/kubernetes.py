@@ -1,11 +1,22 @@
 """The Kubernetes API as the reconcilers see it: reads come from a cache, writes go out at once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from quiver.domain.collections import Claim
 from quiver.domain.kubernetes_types import Key, Kind, Manifest
 from quiver.domain.placement import Load
+
+
+class ReportedEvent(NamedTuple):
+    """An Event that somebody else has published. `uid` is of the object that it is about, and `at`
+    the time when it happened last. Whoever may create Events decides what `note` says.
+    """
+
+    reason: str
+    note: str
+    uid: str
+    at: str
 
 
 class Objects(Protocol):
@@ -63,6 +74,9 @@ class Objects(Protocol):
 
     async def fetch(self, kind: Kind, key: Key) -> Manifest | None:
         """Read an object from the API server, bypassing the cache; None if it does not exist."""
+
+    async def reported_events(self, kind: Kind, key: Key) -> Sequence[ReportedEvent]:
+        """Read some Events about objects of this name from the API server, the latest first."""
 
     async def patch(self, kind: Kind, manifest: Manifest, patch: Manifest) -> Manifest:
         """Send a JSON merge patch. The uid and version of `manifest` are its preconditions."""

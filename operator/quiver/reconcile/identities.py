@@ -9,6 +9,7 @@ from quiver.domain.kubernetes_types import Key, ObjectMeta
 from quiver.domain.members import Member
 from quiver.domain.servers import Server
 from quiver.ports.engines import Engines
+from quiver.ports.errors import EngineRefused
 
 
 class _Seen(NamedTuple):
@@ -19,7 +20,7 @@ class _Seen(NamedTuple):
     engine: ObjectMeta
     is_managed: bool
     servers: dict[str, str]
-    refusals: dict[str, str]
+    refusals: dict[str, EngineRefused]
 
     def forget_all_but(self, members: Collection[str]) -> None:
         for known in (self.servers, self.refusals):
@@ -62,7 +63,9 @@ class Identities:
             if seen.is_managed is managed and is_older and server.identity in seen.servers.values():
                 yield seen.engine
 
-    def note_listing(self, engine: VectorEngine, member: Member, refusal: str | None) -> None:
+    def note_listing(
+        self, engine: VectorEngine, member: Member, refusal: EngineRefused | None
+    ) -> None:
         """Record why the member, which was asked who it is before, refused to list its collections;
         None if it has listed them.
         """
@@ -73,7 +76,7 @@ class Identities:
         if refusal is not None:
             seen.refusals[member.name] = refusal
 
-    def refusals_of(self, engine: VectorEngine) -> Mapping[str, str]:
+    def refusals_of(self, engine: VectorEngine) -> Mapping[str, EngineRefused]:
         """Return why members of the engine last refused to list their collections, by name."""
         seen = self._seen.get(engine.metadata.key)
         is_current = seen is not None and seen.engine.uid == engine.metadata.uid

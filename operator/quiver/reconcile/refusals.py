@@ -1,6 +1,6 @@
 """The verdict while the API server refuses what the operator reads or writes."""
 
-from quiver.domain.conditions import Verdict
+from quiver.domain.conditions import State, Verdict
 from quiver.domain.reasons import Reason
 from quiver.domain.text import one_line
 from quiver.ports.errors import ApiRefused
@@ -29,4 +29,5 @@ def refused(what: str, error: ApiRefused, addition: str = "") -> Verdict:
         *filter(None, [addition]),
         _CURE,
     ]
-    return Verdict.stalled(Reason.APPLY_REFUSED, " ".join(sentences))
+    state = State.RECONCILING if error.retriable else State.STALLED
+    return Verdict(state, Reason.APPLY_REFUSED, " ".join(sentences))

@@ -141,6 +141,17 @@ def test_a_members_load_is_known(cache: Cache) -> None:
     assert cache.load_of(ENGINE) == NO_LOAD
 
 
+def test_what_is_being_deleted_is_load_that_goes(cache: Cache) -> None:
+    """It counts until it is gone, and whoever waits for room knows that it will be."""
+    going = claimed(claim("a"), "a", deletionTimestamp="2024-05-02T10:00:00Z")
+    cache.put(VECTOR_COLLECTION, going)
+    cache.put(VECTOR_COLLECTION, claimed(claim("b"), "b"))
+    one, two = ({"engine-0": number} for number in (1, 2))
+    assert cache.load_of(ENGINE) == Load(two, {NAMESPACE: 2}, one, {NAMESPACE: 1})
+    cache.remove(VECTOR_COLLECTION, Key(NAMESPACE, "a"), "uid-of-a", ours=True)
+    assert cache.load_of(ENGINE) == Load(one, {NAMESPACE: 1})
+
+
 def test_a_wish_is_no_load(cache: Cache) -> None:
     """What a spec asks for costs nobody room until it is claimed, and its partitions until they are
     made: a wish may be one that is refused.

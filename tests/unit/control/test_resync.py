@@ -166,7 +166,7 @@ async def test_a_dead_member_delays_no_other(setup: ResyncSetup) -> None:
 async def test_a_member_that_lists_nothing_is_its_engines_news(setup: ResyncSetup) -> None:
     """The engine's next reconcile finds the refusal, and none once the member lists again."""
     wanted, refusal = msgspec.convert(engine(), VectorEngine), EngineRefused("TOO_MANY", "too many")
-    for failure, found in ((refusal, {"engine-0": "too many (TOO_MANY)"}), (None, {})):
+    for failure, found in ((refusal, {"engine-0": refusal}), (None, {})):
         setup.engines.refusal = failure
         await setup.check()
         assert setup.identities.refusals_of(wanted) == found

@@ -121,6 +121,12 @@ def test_a_name_has_one_holder_and_room_is_reserved_for_it_alone(
     assert reserved_of(assignment) == reserved
 
 
+def test_a_holder_that_is_being_deleted_is_told_from_one_that_stays() -> None:
+    """Its name is free once it is gone."""
+    for goes, manifest in ((True, rival(**DELETED, **NEW)), (False, rival(**NEW))):
+        assert assign(gathered(collection(), claimants=(manifest,))).holder_is_going is goes
+
+
 def test_two_unproven_claims_leave_the_collection_to_neither() -> None:
     """Whoever dropped it might drop what is the other's."""
     unproven = rival("b", server=None, **NEW)

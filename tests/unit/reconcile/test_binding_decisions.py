@@ -2,6 +2,7 @@
 
 import base64
 
+from quiver.domain.conditions import State
 from quiver.domain.kubernetes_types import Manifest
 from quiver.domain.reasons import Reason
 from quiver.reconcile.collections.decide import decide
@@ -46,6 +47,20 @@ def test_a_secret_of_somebody_else_is_left_alone() -> None:
     assert "'vectors'" in decision.verdict.message
     new = gathered(collection(spec=BINDING), secrets={"vectors": secret()})
     assert steps(new) == [RecordClaim, CreateCollection, PublishEvent]
+
+
+def test_a_secret_that_an_object_of_the_same_name_has_left_behind_is_waited_for() -> None:
+    """The garbage collector removes it: nobody has to change anything."""
+    owner = {"apiVersion": "quiver.dev/v1alpha1", "kind": "VectorCollection", "name": "test01"}
+    left = secret()
+    left["metadata"]["ownerReferences"] = [{**owner, "uid": "uid-of-the-one-before"}]
+    found = gathered(claimed(HELD, spec=BINDING), observed=FOUND, secrets={"vectors": left})
+    decision = decide(found)
+    assert (decision.steps, decision.retry) == ((), True)
+    assert decision.verdict[:2] == (State.RECONCILING, Reason.BINDING_CONFLICT)
+    theirs = {**owner, "name": "another", "uid": "uid-of-another"}
+    left["metadata"]["ownerReferences"] = [theirs]
+    assert decide(found).verdict.state is State.STALLED
 
 
 def test_a_secret_that_is_not_wanted_any_more_is_deleted() -> None:

@@ -10,12 +10,18 @@ import pytest
 from quiver.domain.access import Access, Dialled
 from quiver.domain.conditions import State, Verdict
 from quiver.domain.engines import Pod, VectorEngine
-from quiver.domain.kubernetes_types import SERVICE, STATEFUL_SET, Manifest
+from quiver.domain.kubernetes_types import SERVICE, STATEFUL_SET, Key, Manifest
 from quiver.domain.reasons import Reason
-from quiver.reconcile.engines.decide import Decision, decide, highest_replicas
-from quiver.reconcile.engines.gather import Gathered
-from quiver.reconcile.engines.workload import service_for, stateful_set_for
-from support.builders import INSTALLATION, engine, pod
+from quiver.ports.errors import EngineRefused
+from quiver.reconcile.engines.decide import Decision, decide
+from quiver.reconcile.engines.gather import Gathered, Held
+from quiver.reconcile.engines.scaling import highest_replicas
+from quiver.reconcile.engines.workload import (
+    service_for,
+    stateful_set_for,
+    volume_claim_of,
+)
+from support.builders import INSTALLATION, NAMESPACE, engine, pod
 
 IMAGE = "registry.example/quiver-engine:1"
 
@@ -90,6 +96,18 @@ def test_an_edit_by_hand_is_put_back() -> None:
 
 
 @pytest.mark.parametrize("kind", ["stateful_set", "service"])
+def test_what_an_engine_of_the_same_name_has_left_behind_is_waited_for(kind: str) -> None:
+    """The garbage collector removes it: nobody has to change anything."""
+    owner = {"apiVersion": "quiver.dev/v1alpha1", "kind": "VectorEngine", "name": "engine"}
+    left = {"metadata": {"name": "engine", "ownerReferences": [{**owner, "uid": "earlier"}]}}
+    going = {"metadata": {"name": "engine", "deletionTimestamp": "2024-05-02T10:00:00Z"}}
+    for live in (left, going):
+        decision = decide(gathered(**{kind: live}), IMAGE)
+        assert decision.manifests == ()
+        assert decision.verdict[:2] == (State.RECONCILING, Reason.NAME_TAKEN)
+
+
+@pytest.mark.parametrize("kind", ["stateful_set", "service"])
 def test_a_workload_of_another_owner_is_left_alone(kind: str) -> None:
     """An object of that name that is not ours stalls the engine, and nothing is applied."""
     foreign = {"metadata": {"name": "engine", "ownerReferences": []}}
@@ -114,7 +132,13 @@ def crashing() -> Manifest:
     return failing
 
 
+def held(ordinal: int, name: str = "docs", *, is_going: bool = False) -> Held:
+    return Held(ordinal, Key(NAMESPACE, name), is_going)
+
+
 ONCE_THREE = {"highestReplicas": 3}
+TOO_MANY = EngineRefused("TOO_MANY_NAMES", "too many names")
+BUSY = EngineRefused("RESOURCE_EXHAUSTED", "busy", retriable=True)
 TWO = {"external": {"endpoints": ["a.org:1", "b.org:1"]}}
 REFUSED = Verdict.stalled(Reason.ENDPOINT_REFUSED, "127.0.0.1 is a loopback address.")
 UNKNOWN = Verdict.reconciling(Reason.ENGINE_UNREACHABLE, "there is no such name")
@@ -150,10 +174,24 @@ STANDINGS: list[tuple[str, Gathered, State, Reason, str]] = [
     ("zero", gathered({"replicas": 0}), State.READY, Reason.SCALED_TO_ZERO, "no pods"),
     (
         "scale-down",
-        gathered(pods=(pod(), pod("engine-1")), in_use=frozenset({1}), status=ONCE_THREE),
+        gathered(pods=(pod(), pod("engine-1")), beyond=(held(1),), status=ONCE_THREE),
         State.STALLED,
         Reason.SCALE_DOWN_BLOCKED,
-        "engine-1 holds collections",
+        "pod engine-1 holds collections: team-a/docs. Delete these VectorCollections, or set",
+    ),
+    (
+        "scale-down of two pods",
+        gathered(beyond=(held(1), held(2, "faces", is_going=True)), status=ONCE_THREE),
+        State.STALLED,
+        Reason.SCALE_DOWN_BLOCKED,
+        "pods engine-1, engine-2 hold collections: team-a/docs, team-a/faces.",
+    ),
+    (
+        "scale-down that goes on by itself",
+        gathered(beyond=(held(1, is_going=True),), status=ONCE_THREE),
+        State.RECONCILING,
+        Reason.SCALE_DOWN_BLOCKED,
+        "They are being deleted. Quiver scales down once they are gone.",
     ),
     (
         "silent endpoint",
@@ -185,21 +223,35 @@ STANDINGS: list[tuple[str, Gathered, State, Reason, str]] = [
     ),
     (
         "endpoint that lists nothing",
-        gathered(TWO, unlisted={"b.org:1": "too many names", "gone.org:1": "of no matter"}),
+        gathered(TWO, unlisted={"b.org:1": TOO_MANY, "gone.org:1": BUSY}),
+        State.STALLED,
+        Reason.ENGINE_REFUSED,
+        "see there what is missing. b.org:1: too many names",
+    ),
+    (
+        "endpoint that is too busy to list",
+        gathered(TWO, unlisted={"b.org:1": BUSY}),
+        State.RECONCILING,
+        Reason.ENGINE_REFUSED,
+        "1 of 2 members did not list their collections",
+    ),
+    (
+        "busy endpoint beside one that never lists",
+        gathered(TWO, unlisted={"a.org:1": BUSY, "b.org:1": TOO_MANY}),
         State.STALLED,
         Reason.ENGINE_REFUSED,
         "see there what is missing. b.org:1: too many names",
     ),
     (
         "silent endpoint beside one that lists nothing",
-        gathered(TWO, silent={"a.org:1": "refused"}, unlisted={"b.org:1": "too many names"}),
+        gathered(TWO, silent={"a.org:1": "refused"}, unlisted={"b.org:1": TOO_MANY}),
         State.RECONCILING,
         Reason.ENGINE_UNREACHABLE,
         "1 of 2 endpoints cannot be used: a.org:1: refused",
     ),
     (
         "pod that lists nothing",
-        gathered(pods=(pod(),), unlisted={"engine-0": "too many names"}),
+        gathered(pods=(pod(),), unlisted={"engine-0": TOO_MANY}),
         State.STALLED,
         Reason.ENGINE_REFUSED,
         "1 of 1 members did not list their collections",
@@ -212,6 +264,16 @@ STANDINGS: list[tuple[str, Gathered, State, Reason, str]] = [
         "1 endpoint",
     ),
 ]
+
+
+def test_what_is_said_of_many_collections_that_block_a_scale_down_fits_a_condition() -> None:
+    """The first pods and collections are named, and the others counted."""
+    beyond = tuple(held(ordinal, "x" * 253) for ordinal in range(1, 64) for _ in range(100))
+    found = gathered(beyond=beyond, status={"highestReplicas": 64})
+    message = decide(found, IMAGE).verdict.message
+    assert "engine-8, and 55 more hold collections: team-a/xxx" in message
+    assert ", and 6292 more. Delete these VectorCollections" in message
+    assert len(message) < 4096
 
 
 def test_what_is_said_of_many_endpoints_fits_a_condition() -> None:
@@ -260,7 +322,7 @@ def test_a_pod_that_holds_collections_is_not_scaled_away(
     found = gathered(
         {"replicas": 0},
         status=status,
-        in_use=frozenset(in_use),
+        beyond=tuple(held(ordinal) for ordinal in sorted(in_use)),
         stateful_set=rolled_out(parsed, replicas=2),
     )
     applied = [m for kind, m in decide(found, IMAGE).manifests if kind == STATEFUL_SET]
@@ -285,6 +347,15 @@ def test_the_most_replicas_are_remembered(
     manifest = None if live is None else rolled_out(gathered().engine, replicas=live)
     found = gathered({"replicas": spec}, status=status, stateful_set=manifest)
     assert highest_replicas(found) == highest
+
+
+def test_volumes_stay_when_an_engine_goes_and_are_those_of_the_next_one() -> None:
+    """A claim is named after its pod, and no policy of the StatefulSet deletes it."""
+    parsed = msgspec.convert(engine(spec={"storage": {"size": "1Gi"}}), VectorEngine)
+    spec = stateful_set_for(parsed, image=IMAGE, replicas=1)["spec"]
+    assert "persistentVolumeClaimRetentionPolicy" not in spec
+    (template,) = spec["volumeClaimTemplates"]
+    assert volume_claim_of("engine-0") == f"{template['metadata']['name']}-engine-0"
 
 
 def pod_spec(spec: Manifest) -> Manifest:

@@ -3,8 +3,9 @@
 import pytest
 
 from quiver.domain.kubernetes_types import Key, Manifest
-from support.builders import claim, claimed, collection, external
-from support.gathering import ID, OLD, SCHEMA, endpoint_cluster, pod_cluster
+from support.builders import NAMESPACE, claim, claimed, collection, engine, external
+from support.gathering import HELD, ID, OLD, SCHEMA, endpoint_cluster, pod_cluster
+from support.namespaces import ready_condition
 
 YOUNGER = {"creationTimestamp": "2024-12-01T00:00:00Z"}
 
@@ -23,6 +24,18 @@ async def test_an_endpoint_that_leads_to_a_managed_pod_is_not_asked_what_it_has(
     assert found.is_borrowed
     assert proxy.calls == {"instance": 1}
     assert not (await cluster.gather("own")).is_borrowed
+
+
+async def test_an_engine_that_is_created_again_has_what_is_in_its_volumes() -> None:
+    """The pod of its name gets the volume of the one before, whose data directory says who it is:
+    the collection is still its object's, and nothing is created.
+    """
+    cluster, server = pod_cluster(claimed(HELD, status={"origin": "Created"}))
+    server.create(SCHEMA)
+    cluster.add(engine(uid="uid-of-the-next"))
+    await cluster.reconciler.reconcile(Key(NAMESPACE, "test01"))
+    assert ready_condition(cluster.get())["reason"] == "Available"
+    assert server.calls["create"] == 0
 
 
 ADOPTING = collection(spec={"adoptionPolicy": "IfIdentical"})

@@ -7,7 +7,7 @@ from quiver.domain.engines import VectorEngine
 from quiver.domain.kubernetes_types import Key
 from quiver.domain.members import Member
 from quiver.domain.servers import Server
-from quiver.ports.errors import EngineUnreachable
+from quiver.ports.errors import EngineRefused, EngineUnreachable
 from quiver.reconcile.identities import Identities
 from support.builders import NAMESPACE, engine
 from support.builders import external as external_engine
@@ -21,6 +21,7 @@ UID = "uid-of-engine"
 ID, OTHER_ID = "0" * 32, "1" * 32
 AT, ENDPOINT = "10.0.0.7:19530", "milvus.example.org:19530"
 POD = Member("engine-0", "Quiver", AT, "engine-0.engine.team-a.svc:19530", True, "engine-0")
+BUSY = EngineRefused("RESOURCE_EXHAUSTED", "busy", retriable=True)
 EXTERNAL = Member(ENDPOINT, "Quiver", AT, ENDPOINT, ready=True)
 
 
@@ -130,13 +131,13 @@ async def test_a_refusal_to_list_counts_until_a_list_or_another_engine() -> None
     """It is known by member, of the engine that has the name now."""
     setup = IdentitySetup()
     await setup.identities.ask(ENGINE, POD)
-    setup.identities.note_listing(ENGINE, POD, "busy")
+    setup.identities.note_listing(ENGINE, POD, BUSY)
     anew = msgspec.convert(engine(uid="uid-of-the-new-engine"), VectorEngine)
-    assert setup.identities.refusals_of(ENGINE) == {POD.name: "busy"}
+    assert setup.identities.refusals_of(ENGINE) == {POD.name: BUSY}
     assert setup.identities.refusals_of(anew) == {}
     setup.identities.note_listing(ENGINE, POD, None)
     assert setup.identities.refusals_of(ENGINE) == {}
-    setup.identities.note_listing(anew, POD, "of an engine that was never asked")
+    setup.identities.note_listing(anew, POD, BUSY)
     assert setup.identities.refusals_of(anew) == {}
 
 
@@ -149,9 +150,9 @@ async def test_an_endpoint_that_is_taken_off_the_list_is_forgotten() -> None:
         name = f"m{number}.example.org:19530"
         elder = msgspec.convert(external_engine(name), VectorEngine)
         server = await setup.identities.ask(elder, EXTERNAL._replace(name=name))
-        setup.identities.note_listing(elder, EXTERNAL._replace(name=name), "busy")
+        setup.identities.note_listing(elder, EXTERNAL._replace(name=name), BUSY)
         assert external(setup, server) == ["engine"]
-        assert setup.identities.refusals_of(elder) == {name: "busy"}
+        assert setup.identities.refusals_of(elder) == {name: BUSY}
     setup.engines.start("10.0.0.8:19530", instance=OTHER_ID)
     elsewhere = EXTERNAL._replace(name="last.example.org:19530", address="10.0.0.8:19530")
     last = msgspec.convert(external_engine(elsewhere.name), VectorEngine)

@@ -130,6 +130,13 @@ LIVING: list[tuple[str, dict[str, Any], State, Reason, str]] = [
     ),
     ("an older namesake", {"holder": "older"}, State.STALLED, Reason.NAME_TAKEN, "'older'"),
     (
+        "a namesake that is being deleted",
+        {"holder": "older", "holder_is_going": True},
+        State.RECONCILING,
+        Reason.NAME_TAKEN,
+        "'older', which is being deleted. Quiver goes on once it is gone",
+    ),
+    (
         "a borrowed endpoint",
         {"engine": EXTERNAL, "member": endpoint(), "is_borrowed": True},
         State.STALLED,
@@ -231,6 +238,16 @@ def test_a_claimed_collection_waits_for_its_own_pod() -> None:
     assert "engine-1" in decision.verdict.message
     gone = decide(lapsed(member=MEMBER._replace(ready=False), members=(MEMBER,)))
     assert gone.verdict.reason is Reason.ENGINE_NOT_READY
+
+
+def test_whoever_waits_for_an_engine_is_told_that_its_volumes_are_taken_up() -> None:
+    """By an engine of the same name. Who never was on a pod is told no such thing."""
+    words = "A VectorEngine of that name with the same spec.storage takes up the volumes"
+    for manifest, is_told in ((claimed(HELD), True), (collection(), False)):
+        message = decide(gathered(manifest, engine=None, member=None)).verdict.message
+        assert (words in message) is is_told
+    away = claimed(claim(member=ENDPOINT))
+    assert words not in decide(gathered(away, engine=None, member=None)).verdict.message
 
 
 def test_an_endpoint_taken_off_the_list_stalls_its_collections() -> None:

@@ -1,5 +1,7 @@
 """What is decided where a member, or a namespace's share, is full."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -7,6 +9,7 @@ from quiver.domain.claims import claim_of
 from quiver.domain.collections import (
     ObservedCollection,
 )
+from quiver.domain.conditions import State
 from quiver.domain.engines import VectorEngine
 from quiver.domain.kubernetes_types import Manifest
 from quiver.domain.placement import Load
@@ -71,6 +74,56 @@ def test_tags_that_outgrow_the_object_are_not_made() -> None:
     alike = claimed(HELD, spec={"partitions": LONG}, status=status)
     observed = ObservedCollection(schema=SCHEMA, partitions=frozenset(LONG))
     assert decide(gathered(alike, observed=observed)).verdict.reason == Reason.AVAILABLE
+
+
+TWO_PODS = msgspec.convert(engine(spec={"replicas": 2}), VectorEngine)
+GOING = Load({"engine-0": 4096}, {}, {"engine-0": 3})
+
+
+@pytest.mark.parametrize(
+    ("manifest", "facts", "state", "words"),
+    [
+        (collection(), {"load": FULL}, State.STALLED, "Add replicas, or delete some"),
+        (collection(), {"load": GOING}, State.RECONCILING, "are being deleted"),
+        (
+            collection(spec={"partitions": ["a", "b", "c"]}),
+            {"load": GOING},
+            State.STALLED,
+            "no room for the 4 that",
+        ),
+        (collection(), {"load": FULL, "engine": TWO_PODS}, State.RECONCILING, "engine-1 may have"),
+        (
+            collection(),
+            {"load": Load({"engine-0": 4096, "engine-1": 4096}), "engine": TWO_PODS},
+            State.STALLED,
+            "Add replicas",
+        ),
+    ],
+    ids=[
+        "full",
+        "something is being deleted",
+        "what is being deleted is too little",
+        "a pod is away",
+        "the pod that is away is full too",
+    ],
+)
+def test_a_full_engine_is_stalled_only_if_no_room_comes_by_itself(
+    manifest: Manifest, facts: dict[str, Any], state: State, words: str
+) -> None:
+    """Waiting helps while a member is away that has room, or while others are being deleted."""
+    decision = decide(gathered(manifest, member=None, **facts))
+    assert decision.verdict[:2] == (state, Reason.QUOTA_EXCEEDED)
+    assert words in decision.verdict.message
+
+
+@pytest.mark.parametrize(("going", "state"), [(1, State.RECONCILING), (0, State.STALLED)])
+def test_a_share_that_is_used_up_is_stalled_only_if_nothing_of_it_is_being_deleted(
+    going: int, state: State
+) -> None:
+    """What is being deleted gives its part of the share back."""
+    load = Load({}, {NAMESPACE: 10}, {}, {NAMESPACE: going})
+    decision = decide(gathered(engine=SHARED, load=load))
+    assert decision.verdict[:2] == (state, Reason.QUOTA_EXCEEDED)
 
 
 SHARED = hosting(limits={"maxPerNamespace": 10})

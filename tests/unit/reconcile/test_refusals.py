@@ -13,6 +13,7 @@ from quiver.reconcile.report import Reporter
 from quiver.reconcile.result import Result
 from support.builders import INSTALLATION, NAMESPACE, claim, claimed, collection, engine, pod
 from support.fake_cluster import Cluster
+from support.namespaces import types
 
 KEY, ENGINE = Key(NAMESPACE, "test01"), Key(NAMESPACE, "engine")
 ID = "0" * 32
@@ -62,6 +63,17 @@ async def test_a_refusal_is_a_condition_and_is_retried(
     assert ready["message"].startswith(f"The API server refused {what}: exceeded quota: [31mxxx")
     assert ready["message"].endswith("Trying again.")
     assert len(ready["message"]) < 1500
+
+
+@pytest.mark.parametrize(("retriable", "state"), [(True, "Reconciling"), (False, "Stalled")])
+async def test_a_refusal_is_stalled_only_if_somebody_has_to_change_something(
+    retriable: bool, state: str
+) -> None:
+    """A webhook that does not answer may be back in a moment; a quota stands."""
+    cluster = cluster_of(NEW)
+    cluster.api.refusals[OBJECT] = ApiRefused("no", retriable=retriable)
+    await cluster.reconciler.reconcile(KEY)
+    assert types(cluster.get()) == {"Ready", state}
 
 
 async def test_a_refused_secret_keeps_the_one_that_was_published() -> None:

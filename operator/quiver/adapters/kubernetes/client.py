@@ -1,7 +1,7 @@
 """A thin client of the Kubernetes API: raw JSON, deadlines, and the errors of the ports."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 from urllib.parse import quote, urlencode
@@ -14,6 +14,7 @@ from quiver.adapters.kubernetes.errors import error_for
 from quiver.adapters.kubernetes.pages import (
     MOST,
     OBJECT_BYTES,
+    PAGE_BYTES,
     PageLimits,
     Take,
     TooLong,
@@ -95,6 +96,15 @@ class KubernetesClient:
             if not page.metadata.following:
                 return Listing(items, page.metadata.version)
             query["continue"] = page.metadata.following
+
+    async def some(
+        self, kind: Kind, namespace: str, fields: Mapping[str, str], most: int
+    ) -> Sequence[Manifest]:
+        selector = ",".join(f"{path}={value}" for path, value in fields.items())
+        query = urlencode({"fieldSelector": selector, "limit": str(most)})
+        path = f"{_path(kind, namespace=namespace)}?{query}"
+        page = _decoded(path, await self._content("GET", path, most=PAGE_BYTES), decode_page)
+        return list(page)[:most]
 
     async def get(self, kind: Kind, key: Key) -> Manifest:
         return await self._call("GET", _path(kind, key))

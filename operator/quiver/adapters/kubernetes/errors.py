@@ -15,7 +15,7 @@ def error_for(status: int, reason: str, body: bytes) -> ApiError:
     if status in _BY_STATUS:
         return _BY_STATUS[status](message)
     if status == 500 and _WEBHOOK_FAILED in message:
-        return ApiRefused(message)
+        return ApiRefused(message, retriable=True)
     # 401 means an expired token, or a server that has not loaded its keys yet. Both are temporary.
     if status >= 500 or status == 401:
         return ApiUnavailable(message)

@@ -5,7 +5,7 @@ import uuid
 from socket import gethostname
 
 from quiver.adapters.kubernetes.series import Repeats, Series
-from quiver.domain.kubernetes_types import GROUP, Key, Kind, Manifest
+from quiver.domain.kubernetes_types import EVENT, GROUP, Key, Manifest
 from quiver.domain.text import one_line
 from quiver.ports.api import Api
 from quiver.ports.clock import Clock
@@ -14,7 +14,6 @@ from quiver.ports.kubernetes import Event
 
 log = logging.getLogger(__name__)
 
-EVENT = Kind("events.k8s.io", "v1", "events", "Event")
 NOTE_LIMIT = 1024
 """Bytes; the API server refuses a longer note."""
 NAME_LIMIT = 253

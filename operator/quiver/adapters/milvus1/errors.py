@@ -5,7 +5,23 @@ from quiver.ports.errors import EngineRefused
 from quiver_proto import milvus_pb2 as pb
 
 PROTOCOL = "Milvus 1.x"
-RETRIABLE = frozenset({pb.UNEXPECTED_ERROR, pb.OUT_OF_MEMORY, pb.META_FAILED, pb.CACHE_FAILED})
+RETRIABLE = frozenset(
+    {
+        pb.UNEXPECTED_ERROR,
+        pb.CONNECT_FAILED,
+        # It was there a call ago: somebody dropped it, and the next look says so.
+        pb.COLLECTION_NOT_EXISTS,
+        # The server's disk: full, or a file of it was missing for a moment.
+        pb.FILE_NOT_FOUND,
+        pb.CANNOT_CREATE_FOLDER,
+        pb.CANNOT_CREATE_FILE,
+        pb.CANNOT_DELETE_FOLDER,
+        pb.CANNOT_DELETE_FILE,
+        pb.META_FAILED,
+        pb.CACHE_FAILED,
+        pb.OUT_OF_MEMORY,
+    }
+)
 """Errors that may go away by themselves. Any other refusal stands until something changes."""
 
 

@@ -55,7 +55,10 @@ class CollectionsByEngine:
         collections, and their partitions once the status lists them.
         """
         counts = self._load.get(engine)
-        return NO_LOAD if counts is None else Load(counts.members, counts.namespaces)
+        if counts is None:
+            return NO_LOAD
+        going = counts.going_members, counts.going_namespaces
+        return Load(counts.members, counts.namespaces, *going)
 
     def add(self, manifest: Manifest) -> None:
         engine = engine_of(manifest)
@@ -98,6 +101,9 @@ class CollectionsByEngine:
         counts, size = self._load[engine], sign * size_of(manifest)
         _add(counts.members, claim.member, size)
         _add(counts.namespaces, manifest["metadata"]["namespace"], size)
+        if "deletionTimestamp" in manifest["metadata"]:
+            _add(counts.going_members, claim.member, size)
+            _add(counts.going_namespaces, manifest["metadata"]["namespace"], size)
         if not counts.members:
             del self._load[engine]
 
@@ -113,6 +119,8 @@ class _Counts:
     def __init__(self) -> None:
         self.members: Counter[str] = Counter()
         self.namespaces: Counter[str] = Counter()
+        self.going_members: Counter[str] = Counter()
+        self.going_namespaces: Counter[str] = Counter()
 
 
 def _add(counter: Counter[str], name: str, number: int) -> None:

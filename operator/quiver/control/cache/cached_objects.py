@@ -1,6 +1,6 @@
 """The Kubernetes API for reconcilers: reads come from the cache, writes go through it."""
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
 from contextlib import suppress
 from itertools import chain
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from quiver.control.cache.cache import Cache
 from quiver.domain.collections import Claim
 from quiver.domain.kubernetes_types import (
+    EVENT,
     POD,
     VECTOR_COLLECTION,
     VECTOR_ENGINE,
@@ -19,6 +20,10 @@ from quiver.domain.manifests import uid_of
 from quiver.domain.placement import Load
 from quiver.ports.api import Api
 from quiver.ports.errors import NotFound
+from quiver.ports.kubernetes import ReportedEvent
+
+MOST_EVENTS = 64
+"""Read of one object. A controller publishes no more than that many that differ in an hour."""
 
 
 class CachedObjects:
@@ -72,6 +77,11 @@ class CachedObjects:
         except NotFound:
             return None
 
+    async def reported_events(self, kind: Kind, key: Key) -> Sequence[ReportedEvent]:
+        fields = {"regarding.kind": kind.kind, "regarding.name": key.name}
+        found = await self._api.some(EVENT, key.namespace, fields, MOST_EVENTS)
+        return sorted(map(_reported, found), key=lambda event: event.at, reverse=True)
+
     async def patch(self, kind: Kind, manifest: Manifest, patch: Manifest) -> Manifest:
         return await self._update(kind, manifest, patch, subresource="")
 
@@ -114,6 +124,20 @@ class CachedObjects:
             else:
                 kept = self._cache.put(kind, answer, ours=True)
         return self._cache.trimmed(kind, answer) if kept is None else kept
+
+
+def _reported(event: Manifest) -> ReportedEvent:
+    times = (
+        (event.get("series") or {}).get("lastObservedTime"),
+        event.get("deprecatedLastTimestamp"),
+        event.get("eventTime"),
+    )
+    return ReportedEvent(
+        reason=event.get("reason", ""),
+        note=event.get("note", ""),
+        uid=(event.get("regarding") or {}).get("uid", ""),
+        at=max(filter(None, times), default=""),
+    )
 
 
 def _is_finished(manifest: Manifest) -> bool:

@@ -7,6 +7,7 @@ from quiver.domain.claims import claim_of, reserved_partitions_of
 from quiver.domain.engines import VectorEngine
 from quiver.domain.kubernetes_types import Key, Manifest
 from quiver.domain.manifests import collection_name_of
+from quiver.domain.members import names_of_members
 from quiver.domain.placement import Load
 
 
@@ -20,7 +21,7 @@ class Room:
         self._limits = engine.spec.limits
         self._home = engine.metadata.namespace
         self._load = load.members
-        self._free = {name: self._left_on(name) for name in _members(engine)}
+        self._free = {name: self._left_on(name) for name in names_of_members(engine)}
         self._used = Counter(load.namespaces)
         self._retained = Counter[tuple[str, str]]()
         for place, owner in engine.status.retained.items():
@@ -57,9 +58,3 @@ class Room:
 
     def _left_on(self, member: str) -> int:
         return self._limits.max_collections_and_partitions - self._load.get(member, 0)
-
-
-def _members(engine: VectorEngine) -> Iterable[str]:
-    if engine.spec.external is not None:
-        return engine.spec.external.endpoints
-    return [f"{engine.metadata.name}-{number}" for number in range(engine.spec.replicas)]

@@ -119,7 +119,7 @@ class PresenceChecks:
         try:
             present = await self._engines.at(member.target(server.instance)).list_collections()
         except EngineRefused as error:
-            self._identities.note_listing(engine, member, str(error))
+            self._identities.note_listing(engine, member, error)
             raise
         self._identities.note_listing(engine, member, None)
         return present

@@ -24,9 +24,10 @@ def name_exists_and_is_not_to_be_adopted(g: Gathered) -> Decision | None:
     return stalled(
         g,
         Reason.ALREADY_EXISTS,
-        f"The engine already has a collection {g.collection.collection_name!r}, which no object "
-        "holds, and Quiver leaves it alone. Choose another collectionName, drop it on the engine, "
-        "or set adoptionPolicy to IfIdentical.",
+        f"The engine already has a collection {g.collection.collection_name!r} that no "
+        "VectorCollection holds, such as one that was retained, and Quiver leaves it alone. Set "
+        "adoptionPolicy to IfIdentical to take it over with its vectors, choose another "
+        "collectionName, or drop it on the engine.",
     )
 
 

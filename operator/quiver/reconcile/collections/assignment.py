@@ -6,7 +6,7 @@ claimed goes to the oldest object that asks for it.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from quiver.domain.claims import claim_of, has_status_claim, places_of
 from quiver.domain.collections import Claim
@@ -22,12 +22,14 @@ from quiver.reconcile.collections.reservations import Wish
 class Assignment:
     """The outcome of `assign`.
 
-    `holder` is another object that has the collection's name. `contested` is what the object wants
+    `holder` is another object that has the collection's name, and `holder_is_going` whether that
+    one is being deleted. `contested` is what the object wants
     if no object has the name: the reconcile goes on only if no other one has reserved it.
     `reserved` is what to reserve until this reconcile ends.
     """
 
     holder: str | None = None
+    holder_is_going: bool = False
     contested: Wish | None = None
     reserved: Wish | None = None
 
@@ -72,16 +74,17 @@ def _claimed(g: Gathered) -> Assignment:
     if g.server is None:
         return Assignment()
     grows = bool(g.growth) and g.grows_within_limits
-    return Assignment(_rival(g), reserved=_wish(g) if grows else None)
+    return replace(_held_by(_rival(g)), reserved=_wish(g) if grows else None)
 
 
 def _unclaimed(g: Gathered) -> Assignment:
     holder = _eldest(g.claimants) or _eldest(g.elders)
     if holder is not None:
-        return Assignment(holder)
+        return _held_by(holder)
     wish = _wish(g)
     has_room = g.lapsed is None or g.grows_within_limits
-    return Assignment(None, wish, wish if g.server is not None and has_room else None)
+    reserved = wish if g.server is not None and has_room else None
+    return Assignment(contested=wish, reserved=reserved)
 
 
 def _wish(g: Gathered) -> Wish:
@@ -89,7 +92,14 @@ def _wish(g: Gathered) -> Wish:
     return Wish(key, g.member_name, places_of(claim_for(g), key), g.asked_for)
 
 
-def _rival(g: Gathered) -> str | None:
+def _held_by(holder: Manifest | None) -> Assignment:
+    if holder is None:
+        return Assignment()
+    is_going = "deletionTimestamp" in holder["metadata"]
+    return Assignment(str(Key.of(holder)), is_going)
+
+
+def _rival(g: Gathered) -> Manifest | None:
     """Return the other object that has the collection, if several claim it.
 
     Of the objects whose claim is proven, the oldest has the collection. An unproven claim yields to
@@ -114,6 +124,5 @@ def _is_proven(manifest: Manifest, g: Gathered) -> bool:
     return claim.server == server.identity
 
 
-def _eldest(manifests: Iterable[Manifest]) -> str | None:
-    eldest = min(manifests, key=seniority_of, default=None)
-    return None if eldest is None else str(Key.of(eldest))
+def _eldest(manifests: Iterable[Manifest]) -> Manifest | None:
+    return min(manifests, key=seniority_of, default=None)

@@ -12,13 +12,13 @@ from quiver.reconcile.matching import matches
 TLS_ENTRY, CA_ENTRY = "tls", "ca.crt"
 
 
-def foreign_secret(g: Gathered) -> str | None:
-    """Return the name of the wanted Secret if a Secret of that name exists and is not this
-    object's.
+def foreign_secret(g: Gathered) -> Manifest | None:
+    """Return the Secret that has the name of the wanted one and is not this object's, if there is
+    one.
     """
     wanted = g.collection.spec.binding
     found = g.secrets.get(wanted.secret_name) if wanted else None
-    return None if found is None or _is_ours(found, g.collection) else found["metadata"]["name"]
+    return None if found is None or _is_ours(found, g.collection) else found
 
 
 def is_blocked(g: Gathered) -> bool:

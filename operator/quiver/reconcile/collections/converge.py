@@ -5,6 +5,8 @@ from dataclasses import replace
 from quiver.domain.claims import has_finalizer, has_status_claim, retained_as
 from quiver.domain.collections import Binding, Claim, IndexProgress, Placement
 from quiver.domain.conditions import Verdict
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION
+from quiver.domain.manifests import is_about_to_go
 from quiver.domain.reasons import Reason
 from quiver.ports.kubernetes import Event
 from quiver.reconcile.collections.assignment import claim_for
@@ -148,10 +150,20 @@ def _while_secrets_are_forbidden(g: Gathered, decision: Decision) -> Decision | 
 
 
 def _while_secret_is_foreign(g: Gathered, decision: Decision) -> Decision | None:
-    """Stall, but converge the collection, and keep the Secret that was published before."""
-    name = foreign_secret(g)
-    if name is None:
+    """Stall, or wait for a Secret that goes. But converge the collection, and keep the Secret that
+    was published before.
+    """
+    found = foreign_secret(g)
+    if found is None:
         return None
+    name = found["metadata"]["name"]
+    if is_about_to_go(found, VECTOR_COLLECTION, g.collection.metadata):
+        message = (
+            f"The Secret {name!r} of an earlier VectorCollection is still there. Kubernetes removes"
+            " it. The collection itself is as the spec says."
+        )
+        verdict = Verdict.reconciling(Reason.BINDING_CONFLICT, message)
+        return replace(decision, verdict=verdict, retry=True)
     message = (
         f"A Secret {name!r} that is not this object's exists, and is left alone. Remove it, or "
         "choose another binding.secretName. The collection itself is as the spec says."

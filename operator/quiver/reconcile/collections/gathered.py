@@ -42,7 +42,8 @@ class Gathered:
     `load` includes what running reconciles have reserved, `load_at_rest` does not.
 
     `claimants` are the other objects that claim the collection. `elders` are older objects that ask
-    for its name and have no claim. `holder` is the object among these that has the name.
+    for its name and have no claim. `holder` is the object among these that has the name, and
+    `holder_is_going` tells whether it is being deleted.
 
     `member` holds the collection, or is to hold it; None while no member can. `server` is the
     member's identity, None if it could not be asked, and `asked_at` the time of the question (the
@@ -69,6 +70,7 @@ class Gathered:
     claimants: tuple[Manifest, ...] = ()
     elders: tuple[Manifest, ...] = ()
     holder: str | None = None
+    holder_is_going: bool = False
     member: Member | None = None
     server: Server | None = None
     asked_at: float = 0.0
@@ -198,14 +200,19 @@ class Gathered:
         return self.engine.spec.limits.max_per_namespace
 
     @property
-    def has_share(self) -> bool:
-        """Whether the namespace may have all that the object asks for."""
+    def used_of_share(self) -> int:
+        """How many collections and partitions the namespace has on the engine."""
         namespace = self.collection.metadata.namespace
         used = self.load.namespaces.get(namespace, 0)
         if self.engine is not None:
             # A retained collection that the object takes up again must not count twice.
             used += self.engine.status.retained_of(namespace, but=self.collection_name)
-        return self.share is None or used + self.asked_for <= self.share
+        return used
+
+    @property
+    def has_share(self) -> bool:
+        """Whether the namespace may have all that the object asks for."""
+        return self.share is None or self.used_of_share + self.asked_for <= self.share
 
     @property
     def grows_within_limits(self) -> bool:

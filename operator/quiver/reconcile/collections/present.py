@@ -1,6 +1,6 @@
 """Policies for a VectorCollection that is to exist, each named after what it finds."""
 
-from quiver.domain.collections import PARTITION_BYTES
+from quiver.domain.claims import is_endpoint
 from quiver.domain.conditions import State, Verdict
 from quiver.domain.fit import needed_mib
 from quiver.domain.reasons import Reason
@@ -10,6 +10,11 @@ from quiver.reconcile.collections.converge import converge
 from quiver.reconcile.collections.decision import Decision
 from quiver.reconcile.collections.gathered import Gathered
 from quiver.reconcile.collections.outcomes import stalled, waiting, without_steps
+from quiver.reconcile.collections.room import (
+    namespace_has_its_share,
+    no_member_has_room,
+    tags_are_too_long,
+)
 
 
 def object_is_suspended(g: Gathered) -> Decision | None:
@@ -35,7 +40,18 @@ def engine_does_not_exist(g: Gathered) -> Decision | None:
         g,
         Reason.ENGINE_NOT_FOUND,
         f"There is no VectorEngine {key.name!r} in namespace {key.namespace!r}. Create it, "
-        "or make this object anew with an engineRef that exists.",
+        f"or make this object anew with an engineRef that exists.{_what_is_left(g)}",
+    )
+
+
+def _what_is_left(g: Gathered) -> str:
+    """Return a sentence about the volume of a pod that holds the collection."""
+    claim = g.claim
+    if claim is None or is_endpoint(claim.member):
+        return ""
+    return (
+        f" The collection is on its pod {claim.member}. A VectorEngine of that name with the same "
+        "spec.storage takes up the volumes that are still there, with all vectors."
     )
 
 
@@ -53,6 +69,13 @@ def namespace_is_not_allowed(g: Gathered) -> Decision | None:
 def name_is_taken(g: Gathered) -> Decision | None:
     if g.holder is None:
         return None
+    if g.holder_is_going:
+        return waiting(
+            g,
+            Reason.NAME_TAKEN,
+            f"Collection {g.collection_name!r} belongs to VectorCollection {g.holder!r}, which is "
+            "being deleted. Quiver goes on once it is gone.",
+        )
     return stalled(
         g,
         Reason.NAME_TAKEN,
@@ -108,30 +131,6 @@ def no_member_is_ready(g: Gathered) -> Decision | None:
     return waiting(g, Reason.ENGINE_NOT_READY, _why_not_ready(g))
 
 
-def namespace_has_its_share(g: Gathered) -> Decision | None:
-    if g.has_share or not _asks_for_more(g):
-        return None
-    return stalled(
-        g,
-        Reason.QUOTA_EXCEEDED,
-        f"Each other namespace may have {g.share} collections and partitions on VectorEngine "
-        f"{g.collection.engine_key} (limits.maxPerNamespace), and there is no room for the "
-        f"{g.asked_for} that this object asks for. Delete some; Quiver then goes on by itself.",
-    )
-
-
-def no_member_has_room(g: Gathered) -> Decision | None:
-    if g.member is not None and (g.grows_within_limits or not _asks_for_more(g)):
-        return None
-    return stalled(
-        g,
-        Reason.QUOTA_EXCEEDED,
-        f"Each member of the engine holds up to {g.limit} collections and partitions, and there is "
-        f"no room for the {g.asked_for} that this object asks for. Add replicas, or delete some; "
-        "Quiver then goes on by itself.",
-    )
-
-
 def segment_does_not_fit(g: Gathered) -> Decision | None:
     if g.gpu_mib is None:
         return None
@@ -160,23 +159,6 @@ def collection_differs(g: Gathered) -> Decision | None:
         Reason.SPEC_DIFFERS,
         f"The collection on the engine is not what the spec says: {g.differences}. An engine "
         "cannot change that. Make a VectorCollection of another name, or put the spec back.",
-    )
-
-
-def tags_are_too_long(g: Gathered) -> Decision | None:
-    """Tags that were taken off and retained stay in the status, which must not outgrow the object.
-    The CRD bounds the spec alone, and a looser one may be installed.
-    """
-    tags = set(g.collection.spec.partitions) | g.collection.status.partitions_there
-    size = sum(len(tag.encode()) for tag in tags)
-    if size <= 2 * PARTITION_BYTES:
-        return None
-    return stalled(
-        g,
-        Reason.QUOTA_EXCEEDED,
-        f"The tags in spec.partitions, and those that were retained, have {size} bytes together. "
-        f"Quiver keeps up to {2 * PARTITION_BYTES} in an object. Shorten the tags, or set "
-        "deletionPolicy to Delete and take off those that are not needed.",
     )
 
 
@@ -214,16 +196,6 @@ def _failure(g: Gathered, error: EngineError) -> tuple[Reason, str]:
         return Reason.ENGINE_UNREACHABLE, f"{g.member_name}: {error}. Trying again."
     message = f"The engine at {g.member_name} does not answer: {error}. Trying again."
     return Reason.ENGINE_UNREACHABLE, message
-
-
-def _asks_for_more(g: Gathered) -> bool:
-    """Tell whether the object asks for more than it has. A collection that is gone from the engine
-    may be created again as it was: that is not more.
-    """
-    if g.claim is None and g.lapsed is None:
-        return True
-    existing = g.observed.partitions if g.observed else frozenset(g.collection.status.partitions)
-    return bool(set(g.collection.spec.partitions) - existing)
 
 
 def _why_not_ready(g: Gathered) -> str:

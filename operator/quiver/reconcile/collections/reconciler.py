@@ -86,7 +86,10 @@ class CollectionReconciler:
                 raise Conflict(f"VectorCollection {rival} is about to claim the name")
         if assignment.reserved is not None:
             self._reservations.reserve(key, assignment.reserved)
-        return await observe(replace(gathered, holder=assignment.holder), self._sources)
+        held = replace(
+            gathered, holder=assignment.holder, holder_is_going=assignment.holder_is_going
+        )
+        return await observe(held, self._sources)
 
     async def _carry_out(self, decision: Decision, gathered: Gathered) -> Decision:
         """Act and report; return the decision that was reported."""

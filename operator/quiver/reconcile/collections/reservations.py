@@ -64,4 +64,7 @@ class Reservations:
                     namespaces[other.namespace] += wish.size
         if not members:
             return load
-        return Load(members + Counter(load.members), namespaces + Counter(load.namespaces))
+        return load._replace(
+            members=members + Counter(load.members),
+            namespaces=namespaces + Counter(load.namespaces),
+        )

@@ -6,15 +6,16 @@ from itertools import islice
 
 from quiver.domain.capabilities import CAPABILITIES
 from quiver.domain.conditions import State, Verdict
-from quiver.domain.engines import Pod, VectorEngine
+from quiver.domain.engines import VectorEngine
 from quiver.domain.kubernetes_types import (
     NETWORK_POLICY,
     SERVICE,
     STATEFUL_SET,
+    VECTOR_ENGINE,
     Kind,
     Manifest,
 )
-from quiver.domain.manifests import owner_uids
+from quiver.domain.manifests import is_about_to_go, owner_uids
 from quiver.domain.reasons import Reason
 from quiver.domain.text import one_line
 from quiver.reconcile.engines.answers import Answer, differences_of
@@ -23,6 +24,9 @@ from quiver.reconcile.engines.network_policy import (
     network_policy_for,
     wants_network_policy,
 )
+from quiver.reconcile.engines.pod_events import lacks_pods
+from quiver.reconcile.engines.pods import unready
+from quiver.reconcile.engines.scaling import replicas_to_keep, scale_down_blocked
 from quiver.reconcile.engines.workload import service_for, stateful_set_for
 
 CHANGES = 5
@@ -106,11 +110,8 @@ def _impossible(gathered: Gathered) -> Decision | None:
 def _foreign(gathered: Gathered) -> Decision | None:
     for kind, live in ((STATEFUL_SET, gathered.stateful_set), (SERVICE, gathered.service)):
         if live is not None and not _is_owned(live, gathered.engine):
-            message = (
-                f"A {kind.kind} {gathered.engine.metadata.name!r} that is not this engine's exists "
-                "in the namespace, and is left alone. Remove it, or name the engine differently."
-            )
-            return Decision(Verdict.stalled(Reason.NAME_TAKEN, message))
+            cure = "Remove it, or name the engine differently."
+            return _name_taken(kind, live, gathered.engine, cure)
     return None
 
 
@@ -118,10 +119,17 @@ def _foreign_network_policy(gathered: Gathered) -> Decision | None:
     live, engine = gathered.network_policy, gathered.engine
     if live is None or not wants_network_policy(engine) or _is_owned(live, engine):
         return None
+    cure = "Remove or rename it, or set spec.networkPolicy.enabled to false."
+    return _name_taken(NETWORK_POLICY, live, engine, cure)
+
+
+def _name_taken(kind: Kind, live: Manifest, engine: VectorEngine, cure: str) -> Decision:
+    what = f"{kind.kind} {engine.metadata.name!r}"
+    if is_about_to_go(live, VECTOR_ENGINE, engine.metadata):
+        message = f"The {what} of an earlier VectorEngine is still there. Kubernetes removes it."
+        return Decision(Verdict.reconciling(Reason.NAME_TAKEN, message))
     message = (
-        f"A NetworkPolicy {engine.metadata.name!r} that is not this engine's exists in the "
-        "namespace, and is left alone. Remove or rename it, or set spec.networkPolicy.enabled to "
-        "false."
+        f"A {what} that is not this engine's exists in the namespace, and is left alone. {cure}"
     )
     return Decision(Verdict.stalled(Reason.NAME_TAKEN, message))
 
@@ -132,7 +140,7 @@ def _is_owned(live: Manifest, engine: VectorEngine) -> bool:
 
 def _managed(gathered: Gathered, default_image: str) -> Decision:
     engine = gathered.engine
-    replicas = max(engine.spec.replicas, _replicas_in_use(gathered))
+    replicas = replicas_to_keep(gathered)
     image = engine.spec.image or default_image
     stateful_set = stateful_set_for(engine, image=image, replicas=replicas)
     # The NetworkPolicy comes first, so that no new pod is open to everyone for a moment.
@@ -149,7 +157,14 @@ def _managed(gathered: Gathered, default_image: str) -> Decision:
     if changes and not stale:
         verdict = _with_changes(verdict, changes)
     unwanted = _unwanted_network_policy(gathered)
-    return Decision(verdict, stale, unwanted, retry=trouble is not None)
+    return Decision(verdict, stale, unwanted, retry=_is_to_be_looked_at_again(gathered))
+
+
+def _is_to_be_looked_at_again(gathered: Gathered) -> bool:
+    """Tell whether what is in the way may change without a change of an object that is watched."""
+    waits = any(pod.waits_for_volume for pod in gathered.pods)
+    is_short = lacks_pods(gathered.engine, gathered.stateful_set)
+    return gathered.access.trouble is not None or waits or is_short
 
 
 def _wanted_network_policy(
@@ -189,58 +204,35 @@ def _with_changes(verdict: Verdict, changes: list[str]) -> Verdict:
     return verdict._replace(message=f"{verdict.message} {told}: {'; '.join(changes)}.")
 
 
-def _replicas_in_use(gathered: Gathered) -> int:
-    """Return the number of replicas that keeps each pod that holds collections.
-
-    A pod that the spec never asked for does not count, whatever a claim says.
-    """
-    highest = highest_replicas(gathered)
-    return max((ordinal + 1 for ordinal in gathered.in_use if ordinal < highest), default=0)
-
-
-def highest_replicas(gathered: Gathered) -> int:
-    """Return the highest number of replicas that the spec ever asked for. Until the status records
-    it, the StatefulSet's number counts.
-    """
-    spec, status = gathered.engine.spec, gathered.engine.status
-    known, live = status.highest_replicas, gathered.stateful_set
-    if known is None and live is not None and _is_owned(live, gathered.engine):
-        known = live["spec"].get("replicas", 0)
-    return max(known or 0, spec.replicas)
-
-
 def _verdict(gathered: Gathered, replicas: int, *, converged: bool) -> Verdict:
-    spec, ready = gathered.engine.spec, sum(pod.ready for pod in gathered.pods)
-    if replicas > spec.replicas:
-        last = f"{gathered.engine.metadata.name}-{replicas - 1}"
-        message = (
-            f"Not scaled down to {spec.replicas}: pod {last} holds collections. Delete them, or "
-            "set replicas back."
-        )
-        return Verdict.stalled(Reason.SCALE_DOWN_BLOCKED, message)
+    blocked = scale_down_blocked(gathered)
+    if blocked is not None:
+        return blocked
+    ready = sum(pod.ready for pod in gathered.pods)
     count = f"{ready} of {_count(replicas, 'pod')} ready."
     if not converged or not _rolled_out(gathered.stateful_set):
-        return _unready(gathered.pods, f"Rolling out: {count}")
+        return unready(gathered, f"Rolling out: {count}")
     if not ready == replicas == len(gathered.pods):
-        return _unready(gathered.pods, count)
+        return unready(gathered, count)
     if replicas == 0:
         return Verdict(State.READY, Reason.SCALED_TO_ZERO, "Scaled to zero: no pods.")
     return _unlisted(gathered, [pod.metadata.name for pod in gathered.pods]) or Verdict.ready(count)
 
 
 def _unlisted(gathered: Gathered, members: Collection[str]) -> Verdict | None:
-    """Return the verdict on members that refused to list their collections. One verdict names one
-    of them: each refusal is a sentence of its own.
+    """Return the verdict on members that refused to list their collections. It names one of them,
+    whose refusal stands if any does: each refusal is a sentence of its own.
     """
-    refusals = sorted(item for item in gathered.unlisted.items() if item[0] in members)
+    refusals = [(not why.retriable, m, why) for m, why in gathered.unlisted.items() if m in members]
     if not refusals:
         return None
-    member, why = refusals[0]
+    stands, member, why = min(refusals, key=lambda found: (not found[0], found[1]))
     message = (
         f"{len(refusals)} of {len(members)} members did not list their collections, so that Quiver"
         f" does not see there what is missing. {member}: {why}"
     )
-    return Verdict.stalled(Reason.ENGINE_REFUSED, message)
+    state = State.STALLED if stands else State.RECONCILING
+    return Verdict(state, Reason.ENGINE_REFUSED, message)
 
 
 def _rolled_out(stateful_set: Manifest | None) -> bool:
@@ -250,18 +242,6 @@ def _rolled_out(stateful_set: Manifest | None) -> bool:
     if status.get("observedGeneration") != generation:
         return False
     return bool(status.get("updateRevision") == status.get("currentRevision"))
-
-
-def _unready(pods: tuple[Pod, ...], count: str) -> Verdict:
-    for pod in pods:
-        if pod.trouble is not None:
-            reason, message = pod.trouble
-            if reason == "Unschedulable":
-                message = f"Pod {pod.metadata.name} waits for a node: {message}"
-                return Verdict.reconciling(Reason.UNSCHEDULABLE, message)
-            message = f"Pod {pod.metadata.name} does not start: {reason}: {message}"
-            return Verdict.reconciling(Reason.POD_FAILING, message)
-    return Verdict.reconciling(Reason.STARTING, count)
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,8 +1,9 @@
 """Gathers what a decision about one VectorEngine needs."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 
@@ -23,26 +24,37 @@ from quiver.domain.kubernetes_types import (
 )
 from quiver.domain.members import Member, members_of, ordinal_of
 from quiver.ports.engines import Engines
-from quiver.ports.errors import EngineError
+from quiver.ports.errors import EngineError, EngineRefused
 from quiver.ports.kubernetes import Objects
 from quiver.reconcile.dialling import Dialling
 from quiver.reconcile.engines.answers import Answer
 from quiver.reconcile.engines.damage import damage_of
 from quiver.reconcile.engines.network_policy import wants_network_policy
+from quiver.reconcile.engines.pod_events import NO_EVENTS, PodEvents, pod_events
 from quiver.reconcile.identities import Identities
 
 CONCURRENT_LOOKS = 8
 """Endpoints of one engine that are asked at the same time: 64 of them may be silent."""
 
 
+class Held(NamedTuple):
+    """A VectorCollection whose claim names the engine's pod of this ordinal. `is_going` tells
+    whether it is being deleted.
+    """
+
+    ordinal: int
+    collection: Key
+    is_going: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class Gathered:
     """One VectorEngine, and all that a decision about it depends on.
 
-    `in_use` has the ordinals of the pods that claims name. `silent` maps each external endpoint
-    that did not answer to the reason. `unlisted` maps each member that did not list its
-    collections, when it was asked last, to its refusal. `damage` is what the members say of damaged
-    segments.
+    `beyond` has the collections on pods that the spec no longer asks for, as claims name them.
+    `silent` maps each external endpoint that did not answer to the reason. `unlisted` maps each
+    member that did not list its collections, when it was asked last, to its refusal. `damage` is
+    what the members say of damaged segments, `events` what Kubernetes says of missing pods.
     `answers` has, by kind, in what the API server's answer differed from the manifest applied last.
     """
 
@@ -53,9 +65,10 @@ class Gathered:
     service: Manifest | None = None
     network_policy: Manifest | None = None
     pods: tuple[Pod, ...] = ()
-    in_use: frozenset[int] = frozenset()
+    beyond: tuple[Held, ...] = ()
+    events: PodEvents = NO_EVENTS
     silent: Mapping[str, str] = field(default_factory=dict)
-    unlisted: Mapping[str, str] = field(default_factory=dict)
+    unlisted: Mapping[str, EngineRefused] = field(default_factory=dict)
     damage: Damage = UNKNOWN
     answers: Mapping[Kind, Answer] = field(default_factory=dict)
 
@@ -83,18 +96,19 @@ async def gather(
             damage=await damage_of(answering, len(members), engines),
         )
     key = engine.metadata.key
-    claims = (claim_of(c) for c in objects.collections_of(key))
     pods = _pods(engine, objects)
+    stateful_set = await _find(STATEFUL_SET, key, objects)
     members = members_of(engine, pods, access)
     return Gathered(
         engine=engine,
         operator_pods=operator_pods,
         access=access,
-        stateful_set=await _find(STATEFUL_SET, key, objects),
+        stateful_set=stateful_set,
         service=await _find(SERVICE, key, objects),
         network_policy=await _find_network_policy(engine, objects),
         pods=pods,
-        in_use=_ordinals(key, (c.member for c in claims if c is not None)),
+        beyond=tuple(sorted(_beyond(engine, objects))),
+        events=await pod_events(engine, stateful_set, pods, objects),
         unlisted=unlisted,
         damage=await damage_of(members, engine.spec.replicas, engines),
     )
@@ -122,9 +136,12 @@ def _pods(engine: VectorEngine, objects: Objects) -> tuple[Pod, ...]:
     return tuple(sorted(own, key=lambda p: p.metadata.name))
 
 
-def _ordinals(engine: Key, members: Iterable[str]) -> frozenset[int]:
-    found = (ordinal_of(member, engine.name) for member in members)
-    return frozenset(ordinal for ordinal in found if ordinal is not None)
+def _beyond(engine: VectorEngine, objects: Objects) -> Iterator[Held]:
+    for manifest in objects.collections_of(engine.metadata.key):
+        claim = claim_of(manifest)
+        ordinal = None if claim is None else ordinal_of(claim.member, engine.metadata.name)
+        if ordinal is not None and ordinal >= engine.spec.replicas:
+            yield Held(ordinal, Key.of(manifest), "deletionTimestamp" in manifest["metadata"])
 
 
 async def _silent(members: Iterable[Member], engines: Engines) -> dict[str, str]:

@@ -23,8 +23,9 @@ from quiver.ports.errors import ApiRefused
 from quiver.ports.kubernetes import Objects
 from quiver.reconcile.dialling import Dialling
 from quiver.reconcile.engines.answers import Answers
-from quiver.reconcile.engines.decide import Decision, decide, highest_replicas
+from quiver.reconcile.engines.decide import Decision, decide
 from quiver.reconcile.engines.gather import Gathered, gather
+from quiver.reconcile.engines.scaling import highest_replicas
 from quiver.reconcile.engines.workload import selector_of
 from quiver.reconcile.identities import Identities
 from quiver.reconcile.refusals import refused

@@ -27,6 +27,15 @@ _LARGEST_SPEC = 128 * 2**10
 """Bytes, as JSON. No StatefulSet or Service of Quiver's has so many; a NetworkPolicy may."""
 
 
+_DATA = "data"
+"""The name of the volume claim's template, and so the beginning of each claim's name."""
+
+
+def volume_claim_of(pod: str) -> str:
+    """Return the name of the PersistentVolumeClaim of a pod whose engine has `storage`."""
+    return f"{_DATA}-{pod}"
+
+
 def labels_of(engine: VectorEngine) -> dict[str, str]:
     return {
         "app.kubernetes.io/name": "quiver-engine",
@@ -103,7 +112,7 @@ def _pod_spec(spec: EngineSpec, image: str) -> Manifest:
     profile = CONTAINER_PROFILES[spec.type]
     volumes: list[Manifest] = [{"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}}]
     if spec.storage is None:
-        volumes.append({"name": "data", "emptyDir": {}})
+        volumes.append({"name": _DATA, "emptyDir": {}})
     if spec.tls is not None:
         volumes.append(tls_volume(spec.tls))
     pod: Manifest = {
@@ -136,7 +145,7 @@ def _container(spec: EngineSpec, profile: ContainerProfile, image: str) -> Manif
         "livenessProbe": _probe(profile.liveness_path, periodSeconds=10, failureThreshold=6),
         "securityContext": profile.container_security,
         "volumeMounts": [
-            {"name": "data", "mountPath": profile.data_path},
+            {"name": _DATA, "mountPath": profile.data_path},
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the path inside the container
             *([tls_mount()] if spec.tls is not None else []),
         ],
@@ -196,4 +205,4 @@ def _volume_claim(spec: EngineSpec) -> Manifest:
     }
     if storage.class_name is not None:
         claim["storageClassName"] = storage.class_name
-    return {"metadata": {"name": "data"}, "spec": claim}
+    return {"metadata": {"name": _DATA}, "spec": claim}
