@@ -161,11 +161,20 @@ def test_explain(kubectl: Any, published: Any) -> None:
     assert "It cannot be changed later." in explained
 
 
-def test_explain_tells_what_to_take_for_cosine(kubectl: Any, published: Any) -> None:
-    """`kubectl explain` lists the metrics, and says what whoever looks for another one takes."""
-    explained = " ".join(kubectl("explain", "vcol.spec.metricType").split())
-    assert "There is no COSINE: take IP on vectors of length 1" in explained
-    assert "ENUM: L2 IP HAMMING" in explained
+@pytest.mark.parametrize(
+    ("field", "listed", "words"),
+    [
+        ("metricType", "ENUM: L2 IP HAMMING", "There is no COSINE: take IP on vectors of length 1"),
+        ("index.type", "ENUM: IVF_FLAT IVF_SQ8", "There is no FLAT: without an index every search"),
+    ],
+)
+def test_explain_tells_what_to_take_for_what_there_is_not(
+    kubectl: Any, published: Any, field: str, listed: str, words: str
+) -> None:
+    """`kubectl explain` lists the values, and names those that users of others look for."""
+    explained = " ".join(kubectl("explain", f"vcol.spec.{field}").split())
+    assert listed in explained
+    assert words in explained
 
 
 def test_explain_tells_how_to_be_looked_at_now(kubectl: Any, published: Any) -> None:
