@@ -1,7 +1,7 @@
 """`python -m bench.recall`: what each index finds, beside one of FAISS over all rows.
 
-Writes the table of docs/engine.md. The rows are like SIFT's descriptors: 128 whole numbers from 0
-to 255 in clusters of unequal size and width.
+Writes the table of docs/engine-indexes.md. The rows are like SIFT's descriptors: 128 whole numbers
+from 0 to 255 in clusters of unequal size and width.
 """
 
 import json
@@ -34,7 +34,7 @@ from quiver_engine.store.store import Store
 from quiver_engine.store.writing import Writer
 from quiver_engine.system.memory import Memory
 
-PAGE = Path(__file__).parents[2] / "docs" / "engine.md"
+PAGE = Path(__file__).parents[2] / "docs" / "engine-indexes.md"
 BEGIN, END = "<!-- recall: begin -->", "<!-- recall: end -->"
 
 ROWS, DIMENSION, QUERIES, TOPK = 100_000, 128, 500, 10

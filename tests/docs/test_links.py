@@ -8,6 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 ROOT_PAGES = tuple(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG"))
 PAGES = (*ROOT_PAGES, *sorted((ROOT / "docs").glob("*.md")))
+ENGINE_PAGE_WORDS = 1500
 CHART = ROOT / "charts" / "quiver" / "README.md"
 
 
@@ -18,6 +19,29 @@ def test_relative_links_lead_to_files(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#\s]+)", prose)
     local = [target for target in targets if "://" not in target]
     assert [target for target in local if not (page.parent / target).exists()] == []
+
+
+def test_every_page_can_be_reached_from_the_first() -> None:
+    """Whoever begins at docs/README.md finds every page of docs/ by links."""
+    found, waiting = set[Path](), [ROOT / "docs" / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page not in found:
+            found.add(page)
+            links = re.findall(r"\]\(([^)#:\s]+\.md)", page.read_text())
+            waiting += [(page.parent / link).resolve() for link in links]
+    assert sorted(page.name for page in PAGES if page not in (*ROOT_PAGES, *found)) == []
+
+
+def test_a_page_has_one_subject() -> None:
+    """The pages of the engine are short enough to be read at once, tables of measurements apart."""
+    written = {page.name: _prose(page) for page in PAGES if page.name.startswith("engine")}
+    assert {name: words for name, words in written.items() if words > ENGINE_PAGE_WORDS} == {}
+
+
+def _prose(page: Path) -> int:
+    text = re.sub(r"<!-- (\w+): begin -->.*<!-- \1: end -->", "", page.read_text(), flags=re.DOTALL)
+    return len(text.split())
 
 
 def _anchors(page: Path) -> set[str]:

@@ -233,7 +233,7 @@ def test_pymilvus_connects_by_tls_with_the_lines_of_the_docs(
     tmp_path: Path, files: SecretFolder, serve: Callable[..., EngineProcess]
 ) -> None:
     """The unchanged client of Milvus 1.x, made to open secure channels."""
-    assert PYMILVUS.strip() in (Path(__file__).parents[2] / "docs/engine.md").read_text()
+    assert PYMILVUS.strip() in (Path(__file__).parents[2] / "docs/engine-tls.md").read_text()
     host, port = serve(*files.mutual_options).grpc_address.rsplit(":", 1)
     CLIENT.write(tmp_path, "client")
     (tmp_path / "ca.crt").write_bytes(OURS.pem)

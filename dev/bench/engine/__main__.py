@@ -26,7 +26,7 @@ from quiver_engine.model import IndexType
 
 ROOT = Path(__file__).parents[3]
 RESULTS = ROOT / "dev" / "bench" / "results" / "engine.json"
-PAGE, PLOT = ROOT / "docs" / "engine.md", ROOT / "docs" / "engine-speed.svg"
+PAGE, PLOT = ROOT / "docs" / "engine-speed.md", ROOT / "docs" / "engine-speed.svg"
 PICTURE = f"![Share of FAISS' queries a second]({PLOT.name})"
 BEGIN, END = "<!-- speed: begin -->", "<!-- speed: end -->"
 SIZES = (Size(100_000, 128), Size(100_000, 768), Size(1_000_000, 128))

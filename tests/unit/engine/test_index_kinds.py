@@ -149,11 +149,11 @@ def test_a_search_looks_its_type_up_once() -> None:
 
 @every_index
 def test_documentation_lists_every_type_with_its_parameters(type_: IndexType) -> None:
-    """The table in docs/engine.md has a line for the type that names each of its parameters."""
+    """The table of indexes in the documentation has a line for it that names each parameter."""
     kind = KINDS[type_]
-    text = (ROOT / "docs" / "engine.md").read_text()
+    text = (ROOT / "docs" / "engine-indexes.md").read_text()
     line = re.search(rf"^\| {type_.value} {type_.name}\b.*$", text, re.MULTILINE)
-    assert line, f"docs/engine.md has no line for {type_.value} {type_.name}"
+    assert line, f"docs/engine-indexes.md has no line for {type_.value} {type_.name}"
     for name in (*kind.build, *kind.search):
         assert f"`{name}`" in line[0]
 
