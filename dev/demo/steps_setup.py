@@ -28,6 +28,7 @@ def look_around(play: Play) -> None:
     play.shell.run("kubectl", "get", f"vcol,veng{pods}", "-o", "wide")
     if not play.stage.has_node:
         return
+    play.screen.note("GPUUnused: the pod has a GPU, and the default image computes on the CPU")
     play.screen.note("the GPU that the device plugin gave the pod")
     gpus = play.shell.run("kubectl", "exec", f"{ENGINE}-0", "--", "python3", "-c", PRINT_GPUS)
     expect(len(gpus.strip().split(",")), 1, "the number of GPUs that the pod sees")

@@ -120,7 +120,8 @@ class Engine:
             store = Store(self._data_dir, hardware.choose(self._wanted), progress)
             metrics.show(store)
             on_sync = metrics.traffic.synced
-            log = InsertLog(store.directory.log_path, self._durability, on_sync)
+            directory = store.directory
+            log = InsertLog(directory.log_path, self._durability, on_sync, directory.disk)
             return store, log, Writer(store, log, progress)
         except (DiskFailedError, RequestError, OSError) as error:
             raise StartError(
@@ -156,11 +157,13 @@ def _let_in(files: tls.Files) -> str:
 
 
 def _ready_line(store: Store) -> str:
-    damaged = store.damaged
-    if not damaged:
-        return "ready"
-    files = "file is" if damaged == 1 else "files are"
-    return f"ready, but {damaged} segment {files} damaged and left out: the log names them"
+    troubles = []
+    if store.directory.disk.is_full:
+        troubles.append(f"the disk is full ({store.directory.disk.room}): inserts are refused")
+    if damaged := store.damaged:
+        files = "file is" if damaged == 1 else "files are"
+        troubles.append(f"{damaged} segment {files} damaged and left out: the log names them")
+    return f"ready, but {'; '.join(troubles)}" if troubles else "ready"
 
 
 def _on_stop_signal(action: Callable[[], None]) -> None:

@@ -14,6 +14,19 @@ class RequestError(Exception):
         self.reason = reason
 
 
+class DiskIsFull(RequestError):
+    """A request, or work in the background, has to write and finds no room.
+
+    `before` goes before the words on the disk.
+    """
+
+    def __init__(
+        self, code: pb.ErrorCode.ValueType = pb.UNEXPECTED_ERROR, before: str = ""
+    ) -> None:
+        cure = "drop collections, enlarge the volume or otherwise free space and try again"
+        super().__init__(code, f"{before}the disk is full: {cure}")
+
+
 class StartError(Exception):
     """The engine cannot start; the text is one line that says what is wrong, where, what to do."""
 

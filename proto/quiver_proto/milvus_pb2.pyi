@@ -84,17 +84,21 @@ class Status(_message.Message):
 
     ERROR_CODE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    DISK_FULL_FIELD_NUMBER: _builtins.int
     error_code: Global___ErrorCode.ValueType
     reason: _builtins.str
+    disk_full: _builtins.bool
+    """Of Quiver's engine alone: the call was refused for want of room on the disk."""
     def __init__(
         self,
         *,
         error_code: Global___ErrorCode.ValueType = ...,
         reason: _builtins.str = ...,
+        disk_full: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error_code", b"error_code", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disk_full", b"disk_full", "error_code", b"error_code", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -9,7 +9,13 @@ from grpc.aio import AioRpcError, Metadata
 from quiver.adapters.grpc.errors import error_for
 from quiver.adapters.milvus1.errors import require_success
 from quiver.domain.access import Target
-from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable, WrongEngine
+from quiver.ports.errors import (
+    EngineDiskFull,
+    EngineError,
+    EngineRefused,
+    EngineUnreachable,
+    WrongEngine,
+)
 from quiver_proto import milvus_pb2 as pb
 
 ADDRESS = "10.1.2.3:19530"
@@ -146,3 +152,11 @@ def test_grpc_complains_of_no_answer(logger: str, caplog: pytest.LogCaptureFixtu
     for words in ("Exception deserializing message!", "Invalid encoding on %s", "the poller died"):
         logging.getLogger(logger).error(words, *["x"] * words.count("%s"))
     assert [record.message for record in caplog.records] == ["the poller died"]
+
+
+@pytest.mark.parametrize("code", [pb.UNEXPECTED_ERROR, pb.BUILD_INDEX_ERROR, pb.ILLEGAL_DIMENSION])
+def test_a_full_disk_may_have_room_later(code: pb.ErrorCode.ValueType) -> None:
+    """Whatever the code is: the engine says besides that it had no room."""
+    with pytest.raises(EngineDiskFull, match="no room") as refused:
+        require_success(pb.Status(error_code=code, reason="no room", disk_full=True))
+    assert refused.value.retriable

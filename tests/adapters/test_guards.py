@@ -25,7 +25,7 @@ CHANGES = {
 READS = {
     "version": (),
     "instance": (),
-    "damaged_segments": (),
+    "report": (),
     "list_collections": (),
     "describe": ("docs",),
     "count_rows": ("docs",),

@@ -44,10 +44,12 @@ async def test_a_server_tells_its_version(client: EngineClient) -> None:
     assert (await client.version()).startswith("1.1.")
 
 
-async def test_a_sound_server_has_no_damage(client: EngineClient, name: str) -> None:
-    """Whether it knows of such a thing or not."""
+async def test_a_sound_server_reports_no_trouble(client: EngineClient, name: str) -> None:
+    """It has no damage and room on its disk; why it computes on the CPU it says in words."""
     assert name in await client.list_collections()
-    assert await client.damaged_segments() == NO_DAMAGE
+    report = await client.report()
+    assert (report.damaged, report.full_disk) == (NO_DAMAGE, None)
+    assert report.why_no_gpu
 
 
 async def test_a_created_collection_is_listed_and_described(

@@ -4,7 +4,6 @@ import asyncio
 from typing import Any
 
 from machine.engine_process import EngineProcess
-from quiver.domain.damage import DATA_DAMAGED
 from quiver.domain.kubernetes_types import VECTOR_ENGINE, Manifest
 from support.milvus1_client import Milvus1
 from support.namespaces import Namespace, ready_condition
@@ -16,7 +15,7 @@ ROWS = 5000
 
 def damage_of(manifest: Manifest) -> dict[str, Any]:
     conditions = manifest.get("status", {}).get("conditions", [])
-    return next((c for c in conditions if c["type"] == DATA_DAMAGED), {})
+    return next((c for c in conditions if c["type"] == "DataDamaged"), {})
 
 
 async def damaged(world: Namespace, *, is_damaged: bool) -> Manifest:
@@ -42,7 +41,8 @@ async def test_damaged_segments_show_on_the_vector_engine(
         segment.write_bytes(segment.read_bytes()[:-1])
         await asyncio.to_thread(engine_process.start)
         engine = await damaged(world, is_damaged=True)
-        assert ready_condition(engine)["status"] == "True"
+        ready = ready_condition(engine)
+        assert (ready["status"], ready["reason"]) == ("True", "SegmentsDamaged")
         told = f"Damaged segments: 1. {world.address} has 1 ('docs' 1). "
         assert damage_of(engine)["message"].startswith(told)
         await world.delete("docs")

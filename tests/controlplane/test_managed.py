@@ -67,12 +67,15 @@ def pod_of(collection: Manifest) -> str:
 async def test_an_engine_becomes_a_pod_that_takes_collections(
     managed: Namespace, node: StandinNode
 ) -> None:
-    """Service and StatefulSet are ours, the pod is scheduled, and the status says where to go."""
+    """Service and StatefulSet are ours, the pod is scheduled, and the status says where to go, and
+    that the image of the tests has no FAISS for GPUs.
+    """
     async with running(managed.operator_api, managed.engines):
         engine = await create_engine(managed, node, gpu={"count": TWO_GPUS})
         await managed.create_collection("docs")
-        ready = await managed.settled_engine()
-        assert ready_condition(ready)["message"] == "1 of 1 pod ready."
+        ready = await managed.settled("engine", "GPUUnused", VECTOR_ENGINE)
+        told = "1 of 1 pod ready. Pods that have GPUs compute on the CPU: engine-0: the FAISS that"
+        assert ready_condition(ready)["message"].startswith(told)
         (docs,) = await managed.ready("docs")
         host = f"engine-0.engine.{managed.namespace}.svc:19530"
         assert docs["status"]["placement"] == {"pod": "engine-0", "endpoint": host}
@@ -111,7 +114,7 @@ async def test_too_little_gpu_memory_is_told_and_mended(
         await managed.create_collection("docs")
         await says(managed, "engine", "didn't match Pod's node affinity", VECTOR_ENGINE)
         await managed.patch("engine", {"spec": {"gpu": {"minMemory": "40Gi"}}}, VECTOR_ENGINE)
-        await managed.settled_engine()
+        await managed.settled("engine", "GPUUnused", VECTOR_ENGINE)
         await managed.ready("docs")
 
 
@@ -298,7 +301,7 @@ async def test_a_segment_too_large_for_the_nodes_gpus_is_not_made(
     """The node's label tells what a GPU has, where the engine's spec says nothing of it."""
     async with running(managed.operator_api, managed.engines):
         await create_engine(managed, node, gpu={})
-        await managed.settled_engine()
+        await managed.settled("engine", "GPUUnused", VECTOR_ENGINE)
         await managed.create_collection("large", indexFileSize=65536)
         await managed.create_collection("small", indexFileSize=1024)
         await managed.settled("large", "SegmentTooLarge")

@@ -59,7 +59,7 @@ async def run_through_its_deeds(world: Namespace, guest: Namespace, node: Standi
     refused = ("engine-1", "exceeded quota: one")
     await world.says("engine", "PodRefused", *refused, kind=VECTOR_ENGINE)
     await world.delete("one", QUOTA)
-    await world.settled_engine()
+    await world.settled("engine", "GPUUnused", VECTOR_ENGINE)
     await world.gone("engine", NETWORK_POLICY)
     await world.delete("docs")
     await world.gone("docs")

@@ -110,7 +110,7 @@ def test_damaged_segments_are_named_and_left_out_until_they_are_restored(
         assert client.search(name, [[0, 1, 2]], tags=["p"]).status.error_code == pb.SUCCESS
     ready = "ready, but 5 segment files are damaged and left out: the log names them\n"
     assert own_engine.get("/readyz") == (200, ready)
-    told = json.loads(client.command("damaged").string_reply)
+    told = json.loads(client.command("report").string_reply)["damaged"]
     assert told == {"segments": len(DAMAGES), "collections": dict.fromkeys(stopped, 1)}
     assert {path: path.read_bytes() for path in stopped.values() if path.exists()} == damaged
     own_engine.stop()
@@ -118,7 +118,7 @@ def test_damaged_segments_are_named_and_left_out_until_they_are_restored(
         path.write_bytes(content)
     client = connect(own_engine.start())
     assert own_engine.get("/readyz") == (200, "ready\n")
-    told = json.loads(client.command("damaged").string_reply)
+    told = json.loads(client.command("report").string_reply)["damaged"]
     assert told == {"segments": 0, "collections": {}}
     for name in stopped:
         assert client.count(name) == 2 * ROWS - 1

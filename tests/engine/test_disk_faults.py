@@ -94,8 +94,11 @@ def test_a_full_disk_refuses_changes_and_nothing_else(
             assert status.error_code == pb.UNEXPECTED_ERROR
             assert "the disk is full" in status.reason
             assert "free space" in status.reason
+            assert status.disk_full
         assert found_ids(filled.search("c", [[7]])) == 7
-        assert own_engine.get("/readyz") == (200, "ready\n")
+        ready, line = own_engine.get("/readyz")
+        assert (ready, line.startswith("ready, but the disk is full (")) == (200, True)
+        assert own_engine.log.read_text().count("the disk of ") == 1
     assert change(filled).error_code == pb.SUCCESS
     assert filled.insert("c", [[100]], [100]).status.error_code == pb.SUCCESS
     own_engine.kill()

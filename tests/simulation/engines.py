@@ -14,9 +14,9 @@ from quiver.domain.collections import (
     ObservedCollection,
     ObservedIndex,
 )
-from quiver.domain.damage import DamagedSegments
 from quiver.domain.kubernetes_types import Key
 from quiver.domain.servers import Server as ServerIdentity
+from quiver.domain.troubles import EngineReport
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable
 from simulation.trace import Trace
@@ -205,8 +205,8 @@ class ModelEngineClient:
     async def instance(self) -> str | None:
         return await self._ask(lambda engine: engine.instance)
 
-    async def damaged_segments(self) -> DamagedSegments:
-        return await self._ask(lambda engine: engine.damaged)
+    async def report(self) -> EngineReport:
+        return await self._ask(lambda engine: engine.report)
 
     async def list_collections(self) -> frozenset[str]:
         return await self._ask(lambda engine: frozenset(engine.collections))

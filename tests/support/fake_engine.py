@@ -15,9 +15,9 @@ from quiver.domain.collections import (
     ObservedCollection,
     ObservedIndex,
 )
-from quiver.domain.damage import NO_DAMAGE, DamagedSegments
+from quiver.domain.troubles import EngineReport
 from quiver.ports.engines import EngineClient
-from quiver.ports.errors import EngineRefused, EngineUnreachable, WrongEngine
+from quiver.ports.errors import EngineDiskFull, EngineRefused, EngineUnreachable, WrongEngine
 
 DEFAULT = "_default"
 SMALLEST_INDEXED = 4096
@@ -69,7 +69,7 @@ class FakeEngine:
         self.collections: dict[str, FakeCollection] = {}
         self.calls: Counter[str] = Counter()
         self.up = True
-        self.damaged = NO_DAMAGE
+        self.report = EngineReport(why_no_gpu=None if gpu else "it has none")
         self._gpu = gpu
         self._slow = False
         self._failure: str | None = None
@@ -136,6 +136,7 @@ class FakeEngine:
 
     def create(self, schema: CollectionSchema) -> None:
         _check_schema(schema)
+        self._check_room()
         if schema.name in self.collections:
             raise EngineRefused("ILLEGAL_COLLECTION_NAME", f"collection {schema.name!r} exists")
         self.collections[schema.name] = FakeCollection(schema)
@@ -145,6 +146,7 @@ class FakeEngine:
 
     def create_partition(self, name: str, tag: str) -> None:
         rows = self._found(name).rows
+        self._check_room()
         if not tag.strip() or len(tag.encode()) > 255 or tag in rows:
             reason = f"partition {tag!r} exists or has no good name"
             raise EngineRefused("UNEXPECTED_ERROR", reason, retriable=True)
@@ -156,6 +158,10 @@ class FakeEngine:
             return
         if tag != DEFAULT:
             found.rows.pop(tag, None)
+
+    def _check_room(self) -> None:
+        if self.report.full_disk is not None:
+            raise EngineDiskFull("UNEXPECTED_ERROR", "the disk is full")
 
     def _found(self, name: str) -> FakeCollection:
         if name not in self.collections:
@@ -209,8 +215,8 @@ class FakeClient:
     async def instance(self) -> str | None:
         return self._asked("instance").instance
 
-    async def damaged_segments(self) -> DamagedSegments:
-        return self._asked("damaged_segments").damaged
+    async def report(self) -> EngineReport:
+        return self._asked("report").report
 
     async def list_collections(self) -> frozenset[str]:
         return frozenset(self._asked("list_collections").collections)

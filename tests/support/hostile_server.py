@@ -9,6 +9,7 @@ import grpc.aio
 from google.protobuf.message_factory import GetMessageClass
 
 from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
+from quiver.domain.troubles import EngineReport
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineError
 from quiver_proto import milvus_pb2 as pb
@@ -25,6 +26,7 @@ ENDLESS = "building"
 CALLS: dict[str, tuple[Callable[[EngineClient], Awaitable[object]], tuple[type, ...]]] = {
     "version": (lambda c: c.version(), (str,)),
     "instance": (lambda c: c.instance(), (str, NoneType)),
+    "report": (lambda c: c.report(), (EngineReport,)),
     "list_collections": (lambda c: c.list_collections(), (frozenset,)),
     "describe": (lambda c: c.describe("docs"), (ObservedCollection, NoneType)),
     "count_rows": (lambda c: c.count_rows("docs"), (int,)),

@@ -6,6 +6,7 @@ import resource
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from quiver_engine.config_nodes import ConfigNodes
 from quiver_engine.errors import RequestError
@@ -17,10 +18,10 @@ from quiver_proto import milvus_pb2 as pb
 PROTOCOL_VERSION = f"1.1.1+quiver.{version('quiver-operator')}"
 
 MOST_NAMED = 32
-"""Collections that the answer to `damaged` names: those with the most damaged segments."""
+"""Collections that a report names: those with the most damaged segments."""
 _KNOWN = (
     "version, status, mode, build_commit_id, tasktable, requests, get_system_info, get_config,"
-    " set_config, instance, damaged"
+    " set_config, instance, report"
 )
 
 
@@ -48,7 +49,7 @@ class Commands:
             "get_config": lambda: self._config_nodes.get(rest.strip()),
             "set_config": lambda: self._set(rest.split()),
             "instance": lambda: self._store.directory.instance,
-            "damaged": self._damaged,
+            "report": lambda: json.dumps(self._report()),
         }
         if command not in answers:
             return f"unknown command {text[:100]!r}: this engine knows {_KNOWN}"
@@ -68,11 +69,20 @@ class Commands:
         ]
         return json.dumps(tasks)
 
-    def _damaged(self) -> str:
+    def _report(self) -> dict[str, Any]:
+        """Return what the engine serves in spite of, in one answer for those who watch over it."""
+        disk, room = self._store.directory.disk, self._store.directory.disk.room
+        return {
+            "damaged": self._damaged(),
+            "disk": {"full": disk.is_full, "free": room.free, "total": room.total},
+            "why_no_gpu": self._store.device.why_no_gpu,
+        }
+
+    def _damaged(self) -> dict[str, Any]:
         counts = {c.schema.name: len(c.damaged) for c in self._store.collections()}
         worst = sorted(((n, name) for name, n in counts.items() if n), reverse=True)
         named = {name: n for n, name in worst[:MOST_NAMED]}
-        return json.dumps({"segments": sum(counts.values()), "collections": named})
+        return {"segments": sum(counts.values()), "collections": named}
 
     def _system_info(self) -> str:
         pages = int(Path("/proc/self/statm").read_text().split()[1])

@@ -100,7 +100,8 @@ def _index_build(collection: Collection) -> dict[str, Any] | None:
     if not (is_requested or waiting):
         return None
     failure = collection.index_failure
-    return {"waiting": waiting, "failure": failure.why if failure else None}
+    told = {"waiting": waiting, "failure": failure.why if failure else None}
+    return told | {"disk_full": True} if failure and failure.is_disk_full else told
 
 
 def _partition_info(partition: Partition) -> dict[str, Any]:

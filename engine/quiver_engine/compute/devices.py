@@ -24,9 +24,13 @@ class GpuMemory(NamedTuple):
 
 
 class Device(Protocol):
-    """What the engine computes on. `memory` is the host's; `trainer` is for builds of indexes."""
+    """What the engine computes on. `memory` is the host's; `trainer` is for builds of indexes.
+
+    `why_no_gpu` is None for GPUs.
+    """
 
     name: str
+    why_no_gpu: str | None
     memory: Memory
     trainer: Trainer
 
@@ -58,8 +62,9 @@ class Device(Protocol):
 class Cpu:
     """FAISS on all cores."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: Memory, why_no_gpu: str = "no GPU was looked for") -> None:
         self.name = "the CPU"
+        self.why_no_gpu: str | None = why_no_gpu
         self.memory = memory
         self.trainer: Trainer = CpuTrainer()
 

@@ -29,6 +29,7 @@ class Gpus:
 
     def __init__(self, cpu: Cpu, gpus: Sequence[Gpu]) -> None:
         self.name = "; ".join(gpu.name for gpu in gpus)
+        self.why_no_gpu: str | None = None
         self.memory = cpu.memory
         self.trainer: Trainer = GpuTrainer(gpus[0].number)
         self._cpu: Device = cpu

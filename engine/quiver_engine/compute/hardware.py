@@ -40,17 +40,17 @@ def choose(wanted: Wanted, nodes: Path = DEVICE_NODES) -> Device:
     `nodes` is the folder in which the system lists its GPUs.
     Raises StartError when GPUs are required, or have a budget, and are not usable.
     """
-    cpu = Cpu(Memory(wanted.memory))
+    memory = Memory(wanted.memory)
     why_not = "it was started with --device cpu" if wanted.device == "cpu" else _why_no_gpu()
     if why_not is None:
-        return Gpus(cpu, _taken(wanted.gpu_memory))
+        return Gpus(Cpu(memory), _taken(wanted.gpu_memory))
     if wanted.device == "gpu" or wanted.gpu_memory is not None:
         option = "--device gpu" if wanted.device == "gpu" else "--gpu-memory"
         raise StartError(f"{option} cannot be: {why_not}")
     here = sorted(node.name for node in nodes.glob("nvidia[0-9]*"))
     if here and wanted.device == "auto":
         logger.warning("computing on the CPU, though %s is here: %s", ", ".join(here), why_not)
-    return cpu
+    return Cpu(memory, why_not)
 
 
 def _why_no_gpu() -> str | None:

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from quiver_engine.errors import DiskFailedError, RequestError, StartError
+from quiver_engine.errors import DiskFailedError, StartError
 from quiver_engine.files.catalog_formats import APPLICATION_ID, FORMATS
+from quiver_engine.files.disk import Disk
 from quiver_engine.model import IdOrigin, IndexSpec, IndexState, IndexType, Metric, Schema
-from quiver_proto import milvus_pb2 as pb
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,13 @@ class SegmentRow:
 class Catalog:
     """An open catalog. When a method that changes it returns, the change is durable.
 
-    Such a method raises RequestError when the disk is full and DiskFailedError when the disk fails.
+    Such a method raises DiskIsFull, and DiskFailedError when the disk fails.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, disk: Disk) -> None:
         """Open or create the catalog; raises StartError when it cannot be used."""
         self._path = path
+        self._disk = disk
         self._checkpointed = -1
         """`total_changes` when the journal was last emptied."""
         try:
@@ -242,7 +243,7 @@ class Catalog:
         except sqlite3.Error as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-            raise _failure(error) from error
+            raise self._failure(error) from error
 
     def empty_journal(self) -> None:
         """Write the commits in the journal into the database, and empty the journal.
@@ -257,9 +258,14 @@ class Catalog:
         except sqlite3.Error as error:
             # On a full disk the commits stay in the journal for now, where they are durable too.
             if not _is_full(error):
-                raise _failure(error) from error
+                raise self._failure(error) from error
             return
         self._checkpointed = self._db.total_changes
+
+    def _failure(self, error: sqlite3.Error) -> Exception:
+        if _is_full(error):
+            return self._disk.refused()
+        return DiskFailedError(f"the catalog could not be written: {error}")
 
 
 def _new_id(execute: Callable[..., sqlite3.Cursor], kind: str) -> int:
@@ -270,9 +276,3 @@ def _new_id(execute: Callable[..., sqlite3.Cursor], kind: str) -> int:
 
 def _is_full(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
-
-
-def _failure(error: sqlite3.Error) -> Exception:
-    if _is_full(error):
-        return RequestError(pb.UNEXPECTED_ERROR, "the disk is full: free space and try again")
-    return DiskFailedError(f"the catalog could not be written: {error}")

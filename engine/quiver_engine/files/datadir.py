@@ -21,6 +21,7 @@ import faiss
 
 from quiver_engine.errors import DiskFailedError, RequestError, StartError
 from quiver_engine.files import durable, index_files, instance, segments
+from quiver_engine.files.disk import Disk, is_full
 from quiver_engine.files.segments import RowBlock, Segment
 from quiver_engine.model import RowLayout
 from quiver_engine.system.memory import Memory
@@ -42,6 +43,7 @@ class DataDir:
         """
         self.path = path
         self.memory = memory
+        self.disk = Disk(path)
         self.catalog_path = path / "catalog.sqlite"
         self._segments = path / "segments"
         self.log_path = path / "log"
@@ -102,7 +104,7 @@ class DataDir:
     def write_segments(self, groups: Sequence[list[RowBlock]]) -> list[Segment]:
         """Write one durable segment file for each group of rows; the catalog does not list it yet.
 
-        Raises RequestError when the disk is full, DiskFailedError when it fails.
+        Raises RequestError when the disk is full or refuses, DiskFailedError when it fails.
         """
         numbers = [self._take_id() for _ in groups]
         finals = [self.segment_path(number) for number in numbers]
@@ -113,7 +115,7 @@ class DataDir:
             durable.publish(zip(temporaries, finals, strict=True), self._segments)
         except OSError as error:
             self.remove([*temporaries, *finals])
-            raise _write_failure(error, self._segments) from error
+            raise self._write_failure(error) from error
         return [
             self.load_segment(
                 number, layout=segments.layout_of(blocks), rows=sum(block.rows for block in blocks)
@@ -129,7 +131,7 @@ class DataDir:
     def write_index(self, index: faiss.Index | faiss.IndexBinary) -> tuple[int, Path]:
         """Write a durable index file; return its number and path. The catalog does not list it yet.
 
-        Raises RequestError when the disk is full, DiskFailedError when it fails.
+        Raises RequestError when the disk is full or refuses, DiskFailedError when it fails.
         """
         number = self._take_id()
         final = self.index_path(number)
@@ -139,8 +141,19 @@ class DataDir:
             durable.publish([(temporary, final)], self._segments)
         except OSError as error:
             self.remove([temporary, final])
-            raise _write_failure(error, self._segments) from error
+            raise self._write_failure(error) from error
         return number, final
+
+    def _write_failure(self, error: OSError) -> Exception:
+        if is_full(error):
+            return self.disk.refused()
+        if error.errno == errno.EIO:
+            return DiskFailedError(f"writing in {self._segments} failed: {error.strerror}")
+        return RequestError(
+            pb.UNEXPECTED_ERROR,
+            f"cannot write in the data directory: {error.strerror}; see to the disk and try again"
+            " (rows not flushed yet stay in memory)",
+        )
 
     def _take_id(self) -> int:
         with self._id_lock:
@@ -173,13 +186,3 @@ def _lock(path: Path) -> int:
     os.ftruncate(descriptor, 0)
     os.write(descriptor, f"{os.getpid()}\n".encode())
     return descriptor
-
-
-def _write_failure(error: OSError, directory: Path) -> Exception:
-    if error.errno == errno.EIO:
-        return DiskFailedError(f"writing in {directory} failed: {error.strerror}")
-    return RequestError(
-        pb.UNEXPECTED_ERROR,
-        f"cannot write in the data directory: {error.strerror}; free space and try again"
-        " (rows not flushed yet stay in memory)",
-    )

@@ -1,13 +1,11 @@
 """Makes files and their names survive power loss."""
 
-import errno
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from quiver_engine.errors import DiskFailedError
-
-_DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
+from quiver_engine.files.disk import is_full
 
 
 def sync_file(descriptor: int) -> None:
@@ -15,7 +13,7 @@ def sync_file(descriptor: int) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno in _DISK_IS_FULL:
+        if is_full(error):
             raise
         raise DiskFailedError(f"fsync failed: {error.strerror}") from error
 

@@ -5,7 +5,6 @@ records written before it, so concurrent calls share it. The next start replays 
 stay in the log until their rows are flushed.
 """
 
-import errno
 import os
 import threading
 import time
@@ -14,11 +13,11 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from quiver_engine.errors import DiskFailedError, RequestError
+from quiver_engine.errors import DiskFailedError
 from quiver_engine.files import durable, log_records
+from quiver_engine.files.disk import Disk, is_full
 from quiver_engine.files.log_records import Record
 from quiver_engine.files.progress import Progress
-from quiver_proto import milvus_pb2 as pb
 
 ROTATED_BYTES = 32 << 20
 
@@ -38,17 +37,19 @@ class _File:
 
 
 class InsertLog:
-    """Refuses with RequestError when the disk is full; DiskFailedError means: stop."""
+    """Refuses with DiskIsFull; DiskFailedError means: stop."""
 
     def __init__(
         self,
         directory: Path,
         durability: Durability,
         on_sync: Callable[[float], object] = lambda _: None,
+        disk: Disk | None = None,
     ) -> None:
         """`on_sync` gets the duration of each fsync of records, in seconds."""
         self._directory = directory
         self._on_sync = on_sync
+        self._disk = disk or Disk(directory)
         self._durability = durability
         self._write_lock = threading.Lock()
         self._sync_lock = threading.Lock()
@@ -103,7 +104,7 @@ class InsertLog:
                 file.bytes += _write_all(file.descriptor, chunks)
             except OSError as error:
                 _take_back(file)
-                raise _failure(error) from error
+                raise self._failure(error) from error
             self._written = sequence
             return sequence
 
@@ -127,7 +128,7 @@ class InsertLog:
             try:
                 durable.sync_file(descriptor)
             except OSError as error:
-                raise _failure(error) from error
+                raise self._failure(error) from error
             self._on_sync(time.perf_counter() - started)
             self._synced = written
 
@@ -143,7 +144,7 @@ class InsertLog:
                     durable.sync_file(finished.descriptor)
                     self._current = self._create(_number(finished.path) + 1)
                 except OSError as error:
-                    raise _failure(error) from error
+                    raise self._failure(error) from error
                 os.close(finished.descriptor)
                 self._old.append(finished.path)
                 self._synced = self._written
@@ -154,6 +155,11 @@ class InsertLog:
         for path in flushed:
             path.unlink(missing_ok=True)
             self._old.remove(path)
+
+    def _failure(self, error: OSError) -> Exception:
+        if is_full(error):
+            return self._disk.refused()
+        return DiskFailedError(f"writing the insert log failed: {error.strerror}")
 
     def close(self, *, is_flushed: bool) -> None:
         """Close the log. If every row is flushed, remove its files: nothing is left to replay."""
@@ -183,12 +189,3 @@ def _take_back(file: _File) -> None:
         os.lseek(file.descriptor, file.bytes, os.SEEK_SET)
     except OSError as error:
         raise DiskFailedError(f"the insert log is in an unknown state: {error}") from error
-
-
-def _failure(error: OSError) -> Exception:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return RequestError(
-            pb.UNEXPECTED_ERROR,
-            "the disk is full and nothing can be written: free space and try again",
-        )
-    return DiskFailedError(f"writing the insert log failed: {error.strerror}")

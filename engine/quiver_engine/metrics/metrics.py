@@ -85,6 +85,7 @@ class _StoreCollector(Collector):
         """Read the store; Prometheus' client calls this for each scrape."""
         yield from self._totals()
         yield from self._memory()
+        yield from self._disk()
         yield from self._gpu_memory()
         yield from self._by_collection()
 
@@ -115,6 +116,14 @@ class _StoreCollector(Collector):
             yield GaugeMetricFamily(
                 f"{_PREFIX}_memory_budget_bytes", "What they may be at most.", value=memory.budget
             )
+
+    def _disk(self) -> Iterator[Metric]:
+        room = self._store.directory.disk.room
+        for name, text, value in (
+            ("free", "Bytes of the data directory's disk that can still be written.", room.free),
+            ("total", "Bytes of the data directory's disk.", room.total),
+        ):
+            yield GaugeMetricFamily(f"{_PREFIX}_disk_{name}_bytes", text, value=value)
 
     def _gpu_memory(self) -> Iterator[Metric]:
         held, budget, used, total = (

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from google.protobuf.message import Message
 
-from quiver_engine.errors import CallerLeft, DiskFailedError, RequestError
+from quiver_engine.errors import CallerLeft, DiskFailedError, DiskIsFull, RequestError
 from quiver_engine.metrics.metrics import Metrics
 from quiver_engine.wire.rpc import Call, Rpc
 from quiver_proto import milvus_pb2 as pb
@@ -84,7 +84,11 @@ class Answering:
         try:
             return pb.SUCCESS, run()
         except RequestError as error:
-            status = pb.Status(error_code=error.code, reason=error.reason)
+            status = pb.Status(
+                error_code=error.code,
+                reason=error.reason,
+                disk_full=isinstance(error, DiskIsFull),
+            )
         except CallerLeft:
             status = pb.Status(error_code=pb.UNEXPECTED_ERROR, reason="the caller has left")
         except MemoryError:

@@ -109,6 +109,7 @@ class IndexFailure:
 
     why: str
     retry_at: float
+    is_disk_full: bool = False
 
 
 class Collection:

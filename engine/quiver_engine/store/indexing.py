@@ -18,6 +18,7 @@ from quiver_engine.errors import (
     BuildCancelled,
     BuildError,
     CallerLeft,
+    DiskIsFull,
     RequestError,
     no_collection,
 )
@@ -103,7 +104,7 @@ class Indexing:
                     pb.BUILD_INDEX_ERROR, "another CreateIndex or DropIndex took this one's place"
                 )
             if failure := collection.index_failure:
-                raise RequestError(pb.BUILD_INDEX_ERROR, f"the index is not built: {failure.why}")
+                raise _not_built(failure)
             if not caller_waits():
                 raise CallerLeft
             self._progress.wait(LOOK_S)
@@ -151,9 +152,7 @@ class Indexing:
                 self._build(collection, *due[0])
             collection.index_failure = None
         except (RequestError, BuildError) as error:
-            name = collection.schema.name
-            logger.warning("cannot index %r, tried again in a minute: %s", name, error)
-            collection.index_failure = IndexFailure(str(error), time.monotonic() + RETRY_S)
+            collection.index_failure = _failure(collection, error)
         finally:
             with self._progress:
                 self._progress.notify_all()
@@ -199,6 +198,21 @@ class Indexing:
             spec.type.name,
             time.monotonic() - started,
         )
+
+
+def _failure(collection: Collection, error: Exception) -> IndexFailure:
+    is_disk_full = isinstance(error, DiskIsFull)
+    if not is_disk_full:
+        name = collection.schema.name
+        logger.warning("cannot index %r, tried again in a minute: %s", name, error)
+    return IndexFailure(str(error), time.monotonic() + RETRY_S, is_disk_full=is_disk_full)
+
+
+def _not_built(failure: IndexFailure) -> RequestError:
+    before = "the index is not built: "
+    if failure.is_disk_full:
+        return DiskIsFull(pb.BUILD_INDEX_ERROR, before)
+    return RequestError(pb.BUILD_INDEX_ERROR, f"{before}{failure.why}")
 
 
 def _build(

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from quiver_engine.config_nodes import ConfigNodes
-from quiver_engine.errors import DiskFailedError, RequestError
+from quiver_engine.errors import DiskFailedError, DiskIsFull, RequestError
 from quiver_engine.store.collection import Collection, Partition
 from quiver_engine.store.indexing import Indexing
 from quiver_engine.store.store import Store
@@ -83,6 +83,8 @@ class Maintenance:
             except DiskFailedError as error:
                 self._on_disk_failure(error)
                 return
+            except DiskIsFull:
+                pass  # the disk has said so once, and it is tried again in a second
             except Exception:
                 logger.exception("background work failed; it is tried again in a second")
 
@@ -94,17 +96,20 @@ class Maintenance:
                 return
 
     def merge_all(self) -> None:
-        """Merge until there is nothing to merge, and remove retired files."""
+        """Merge until there is nothing to merge, remove retired files, and look at the disk."""
         for collection in self._store.collections():
             for partition in list(collection.partitions.values()):
                 if len(partition.segments) > 1:
                     self._merge(collection, partition)
         self._store.remove_retired()
         self._trimming.look()
+        self._store.directory.disk.look()
 
     def _merge(self, collection: Collection, partition: Partition) -> None:
         try:
             while not self._stopping.is_set() and self._writer.merge_some(collection, partition):
                 pass
+        except DiskIsFull:
+            pass  # as above
         except RequestError as error:
             logger.warning("cannot merge in %r: %s", collection.schema.name, error.reason)

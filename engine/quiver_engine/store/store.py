@@ -48,7 +48,7 @@ class Store:
         """Open a data directory and remove what a crash left behind; raises StartError."""
         self.device = device or Cpu(Memory())
         self.directory = DataDir(path, self.device.memory)
-        self._catalog = Catalog(self.directory.catalog_path)
+        self._catalog = Catalog(self.directory.catalog_path, self.directory.disk)
         self.directory.sync()
         self._catalog_lock = threading.Lock()
         self._retired: list[Path] = []
@@ -80,6 +80,7 @@ class Store:
         return sum(len(collection.damaged) for collection in self.collections())
 
     def create_collection(self, schema: Schema) -> None:
+        self.directory.disk.check()
         with self._catalog_lock:
             if schema.name in self._collections:
                 raise RequestError(
@@ -112,6 +113,7 @@ class Store:
 
     def create_partition(self, name: str, tag: str) -> None:
         checks.new_tag(tag)
+        self.directory.disk.check()
         with self._catalog_lock:
             collection = self.collection(name)
             if tag in collection.partitions:

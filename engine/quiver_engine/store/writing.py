@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from quiver_engine import checks
-from quiver_engine.errors import RequestError
+from quiver_engine.errors import DiskIsFull, RequestError
 from quiver_engine.files import deletions, segments
 from quiver_engine.files.catalog import Flushed
 from quiver_engine.files.insert_log import InsertLog
@@ -69,6 +69,7 @@ class Writer:
         """Log rows and buffer them until the next flush; return their ids, int64 (rows,)."""
         checks.insert_request(batch)
         collection = self._store.collection(batch.collection)
+        self._store.directory.disk.check()
         self._make_room(collection)
         origin = IdOrigin.AUTOMATIC if batch.ids is None else IdOrigin.USER
         with collection.lock:
@@ -132,6 +133,8 @@ class Writer:
         for collection in self._store.collections():
             try:
                 self.flush(collection)
+            except DiskIsFull:
+                done = False  # the disk has said so once
             except RequestError as error:
                 logger.warning("cannot flush %r: %s", collection.schema.name, error.reason)
                 done = False

@@ -162,12 +162,14 @@ class ObservedIndex(Struct, frozen=True, kw_only=True):
     """A collection's index as an engine describes it.
 
     `progress` is there while the engine builds or is to build. `failure` is one short line: why the
-    last build failed. Without `progress` the engine does not try again until it is asked to.
+    last build failed, for want of room if `disk_full`. Without `progress` the engine does not try
+    again until it is asked to.
     """
 
     index: Index | None
     progress: IndexProgress | None = None
     failure: str | None = None
+    disk_full: bool = False
 
 
 class ObservedCollection(Struct, frozen=True, kw_only=True):

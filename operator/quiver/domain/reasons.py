@@ -30,6 +30,8 @@ class Reason(StrEnum):
     RECREATING = "Recreating"
     RECREATED = "Recreated"
     SEGMENTS_DAMAGED = "SegmentsDamaged"
+    DISK_FULL = "DiskFull"
+    GPU_UNUSED = "GPUUnused"
 
     UNSCHEDULABLE = "Unschedulable"
     VOLUME_NOT_BOUND = "VolumeNotBound"

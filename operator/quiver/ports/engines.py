@@ -4,13 +4,13 @@ from typing import Protocol
 
 from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
-from quiver.domain.damage import DamagedSegments
+from quiver.domain.troubles import EngineReport
 
 
 class EngineClient(Protocol):
     """One member (a pod, or an external endpoint). Every call has a deadline.
 
-    Raises: EngineUnreachable, EngineRefused, WrongEngine.
+    Raises: EngineUnreachable, EngineRefused (EngineDiskFull for want of room), WrongEngine.
     """
 
     async def version(self) -> str:
@@ -19,10 +19,8 @@ class EngineClient(Protocol):
     async def instance(self) -> str | None:
         """Return the id of the engine's data directory; None if the server has none."""
 
-    async def damaged_segments(self) -> DamagedSegments:
-        """Return which segments the server has left out because they are damaged: none, if it does
-        not report any damage.
-        """
+    async def report(self) -> EngineReport:
+        """Return what the server serves in spite of: nothing, if it does not tell."""
 
     async def list_collections(self) -> frozenset[str]:
         """Return the names of all collections, including those that Quiver does not manage."""

@@ -42,6 +42,13 @@ class EngineRefused(EngineError):
         self.retriable = retriable
 
 
+class EngineDiskFull(EngineRefused):
+    """The engine refused for want of room on its disk."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(code, reason, retriable=True)
+
+
 class WrongEngine(EngineError):
     """The server at the address is another than the one that the call is meant for.
 

@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 
 from quiver.domain.conditions import Verdict, conditions_for
-from quiver.domain.damage import DATA_DAMAGED
 from quiver.domain.data_loss import unacknowledged
 from quiver.domain.kubernetes_types import Condition, Kind, Manifest, Struct
 from quiver.domain.reasons import Reason
 from quiver.domain.text import one_line
+from quiver.domain.troubles import TYPES
 from quiver.ports.clock import Clock
 from quiver.ports.errors import ApiRefused
 from quiver.ports.kubernetes import Event, EventRecorder, Objects
@@ -64,7 +64,7 @@ class Reporter:
         conditions = (
             *self.conditions(verdict, generation=generation, previous=previous),
             *unacknowledged(previous, metadata.get("annotations", {})),
-            *(c for c in previous if c.type == DATA_DAMAGED),
+            *(c for c in previous if c.type in TYPES),
         )
         if conditions != previous:
             status = {"observedGeneration": generation, "conditions": plain(conditions)}

@@ -99,6 +99,15 @@ async def test_what_it_says_of_its_rows_is_read(
     assert (progress.built, progress.total) == (1, 1)
 
 
+@pytest.mark.parametrize(("mode", "is_cpu"), [("CPU", True), ("GPU", False), (FORGED, False)])
+async def test_a_milvus_says_by_its_mode_that_it_uses_no_gpu(
+    server: HostileServer, client: EngineClient, mode: str, is_cpu: bool
+) -> None:
+    """It knows no reports. Official images are for GPUs or for CPUs."""
+    server.answer = always(OK, string_reply=mode)
+    assert ((await client.report()).why_no_gpu is not None) == is_cpu
+
+
 @pytest.mark.parametrize("why", ["", FORGED, "x" * 2**20], ids=brief)
 async def test_why_a_build_failed_is_one_short_line(
     server: HostileServer, client: EngineClient, why: str

@@ -14,7 +14,7 @@ TARGET = Target("10.0.0.7:19530", "Quiver")
 ARGUMENTS: dict[str, tuple[object, ...]] = {
     "version": (),
     "instance": (),
-    "damaged_segments": (),
+    "report": (),
     "list_collections": (),
     "describe": ("docs",),
     "count_rows": ("docs", "a"),

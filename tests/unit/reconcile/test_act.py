@@ -10,6 +10,7 @@ from quiver.domain.collections import Claim, CollectionSchema, Index
 from quiver.domain.kubernetes_types import POD, VECTOR_COLLECTION, VECTOR_ENGINE, Key, Manifest
 from quiver.domain.placement import NO_LOAD, Load
 from quiver.domain.servers import Server
+from quiver.domain.troubles import NO_REPORT, EngineReport
 from quiver.ports.errors import ApiUnavailable, Conflict, EngineRefused, NotFound, WrongEngine
 from quiver.reconcile.collections import act
 from quiver.reconcile.collections.act import Actor
@@ -325,6 +326,17 @@ async def test_a_claim_that_replaced_another_stands_though_the_engine_refused() 
     held = status_claim(cluster)
     assert held is not None
     assert held.server == identity(OTHER_ID)
+
+
+async def test_a_collection_waits_while_the_disk_of_its_engine_is_full() -> None:
+    """Its reason says so, and it is created once there is room."""
+    cluster = PodCluster()
+    cluster.server.report = EngineReport(full_disk=2**30)
+    assert await cluster.reconcile() is Result.RETRY
+    assert ready_reason(cluster) == "DiskFull"
+    cluster.server.report = NO_REPORT
+    await cluster.reconcile()
+    assert ready_reason(cluster) == "Available"
 
 
 async def test_a_server_that_comes_back_has_its_collection_still() -> None:

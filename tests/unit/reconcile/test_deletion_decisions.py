@@ -9,7 +9,13 @@ from quiver.domain.conditions import State
 from quiver.domain.engines import VectorEngine
 from quiver.domain.members import Member
 from quiver.domain.reasons import Reason
-from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable, WrongEngine
+from quiver.ports.errors import (
+    EngineDiskFull,
+    EngineError,
+    EngineRefused,
+    EngineUnreachable,
+    WrongEngine,
+)
 from quiver.reconcile.collections.decide import decide, decide_after_failure
 from quiver.reconcile.collections.decision import (
     DropCollection,
@@ -259,6 +265,7 @@ def test_an_object_without_our_finalizer_is_not_touched() -> None:
     ("error", "state", "reason"),
     [
         (EngineRefused("ANY", "not now", retriable=True), State.RECONCILING, Reason.ENGINE_REFUSED),
+        (EngineDiskFull("ANY", "no room"), State.RECONCILING, Reason.DISK_FULL),
         (EngineRefused("PERMISSION_DENIED", "no"), State.STALLED, Reason.ENGINE_REFUSED),
         (EngineUnreachable("silence"), State.RECONCILING, Reason.ENGINE_UNREACHABLE),
         (WrongEngine("another engine"), State.RECONCILING, Reason.ENGINE_UNREACHABLE),

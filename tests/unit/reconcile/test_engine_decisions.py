@@ -365,6 +365,20 @@ def pod_spec(spec: Manifest) -> Manifest:
     return found
 
 
+def test_an_engine_that_is_created_again_takes_up_its_volumes() -> None:
+    """Of whatever size they are: Kubernetes names a claim by template, engine and number, keeps it
+    when the engine goes, and makes none where one of that name is.
+    """
+    sizes = ("10Gi", "200Gi")
+    engines = (msgspec.convert(engine(spec={"storage": {"size": s}}), VectorEngine) for s in sizes)
+    for size, found in zip(sizes, engines, strict=True):
+        stateful_set = stateful_set_for(found, image=IMAGE, replicas=1)
+        (claim,) = stateful_set["spec"]["volumeClaimTemplates"]
+        assert (stateful_set["metadata"]["name"], claim["metadata"]) == ("engine", {"name": "data"})
+        assert claim["spec"]["resources"]["requests"]["storage"] == size
+        assert "persistentVolumeClaimRetentionPolicy" not in stateful_set["spec"]
+
+
 def test_a_gpu_engine_asks_for_its_gpus() -> None:
     """Request equals limit, the usual taint is tolerated, the GPU has the memory asked for."""
     spec = pod_spec({"gpu": {"count": 2, "minMemory": "40Gi"}, "resources": {"limits": {"cpu": 4}}})

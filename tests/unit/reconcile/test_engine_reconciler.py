@@ -6,7 +6,6 @@ import msgspec
 import pytest
 
 from quiver.domain.claims import KEY_BYTES, ClaimKeys
-from quiver.domain.damage import NO_DAMAGE, DamagedSegments
 from quiver.domain.engines import VectorEngine
 from quiver.domain.kubernetes_types import (
     NETWORK_POLICY,
@@ -16,6 +15,7 @@ from quiver.domain.kubernetes_types import (
     Manifest,
 )
 from quiver.domain.servers import Server
+from quiver.domain.troubles import NO_REPORT, EngineReport
 from quiver.reconcile.engines.reconciler import EngineReconciler
 from quiver.reconcile.report import Reporter
 from support.builders import (
@@ -163,21 +163,33 @@ async def test_a_network_policy_that_cannot_be_deleted_is_reported() -> None:
     assert (NETWORK_POLICY, KEY) not in cluster.api.objects
 
 
-async def test_damage_of_a_pod_is_reported_until_the_pod_says_otherwise() -> None:
+async def test_trouble_of_a_pod_is_reported_until_the_pod_says_otherwise() -> None:
     """A pod that is not ready, or does not answer, may have it still."""
 
-    async def damaged() -> bool:
-        return "DataDamaged" in types({"status": await cluster.reconcile()})
+    async def is_full() -> bool:
+        return "DiskFull" in types({"status": await cluster.reconcile()})
 
     cluster = EngineCluster(engine(), pod())
-    assert not await damaged()
+    assert not await is_full()
     server = cluster.engines.start("10.0.0.7:19530")
-    server.damaged = DamagedSegments(1, {"docs": 1})
-    assert await damaged()
+    server.report = EngineReport(full_disk=2**30)
+    assert await is_full()
     server.up = False
-    assert await damaged()
+    assert await is_full()
     cluster.add(pod(ready=False))
-    assert await damaged()
+    assert await is_full()
     cluster.add(pod())
-    server.up, server.damaged = True, NO_DAMAGE
-    assert not await damaged()
+    server.up, server.report = True, NO_REPORT
+    assert not await is_full()
+
+
+async def test_an_engine_whose_gpus_are_idle_says_so() -> None:
+    """A pod that was given a GPU and computes on the CPU; one that was given none says nothing."""
+
+    async def reasons(spec: Manifest) -> set[str]:
+        cluster = EngineCluster(engine(spec=spec), pod())
+        cluster.engines.start("10.0.0.7:19530")
+        return {c["reason"] for c in (await cluster.reconcile())["conditions"]}
+
+    assert "GPUUnused" in await reasons({"gpu": {"count": 1}})
+    assert "GPUUnused" not in await reasons({})

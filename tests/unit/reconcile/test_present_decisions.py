@@ -15,7 +15,13 @@ from quiver.domain.conditions import State
 from quiver.domain.engines import VectorEngine
 from quiver.domain.placement import Load
 from quiver.domain.reasons import Reason
-from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable, WrongEngine
+from quiver.ports.errors import (
+    EngineDiskFull,
+    EngineError,
+    EngineRefused,
+    EngineUnreachable,
+    WrongEngine,
+)
 from quiver.reconcile.collections.decide import decide, decide_after_failure
 from quiver.reconcile.collections.decision import (
     CreateCollection,
@@ -314,6 +320,7 @@ def test_missing_partitions_are_made() -> None:
     [
         (EngineRefused("ILLEGAL_DIMENSION", "dimension 0"), State.STALLED, False),
         (EngineRefused("ANY", "busy", retriable=True), State.RECONCILING, True),
+        (EngineDiskFull("ANY", "no room"), State.RECONCILING, True),
         (EngineUnreachable("connection refused"), State.RECONCILING, True),
         (WrongEngine("another engine"), State.RECONCILING, True),
     ],
@@ -409,6 +416,14 @@ def test_why_a_build_failed_is_told(
         Reason.INDEX_FAILED,
     )
     assert "could not build index IVF_FLAT: no room." in decision.verdict.message
+
+
+def test_a_build_that_finds_no_room_says_that_the_disk_is_full() -> None:
+    """The reason tells those who look at a list what to look after."""
+    observed = ObservedIndex(index=INDEX, progress=BUILDING, failure="no room", disk_full=True)
+    manifest = claimed(HELD, spec={"index": IVF})
+    verdict = decide(gathered(manifest, observed=FOUND, index=observed)).verdict
+    assert (verdict.state, verdict.reason) == (State.RECONCILING, Reason.DISK_FULL)
 
 
 def test_a_failure_of_another_index_is_not_told() -> None:

@@ -18,14 +18,14 @@ from quiver.adapters.milvus1.answers import (
     parsed,
     parsed_list,
 )
-from quiver.adapters.milvus1.damage import damage_in
 from quiver.adapters.milvus1.errors import PROTOCOL, require_success
 from quiver.adapters.milvus1.indexes import Builds, index_of, index_request
+from quiver.adapters.milvus1.reports import report_in
 from quiver.adapters.milvus1.segments import Built, Info, info_of
 from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
-from quiver.domain.damage import DamagedSegments
 from quiver.domain.text import one_line
+from quiver.domain.troubles import NO_REPORT, EngineReport
 from quiver.ports.engines import EngineClient
 from quiver_proto import milvus_pb2 as pb
 
@@ -110,9 +110,15 @@ class Milvus1Client:
         found = INSTANCE.fullmatch(answer.string_reply)
         return found[0] if found and answer.status.error_code == pb.SUCCESS else None
 
-    async def damaged_segments(self) -> DamagedSegments:
-        answer = await self._ask(lambda stub: stub.Cmd, pb.Command(cmd="damaged"))
-        return damage_in(answer.string_reply)
+    async def report(self) -> EngineReport:
+        answer = await self._ask(lambda stub: stub.Cmd, pb.Command(cmd="report"))
+        found = report_in(answer.string_reply)
+        if found is not NO_REPORT:
+            return found
+        # Milvus 1.x has an image for GPUs and one for CPUs, and says which one it is.
+        answer = await self._ask(lambda stub: stub.Cmd, pb.Command(cmd="mode"))
+        is_cpu = answer.string_reply == "CPU"
+        return EngineReport(why_no_gpu="the server's mode is CPU") if is_cpu else NO_REPORT
 
     async def list_collections(self) -> frozenset[str]:
         raw = await self._ask(lambda stub: stub.raw_collections, pb.Command())
@@ -159,7 +165,8 @@ class Milvus1Client:
         if build is None:
             return ObservedIndex(index=index)
         failure = None if build.failure is None else one_line(build.failure) or "no reason given"
-        return ObservedIndex(index=index, progress=built.progress(build.waiting), failure=failure)
+        progress, is_full = built.progress(build.waiting), build.disk_full
+        return ObservedIndex(index=index, progress=progress, failure=failure, disk_full=is_full)
 
     async def _inferred(self, name: str, index: Index, built: Built) -> ObservedIndex:
         """Return the index on a server that does not tell what it builds.

@@ -1,7 +1,7 @@
 """The error codes of the Milvus 1.x protocol."""
 
 from quiver.domain.text import one_line
-from quiver.ports.errors import EngineRefused
+from quiver.ports.errors import EngineDiskFull, EngineRefused
 from quiver_proto import milvus_pb2 as pb
 
 PROTOCOL = "Milvus 1.x"
@@ -33,4 +33,6 @@ def require_success(status: pb.Status) -> None:
     reason = one_line(status.reason) or "no reason given"
     # One name for all codes that the protocol does not define, since it is a label of metrics.
     name = pb.ErrorCode.Name(code) if code in pb.ErrorCode.values() else "UNKNOWN_CODE"
+    if status.disk_full:
+        raise EngineDiskFull(name, reason)
     raise EngineRefused(name, reason, retriable=code in RETRIABLE)

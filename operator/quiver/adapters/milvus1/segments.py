@@ -37,10 +37,13 @@ class Partition(msgspec.Struct):
 
 
 class IndexBuild(msgspec.Struct):
-    """What is left to build: `waiting` segments. `failure` says why the last build failed."""
+    """What is left to build: `waiting` segments. `failure` says why the last build failed, and
+    `disk_full` whether that was for want of room.
+    """
 
     waiting: Count
     failure: str | None
+    disk_full: bool = False
 
 
 class Info(msgspec.Struct):

@@ -29,6 +29,7 @@ by themselves too.
 _WAIT_FOR: dict[str, str] = {
     Reason.QUOTA_EXCEEDED: "room",
     Reason.ENGINE_REFUSED: "server",
+    Reason.DISK_FULL: "server",
     Reason.NAME_TAKEN: "name",
     Reason.ALREADY_EXISTS: "name",
 }

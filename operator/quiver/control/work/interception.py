@@ -5,7 +5,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
-from quiver.domain.damage import DamagedSegments
+from quiver.domain.troubles import EngineReport
 from quiver.ports.engines import EngineClient, Engines
 
 Answer = TypeVar("Answer")
@@ -57,8 +57,8 @@ class InterceptedClient:
     async def instance(self) -> str | None:
         return await self._read("instance", self._client.instance)
 
-    async def damaged_segments(self) -> DamagedSegments:
-        return await self._read("damaged_segments", self._client.damaged_segments)
+    async def report(self) -> EngineReport:
+        return await self._read("report", self._client.report)
 
     async def list_collections(self) -> frozenset[str]:
         return await self._read("list_collections", self._client.list_collections)

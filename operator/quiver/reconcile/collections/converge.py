@@ -181,7 +181,8 @@ def _while_index_is_not_built(g: Gathered, decision: Decision) -> Decision | Non
             f"The engine could not build index {wanted.type}: {found.failure}. Remove the cause, "
             "or choose another index. Meanwhile it is tried again."
         )
-        verdict = Verdict.reconciling(Reason.INDEX_FAILED, message)
+        reason = Reason.DISK_FULL if found.disk_full else Reason.INDEX_FAILED
+        verdict = Verdict.reconciling(reason, message)
         return replace(decision, verdict=verdict, retry=True)
     if any(isinstance(step, SetIndex) for step in decision.steps):
         progress = "the engine has begun."

@@ -8,7 +8,7 @@ from quiver.domain.claims import FINALIZER, reserved_partitions_of, retained_as
 from quiver.domain.conditions import State, Verdict
 from quiver.domain.reasons import Reason
 from quiver.domain.servers import is_of_another_engine
-from quiver.ports.errors import EngineError, EngineRefused
+from quiver.ports.errors import EngineDiskFull, EngineError, EngineRefused
 from quiver.ports.kubernetes import Event
 from quiver.reconcile.collections.decision import (
     Decision,
@@ -176,8 +176,10 @@ def failed(g: Gathered, error: EngineError) -> Decision:
     The call is retried even if a user has to change something on the engine first, since no event
     reports such a change.
     """
-    refused = isinstance(error, EngineRefused)
-    reason = Reason.ENGINE_REFUSED if refused else Reason.ENGINE_UNREACHABLE
+    reason = Reason.ENGINE_UNREACHABLE
+    if isinstance(error, EngineRefused):
+        is_full = isinstance(error, EngineDiskFull)
+        reason = Reason.DISK_FULL if is_full else Reason.ENGINE_REFUSED
     state = State.RECONCILING if error.retriable else State.STALLED
     return _waiting(g, reason, f"{_claimed(g)} did not drop it: {error}", state=state)
 

@@ -4,7 +4,7 @@ from quiver.domain.claims import is_endpoint
 from quiver.domain.conditions import State, Verdict
 from quiver.domain.fit import needed_mib
 from quiver.domain.reasons import Reason
-from quiver.ports.errors import EngineError, EngineRefused, WrongEngine
+from quiver.ports.errors import EngineDiskFull, EngineError, EngineRefused, WrongEngine
 from quiver.reconcile.collections.adoption import name_exists_and_is_not_to_be_adopted
 from quiver.reconcile.collections.converge import converge
 from quiver.reconcile.collections.decision import Decision
@@ -190,6 +190,8 @@ def failed(g: Gathered, error: EngineError) -> Decision:
 
 
 def _failure(g: Gathered, error: EngineError) -> tuple[Reason, str]:
+    if isinstance(error, EngineDiskFull):
+        return Reason.DISK_FULL, f"The engine at {g.member_name} refused: {error}"
     if isinstance(error, EngineRefused):
         return Reason.ENGINE_REFUSED, f"The engine at {g.member_name} refused: {error}"
     if isinstance(error, WrongEngine):

@@ -9,7 +9,6 @@ import msgspec
 
 from quiver.domain.access import PLAIN, Access, Target
 from quiver.domain.claims import claim_of
-from quiver.domain.damage import UNKNOWN, Damage
 from quiver.domain.engines import Pod, VectorEngine
 from quiver.domain.installation import OperatorPods
 from quiver.domain.kubernetes_types import (
@@ -23,14 +22,15 @@ from quiver.domain.kubernetes_types import (
     Manifest,
 )
 from quiver.domain.members import Member, members_of, ordinal_of
+from quiver.domain.troubles import NOTHING_HEARD, Reports
 from quiver.ports.engines import Engines
 from quiver.ports.errors import EngineError, EngineRefused
 from quiver.ports.kubernetes import Objects
 from quiver.reconcile.dialling import Dialling
 from quiver.reconcile.engines.answers import Answer
-from quiver.reconcile.engines.damage import damage_of
 from quiver.reconcile.engines.network_policy import wants_network_policy
 from quiver.reconcile.engines.pod_events import NO_EVENTS, PodEvents, pod_events
+from quiver.reconcile.engines.reports import reports_of
 from quiver.reconcile.identities import Identities
 
 CONCURRENT_LOOKS = 8
@@ -53,8 +53,8 @@ class Gathered:
 
     `beyond` has the collections on pods that the spec no longer asks for, as claims name them.
     `silent` maps each external endpoint that did not answer to the reason. `unlisted` maps each
-    member that did not list its collections, when it was asked last, to its refusal. `damage` is
-    what the members say of damaged segments, `events` what Kubernetes says of missing pods.
+    member that did not list its collections, when it was asked last, to its refusal. `reports`
+    has what members say of themselves, `events` what Kubernetes says of missing pods.
     `answers` has, by kind, in what the API server's answer differed from the manifest applied last.
     """
 
@@ -69,7 +69,7 @@ class Gathered:
     events: PodEvents = NO_EVENTS
     silent: Mapping[str, str] = field(default_factory=dict)
     unlisted: Mapping[str, EngineRefused] = field(default_factory=dict)
-    damage: Damage = UNKNOWN
+    reports: Reports = NOTHING_HEARD
     answers: Mapping[Kind, Answer] = field(default_factory=dict)
 
 
@@ -93,12 +93,12 @@ async def gather(
             access=access,
             silent=silent,
             unlisted=unlisted,
-            damage=await damage_of(answering, len(members), engines),
+            reports=await reports_of(answering, len(members), engines),
         )
     key = engine.metadata.key
     pods = _pods(engine, objects)
     stateful_set = await _find(STATEFUL_SET, key, objects)
-    members = members_of(engine, pods, access)
+    members, wants_gpu = members_of(engine, pods, access), engine.spec.gpu is not None
     return Gathered(
         engine=engine,
         operator_pods=operator_pods,
@@ -110,7 +110,7 @@ async def gather(
         beyond=tuple(sorted(_beyond(engine, objects))),
         events=await pod_events(engine, stateful_set, pods, objects),
         unlisted=unlisted,
-        damage=await damage_of(members, engine.spec.replicas, engines),
+        reports=await reports_of(members, engine.spec.replicas, engines, wants_gpu=wants_gpu),
     )
 
 

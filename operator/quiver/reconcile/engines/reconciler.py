@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from msgspec.structs import replace
 
-from quiver.domain.damage import UNKNOWN, Damage, damage_condition
 from quiver.domain.engines import EngineStatus, VectorEngine
 from quiver.domain.installation import Installation
 from quiver.domain.kubernetes_types import (
@@ -18,6 +17,7 @@ from quiver.domain.kubernetes_types import (
     Kind,
     Manifest,
 )
+from quiver.domain.troubles import NOTHING_HEARD, Reports, trouble_conditions, with_trouble
 from quiver.ports.engines import Engines
 from quiver.ports.errors import ApiRefused
 from quiver.ports.kubernetes import Objects
@@ -81,7 +81,7 @@ class EngineReconciler:
             )
         except ApiRefused as error:
             decision = Decision(refused("a read", error), retry=True)
-            status = self._judged(engine, decision, UNKNOWN)
+            status = self._judged(engine, decision, NOTHING_HEARD)
         else:
             decision = await self._decide_and_apply(gathered)
             status = self._status(decision, gathered)
@@ -130,17 +130,16 @@ class EngineReconciler:
             del patch["retained"]  # written by the reconciles of collections
             await self._reporter.write(VECTOR_ENGINE, manifest, patch, decision.verdict)
 
-    def _judged(self, engine: VectorEngine, decision: Decision, damage: Damage) -> EngineStatus:
-        """Return the engine's status with verdict, damage and manager, and all else as it was."""
+    def _judged(self, engine: VectorEngine, decision: Decision, reports: Reports) -> EngineStatus:
+        """Return the engine's status with verdict, troubles and manager, and all else as it was."""
         generation, previous = engine.metadata.generation, engine.status.conditions
-        conditions = self._reporter.conditions(
-            decision.verdict, generation=generation, previous=previous
-        )
-        damaged = damage_condition(damage, previous, generation, self._reporter.now())
+        troubles = trouble_conditions(reports, previous, generation, self._reporter.now())
+        verdict = with_trouble(decision.verdict, troubles)
+        conditions = self._reporter.conditions(verdict, generation=generation, previous=previous)
         return replace(
             engine.status,
             observed_generation=generation,
-            conditions=(*conditions, *damaged),
+            conditions=(*conditions, *troubles),
             managed_by=self._installation.operator_pods.namespace,
         )
 
@@ -148,7 +147,7 @@ class EngineReconciler:
         engine = gathered.engine
         managed = engine.spec.external is None
         return replace(
-            self._judged(engine, decision, gathered.damage),
+            self._judged(engine, decision, gathered.reports),
             replicas=len(gathered.pods) if managed else None,
             ready_replicas=sum(p.ready for p in gathered.pods) if managed else None,
             selector=selector_of(engine) if managed else None,
