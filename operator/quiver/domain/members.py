@@ -20,7 +20,8 @@ class Member(NamedTuple):
     replaced. `type` is the type of its engine. `address` is what the operator dials, over TLS if
     `tls` is set; `endpoint` is the address for clients. A member that is `leaving` is beyond the
     wanted replicas: it keeps its collections and gets no new ones. `node` is where its pod runs.
-    `refusal`, if set, is why the operator does not dial the endpoint.
+    `refusal`, if set, is why the operator does not dial the endpoint. `is_full` tells whether its
+    disk was full when it was last asked.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Member(NamedTuple):
     node: str | None = None
     tls: ClientTls | None = None
     refusal: Verdict | None = None
+    is_full: bool = False
 
     def target(self, instance: str | None = None) -> Target:
         """Return the target of calls to the member; with `instance`, to that engine alone."""

@@ -24,11 +24,12 @@ NO_LOAD = Load()
 def choose_member(
     members: Iterable[Member], load: Mapping[str, int], size: int, limit: int
 ) -> Member | None:
-    """Return the least loaded ready member that has room for `size` collections and partitions.
+    """Return the least loaded ready member that has room for `size` collections and partitions, one
+    whose disk is not full if there is one.
 
     `limit` is how many of both together a member may hold; `_default` partitions do not count.
     """
     with_room = [
         m for m in members if m.ready and not m.leaving and load.get(m.name, 0) + size <= limit
     ]
-    return min(with_room, key=lambda m: (load.get(m.name, 0), m.name), default=None)
+    return min(with_room, key=lambda m: (m.is_full, load.get(m.name, 0), m.name), default=None)

@@ -46,6 +46,11 @@ class Reports(NamedTuple):
 NOTHING_HEARD = Reports({}, complete=False)
 
 
+def full_disks(reports: Reports) -> dict[str, bool]:
+    """Return, of each member that answered, whether its disk is full."""
+    return {name: report.full_disk is not None for name, report in reports.by_member.items()}
+
+
 def _full_disks(reports: Reports) -> str | None:
     full = {m: r.full_disk for m, r in reports.by_member.items() if r.full_disk is not None}
     each = ", ".join(f"{member} ({full[member] / 2**30:.1f} GiB)" for member in sorted(full))

@@ -1,6 +1,8 @@
-"""Asks members which server they are, each time before a reconcile changes anything there."""
+"""Asks members which server they are, each time before a reconcile changes anything there, and
+keeps what else placement has to know of them.
+"""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from quiver.domain.addresses import place_of
@@ -13,19 +15,20 @@ from quiver.ports.errors import EngineRefused
 
 
 class _Seen(NamedTuple):
-    """What the members of an engine last reported, by the members' names: their identities, and why
-    they did not list their collections.
+    """What the members of an engine last reported, by the members' names: their identities, why
+    they did not list their collections, and whether their disks are full.
     """
 
     engine: ObjectMeta
     is_managed: bool
     servers: dict[str, str]
     refusals: dict[str, EngineRefused]
+    full: dict[str, bool]
 
     def forget_all_but(self, members: Collection[str]) -> None:
-        for known in (self.servers, self.refusals):
+        for known in (self.servers, self.refusals, self.full):
             for gone in known.keys() - set(members):
-                del known[gone]
+                known.pop(gone)
 
 
 class Identities:
@@ -43,7 +46,7 @@ class Identities:
         server = Server(engine.metadata.uid, instance, place)
         seen = self._seen.get(engine.metadata.key)
         if seen is None or seen.engine.uid != engine.metadata.uid:
-            seen = self._seen[engine.metadata.key] = _Seen(engine.metadata, is_pod, {}, {})
+            seen = self._seen[engine.metadata.key] = _Seen(engine.metadata, is_pod, {}, {}, {})
         seen.servers[member.name] = server.identity
         if engine.spec.external is not None:
             seen.forget_all_but(engine.spec.external.endpoints)
@@ -69,8 +72,8 @@ class Identities:
         """Record why the member, which was asked who it is before, refused to list its collections;
         None if it has listed them.
         """
-        seen = self._seen.get(engine.metadata.key)
-        if seen is None or seen.engine.uid != engine.metadata.uid:
+        seen = self._current(engine)
+        if seen is None:
             return
         seen.refusals.pop(member.name, None)
         if refusal is not None:
@@ -78,9 +81,26 @@ class Identities:
 
     def refusals_of(self, engine: VectorEngine) -> Mapping[str, EngineRefused]:
         """Return why members of the engine last refused to list their collections, by name."""
+        seen = self._current(engine)
+        return {} if seen is None else dict(seen.refusals)
+
+    def note_disks(self, engine: VectorEngine, full: Mapping[str, bool]) -> None:
+        """Record of members, by name, that were asked who they are before, whether their disks are
+        full.
+        """
+        seen = self._current(engine)
+        if seen is not None:
+            seen.full.update(full)
+
+    def with_disks(self, engine: VectorEngine, members: Iterable[Member]) -> tuple[Member, ...]:
+        """Return the members with what is known of their disks."""
+        seen = self._current(engine)
+        full = {} if seen is None else seen.full
+        return tuple(m._replace(is_full=full.get(m.name, False)) for m in members)
+
+    def _current(self, engine: VectorEngine) -> _Seen | None:
         seen = self._seen.get(engine.metadata.key)
-        is_current = seen is not None and seen.engine.uid == engine.metadata.uid
-        return dict(seen.refusals) if seen is not None and is_current else {}
+        return seen if seen is not None and seen.engine.uid == engine.metadata.uid else None
 
     def engines_at(self, identity: str) -> list[Key]:
         """Return the VectorEngines of which a member last reported this identity."""

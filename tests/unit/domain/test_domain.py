@@ -80,6 +80,16 @@ def test_the_least_loaded_ready_member_with_room_is_chosen() -> None:
     assert chosen.name == "b"
 
 
+def test_a_member_whose_disk_is_full_comes_last() -> None:
+    """However few collections it holds; where all disks are full, the least loaded is chosen."""
+    full = [member("a")._replace(is_full=True), member("b")._replace(is_full=True)]
+    load = {"a": 1, "b": 2, "c": 9}
+    for members, expected in (([*full, member("c")], "c"), (full, "a")):
+        chosen = choose_member(members, load, 1, 4096)
+        assert chosen is not None
+        assert chosen.name == expected
+
+
 @pytest.mark.parametrize(("size", "fits"), [(1, True), (2, False)])
 def test_collections_and_partitions_together_stay_below_the_limit(size: int, fits: bool) -> None:
     """4,096 in all: 4,095 are there, one more fits, two do not."""

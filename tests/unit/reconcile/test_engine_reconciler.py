@@ -5,8 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from quiver.domain.access import PLAIN
 from quiver.domain.claims import KEY_BYTES, ClaimKeys
-from quiver.domain.engines import VectorEngine
+from quiver.domain.engines import Pod, VectorEngine
 from quiver.domain.kubernetes_types import (
     NETWORK_POLICY,
     STATEFUL_SET,
@@ -14,6 +15,7 @@ from quiver.domain.kubernetes_types import (
     Key,
     Manifest,
 )
+from quiver.domain.members import members_of
 from quiver.domain.servers import Server
 from quiver.domain.troubles import NO_REPORT, EngineReport
 from quiver.reconcile.engines.reconciler import EngineReconciler
@@ -23,6 +25,7 @@ from support.builders import (
     NAMESPACE,
     claim,
     claimed,
+    collection,
     engine,
     external,
     intended,
@@ -181,6 +184,22 @@ async def test_trouble_of_a_pod_is_reported_until_the_pod_says_otherwise() -> No
     cluster.add(pod())
     server.up, server.report = True, NO_REPORT
     assert not await is_full()
+
+
+async def test_a_new_collection_goes_to_a_pod_whose_disk_has_room() -> None:
+    """Even if that pod holds more collections."""
+    two = engine(spec={"replicas": 2})
+    pods = [pod(f"engine-{n}", ip=f"10.0.0.{n}") for n in range(2)]
+    there = claimed(claim("old", member="engine-1"), "old")
+    cluster = EngineCluster(two, *pods, there, collection("new"))
+    for number, report in enumerate([EngineReport(full_disk=2**30), NO_REPORT]):
+        cluster.engines.start(f"10.0.0.{number}:19530", instance=f"{number:032}").report = report
+    parsed = msgspec.convert(two, VectorEngine)
+    for member in members_of(parsed, (msgspec.convert(p, Pod) for p in pods), PLAIN):
+        await cluster.identities.ask(parsed, member)
+    await cluster.reconcile()
+    await cluster.reconciler.reconcile(Key(NAMESPACE, "new"))
+    assert cluster.get("new")["status"]["placement"]["pod"] == "engine-1"
 
 
 async def test_an_engine_whose_gpus_are_idle_says_so() -> None:

@@ -141,6 +141,20 @@ async def test_a_refusal_to_list_counts_until_a_list_or_another_engine() -> None
     assert setup.identities.refusals_of(anew) == {}
 
 
+async def test_a_full_disk_counts_until_the_member_says_otherwise() -> None:
+    """It is known by member, of the engine that has the name now."""
+    setup = IdentitySetup()
+    await setup.identities.ask(ENGINE, POD)
+    setup.identities.note_disks(ENGINE, {POD.name: True})
+    anew = msgspec.convert(engine(uid="uid-of-the-new-engine"), VectorEngine)
+    assert setup.identities.with_disks(ENGINE, [POD]) == (POD._replace(is_full=True),)
+    assert setup.identities.with_disks(anew, [POD]) == (POD,)
+    setup.identities.note_disks(ENGINE, {})
+    assert setup.identities.with_disks(ENGINE, [POD])[0].is_full
+    setup.identities.note_disks(ENGINE, {POD.name: False})
+    assert setup.identities.with_disks(ENGINE, [POD]) == (POD,)
+
+
 async def test_an_endpoint_that_is_taken_off_the_list_is_forgotten() -> None:
     """Else a tenant who changes the list again and again fills the memory, and an engine stands
     before younger ones at servers that it gave up.

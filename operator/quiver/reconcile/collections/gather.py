@@ -146,7 +146,9 @@ class _Gathering:
         """Read members and load from the cache again."""
         key = self._engine.metadata.key
         pods = (msgspec.convert(p, Pod) for p in self._objects.list(POD, key.namespace))
-        members = members_of(self._engine, pods, found.access)
+        members = self._sources.identities.with_disks(
+            self._engine, members_of(self._engine, pods, found.access)
+        )
         at_rest, own = self._objects.load_of(key), found.collection.metadata.key
         load = self._sources.reservations.added_to(at_rest, key, own)
         return replace(found, members=members, load=load, load_at_rest=at_rest)

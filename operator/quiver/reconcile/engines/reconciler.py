@@ -17,7 +17,13 @@ from quiver.domain.kubernetes_types import (
     Kind,
     Manifest,
 )
-from quiver.domain.troubles import NOTHING_HEARD, Reports, trouble_conditions, with_trouble
+from quiver.domain.troubles import (
+    NOTHING_HEARD,
+    Reports,
+    full_disks,
+    trouble_conditions,
+    with_trouble,
+)
 from quiver.ports.engines import Engines
 from quiver.ports.errors import ApiRefused
 from quiver.ports.kubernetes import Objects
@@ -83,6 +89,7 @@ class EngineReconciler:
             decision = Decision(refused("a read", error), retry=True)
             status = self._judged(engine, decision, NOTHING_HEARD)
         else:
+            self._identities.note_disks(engine, full_disks(gathered.reports))
             decision = await self._decide_and_apply(gathered)
             status = self._status(decision, gathered)
         await self._report(decision, manifest, engine, status)
