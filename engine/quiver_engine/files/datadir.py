@@ -19,7 +19,7 @@ from pathlib import Path
 
 import faiss
 
-from quiver_engine.errors import DiskFailedError, RequestError, StartError
+from quiver_engine.errors import DiskFailedError, DiskIsFull, RequestError, StartError
 from quiver_engine.files import durable, index_files, instance, segments
 from quiver_engine.files.disk import Disk, is_full
 from quiver_engine.files.segments import RowBlock, Segment
@@ -141,7 +141,8 @@ class DataDir:
             durable.publish([(temporary, final)], self._segments)
         except OSError as error:
             self.remove([temporary, final])
-            raise self._write_failure(error) from error
+            # An index needs much room, and its collection tells of it: others may have enough.
+            raise DiskIsFull() if is_full(error) else self._write_failure(error) from error
         return number, final
 
     def _write_failure(self, error: OSError) -> Exception:

@@ -59,6 +59,15 @@ class Disk:
         if self._has_little:
             raise DiskIsFull
 
+    def check_for(self, size: int) -> None:
+        """Raise DiskIsFull where `size` bytes would use up what inserts leave free.
+
+        What can wait must not fill the disk until it fails: inserts would be refused meanwhile.
+        """
+        room = self.room
+        if room.free - _reserve(room) < size:
+            raise DiskIsFull
+
     def refused(self) -> DiskIsFull:
         """Note that a write found no room; return the refusal of what wanted it."""
         self._refused_at = self._now()
@@ -69,7 +78,7 @@ class Disk:
         """Find out whether the disk is full."""
         room = self.room
         with self._lock:
-            reserve = min(RESERVE, room.total // RESERVED_SHARE)
+            reserve = _reserve(room)
             had_little = self._has_little
             # Twice as much ends it, so that a flush that frees a little changes nothing.
             self._has_little = room.free < (2 * reserve if had_little else reserve)
@@ -86,6 +95,10 @@ class Disk:
             )
         elif was_full and not self.is_full:
             logger.warning("the disk of %s has room again (%s)", self._directory, room)
+
+
+def _reserve(room: Room) -> int:
+    return min(RESERVE, room.total // RESERVED_SHARE)
 
 
 def is_full(error: OSError) -> bool:

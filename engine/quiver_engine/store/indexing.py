@@ -201,11 +201,12 @@ class Indexing:
 
 
 def _failure(collection: Collection, error: Exception) -> IndexFailure:
-    is_disk_full = isinstance(error, DiskIsFull)
-    if not is_disk_full:
+    before, why = collection.index_failure, str(error)
+    if before is None or before.why != why:
         name = collection.schema.name
-        logger.warning("cannot index %r, tried again in a minute: %s", name, error)
-    return IndexFailure(str(error), time.monotonic() + RETRY_S, is_disk_full=is_disk_full)
+        logger.warning("cannot index %r, tried again each minute: %s", name, why)
+    is_disk_full = isinstance(error, DiskIsFull)
+    return IndexFailure(why, time.monotonic() + RETRY_S, is_disk_full=is_disk_full)
 
 
 def _not_built(failure: IndexFailure) -> RequestError:

@@ -110,6 +110,6 @@ class Maintenance:
             while not self._stopping.is_set() and self._writer.merge_some(collection, partition):
                 pass
         except DiskIsFull:
-            pass  # as above
+            pass  # that can wait until there is room
         except RequestError as error:
             logger.warning("cannot merge in %r: %s", collection.schema.name, error.reason)

@@ -209,6 +209,8 @@ class Writer:
         """Rewrite the rows of segments that are not deleted as fewer segments, full ones first."""
         if not victims or partition.dropped:
             return False
+        living = sum(s.file_bytes * s.living // s.rows for s in victims)
+        self._store.directory.disk.check_for(living)
         blocks = [segment.living_block for segment in victims]
         groups = segments.cut(blocks, collection.schema.sealed_rows)
         written = self._store.directory.write_segments(groups)

@@ -92,6 +92,16 @@ def test_a_refused_write_is_a_full_disk_for_a_while(
     assert len(said(caplog)) == 2
 
 
+def test_what_can_wait_does_not_fill_the_disk(machine: Machine, disk: Disk) -> None:
+    """Nor does it make it count as full: inserts may have enough room."""
+    machine.free = RESERVE + 1000
+    disk.check_for(1000)
+    with pytest.raises(DiskIsFull):
+        disk.check_for(1001)
+    disk.look()
+    assert not disk.is_full
+
+
 def test_a_small_disk_can_be_used(machine: Machine, disk: Disk) -> None:
     """No more than a sixteenth of it is left free."""
     machine.total, machine.free = 32 * MIB, 3 * MIB

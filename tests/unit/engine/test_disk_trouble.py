@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from quiver_engine.errors import DiskFailedError, RequestError
+from quiver_engine.errors import DiskFailedError, DiskIsFull, RequestError
+from quiver_engine.files.disk import RESERVE, Disk, Room
 from quiver_engine.files.insert_log import Durability, InsertLog
 from quiver_engine.model import InsertBatch, Metric, Rows, Schema
 from quiver_engine.store.store import Store
@@ -54,6 +55,25 @@ def test_a_full_disk_refuses_the_flush_and_keeps_the_rows(
     assert store.collection("c").rows == 0
     assert writer.flush_all()
     assert store.collection("c").rows == 10
+
+
+def test_a_merge_that_has_no_room_is_not_begun(
+    store: Store, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would fill the disk until it fails, and again each second; inserts go on."""
+    for _ in range(2):
+        insert(writer)
+        writer.flush_all()
+    before = {path: path.stat() for path in store.directory.path.rglob("*.seg*")}
+    with monkeypatch.context() as nearly_full:
+        nearly_full.setattr(Disk, "room", Room(RESERVE + 100, 1024 * RESERVE))
+        with pytest.raises(DiskIsFull):
+            writer.merge_small(store.collection("c"))
+        insert(writer)
+    assert {path: path.stat() for path in store.directory.path.rglob("*.seg*")} == before
+    writer.merge_small(store.collection("c"))
+    (partition,) = store.collection("c").partitions.values()
+    assert [segment.rows for segment in partition.segments] == [20]
 
 
 def test_a_full_disk_refuses_inserts_once_the_buffer_is_full(
