@@ -313,10 +313,12 @@ def test_uninstall(control_plane: ControlPlane) -> None:
     release.kubectl("create", "--filename=-", input=COLLECTION)
     release.helm("uninstall")
     assert release.kubectl("get", "vcol/kept", "--output=name").strip().endswith("/kept")
-    assert release.kubectl("get", "deployments,services", "--output=name") == ""
+    assert release.kubectl("get", "deployments,services,leases", "--output=name") == ""
     kinds = (
         *("clusterroles", "clusterrolebindings"),
         *("validatingadmissionpolicies", "validatingadmissionpolicybindings"),
     )
     left = release.kubectl("get", ",".join(kinds), "--output=name").split()
     assert [name for name in left if release.namespace in name] == []
+    held = '{"spec": {"holderIdentity": "quiver-0_1"}}'
+    release.kubectl("patch", "lease/quiver-operator", "--type=merge", f"--patch={held}")
