@@ -14,7 +14,7 @@ from support.waiting import wait_until
 
 DEADLINE_S = 30
 KINDS = {"vectorcollections": "VectorCollection", "vectorengines": "VectorEngine"}
-COLLECTION_COLUMNS = "NAME ENGINE COLLECTION DIMENSION METRIC READY REASON AGE"
+COLLECTION_COLUMNS = "NAME ENGINE COLLECTION DIMENSION METRIC READY REASON SUSPENDED AGE"
 ENGINE_COLUMNS = "NAME TYPE GPU REPLICAS READY-REPLICAS READY REASON AGE"
 
 
@@ -37,15 +37,18 @@ def header_size(output: str) -> int:
 
 def test_collection_columns(kubectl: Any, collections: Any) -> None:
     """A collection is shown with its engine, its name there, its shape, and how it is."""
-    collections.create({"metricType": "IP"}, name="columns")
-    collections.patch_status("columns", {"collectionName": "shown"})
+    collections.create({"metricType": "IP", "suspend": True}, name="columns")
+    collections.create({}, name="in-use")
+    for name in ("columns", "in-use"):
+        collections.patch_status(name, {"collectionName": "shown"})
     output = kubectl("get", "vcol")
     assert output.splitlines()[0].split() == COLLECTION_COLUMNS.split()
     row = cells(output, "columns")
     assert [row[key] for key in ("ENGINE", "COLLECTION", "DIMENSION", "METRIC")] == [
         *("main", "shown", "256", "IP")
     ]
-    assert (row["READY"], row["REASON"]) == ("Unknown", "Pending")
+    assert (row["READY"], row["REASON"], row["SUSPENDED"]) == ("Unknown", "Pending", "true")
+    assert cells(output, "in-use")["SUSPENDED"] == "false"
 
 
 def test_wide_collection_columns(kubectl: Any, collections: Any) -> None:
@@ -62,9 +65,9 @@ def test_wide_collection_columns(kubectl: Any, collections: Any) -> None:
 
 
 def test_engine_columns(kubectl: Any, engines: Any) -> None:
-    """An engine is shown with its type, GPUs and replicas, and how it is."""
-    engines.create({"gpu": {"count": 2}, "image": "a"}, name="columns")
-    engines.patch_status("columns", {"replicas": 3, "readyReplicas": 2})
+    """An engine is shown with its type, GPUs and replicas, how it is, and the image of its pods."""
+    engines.create({"gpu": {"count": 2}}, name="columns")
+    engines.patch_status("columns", {"replicas": 3, "readyReplicas": 2, "image": "a"})
     output = kubectl("get", "veng", "--output=wide")
     assert output.splitlines()[0].split() == [*ENGINE_COLUMNS.split(), "IMAGE", "MESSAGE"]
     row = cells(output, "columns")

@@ -112,11 +112,11 @@ class EngineSpec(Struct, frozen=True, kw_only=True):
 class EngineStatus(Struct, frozen=True, kw_only=True):
     """The status of a VectorEngine.
 
-    `highest_replicas` is the highest number of replicas that the spec ever asked for. `retained`
-    records the collections that objects of other namespaces retained on the engine: it maps
-    SERVER/COLLECTION to NAMESPACE/NUMBER, where NUMBER counts the collection and its partitions.
-    `managed_by` is the namespace of the operator that manages the engine, `contended_by` that of
-    another one that would.
+    `image` is what the engine's pods are to run, whoever named it. `highest_replicas` is the
+    highest number of replicas that the spec ever asked for. `retained` records the collections that
+    objects of other namespaces retained on the engine: it maps SERVER/COLLECTION to
+    NAMESPACE/NUMBER, where NUMBER counts the collection and its partitions. `managed_by` is the
+    namespace of the operator that manages the engine, `contended_by` that of another that would.
     """
 
     observed_generation: int | None = None
@@ -124,6 +124,7 @@ class EngineStatus(Struct, frozen=True, kw_only=True):
     replicas: int | None = None
     ready_replicas: int | None = None
     selector: str | None = None
+    image: str | None = None
     highest_replicas: int | None = None
     retained: dict[str, str] = msgspec.field(default_factory=dict)
     managed_by: str | None = None

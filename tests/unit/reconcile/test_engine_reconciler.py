@@ -29,6 +29,7 @@ from support.builders import (
     engine,
     external,
     intended,
+    metadata,
     pod,
 )
 from support.fake_cluster import Cluster
@@ -93,6 +94,40 @@ async def test_the_most_replicas_are_in_the_status() -> None:
     )
     assert (await cluster.reconcile())["highestReplicas"] == 2
     assert "highestReplicas" not in await EngineCluster(external("10.0.0.9:19530")).reconcile()
+
+
+@pytest.mark.parametrize(
+    ("spec", "mutation", "image"),
+    [
+        ({}, None, INSTALLATION.engine_image),
+        ({"image": "other:2"}, None, "other:2"),
+        ({}, "mirror.example.org/image:1", "mirror.example.org/image:1"),
+        ({}, "a\nb" + "c" * 2000, "a b" + "c" * 1020 + "…"),
+    ],
+    ids=["the operator's", "the spec's", "a webhook's", "hostile"],
+)
+async def test_the_status_names_the_image_of_the_pods(
+    spec: Manifest, mutation: str | None, image: str
+) -> None:
+    """Also where the spec names none, or an admission webhook puts another in its place."""
+    cluster = EngineCluster(engine(spec=spec))
+    if mutation is not None:
+        container = {"name": "engine", "image": mutation}
+        template = {"spec": {"containers": [container]}}
+        cluster.api.mutation = {"spec": {"template": template}}
+    assert (await cluster.reconcile())["image"] == image
+
+
+async def test_no_image_is_told_of_pods_that_are_not_the_engines() -> None:
+    """An external engine has none, and a StatefulSet of somebody else is none of it."""
+    assert "image" not in await EngineCluster(external("10.0.0.9:19530")).reconcile()
+    foreign = {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": metadata("engine"),
+        "spec": {"template": {"spec": {"containers": [{"name": "engine", "image": "theirs"}]}}},
+    }
+    assert "image" not in await EngineCluster(engine(), foreign).reconcile()
 
 
 async def test_what_collections_left_stays_as_they_wrote_it() -> None:

@@ -32,7 +32,7 @@ from quiver.reconcile.engines.answers import Answers
 from quiver.reconcile.engines.decide import Decision, decide
 from quiver.reconcile.engines.gather import Gathered, gather
 from quiver.reconcile.engines.scaling import highest_replicas
-from quiver.reconcile.engines.workload import selector_of
+from quiver.reconcile.engines.workload import image_of, selector_of
 from quiver.reconcile.identities import Identities
 from quiver.reconcile.refusals import refused
 from quiver.reconcile.report import Reporter, status_patch
@@ -90,12 +90,15 @@ class EngineReconciler:
             status = self._judged(engine, decision, NOTHING_HEARD)
         else:
             self._identities.note_disks(engine, full_disks(gathered.reports))
-            decision = await self._decide_and_apply(gathered)
+            decision, gathered = await self._decide_and_apply(gathered)
             status = self._status(decision, gathered)
         await self._report(decision, manifest, engine, status)
         return Result.RETRY if decision.retry else Result.DONE
 
-    async def _decide_and_apply(self, gathered: Gathered) -> Decision:
+    async def _decide_and_apply(self, gathered: Gathered) -> tuple[Decision, Gathered]:
+        """Return the decision to report, and what it is made from: after a change, with the API
+        server's answers, which may differ from what was applied.
+        """
         decision, live = self._decide(gathered), dict[Kind, Manifest]()
 
         async def apply(kind: Kind, desired: Manifest) -> None:
@@ -111,18 +114,17 @@ class EngineReconciler:
                 await write(kind, manifest)
             except ApiRefused as error:
                 what = f"{kind.kind} {manifest['metadata']['name']!r}"
-                return dataclasses.replace(decision, verdict=refused(what, error), retry=True)
+                decision = dataclasses.replace(decision, verdict=refused(what, error), retry=True)
+                return decision, gathered
         if not live:
-            return decision
-        # The API server may have answered with something else than what was applied.
-        return self._decide(
-            dataclasses.replace(
-                gathered,
-                service=live.get(SERVICE, gathered.service),
-                stateful_set=live.get(STATEFUL_SET, gathered.stateful_set),
-                network_policy=live.get(NETWORK_POLICY, gathered.network_policy),
-            )
+            return decision, gathered
+        gathered = dataclasses.replace(
+            gathered,
+            service=live.get(SERVICE, gathered.service),
+            stateful_set=live.get(STATEFUL_SET, gathered.stateful_set),
+            network_policy=live.get(NETWORK_POLICY, gathered.network_policy),
         )
+        return self._decide(gathered), gathered
 
     def _decide(self, gathered: Gathered) -> Decision:
         answers = self._answers.of(gathered.engine.metadata.key)
@@ -158,5 +160,6 @@ class EngineReconciler:
             replicas=len(gathered.pods) if managed else None,
             ready_replicas=sum(p.ready for p in gathered.pods) if managed else None,
             selector=selector_of(engine) if managed else None,
+            image=image_of(engine, gathered.stateful_set) if managed else None,
             highest_replicas=highest_replicas(gathered) if managed else None,
         )

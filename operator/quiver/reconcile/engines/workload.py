@@ -15,14 +15,18 @@ from quiver.domain.kubernetes_types import (
     VECTOR_ENGINE,
     Manifest,
 )
-from quiver.domain.manifests import owner_reference
+from quiver.domain.manifests import owner_reference, owner_uids
 from quiver.domain.members import GRPC_PORT
 from quiver.domain.quantities import mebibytes, parse_quantity
+from quiver.domain.text import one_line
 from quiver.reconcile.engines.container_profiles import CONTAINER_PROFILES, ContainerProfile
 from quiver.reconcile.engines.pod_tls import tls_mount, tls_volume
 
 HASH_ANNOTATION = f"{GROUP}/manifest-hash"
 """Changes when a field is removed. `matches` does not see that: the live object has the rest."""
+CONTAINER = "engine"
+_LONGEST_IMAGE = 1024
+"""Characters of a status."""
 _LARGEST_SPEC = 128 * 2**10
 """Bytes, as JSON. No StatefulSet or Service of Quiver's has so many; a NetworkPolicy may."""
 
@@ -96,6 +100,17 @@ def owned(engine: VectorEngine, api_version: str, kind: str, spec: Manifest) -> 
     }
 
 
+def image_of(engine: VectorEngine, stateful_set: Manifest | None) -> str | None:
+    """Return the image of the engine's pods, as the API server has it: a webhook may have named
+    another than Quiver did.
+    """
+    if stateful_set is None or engine.metadata.uid not in owner_uids(stateful_set):
+        return None
+    containers = stateful_set["spec"].get("template", {}).get("spec", {}).get("containers", ())
+    images = (c.get("image", "") for c in containers if c.get("name") == CONTAINER)
+    return next((one_line(image, _LONGEST_IMAGE) for image in images), None)
+
+
 def bounded_spec(spec: Manifest) -> Manifest:
     """Return the spec, or a digest in place of one that is too large to be kept: it differs when
     the spec does.
@@ -133,7 +148,7 @@ def _pod_spec(spec: EngineSpec, image: str) -> Manifest:
 
 def _container(spec: EngineSpec, profile: ContainerProfile, image: str) -> Manifest:
     container: Manifest = {
-        "name": "engine",
+        "name": CONTAINER,
         "image": image,
         "ports": [
             {"name": "grpc", "containerPort": GRPC_PORT},
