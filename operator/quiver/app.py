@@ -31,11 +31,8 @@ from quiver.control.drift.presence import PresenceChecks, PresenceRounds
 from quiver.control.drift.resync import Queues, Resync
 from quiver.control.drift.rounds import VerificationRounds
 from quiver.control.observe.broadcaster import EventBroadcaster
-from quiver.control.observe.metrics import (
-    CollectionsCollector,
-    Metrics,
-    OtherOperatorsCollector,
-)
+from quiver.control.observe.collectors import collectors
+from quiver.control.observe.metrics import Metrics
 from quiver.control.observe.readiness import Readiness
 from quiver.control.work.breakers import Breakers
 from quiver.control.work.controller import Controller, Hooks, Pace
@@ -106,12 +103,14 @@ class Operator:
         soon = partial(queues.engines.add_after, seconds=FOLD_S)
         self.cache.subscribe(Triggers(self.cache, queues.collections.add, queues.engines.add, soon))
         self.cache.subscribe(Hints(self._breakers.look_again))
-        self.metrics.registry.register(
-            CollectionsCollector(partial(self.cache.all, VECTOR_COLLECTION))
-        )
         self._manager = Manager(settings.namespace, settings.take_over)
-        others = partial(other_operators, self.cache, self._manager)
-        self.metrics.registry.register(OtherOperatorsCollector(others))
+        counted = collectors(
+            partial(self.cache.all, VECTOR_COLLECTION),
+            partial(self.cache.all, VECTOR_ENGINE),
+            partial(other_operators, self.cache, self._manager),
+        )
+        for collector in counted:
+            self.metrics.registry.register(collector)
         parking = self._parking("vectorcollection", queues.collections)
         self._objects = CachedObjects(self.cache, api)
         enqueue = queues.add_collections_of

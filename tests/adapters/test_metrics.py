@@ -4,15 +4,20 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from prometheus_client import generate_latest
 from prometheus_client.metrics import MetricWrapperBase
 
 from quiver.adapters.counted_events import CountedEvents
 from quiver.adapters.interceptors import MetricsInterceptor
-from quiver.control.observe.metrics import CollectionsCollector, Metrics
+from quiver.control.observe.collectors import ReadyCollector, collectors
+from quiver.control.observe.metrics import Metrics
 from quiver.control.work.interception import InterceptedEngines
 from quiver.domain.access import Target
-from quiver.domain.kubernetes_types import Manifest
+from quiver.domain.data_loss import DATA_LOST
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Manifest
+from quiver.domain.reasons import EVENTS, Reason
+from quiver.domain.troubles import TROUBLES
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable
 from quiver.ports.kubernetes import Event
@@ -96,15 +101,62 @@ async def test_events_are_counted() -> None:
     assert metrics.registry.get_sample_value("quiver_events_total", labels) == 1
 
 
-def test_collections_are_counted_when_they_are_asked_for() -> None:
-    """The gauge shows the cache at the moment of the scrape."""
+@pytest.mark.parametrize(("type_", "reason"), EVENTS)
+def test_each_event_has_its_counter_from_the_start(type_: str, reason: str) -> None:
+    """`increase` over a counter that begins at 1 is 0: an alert would miss the first loss."""
+    labels = {"type": type_, "reason": reason}
+    assert Metrics().registry.get_sample_value("quiver_events_total", labels) == 0
+
+
+def with_condition(type_: str, status: str, reason: str = "") -> Manifest:
+    return {"status": {"conditions": [{"type": type_, "status": status, "reason": reason}]}}
+
+
+def test_objects_are_counted_when_they_are_asked_for() -> None:
+    """The gauge shows the cache at the moment of the scrape, by status and reason of Ready."""
     metrics = Metrics()
     manifests: list[Manifest] = []
-    metrics.registry.register(CollectionsCollector(lambda: manifests))
-    manifests += [{"status": {"conditions": [{"type": "Ready", "status": "True"}]}}, {}]
-    sample = metrics.registry.get_sample_value
-    assert sample("quiver_collections", {"ready": "True"}) == 1
-    assert sample("quiver_collections", {"ready": "Unknown"}) == 1
+    collector = ReadyCollector("quiver_collections", VECTOR_COLLECTION, lambda: manifests)
+    metrics.registry.register(collector)
+    assert ready_counts(metrics) == {("True", "Available"): 0}
+    building = with_condition("Ready", "False", "IndexBuilding")
+    stalled = with_condition("Ready", "False", "AlreadyExists")
+    manifests += [with_condition("Ready", "True", "Available"), building, building, stalled]
+    assert ready_counts(metrics) == {
+        ("True", "Available"): 1,
+        ("False", "IndexBuilding"): 2,
+        ("False", "AlreadyExists"): 1,
+    }
+
+
+def test_no_object_makes_a_label() -> None:
+    """A looser CRD may admit conditions of any words, and objects without one."""
+    metrics = Metrics()
+    manifests = [{}, *(with_condition("Ready", f"s{n}", f"r{n}") for n in range(3))]
+    collector = ReadyCollector("quiver_collections", VECTOR_COLLECTION, lambda: manifests)
+    metrics.registry.register(collector)
+    assert ready_counts(metrics) == {("True", "Available"): 0, ("Unknown", "Other"): 4}
+
+
+def ready_counts(metrics: Metrics) -> dict[tuple[str, str], float]:
+    samples = [s for family in metrics.registry.collect() for s in family.samples]
+    return {
+        (s.labels["ready"], s.labels["reason"]): s.value
+        for s in samples
+        if s.name == "quiver_collections"
+    }
+
+
+def test_objects_with_lost_data_are_counted() -> None:
+    """As long as the condition stands, whatever process has found it out."""
+    metrics = Metrics()
+    manifests: list[Manifest] = []
+    for collector in collectors(lambda: manifests, list, list):
+        metrics.registry.register(collector)
+    name, labels = "quiver_collections_with_condition", {"condition": DATA_LOST}
+    assert metrics.registry.get_sample_value(name, labels) == 0
+    manifests += [with_condition("DataLost", "True"), with_condition("Ready", "True"), {}]
+    assert metrics.registry.get_sample_value(name, labels) == 1
 
 
 def test_the_page_of_operations_and_the_registry_tell_the_same_metrics() -> None:
@@ -116,11 +168,29 @@ def test_the_page_of_operations_and_the_registry_tell_the_same_metrics() -> None
         assert f"`{prefix}*`" in section
 
 
+def test_the_alerts_on_the_page_ask_for_what_there_is() -> None:
+    """Each metric that a query names is exposed, and each reason is one of objects or events."""
+    section = PAGE.read_text().partition("\n## Alerts\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| [^`|]+ \| `(.+)` \| ", section, re.MULTILINE)
+    queries = [row.replace(r"\|", "|") for row in rows]
+    assert len(queries) == section.count("\n| ") - 1  # the head
+    named = {name for query in queries for name in re.findall(r"(?:quiver|leader)_\w+", query)}
+    assert named - {name for name, _ in _registered()} == set()
+    known = {reason.value for reason in Reason} | {reason for _, reason in EVENTS}
+    for query in queries:
+        for alternative in "|".join(re.findall(r'reason!?=~?"([^"]+)"', query)).split("|"):
+            assert any(re.fullmatch(alternative, reason) for reason in ("", *known)), alternative
+    conditions = {DATA_LOST, *(trouble.type for trouble in TROUBLES)}
+    asked = {c for query in queries for c in re.findall(r'condition="([^"]+)"', query)}
+    assert asked - conditions == set()
+
+
 def _registered() -> Iterator[tuple[str, str]]:
     """Yield the name that each metric is exposed by, and its labels."""
     metrics = Metrics()
-    yield "quiver_collections", "ready"
-    yield "quiver_operator_contended_objects", "operator"
+    for collector in collectors(list, list, lambda: ["elsewhere"]):
+        (family,) = collector.collect()
+        yield family.name, ",".join(family.samples[0].labels)
     for metric in vars(metrics).values():
         if isinstance(metric, MetricWrapperBase):
             (family,) = metric.describe()

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from quiver.domain.reasons import Reason
+from quiver.domain.reasons import EVENTS, Reason
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "conditions.md"
 
@@ -30,3 +30,10 @@ def test_every_event_that_the_code_publishes_has_its_row() -> None:
     code = "\n".join(path.read_text() for path in folder.rglob("*.py"))
     published = set(re.findall(r'Event\(\s*[^,]+,\s*"(\w+)"', code))
     assert _sections()["Events"] == published
+
+
+def test_every_event_is_known_by_type_and_reason() -> None:
+    """Metrics count the events of this list, and the page says what each means."""
+    section = PAGE.read_text().partition("\n## Events\n")[2]
+    told = re.findall(r"^\| `(\w+)` \| (\w+) \|", section, re.MULTILINE)
+    assert {(type_, reason) for reason, type_ in told} == set(EVENTS)

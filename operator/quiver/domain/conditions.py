@@ -80,8 +80,17 @@ def ready_message(manifest: Manifest) -> str:
 
 
 def _ready(manifest: Manifest) -> Manifest:
+    return _condition_of(manifest, "Ready")
+
+
+def is_true(manifest: Manifest, type_: str) -> bool:
+    """Tell whether the object has such a condition, and it is True."""
+    return _condition_of(manifest, type_).get("status") == "True"
+
+
+def _condition_of(manifest: Manifest, type_: str) -> Manifest:
     conditions = manifest.get("status", {}).get("conditions", ())
-    return next((c for c in conditions if c.get("type") == "Ready"), {})
+    return next((c for c in conditions if c.get("type") == type_), {})
 
 
 def _condition(type_: str, status: str, verdict: Verdict, generation: int, since: str) -> Condition:

@@ -1,4 +1,6 @@
-"""Every reason that a condition can carry: one word, one meaning, one cure (docs/conditions.md)."""
+"""Every reason that a condition or an event can carry: one word, one meaning, one cure
+(docs/conditions.md).
+"""
 
 from enum import StrEnum
 
@@ -45,3 +47,16 @@ class Reason(StrEnum):
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - no password, a word about one
     SECRET_INVALID = "SecretInvalid"  # noqa: S105
     SECRET_FORBIDDEN = "SecretForbidden"  # noqa: S105
+
+
+EVENTS = (
+    ("Normal", "Created"),
+    ("Normal", "Adopted"),
+    ("Warning", "Recreated"),
+    ("Warning", "StatusRefused"),
+    ("Normal", "PartitionDropped"),
+    ("Normal", "Dropped"),
+    ("Normal", "Left"),
+    ("Warning", "Left"),
+)
+"""Type and reason of each event about an object (docs/conditions.md)."""

@@ -92,6 +92,15 @@ async def test_a_bug_stops_neither_the_object_nor_the_others(
     assert all(record.exc_info for record in caplog.records if record.levelno == logging.ERROR)
 
 
+async def test_results_and_errors_have_their_counters_from_the_start() -> None:
+    """`increase` over a counter that begins at 1 is 0: an alert would miss the first error."""
+    setup = Setup(done)
+    assert [setup.counted(result) for result in ("success", "requeue_after", "error")] == [0, 0, 0]
+    errors = "controller_runtime_reconcile_errors_total"
+    labels = {"controller": "things"}
+    assert setup.metrics.registry.get_sample_value(errors, labels) == 0
+
+
 @pytest.mark.parametrize(
     ("error", "levels"),
     [

@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry
 
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.other_operators import other_operators
-from quiver.control.observe.metrics import OtherOperatorsCollector
+from quiver.control.observe.collectors import OtherOperatorsCollector
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Manifest
 from quiver.domain.managers import Manager
 from support.builders import collection, engine

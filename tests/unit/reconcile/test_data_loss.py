@@ -2,6 +2,7 @@
 acknowledged the loss.
 """
 
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
@@ -73,6 +74,15 @@ async def test_a_loss_stands_in_a_condition_beside_ready() -> None:
     writes = len(cluster.api.patches)
     assert await cluster.look() == lost
     assert len(cluster.api.patches) == writes
+
+
+async def test_a_loss_is_a_warning_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """One line when it is found, with the words of the condition, and none at the next look."""
+    cluster = LosingCluster()
+    await cluster.look()
+    await cluster.look()
+    [told] = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert told.startswith("collection 'test01' was gone from engine-0: its vectors are lost")
 
 
 async def test_the_condition_stands_before_the_collection_is_created_anew() -> None:

@@ -1,8 +1,5 @@
 """The Prometheus metrics, with the names that controller-runtime's dashboards use."""
 
-from collections import Counter as Tally
-from collections.abc import Callable, Iterable, Iterator
-
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -12,11 +9,8 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
 )
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
 
-from quiver.domain.conditions import ready_status
-from quiver.domain.kubernetes_types import Manifest
+from quiver.domain.reasons import EVENTS
 
 RECONCILE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 QUEUE_BUCKETS = (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1, 10, 100, 1000)
@@ -163,43 +157,6 @@ class Metrics:
             "type",
             "reason",
         )
-
-
-class CollectionsCollector(Collector):
-    """Counts VectorCollections by their Ready condition, at the moment of the scrape."""
-
-    def __init__(self, collections: Callable[[], Iterable[Manifest]]) -> None:
-        """`collections` is called at each scrape."""
-        self._collections = collections
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        family = GaugeMetricFamily(
-            "quiver_collections",
-            "VectorCollections, by the status of their Ready condition.",
-            labels=["ready"],
-        )
-        tally = Tally(ready_status(manifest) for manifest in self._collections())
-        for status in ("True", "False", "Unknown"):
-            family.add_metric([status], tally[status])
-        yield family
-
-
-class OtherOperatorsCollector(Collector):
-    """Counts the objects that other operators of the cluster share with this one."""
-
-    def __init__(self, others: Callable[[], Iterable[str]]) -> None:
-        """`others` is called at each scrape. It returns the other operator's namespace for each
-        object.
-        """
-        self._others = others
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        family = GaugeMetricFamily(
-            "quiver_operator_contended_objects",
-            "VectorEngines and VectorCollections that another operator manages, or would manage, by"
-            " that operator's namespace.",
-            labels=["operator"],
-        )
-        for operator, count in Tally(self._others()).items():
-            family.add_metric([operator], count)
-        yield family
+        # At 0 from the start: `increase` does not see a counter begin at 1.
+        for type_, reason in EVENTS:
+            self.events.labels(type_, reason)

@@ -65,6 +65,9 @@ class Controller:
         self._active = metrics.active_workers.labels(name)
         self._seconds = metrics.reconcile_seconds.labels(name)
         metrics.max_workers.labels(name).set(pace.workers)
+        self._errors = metrics.reconcile_errors.labels(name)
+        for result in ("error", *(result.value for result in Result)):
+            metrics.reconciles.labels(name, result)  # at 0 from the start, as is `_errors`
 
     async def run(self) -> None:
         """Work until cancelled. Then wait for running reconciles to end, at most for the grace."""
@@ -110,7 +113,7 @@ class Controller:
         except Exception as error:  # noqa: BLE001 - one object's bug must not stop the others
             self._report(key, error)
             self._count("error")
-            self._metrics.reconcile_errors.labels(self._name).inc()
+            self._errors.inc()
             self._queue.retry(key)
         else:
             self._count(result.value)

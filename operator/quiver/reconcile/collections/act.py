@@ -1,6 +1,7 @@
 """Carries out the steps of a decision, in order, one at a time."""
 
 import asyncio
+import logging
 from dataclasses import dataclass
 
 import msgspec
@@ -29,7 +30,7 @@ from quiver.domain.members import GRPC_PORT, Member
 from quiver.ports.clock import Clock
 from quiver.ports.engines import EngineClient, Engines
 from quiver.ports.errors import Conflict, EngineRefused, NotFound, WrongEngine
-from quiver.ports.kubernetes import EventRecorder, Objects
+from quiver.ports.kubernetes import Event, EventRecorder, Objects
 from quiver.reconcile.collections.decision import (
     ApplySecret,
     CreateCollection,
@@ -50,6 +51,8 @@ from quiver.reconcile.collections.decision import (
 )
 from quiver.reconcile.collections.gathered import Gathered
 from quiver.reconcile.identities import Identities
+
+log = logging.getLogger(__name__)
 
 _RESTS_ON_IDENTITY = (RecordClaim, ReplaceClaim, RecordLoss, EngineStep, Release)
 TRUSTED_S = 1.0
@@ -129,7 +132,7 @@ class Actor:
                 await self._ensure_present()
                 await self._objects.delete(SECRET, manifest)
             case PublishEvent(event):
-                await self._events.record(self._gathered.manifest, event)
+                await self._publish(event)
             case NoteRetained() | RecordLoss():
                 await self._write_status(step)
             case _:
@@ -160,6 +163,11 @@ class Actor:
         there = {*self.made, *(g.observed.partitions if g.observed else ())}
         return [tag for tag in g.collection.spec.partitions if tag in there]
 
+    async def _publish(self, event: Event) -> None:
+        if (event.type, event.reason) == ("Warning", "Left"):
+            log.warning("%s", event.note)  # neither the object nor the Event stays to say so
+        await self._events.record(self._gathered.manifest, event)
+
     async def _patch(self, patch: Manifest) -> None:
         assert self.manifest is not None
         self.manifest = await self._objects.patch(VECTOR_COLLECTION, self.manifest, patch)
@@ -182,6 +190,7 @@ class Actor:
         before, now = collection.status.conditions, self._clock.now()
         conditions = with_loss(what, before, collection.metadata, now)
         await self._patch_status({"conditions": msgspec.to_builtins(conditions)})
+        log.warning("%s", what)
 
     async def _note(self, step: NoteRetained) -> None:
         """Merge one entry into the engine's status, without a precondition: other reconciles write
