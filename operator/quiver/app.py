@@ -33,6 +33,7 @@ from quiver.control.drift.rounds import VerificationRounds
 from quiver.control.observe.broadcaster import EventBroadcaster
 from quiver.control.observe.collectors import collectors
 from quiver.control.observe.metrics import Metrics
+from quiver.control.observe.reach import log_lack_of_crd, log_reach
 from quiver.control.observe.readiness import Readiness
 from quiver.control.work.breakers import Breakers
 from quiver.control.work.controller import Controller, Hooks, Pace
@@ -43,7 +44,6 @@ from quiver.domain.claims import ClaimKeys
 from quiver.domain.installation import Installation, OperatorPods
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Kind
 from quiver.domain.managers import Manager
-from quiver.domain.rights import Rights
 from quiver.handlers import OnList, Session, Watch
 from quiver.outside import Outside
 from quiver.ports.clock import Clock
@@ -96,7 +96,7 @@ class Operator:
         self._api = api
         self._settings = settings
         self._watch_cluster = watch or self._watch_by_kopf
-        self._relister = Relister(api, self.cache, settings.rights)
+        self._relister = Relister(api, self.cache, self.readiness, settings.rights)
         measured = InterceptedEngines(outside.engines, MetricsInterceptor(self.metrics))
         self._breakers = Breakers(measured, self.metrics)
         self._queues = queues = WorkQueues(self.cache, self.metrics, settings)
@@ -151,12 +151,13 @@ class Operator:
                 app = http.application(self.readiness, self.metrics.registry)
                 address = await stack.enter_async_context(http.serving(app, *self._settings.http))
                 log.info("probes and metrics at http://%s", address)
-            _log_reach(self._settings.rights)
+            log_reach(self._settings.rights)
             await stack.enter_async_context(term(self.readiness))
             # The workers start once the keys are loaded and the cache is filled: without keys no
             # claim in an annotation is valid, and a partial cache leads to wrong decisions.
             await self._key_secret.load(self.readiness)
-            await self._relister.fill(self.readiness)
+            await self._relister.fill()
+            await log_lack_of_crd(self._api, self._settings.rights)
             await stack.enter_async_context(self._breakers.probing())
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._watch(), name="watch")
@@ -177,7 +178,7 @@ class Operator:
                 log.warning("the watch ended and restarts: %s", error)
             await asyncio.sleep(WATCH_AGAIN_S)
             # kopf watches only the kinds that exist when it starts.
-            await self._relister.fill(self.readiness)
+            await self._relister.fill()
 
     async def _watch_by_kopf(self, cache: Cache, session: Session, on_list: OnList) -> None:
         await handlers.watch(cache, session, on_list, self._settings.rights.reachable)
@@ -241,14 +242,3 @@ class Operator:
 
     def _hooks(self, kind: Kind, parking: Parking) -> Hooks:
         return Hooks(describe=partial(log_fields, self.cache, kind), park=parking.park)
-
-
-def _log_reach(rights: Rights) -> None:
-    if rights.is_cluster_wide:
-        return
-    log.info("watching namespaces %s and no others", ", ".join(rights.namespaces))
-    log.warning(
-        "not installed cluster-wide: there are no admission policies, so what they would refuse is"
-        " reported in conditions later; and no node is read, so a segment is not checked against"
-        " the memory of the node's GPUs"
-    )

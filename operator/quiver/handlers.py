@@ -11,6 +11,7 @@ import signal
 from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain, repeat
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -44,10 +45,11 @@ Watch = Callable[[Cache, Session, OnList], Coroutine[Any, Any, None]]
 async def watch(
     cache: Cache, session: Session, on_list: OnList, namespaces: Collection[str] = ()
 ) -> None:
-    """Keep the cache current until cancelled. `on_list` is called when a watch restarts. Without
-    `namespaces` the whole cluster is watched.
+    """Keep the cache current until cancelled, or until the cluster no longer knows a kind.
 
-    Raises: any error that ends kopf, such as a kind that the cluster no longer knows.
+    `on_list` is called when a watch restarts. Without `namespaces` the whole cluster is watched.
+
+    Raises: any error that ends kopf.
     """
     sessions = _Sessions(session, on_list)
     with _signal_handlers_kept():
@@ -59,13 +61,14 @@ async def watch(
             standalone=True,
         )
     # Not kopf.run_tasks: at its end it cancels all tasks of the loop that started after it.
+    ends = [*tasks, asyncio.create_task(sessions.kind_gone(), name="until a kind is gone")]
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
     finally:
         await sessions.scan_done()
-        await _cancel(tasks)
+        await _cancel(ends)
         await sessions.close()
 
 
@@ -77,9 +80,11 @@ class _Sessions:
         self._on_list = on_list
         self._opened: list[aiohttp.ClientSession] = []
         self._listed = asyncio.Event()
+        self._missed = asyncio.Event()
 
     def open(self) -> kopf.AiohttpSession:
         server, opened = self._session(self._note_list)
+        opened.trace_configs.append(self._on_missing_kinds())
         self._opened = [*(each for each in self._opened if not each.closed), opened]
         return kopf.AiohttpSession(server=server, aiohttp_session=opened)
 
@@ -87,6 +92,30 @@ class _Sessions:
         """Wait until kopf has found our kinds: a cancelled scan leaves tasks behind."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._listed.wait(), SCAN_S)
+
+    async def kind_gone(self) -> None:
+        """Wait until the API server does not know a kind that is listed or watched."""
+        await self._missed.wait()
+
+    def _on_missing_kinds(self) -> aiohttp.TraceConfig:
+        """Return hooks that keep from kopf the answer that a kind is gone: it would log tracebacks,
+        and leave the watches of the other kinds behind.
+        """
+
+        async def answered(
+            _session: aiohttp.ClientSession,
+            _context: SimpleNamespace,
+            request: aiohttp.TraceRequestEndParams,
+        ) -> None:
+            is_of_a_kind = not {"limit", "watch"}.isdisjoint(request.url.query)
+            if is_of_a_kind and request.response.status == 404:
+                self._missed.set()
+                await asyncio.Event().wait()  # until kopf is cancelled
+
+        trace = aiohttp.TraceConfig()
+        trace.on_request_end.append(answered)
+        trace.freeze()
+        return trace
 
     async def close(self) -> None:
         await asyncio.gather(*(each.close() for each in self._opened))

@@ -1,11 +1,13 @@
 """kopf's watches keep the cache up to date and leave the cluster alone."""
 
 import asyncio
+import logging
 import signal
 import uuid
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -16,10 +18,17 @@ from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.echoes import Echoes
 from quiver.control.observe.metrics import Metrics
-from quiver.domain.kubernetes_types import SERVICE, VECTOR_COLLECTION, Key, Manifest
+from quiver.domain.kubernetes_types import (
+    SERVICE,
+    VECTOR_COLLECTION,
+    VECTOR_ENGINE,
+    Key,
+    Manifest,
+)
 from quiver.handlers import UNUSED_FINALIZER, watch
 from support.waiting import eventually
 
+CRDS = Path(__file__).parents[2] / "crds"
 DEADLINE_S = 20.0
 
 
@@ -28,6 +37,7 @@ class Watched:
 
     def __init__(self) -> None:
         self.cache = Cache()
+        self.ended: asyncio.Future[None] = asyncio.Future()
         self.listed = 0
         self._changed = asyncio.Event()
         self.cache.subscribe(lambda _change: self._changed.set())
@@ -54,6 +64,7 @@ async def watching(
         return api.server, api.watch_session(on_list, echoes, echoes.take)
 
     task = asyncio.create_task(watch(watched.cache, session, watched.count_list, namespaces))
+    watched.ended = task
     try:
         await watched.until(lambda: watched.listed >= 5 * max(1, len(namespaces)))
         yield watched
@@ -154,6 +165,33 @@ async def test_two_watch_side_by_side_and_end_alone(api: KubernetesClient, names
     # kopf cancels its waiters, and some need a turn of the loop more to end.
     await eventually(none_is_left, "kopf's tasks have ended", DEADLINE_S)
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.fixture
+def without_engines(crds: ControlPlane) -> Iterator[Callable[[], object]]:
+    """Take the kind VectorEngine away; it comes back afterwards."""
+    yield partial(crds.kubectl, "delete", f"crd/{VECTOR_ENGINE.full_name}")
+    crds.kubectl("apply", "--server-side", "--force-conflicts", f"--filename={CRDS}")
+    crds.kubectl("wait", "--for=condition=Established", "crd", "--all")
+
+
+async def test_a_watch_ends_in_order_when_a_kind_is_gone(
+    api: KubernetesClient,
+    without_engines: Callable[[], object],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The other kinds' watches end too, and kopf logs no traceback."""
+    tasks = asyncio.all_tasks()
+    async with watching(api) as watched:
+        await asyncio.to_thread(without_engines)
+        async with asyncio.timeout(DEADLINE_S):
+            await watched.ended
+
+        async def none_is_left() -> bool:
+            return asyncio.all_tasks() <= tasks
+
+        await eventually(none_is_left, "kopf's tasks have ended", DEADLINE_S)
+    assert [r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR] == []
 
 
 def _finalizers(cache: Cache, key: Key) -> list[str] | None:

@@ -226,6 +226,16 @@ def test_own_objects(release: Release, may: Any, operator: str, resource: str, n
     assert allowed == [("get", name, release.namespace), ("patch", name, release.namespace)]
 
 
+def test_the_operator_reads_one_crd(may: Any, operator: str) -> None:
+    """Of CustomResourceDefinitions it may read that of VectorCollections, and nothing else."""
+    verbs = ("get", "list", "watch", "create", "update", "patch", "delete")
+    resource = "apiextensions.k8s.io/customresourcedefinitions"
+    names = ("vectorcollections.quiver.dev", "vectorengines.quiver.dev", "other.example.org")
+    asked = [(verb, name) for verb in verbs for name in names]
+    allowed = [(verb, name) for verb, name in asked if may(operator, verb, resource, "", name)]
+    assert allowed == [("get", "vectorcollections.quiver.dev")]
+
+
 def test_operator_writes_status(release: Release) -> None:
     """With the operator's own token status can be written, and Secrets cannot be listed."""
     release.kubectl("create", "--filename=-", input=COLLECTION.replace("kept", "written"))
@@ -306,8 +316,12 @@ def test_upgrade_keeps_lease_and_keys(control_plane: ControlPlane) -> None:
 
 
 def test_uninstall(control_plane: ControlPlane) -> None:
-    """`helm uninstall` takes the operator and its rights, and leaves the CRDs and all objects."""
+    """`helm uninstall` takes the operator, its rights and its Lease, so that the next release finds
+    an empty one and need not wait. It leaves the CRDs and all objects.
+    """
     release = Release.install(control_plane)
+    held = '{"spec": {"holderIdentity": "quiver-0_1"}}'
+    release.kubectl("patch", "lease/quiver-operator", "--type=merge", f"--patch={held}")
     crd = "crd/vectorcollections.quiver.dev"
     release.kubectl("wait", "--for=condition=Established", "--timeout=30s", crd)
     release.kubectl("create", "--filename=-", input=COLLECTION)
@@ -320,5 +334,3 @@ def test_uninstall(control_plane: ControlPlane) -> None:
     )
     left = release.kubectl("get", ",".join(kinds), "--output=name").split()
     assert [name for name in left if release.namespace in name] == []
-    held = '{"spec": {"holderIdentity": "quiver-0_1"}}'
-    release.kubectl("patch", "lease/quiver-operator", "--type=merge", f"--patch={held}")

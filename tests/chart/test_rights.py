@@ -42,19 +42,41 @@ def test_secrets_are_given_where_a_value_says_so(chart: Any, secrets: Any, added
 
 def test_a_release_for_namespaces_has_roles_alone(chart: Any) -> None:
     """A Role and a binding in each namespace and in its own, nothing that is of the whole cluster
-    but for the CRDs and the rights of users, which have switches of their own.
+    but for the CRDs with the right to read one, and the rights of users, which have switches of
+    their own.
     """
-    assert bindings(chart, NAMESPACED) == {
+    without_crds = {**NAMESPACED, "crds": {"enabled": False}}
+    assert bindings(chart, without_crds) == {
         ("RoleBinding", "team-a", "team:quiver"),
         ("RoleBinding", "team-b", "team:quiver"),
         ("RoleBinding", "team", "quiver"),
     }
-    without = {**NAMESPACED, "crds": {"enabled": False}, "rbac": {"aggregate": False}}
+    without = {**without_crds, "rbac": {"aggregate": False}}
     outside = [f for f in chart.render(without) if "namespace" not in f["metadata"]]
     assert outside == []
     for found in chart.render(NAMESPACED):
         if found["kind"] == "Role":
             assert [r for r in found["rules"] if "nodes" in r["resources"]] == []
+
+
+def test_a_release_for_namespaces_reads_the_crd_that_it_brings(chart: Any) -> None:
+    """That right is the only one that the operator has in the whole cluster."""
+    added = {("ClusterRoleBinding", "", "team:quiver")}
+    without = {**NAMESPACED, "crds": {"enabled": False}}
+    assert bindings(chart, NAMESPACED) - bindings(chart, without) == added
+    [role] = [
+        found
+        for found in chart.render(NAMESPACED)
+        if (found["kind"], found["metadata"]["name"]) == ("ClusterRole", "team:quiver")
+    ]
+    assert role["rules"] == [
+        {
+            "apiGroups": ["apiextensions.k8s.io"],
+            "resources": ["customresourcedefinitions"],
+            "resourceNames": ["vectorcollections.quiver.dev"],
+            "verbs": ["get"],
+        }
+    ]
 
 
 def test_a_release_for_namespaces_watches_those(chart: Any) -> None:

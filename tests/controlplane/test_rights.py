@@ -134,12 +134,16 @@ async def test_only_the_listed_namespaces_are_looked_after(
 async def test_a_namespace_without_its_role_is_in_nobodys_way(
     releases: Install, world: Namespace, neighbour: Namespace, tmp_path: Path
 ) -> None:
-    """As when it was deleted: the operator says so and goes on in the others."""
-    release = releases(watchNamespaces=[neighbour.namespace, world.namespace], resyncPeriod=1)
+    """As when it was deleted: the operator says so and goes on in the others. It also says what the
+    deletion of the CRD would do, since it has no right to read that.
+    """
+    names = [neighbour.namespace, world.namespace]
+    release = releases(watchNamespaces=names, crds={"enabled": False}, resyncPeriod=1)
     role = f"rolebinding/{release.namespace}:quiver"
     release.control_plane.kubectl("delete", role, f"--namespace={neighbour.namespace}")
     with release.operator(tmp_path / "operator.log") as operator:
         await leads(operator)
         operator.wait_for(f"namespace {neighbour.namespace} cannot be watched: .*forbidden")
+        operator.wait_for("cannot read CustomResourceDefinition vectorcollections.quiver.dev")
         await world.create_collection("docs")
         await world.ready("docs")

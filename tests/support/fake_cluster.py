@@ -14,6 +14,8 @@ from quiver.domain.access import Target
 from quiver.domain.addresses import AddressPolicy
 from quiver.domain.collections import VectorCollection
 from quiver.domain.kubernetes_types import (
+    COLLECTIONS_CRD,
+    CRD,
     NETWORK_POLICY,
     POD,
     SERVICE,
@@ -65,6 +67,7 @@ class FakeApi:
         self.most_at_once = 0
         self._under_way = 0
         self._version = 100
+        self.store(CRD, {"metadata": {"name": COLLECTIONS_CRD.name}})
 
     def store(self, kind: Kind, manifest: Manifest) -> Manifest:
         """What somebody else does: make the object, or have it as it is said now."""

@@ -1,9 +1,13 @@
 """Clusters in which something is gathered."""
 
+from dataclasses import replace
+
 from quiver.domain.collections import CollectionSchema
 from quiver.domain.kubernetes_types import Key, Manifest
 from quiver.domain.placement import NO_LOAD, Load
+from quiver.domain.rights import Rights
 from quiver.domain.servers import Server
+from quiver.reconcile.collections.reconciler import CollectionReconciler
 from support.builders import NAMESPACE, claim, engine, external, pod
 from support.fake_cluster import Cluster
 from support.fake_engine import FakeEngine
@@ -37,6 +41,13 @@ def endpoint_cluster(*manifests: Manifest) -> tuple[Cluster, FakeEngine]:
     cluster = Cluster(external(NAMED), *manifests)
     cluster.names.addresses = {"milvus.example.org": ("10.0.0.9",)}
     return cluster, cluster.engines.start("10.0.0.9:19530")
+
+
+def with_rights(cluster: Cluster, rights: Rights) -> Cluster:
+    """Return the cluster, whose reconciler has these rights."""
+    cluster.sources = replace(cluster.sources, rights=rights)
+    cluster.reconciler = CollectionReconciler(cluster.sources, cluster.tools)
+    return cluster
 
 
 def set_aside(cluster: Cluster, engine: Key = ENGINE) -> Load:

@@ -17,6 +17,8 @@ from machine.operator_process import OperatorProcess
 from quiver.domain.kubernetes_types import Manifest
 from support.waiting import eventually
 
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the CRDs are long
+NOT_INSTALLED = ("Deployment", "CustomResourceDefinition")
 CHART = Path(__file__).parents[2] / "charts" / "quiver"
 
 
@@ -50,21 +52,21 @@ class Release:
     values: dict[str, Any]
 
     def install(self) -> None:
-        wanted = [m for m in self.manifests if m["kind"] != "Deployment"]
+        wanted = [m for m in self.manifests if m["kind"] not in NOT_INSTALLED]
         self.control_plane.kubectl("apply", "--filename=-", input=yaml.safe_dump_all(wanted))
 
     def uninstall(self) -> None:
-        wanted = [m for m in self.manifests if m["kind"] != "Deployment"]
+        wanted = [m for m in self.manifests if m["kind"] not in NOT_INSTALLED]
         how = ("--wait=false", "--ignore-not-found", "--filename=-")
         self.control_plane.kubectl("delete", *how, input=yaml.safe_dump_all(wanted))
 
     @cached_property
     def manifests(self) -> list[Manifest]:
-        usual = {"crds": {"enabled": False}, "admissionPolicies": {"enabled": False}}
+        usual = {"admissionPolicies": {"enabled": False}}
         values = json.dumps({**usual, "logFormat": "text", **self.values})
         where = f"--namespace={self.namespace}"
         chart = ("template", "quiver", str(CHART), where, "--values=-")
-        rendered = yaml.safe_load_all(self.control_plane.helm(*chart, input=values))
+        rendered = yaml.load_all(self.control_plane.helm(*chart, input=values), Loader=LOADER)
         return [manifest for manifest in rendered if manifest]
 
     @property
@@ -149,7 +151,8 @@ def _rights_in(entry: dict[str, Any], place: str) -> Iterator[Right]:
     target, verb = entry["objectRef"], entry["verb"]
     resource = "/".join(filter(None, (target["resource"], target.get("subresource"))))
     full_name = _full_name(resource, target.get("apiGroup", ""))
-    name = target.get("name", "") if place == "own" else ""
+    is_of_one = place == "own" or target["resource"] == "customresourcedefinitions"
+    name = target.get("name", "") if is_of_one else ""
     yield Right(place, verb, full_name, name)
     if (verb, entry["responseStatus"]["code"]) == ("patch", 201):
         yield Right(place, "create", full_name, name)

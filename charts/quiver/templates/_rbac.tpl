@@ -43,6 +43,14 @@
   verbs: [create, patch, list]
 {{- end }}
 
+{{- /* Whether the CRD is being deleted, and with it all objects: their collections stay then. */ -}}
+{{- define "quiver.crdRules" -}}
+- apiGroups: [apiextensions.k8s.io]
+  resources: [customresourcedefinitions]
+  resourceNames: [vectorcollections.quiver.dev]
+  verbs: [get]
+{{- end }}
+
 {{- /* The Secrets that collections ask for by spec.binding and those that engines name in spec.tls,
 one by one and by name; the latter are only read. Neither list nor watch. */ -}}
 {{- define "quiver.secretsRules" -}}

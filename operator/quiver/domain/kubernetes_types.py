@@ -31,6 +31,11 @@ class Kind(NamedTuple):
     def api_version(self) -> str:
         return f"{self.group}/{self.version}" if self.group else self.version
 
+    @property
+    def full_name(self) -> str:
+        """The resource with its group: the name of its CustomResourceDefinition, if it has one."""
+        return f"{self.plural}.{self.group}"
+
 
 VECTOR_COLLECTION = Kind(GROUP, VERSION, "vectorcollections", "VectorCollection")
 VECTOR_ENGINE = Kind(GROUP, VERSION, "vectorengines", "VectorEngine")
@@ -43,6 +48,7 @@ NODE = Kind("", "v1", "nodes", "Node")
 NAMESPACE = Kind("", "v1", "namespaces", "Namespace")
 PERSISTENT_VOLUME_CLAIM = Kind("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 EVENT = Kind("events.k8s.io", "v1", "events", "Event")
+CRD = Kind("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition")
 
 
 class Key(NamedTuple):
@@ -58,6 +64,10 @@ class Key(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
+
+
+COLLECTIONS_CRD = Key("", VECTOR_COLLECTION.full_name)
+"""The CustomResourceDefinition of VectorCollections. No right to any other is needed."""
 
 
 class Struct(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):

@@ -9,7 +9,7 @@ import pytest
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.relisting import Relister
 from quiver.control.observe.readiness import Readiness
-from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Kind, Manifest
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Kind, Manifest
 from quiver.domain.rights import Rights
 from quiver.ports.api import Keep, Listing
 from quiver.ports.errors import ApiRefused, NotFound
@@ -26,14 +26,14 @@ class Cluster:
 
     def __init__(self) -> None:
         self.forbidden: set[str] = set()
-        self.has_crds = True
+        self.missing: set[Kind] = set()
         self.version = "20"
         self.others: dict[str, list[str]] = {}
 
     async def list(self, kind: Kind, _selector: str, namespace: str, keep: Keep) -> Listing:
         if namespace in self.forbidden:
             raise ApiRefused(f"cannot list {kind.plural} in {namespace}")
-        if not self.has_crds:
+        if kind in self.missing:
             raise NotFound("the server could not find the requested resource")
         if kind != VECTOR_COLLECTION:
             return Listing([], self.version)
@@ -50,7 +50,7 @@ class Setup:
         self.cluster, self.cache, self.readiness = Cluster(), Cache(), Readiness()
         api: Any = self.cluster
         self.rights = rights
-        self.relister = Relister(api, self.cache, rights)
+        self.relister = Relister(api, self.cache, self.readiness, rights)
 
     @property
     def known(self) -> set[str]:
@@ -62,7 +62,7 @@ class Setup:
 
     async def fill(self) -> None:
         async with asyncio.timeout(10):
-            await self.relister.fill(self.readiness, retry=0)
+            await self.relister.fill(retry=0)
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ async def test_an_operator_that_may_list_nothing_is_not_ready(
     """It waits for its rights, and says which it lacks."""
     setup = Setup(rights)
     setup.cluster.forbidden = forbidden
-    filling = asyncio.create_task(setup.relister.fill(setup.readiness, retry=0.01))
+    filling = asyncio.create_task(setup.relister.fill(retry=0.01))
     readiness = setup.readiness
     await eventually(lambda: "cannot list" in (readiness.problem or ""), "it says what it lacks")
     setup.cluster.forbidden = set()
@@ -123,13 +123,39 @@ async def test_an_operator_that_may_list_nothing_is_not_ready(
 
 async def test_missing_kinds_are_waited_for(setup: Setup) -> None:
     """They are missing in every namespace."""
-    setup.cluster.has_crds = False
+    setup.cluster.missing = {VECTOR_COLLECTION}
     await setup.relister.refresh()
     assert setup.known == set()
     assert setup.rights.reachable == NAMESPACES
-    setup.cluster.has_crds = True
+    setup.cluster.missing = set()
     await setup.fill()
     assert setup.known == set(NAMESPACES)
+
+
+@pytest.mark.parametrize(
+    ("missing", "named"),
+    [
+        ([VECTOR_COLLECTION], "vectorcollections.quiver.dev"),
+        (
+            [VECTOR_ENGINE, VECTOR_COLLECTION],
+            "vectorengines.quiver.dev and vectorcollections.quiver.dev",
+        ),
+    ],
+)
+async def test_an_operator_whose_kinds_are_gone_is_not_ready(
+    setup: Setup, missing: list[Kind], named: str
+) -> None:
+    """It says which CustomResourceDefinition is missing and how to bring it back. With that it is
+    ready again.
+    """
+    await setup.fill()
+    setup.cluster.missing = set(missing)
+    await setup.relister.refresh()
+    problem = setup.readiness.problem or ""
+    assert f"no CustomResourceDefinition {named}: bring it back with `kubectl apply" in problem
+    setup.cluster.missing = set()
+    await setup.relister.refresh()
+    assert setup.readiness.problem is None
 
 
 async def test_a_restore_is_followed_in_every_namespace(setup: Setup) -> None:

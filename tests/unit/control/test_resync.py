@@ -103,12 +103,13 @@ class ResyncSetup:
         self.cluster, self.engines, self.cache = FakeCluster(), FakeEngines(), Cache()
         self.collections: set[str] = set()
         self.engine_keys: set[str] = set()
-        self.relister = Relister(self.cluster, self.cache)  # type: ignore[arg-type]
+        api: Any = self.cluster
+        self.readiness = Readiness()
+        self.relister = Relister(api, self.cache, self.readiness)
         queues = Queues(
             lambda key: self.collections.add(key.name), lambda key: self.engine_keys.add(key.name)
         )
         unused: Any = None
-        api: Any = self.cluster
         engines: Any = self.engines
         self.identities = Identities(engines)
         objects = CachedObjects(self.cache, api)
@@ -279,10 +280,9 @@ async def test_missing_crds_are_waited_for(
     there.
     """
     setup.cluster.failures = [NotFound("no such resource")] * 3
-    readiness = Readiness()
-    assert readiness.problem is not None
-    await setup.relister.fill(readiness, retry=0)
-    assert readiness.problem is None
+    assert setup.readiness.problem is not None
+    await setup.relister.fill(retry=0)
+    assert setup.readiness.problem is None
     warnings = [record.getMessage() for record in caplog.records]
     assert len(warnings) == 1
     assert "kubectl apply -f crds/" in warnings[0]

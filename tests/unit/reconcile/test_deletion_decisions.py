@@ -77,6 +77,12 @@ DELETIONS: list[tuple[str, Gathered, list[type]]] = [
     ("it is gone already", gathered(going()), [Release]),
     ("it was never claimed", gathered(going(held=False), observed=FOUND), [Release]),
     ("it is to be retained", gathered(going(spec=RETAIN), observed=FOUND), [PublishEvent, Release]),
+    ("its CRD goes", gathered(going(), observed=FOUND, is_crd_deleted=True), LET_GO),
+    (
+        "its CRD goes, its pod is not ready",
+        gathered(going(), member=None, is_crd_deleted=True),
+        LET_GO,
+    ),
     ("its engine is gone", gathered(going(), engine=None, member=None), [PublishEvent, Release]),
     ("it is another one now", gathered(going(), observed=OTHER), [PublishEvent, Release]),
     ("its server is another", lapsed(going()), [PublishEvent, Release]),
@@ -229,6 +235,13 @@ def test_the_engine_remembers_whose_was_what_stays(host: VectorEngine, noted: li
     decision = decide(gathered(going(spec={**GUEST, **RETAIN}), engine=host, observed=FOUND))
     assert list(decision.steps[:-2]) == noted
     assert [type(step) for step in decision.steps[-2:]] == [PublishEvent, Release]
+
+
+def test_the_engine_remembers_what_a_guest_leaves_with_its_crd() -> None:
+    """Once the CRD is back, an object of its namespace may adopt it."""
+    manifest = going(spec=GUEST)
+    found = gathered(manifest, engine=hosting(), observed=FOUND, is_crd_deleted=True)
+    assert list(decide(found).steps[:-2]) == [NOTE]
 
 
 def test_what_stays_is_remembered_with_its_partitions() -> None:

@@ -20,12 +20,11 @@ from quiver.reconcile.collections.decision import (
     RecordClaim,
     Release,
 )
-from quiver.reconcile.collections.reconciler import CollectionReconciler
 from quiver.reconcile.credentials import Credentials
 from support.builders import NAMESPACE, claimed, collection, engine, external, pod
 from support.fake_cluster import Cluster
 from support.gathered import FOUND, HELD, gathered, steps
-from support.gathering import pod_cluster
+from support.gathering import pod_cluster, with_rights
 
 BINDING = {"binding": {"secretName": "vectors"}}
 GRANT = (
@@ -35,13 +34,6 @@ GRANT = (
 REFUSAL = 'secrets "vectors" is forbidden'
 RIGHTS = Rights(secrets_role="system:quiver-secrets", service_account="system:quiver")
 NAMESPACED = replace(RIGHTS, namespaces=(NAMESPACE,))
-
-
-def with_rights(cluster: Cluster, rights: Rights) -> Cluster:
-    """Return the cluster, whose reconciler has these rights."""
-    cluster.sources = replace(cluster.sources, rights=rights)
-    cluster.reconciler = CollectionReconciler(cluster.sources, cluster.tools)
-    return cluster
 
 
 def ready(manifest: Manifest) -> Manifest:

@@ -9,7 +9,6 @@ from quiver.control.cache.cache import Cache
 from quiver.control.cache.trim import trim
 from quiver.control.observe.readiness import Readiness
 from quiver.domain.kubernetes_types import (
-    GROUP,
     MANAGED_BY,
     MANAGED_BY_LABEL,
     NETWORK_POLICY,
@@ -43,34 +42,43 @@ RETRY_S = 2.0
 class Relister:
     """Fills the cache, and later corrects what the watches missed."""
 
-    def __init__(self, api: Api, cache: Cache, rights: Rights | None = None) -> None:
+    def __init__(
+        self, api: Api, cache: Cache, readiness: Readiness, rights: Rights | None = None
+    ) -> None:
         """Only the namespaces of `rights` are listed; none there means the whole cluster."""
         self._api = api
         self._cache = cache
+        self._readiness = readiness
         self._rights = rights or Rights()
 
-    async def fill(self, readiness: Readiness, retry: float = RETRY_S) -> None:
+    async def fill(self, retry: float = RETRY_S) -> None:
         """List all kinds, and retry every `retry` seconds until that succeeds. Report each error
-        to `readiness`.
+        as what keeps the operator from being ready.
         """
         while True:
             try:
                 await self._list_all()
             except ApiError as error:
-                readiness.blocked(_explain(error))
+                self._readiness.blocked(_explain(error))
                 await asyncio.sleep(retry)
             else:
-                readiness.achieved()
+                self._readiness.achieved()
                 return
 
     async def refresh(self) -> None:
-        """List all kinds again. A failure leaves the cache as it is."""
+        """List all kinds again. A failure leaves the cache as it is. The operator is ready unless a
+        kind is gone: an API server that does not answer is back by itself.
+        """
         try:
             await self._list_all()
+        except NotFound as error:
+            self._readiness.blocked(_explain(error))
         except ApiError as error:
             log.warning(
                 "the cluster's objects cannot be listed, the cache stays as it is: %s", error
             )
+        else:
+            self._readiness.achieved()
 
     async def _list_all(self) -> None:
         if self._rights.is_cluster_wide:
@@ -87,8 +95,17 @@ class Relister:
         self._withhold(refusals)
 
     async def _list_namespace(self, namespace: str) -> None:
+        """Raises: ApiError; NotFound, which names the kinds that are missing, once the others are
+        listed.
+        """
+        missing = []
         for kind, selector in WATCHED.items():
-            await self._list(kind, selector, namespace)
+            try:
+                await self._list(kind, selector, namespace)
+            except NotFound:
+                missing.append(kind.full_name)
+        if missing:
+            raise NotFound(" and ".join(missing))
 
     async def _list(self, kind: Kind, selector: str, namespace: str) -> None:
         mark = self._cache.mark(kind, namespace)
@@ -129,7 +146,7 @@ class Relister:
 def _explain(error: ApiError) -> str:
     if isinstance(error, NotFound):
         return (
-            f"the cluster does not know the kinds of {GROUP}: install the CRDs with"
-            " `kubectl apply -f crds/` or the Helm chart; waiting for them"
+            f"the cluster has no CustomResourceDefinition {error}: bring it back with"
+            " `kubectl apply -f crds/`, `helm upgrade` or install.yaml; waiting for it"
         )
     return f"the cluster's objects cannot be listed: {error}; trying again"

@@ -6,6 +6,7 @@ conditions say why.
 
 from quiver.domain.claims import FINALIZER, reserved_partitions_of, retained_as
 from quiver.domain.conditions import State, Verdict
+from quiver.domain.kubernetes_types import COLLECTIONS_CRD
 from quiver.domain.reasons import Reason
 from quiver.domain.servers import is_of_another_engine
 from quiver.ports.errors import EngineDiskFull, EngineError, EngineRefused
@@ -37,6 +38,18 @@ def collection_is_to_be_retained(g: Gathered) -> Decision | None:
     if g.collection.spec.deletion_policy is None:
         return _retain(g, "Normal", "Retain is the default for it")
     return _retain(g, "Normal", "deletionPolicy is Retain")
+
+
+def crd_is_being_deleted(g: Gathered) -> Decision | None:
+    """Nobody has decided about this collection: whoever deletes the CustomResourceDefinition, by a
+    slip or to install another, deletes the objects of all namespaces.
+    """
+    if not g.is_crd_deleted:
+        return None
+    why = (
+        f"CustomResourceDefinition {COLLECTIONS_CRD.name} is being deleted, and with it all objects"
+    )
+    return _retain(g, "Warning", why)
 
 
 def object_is_suspended(g: Gathered) -> Decision | None:
@@ -153,6 +166,7 @@ POLICIES = (
     nothing_was_claimed,
     object_is_suspended,
     collection_is_to_be_retained,
+    crd_is_being_deleted,
     engine_is_not_watched,
     engine_is_gone,
     engine_is_another,

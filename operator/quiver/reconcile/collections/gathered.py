@@ -51,6 +51,9 @@ class Gathered:
     `is_elders`: the object wants to adopt a collection on a server that may belong to an older
     VectorEngine of another namespace.
 
+    `is_crd_deleted`: the object goes, its collection is to go too, and the CustomResourceDefinition
+    of VectorCollections is being deleted.
+
     `gpu_mib` is the memory of one GPU on the member's node, read only until the collection is
     placed. `secrets` has, by name, the existing Secrets of the wanted and the published binding.
     `secrets_refusal` is None unless the operator may not read them: then it says so, with the cure.
@@ -76,6 +79,7 @@ class Gathered:
     asked_at: float = 0.0
     is_borrowed: bool = False
     is_elders: bool = False
+    is_crd_deleted: bool = False
     gpu_mib: int | None = None
     observation: Observation = Observation()
     secrets: Mapping[str, Manifest] = field(default_factory=dict)

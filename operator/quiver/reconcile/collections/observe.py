@@ -2,9 +2,16 @@
 
 from dataclasses import replace
 
-from quiver.domain.claims import claim_of
+from quiver.domain.claims import FINALIZER, claim_of
 from quiver.domain.fit import GPU_MEMORY_LABEL
-from quiver.domain.kubernetes_types import NODE, SECRET, Key, Manifest
+from quiver.domain.kubernetes_types import (
+    COLLECTIONS_CRD,
+    CRD,
+    NODE,
+    SECRET,
+    Key,
+    Manifest,
+)
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import ApiRefused, EngineError
 from quiver.ports.kubernetes import Objects
@@ -26,6 +33,8 @@ async def observe(found: Gathered, sources: Sources) -> Gathered:
     if found.server is not None and not found.is_borrowed and not is_retained:
         client = sources.engines.at(found.target)
         found = replace(found, observation=await _observation_or_failure(client, found))
+    if _may_be_dropped(found):
+        found = replace(found, is_crd_deleted=await _is_crd_deleted(sources))
     found = await _with_secrets(found, sources)
     return replace(found, is_elders=await _is_elders(found, sources))
 
@@ -69,6 +78,33 @@ async def _gpu_mib(found: Gathered, sources: Sources) -> int | None:
     node = await sources.objects.fetch(NODE, Key("", member.node))
     label = node["metadata"].get("labels", {}).get(GPU_MEMORY_LABEL, "") if node else ""
     return int(label) if label.isascii() and label.isdigit() else None
+
+
+def _may_be_dropped(found: Gathered) -> bool:
+    """Tell whether the object goes and says that its collection goes too."""
+    collection = found.collection
+    is_released_now = collection.metadata.deleting and FINALIZER in collection.metadata.finalizers
+    has_engine = found.claim is not None and found.engine is not None
+    keeps_off = collection.spec.suspend or found.deletion_policy == "Retain"
+    return is_released_now and has_engine and not keeps_off
+
+
+async def _is_crd_deleted(sources: Sources) -> bool:
+    """Tell whether the CustomResourceDefinition of VectorCollections is being deleted.
+
+    The API server marks it as deleted before it deletes the first object, and keeps it until the
+    last one is gone. So an answer to a question that was asked after an object was seen deleted
+    holds for that object, whatever happens next. An earlier answer would not.
+
+    An operator of some namespaces may have no right to read it. It says at its start what follows.
+    """
+    try:
+        crd = await sources.objects.fetch(CRD, COLLECTIONS_CRD)
+    except ApiRefused:
+        if sources.rights.is_cluster_wide:
+            raise
+        return False
+    return crd is None or "deletionTimestamp" in crd["metadata"]
 
 
 async def _with_secrets(found: Gathered, sources: Sources) -> Gathered:
