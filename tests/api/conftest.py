@@ -131,6 +131,13 @@ class Resource:
             return Admission.of(error.headers, json.loads(error.body)["message"])
         return Admission.of(headers)
 
+    def warnings_of_change(self, name: str, change: Any) -> list[str]:
+        """What policies warn of when `change` is merged into the spec of a stored object."""
+        *_, headers = self._api.patch_namespaced_custom_object_with_http_info(
+            **self._at, name=name, body={"spec": change}, dry_run="All", **MERGE
+        )
+        return Admission.of(headers).warnings
+
     def try_change(self, before: Any, change: Any) -> list[Refusal]:
         """What the server finds wrong with a change to an object that was made with `before`."""
         name = f"x-{uuid.uuid4().hex[:8]}"

@@ -10,8 +10,10 @@ import pytest
 from localcluster import ControlPlane
 from localcluster.certificates import Authority
 from quiver.domain.access import Target
+from quiver.domain.ephemeral_data import DATA_EPHEMERAL
 from quiver.domain.kubernetes_types import (
     POD,
+    POD_DISRUPTION_BUDGET,
     SECRET,
     SERVICE,
     STATEFUL_SET,
@@ -21,7 +23,7 @@ from quiver.domain.kubernetes_types import (
     Manifest,
 )
 from quiver.ports.errors import EngineUnreachable
-from support.namespaces import Namespace, ready_condition
+from support.namespaces import Namespace, ready_condition, types
 from support.operators import running
 from support.standin_node import StandinNode
 from support.waiting import eventually
@@ -67,7 +69,7 @@ def pod_of(collection: Manifest) -> str:
 async def test_an_engine_becomes_a_pod_that_takes_collections(
     managed: Namespace, node: StandinNode
 ) -> None:
-    """Service and StatefulSet are ours, the pod is scheduled, and the status says where to go, and
+    """What the engine becomes is ours, the pod is scheduled, and the status says where to go, and
     that the image of the tests has no FAISS for GPUs.
     """
     async with running(managed.operator_api, managed.engines):
@@ -80,7 +82,7 @@ async def test_an_engine_becomes_a_pod_that_takes_collections(
         host = f"engine-0.engine.{managed.namespace}.svc:19530"
         assert docs["status"]["placement"] == {"pod": "engine-0", "endpoint": host}
         assert await on_pod(managed, "engine-0") == {"docs"}
-        for kind in (SERVICE, STATEFUL_SET):
+        for kind in (SERVICE, STATEFUL_SET, POD_DISRUPTION_BUDGET):
             metadata = (await managed.get("engine", kind))["metadata"]
             assert metadata["labels"] == OUR_LABELS
             (owner,) = metadata["ownerReferences"]
@@ -248,7 +250,9 @@ async def test_a_stateful_set_of_somebody_else_is_left_alone(
 async def test_collections_come_back_empty_with_a_pod_that_lost_its_data(
     managed: Namespace, node: StandinNode
 ) -> None:
-    """The pod is replaced by one without data: a Warning says that the vectors are lost."""
+    """The pod is replaced by one without data: a Warning says that the vectors are lost, and the
+    engine that this is so without storage.
+    """
     async with running(managed.operator_api, managed.engines):
         await create_engine(managed, node)
         await managed.create_collection("docs", partitions=["a"])
@@ -260,6 +264,7 @@ async def test_collections_come_back_empty_with_a_pod_that_lost_its_data(
         await managed.ready("docs")
         assert (await managed.get("engine-0", POD))["metadata"]["uid"] != before
         assert await on_pod(managed, "engine-0") == {"docs"}
+        assert DATA_EPHEMERAL in types(await managed.settled_engine())
 
 
 async def test_a_namespace_goes_with_its_managed_engine(
@@ -282,15 +287,16 @@ async def test_a_namespace_goes_with_its_managed_engine(
 async def test_a_deleted_engine_takes_its_workload_along(
     managed: Namespace, node: StandinNode
 ) -> None:
-    """The garbage collector removes Service, StatefulSet and pod; collections say what happened."""
+    """The garbage collector removes all that it became; collections say what happened."""
     async with running(managed.operator_api, managed.engines):
         await create_engine(managed, node)
         await managed.create_collection("docs")
         await managed.ready("docs")
         await managed.delete("engine", VECTOR_ENGINE)
         await managed.settled("docs", "EngineNotFound")
-        for name, kind in (("engine", SERVICE), ("engine", STATEFUL_SET), ("engine-0", POD)):
-            await managed.gone(name, kind, COLLECTED_S)
+        for kind in (SERVICE, STATEFUL_SET, POD_DISRUPTION_BUDGET):
+            await managed.gone("engine", kind, COLLECTED_S)
+        await managed.gone("engine-0", POD, COLLECTED_S)
         await managed.delete("docs")
         await managed.gone("docs")
 

@@ -40,7 +40,7 @@ async def create_pod(world: Namespace, spec: Manifest) -> None:
     for claim in stateful_set.get("volumeClaimTemplates", []):
         name = claim["metadata"]["name"]
         source = {"claimName": f"{name}-engine-0"}
-        pod["volumes"].append({"name": name, "persistentVolumeClaim": source})
+        pod.setdefault("volumes", []).append({"name": name, "persistentVolumeClaim": source})
     await world.create(POD, "engine-0", pod)
 
 

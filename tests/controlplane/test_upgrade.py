@@ -21,6 +21,7 @@ from quiver.domain.claims import CLAIM_ANNOTATION, FINALIZER
 from quiver.domain.collections import CollectionSchema
 from quiver.domain.kubernetes_types import (
     POD,
+    POD_DISRUPTION_BUDGET,
     STATEFUL_SET,
     VECTOR_COLLECTION,
     VECTOR_ENGINE,
@@ -44,6 +45,7 @@ BEFORE = "3712b0e"
 """The last commit of the release before."""
 FIELDS = ("objectUID", "engineUID", "member", "collectionName", "origin")
 """What that release knows of a claim."""
+NEWER = "registry.invalid/engine:2"
 ROWS = 3
 SCHEMA = CollectionSchema(name="adopted", dimension=8, index_file_size=1024, metric_type="L2")
 
@@ -243,8 +245,9 @@ async def test_a_forged_claim_that_the_release_before_believed_drops_nothing(
 
 
 async def test_an_upgrade_leaves_pods_as_they_are(managed: Namespace, node: StandinNode) -> None:
-    """An engine that Quiver runs, whose status does not tell yet how many replicas it had at most:
-    its pods stay, and so does the one beyond its replicas that holds a collection.
+    """An engine that Quiver runs, whose status does not tell yet of which image its pods are, nor
+    how many replicas it had at most: its pods stay, though this release has another image, and so
+    does the one beyond its replicas that holds a collection. From now on none is evicted.
     """
     async with running(managed.operator_api, managed.engines):
         spec = {"nodeSelector": node.selector, "replicas": 2}
@@ -259,16 +262,18 @@ async def test_an_upgrade_leaves_pods_as_they_are(managed: Namespace, node: Stan
         await managed.settled("engine", "ScaleDownBlocked", VECTOR_ENGINE)
     for name in ("one", "two"):
         await put_back(managed, name)
-    nothing = {"status": {"highestReplicas": None}}
+    nothing = {"status": {"highestReplicas": None, "defaultImage": None}}
     await managed.api.patch(
         VECTOR_ENGINE, Key(managed.namespace, "engine"), nothing, subresource="status"
     )
+    await managed.delete("engine", POD_DISRUPTION_BUDGET)
     before = await workload(managed)
-    async with running(managed.operator_api, managed.engines) as operator:
+    async with running(managed.operator_api, managed.engines, engine_image=NEWER) as operator:
         await all_reconciled(operator, 3)
         for manifest in await managed.ready("one", "two"):
             assert manifest["status"]["claim"]["server"].startswith("instance:")
         assert await workload(managed) == before
+        assert await managed.find("engine", POD_DISRUPTION_BUDGET) is not None
         await take_away(managed, "one", "two")
         await managed.gone("engine-1", POD)
 

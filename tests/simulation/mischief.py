@@ -9,7 +9,15 @@ import msgspec
 
 from quiver.control.claim_keys import SECRET_NAME
 from quiver.domain.collections import CollectionSchema, Index
-from quiver.domain.kubernetes_types import NAMESPACE, POD, SECRET, Key, Kind, Manifest
+from quiver.domain.kubernetes_types import (
+    NAMESPACE,
+    POD,
+    POD_DISRUPTION_BUDGET,
+    SECRET,
+    Key,
+    Kind,
+    Manifest,
+)
 from quiver.domain.members import GRPC_PORT
 from simulation.api_server import ApiServer
 from simulation.engines import Change, Fleet, Server
@@ -48,6 +56,7 @@ class Mischief:
             self._restart_server: 3,
             self._lose_pod: 2,
             self._unready_pod: 2,
+            self._let_pods_go: 1,
             self._make_secret: 1,
             self._remove_secret: 1,
             self._turn_key: 1,
@@ -150,6 +159,17 @@ class Mischief:
             if server is not None:
                 server.engine.up = not server.engine.up
                 self._say_ready(found, str(server.engine.up))
+
+    def _let_pods_go(self) -> None:
+        """Delete the budget that keeps an engine's pods from being evicted, or widen it."""
+        found = self._some(POD_DISRUPTION_BUDGET)
+        if found is None:
+            return
+        if self._rng.random() < 0.5:
+            self._server.delete(ACTOR, POD_DISRUPTION_BUDGET, Key.of(found))
+        else:
+            wider = {"spec": {"maxUnavailable": 1}}
+            self._server.patch(ACTOR, POD_DISRUPTION_BUDGET, Key.of(found), wider)
 
     def _say_ready(self, pod: Manifest, status: str) -> None:
         conditions = [{"type": "Ready", "status": status}]

@@ -7,6 +7,7 @@ from quiver.domain.collections import Claim, Index
 from quiver.domain.conditions import ready_reason
 from quiver.domain.kubernetes_types import (
     POD,
+    POD_DISRUPTION_BUDGET,
     SECRET,
     VECTOR_COLLECTION,
     VECTOR_ENGINE,
@@ -38,8 +39,13 @@ class Outcome:
 
     def _about_engine(self, manifest: Manifest) -> Iterator[str]:
         said, allowed = ready_reason(manifest), {"Available", "ScaledToZero", "ScaleDownBlocked"}
+        name = f"VectorEngine {Key.of(manifest)}"
         if said not in allowed:
-            yield f"VectorEngine {Key.of(manifest)} says {said}, not one of {sorted(allowed)}"
+            yield f"{name} says {said}, not one of {sorted(allowed)}"
+        if not {"external", "storage"} & manifest["spec"].keys():
+            budget = self._server.find(POD_DISRUPTION_BUDGET, Key.of(manifest))
+            if budget is None or budget["spec"]["maxUnavailable"] != 0:
+                yield f"{name} has no storage, and pods that may be evicted"
 
     def _about_collection(self, manifest: Manifest) -> Iterator[str]:
         name, said = f"VectorCollection {Key.of(manifest)}", ready_reason(manifest)

@@ -18,6 +18,7 @@ from quiver.domain.kubernetes_types import (
     CRD,
     NETWORK_POLICY,
     POD,
+    POD_DISRUPTION_BUDGET,
     SERVICE,
     STATEFUL_SET,
     VECTOR_COLLECTION,
@@ -44,7 +45,15 @@ from support.fake_names import FakeNames
 
 KINDS = {
     kind.kind: kind
-    for kind in (VECTOR_COLLECTION, VECTOR_ENGINE, POD, SERVICE, STATEFUL_SET, NETWORK_POLICY)
+    for kind in (
+        VECTOR_COLLECTION,
+        VECTOR_ENGINE,
+        POD,
+        SERVICE,
+        STATEFUL_SET,
+        NETWORK_POLICY,
+        POD_DISRUPTION_BUDGET,
+    )
 }
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 

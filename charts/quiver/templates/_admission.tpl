@@ -56,3 +56,17 @@ paramRef:
   selector: {}
   parameterNotFoundAction: Allow
 {{- end }}
+
+{{- /* Fields of a VectorEngine that changed and are part of its pods: POD_FIELDS in
+operator/quiver/domain/ephemeral_data.py. */ -}}
+{{- define "quiver.changedPodFields" -}}
+- name: changedPodFields
+  expression: >-
+    (object.spec.?image == oldObject.spec.?image ? [] : ['image']) +
+    (object.spec.?gpu == oldObject.spec.?gpu ? [] : ['gpu']) +
+    (object.spec.?resources == oldObject.spec.?resources ? [] : ['resources']) +
+    (object.spec.?nodeSelector == oldObject.spec.?nodeSelector ? [] : ['nodeSelector']) +
+    (object.spec.?tolerations == oldObject.spec.?tolerations ? [] : ['tolerations']) +
+    (object.spec.?tls.?secretName == oldObject.spec.?tls.?secretName &&
+    object.spec.?tls.?clientCASecretName == oldObject.spec.?tls.?clientCASecretName ? [] : ['tls'])
+{{- end }}

@@ -14,7 +14,7 @@
 - apiGroups: [quiver.dev]
   resources: [vectorcollections/status, vectorengines/status]
   verbs: [patch]
-# To own StatefulSets, Services and NetworkPolicies with blockOwnerDeletion.
+# To own what an engine becomes with blockOwnerDeletion.
 - apiGroups: [quiver.dev]
   resources: [vectorengines/finalizers]
   verbs: [update]
@@ -28,6 +28,9 @@
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
   verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch]
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch]

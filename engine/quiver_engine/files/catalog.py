@@ -112,6 +112,8 @@ class Catalog:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA foreign_keys = ON")
+        # A pod with a volume can write nowhere but there: it has no folder for temporary files.
+        self._db.execute("PRAGMA temp_store = MEMORY")
 
     def _value(self, sql: str) -> object:
         row = self._db.execute(sql).fetchone()

@@ -108,15 +108,21 @@ class EngineSpec(Struct, frozen=True, kw_only=True):
     default_deletion_policy: DeletionPolicy | None = None
     allowed_namespaces: AllowedNamespaces = AllowedNamespaces()
 
+    @property
+    def is_ephemeral(self) -> bool:
+        """Tell whether vectors are lost with the pods that Quiver makes, being in an emptyDir."""
+        return self.external is None and self.storage is None
+
 
 class EngineStatus(Struct, frozen=True, kw_only=True):
     """The status of a VectorEngine.
 
     `image` is what the engine's pods are to run, whoever named it. `highest_replicas` is the
-    highest number of replicas that the spec ever asked for. `retained` records the collections that
-    objects of other namespaces retained on the engine: it maps SERVER/COLLECTION to
-    NAMESPACE/NUMBER, where NUMBER counts the collection and its partitions. `managed_by` is the
-    namespace of the operator that manages the engine, `contended_by` that of another that would.
+    highest number of replicas that the spec ever asked for. `default_image` is the image that pods
+    without storage get if the spec names none. `retained` records the collections that objects of
+    other namespaces retained on the engine: it maps SERVER/COLLECTION to NAMESPACE/NUMBER, where
+    NUMBER counts the collection and its partitions. `managed_by` is the namespace of the operator
+    that manages the engine, `contended_by` that of another that would.
     """
 
     observed_generation: int | None = None
@@ -126,6 +132,7 @@ class EngineStatus(Struct, frozen=True, kw_only=True):
     selector: str | None = None
     image: str | None = None
     highest_replicas: int | None = None
+    default_image: str | None = None
     retained: dict[str, str] = msgspec.field(default_factory=dict)
     managed_by: str | None = None
     contended_by: str | None = None

@@ -34,6 +34,7 @@ class Reason(StrEnum):
     SEGMENTS_DAMAGED = "SegmentsDamaged"
     DISK_FULL = "DiskFull"
     GPU_UNUSED = "GPUUnused"
+    NO_STORAGE = "NoStorage"
 
     UNSCHEDULABLE = "Unschedulable"
     VOLUME_NOT_BOUND = "VolumeNotBound"

@@ -8,6 +8,7 @@ import msgspec
 
 from quiver.domain.conditions import Verdict, conditions_for
 from quiver.domain.data_loss import unacknowledged
+from quiver.domain.ephemeral_data import DATA_EPHEMERAL
 from quiver.domain.kubernetes_types import Condition, Kind, Manifest, Struct
 from quiver.domain.reasons import Reason
 from quiver.domain.text import one_line
@@ -64,7 +65,7 @@ class Reporter:
         conditions = (
             *self.conditions(verdict, generation=generation, previous=previous),
             *unacknowledged(previous, metadata.get("annotations", {})),
-            *(c for c in previous if c.type in TYPES),
+            *(c for c in previous if c.type in (*TYPES, DATA_EPHEMERAL)),
         )
         if conditions != previous:
             status = {"observedGeneration": generation, "conditions": plain(conditions)}

@@ -23,6 +23,7 @@ ROLLED_OUT = {"observedGeneration": 1, "updateRevision": "r", "currentRevision":
 CHANGED: Manifest = {"spec": {"replicas": 1, "serviceName": "theirs\n"}}
 
 
+STORED: Manifest = {"storage": {"size": "1Gi"}}
 GUARDED: Manifest = {"networkPolicy": {}}
 OPENED: Manifest = {"spec": {"ingress": [{}]}}
 
@@ -31,7 +32,7 @@ class ChangingCluster(Cluster):
     """A cluster whose API server changes what is applied for an engine."""
 
     def __init__(self, change: Manifest = CHANGED, spec: Manifest | None = None) -> None:
-        super().__init__(engine(spec=spec), pod())
+        super().__init__(engine(spec={**STORED, **(spec or {})}), pod())
         self.api.mutation = {"status": ROLLED_OUT, **change}
         reporter = Reporter(self.objects, self, self)
         self.engine_reconciler = EngineReconciler(
@@ -88,7 +89,7 @@ async def test_a_change_of_the_spec_is_applied() -> None:
     cluster = ChangingCluster()
     await cluster.look()
     status = cluster.get("engine", VECTOR_ENGINE)["status"]
-    cluster.add({**engine(spec={"image": "image:2"}), "status": status})
+    cluster.add({**engine(spec={**STORED, "image": "image:2"}), "status": status})
     assert await cluster.look() == ["apply StatefulSet engine"]
     assert await cluster.look() == []
 

@@ -9,14 +9,25 @@ import pytest
 
 from quiver.domain.access import Access, Dialled
 from quiver.domain.conditions import State, Verdict
-from quiver.domain.engines import Pod, VectorEngine
-from quiver.domain.kubernetes_types import SERVICE, STATEFUL_SET, Key, Manifest
+from quiver.domain.engines import EngineSpec, Pod, VectorEngine
+from quiver.domain.ephemeral_data import POD_FIELDS
+from quiver.domain.kubernetes_types import (
+    POD_DISRUPTION_BUDGET,
+    SERVICE,
+    STATEFUL_SET,
+    Key,
+    Kind,
+    Manifest,
+)
 from quiver.domain.reasons import Reason
 from quiver.ports.errors import EngineRefused
 from quiver.reconcile.engines.decide import Decision, decide
+from quiver.reconcile.engines.default_image import default_image
+from quiver.reconcile.engines.disruption_budget import disruption_budget_for
 from quiver.reconcile.engines.gather import Gathered, Held
 from quiver.reconcile.engines.scaling import highest_replicas
 from quiver.reconcile.engines.workload import (
+    HASH_ANNOTATION,
     service_for,
     stateful_set_for,
     volume_claim_of,
@@ -39,6 +50,7 @@ def gathered(
         "engine": parsed,
         "operator_pods": INSTALLATION.operator_pods,
         "service": service_for(parsed),
+        "disruption_budget": disruption_budget_for(parsed),
         "stateful_set": rolled_out(parsed),
         "pods": tuple(msgspec.convert(p, Pod) for p in pods),
     }
@@ -53,10 +65,16 @@ def rolled_out(parsed: VectorEngine, replicas: int | None = None) -> Manifest:
     return live
 
 
-def test_a_new_engine_gets_its_service_and_its_stateful_set() -> None:
-    """Both are applied at once, and the engine says that it rolls out."""
-    decision = decide(gathered(service=None, stateful_set=None), IMAGE)
-    assert [kind for kind, _ in decision.manifests] == [SERVICE, STATEFUL_SET]
+@pytest.mark.parametrize(
+    ("spec", "guards"), [({}, [POD_DISRUPTION_BUDGET]), ({"storage": {"size": "1Gi"}}, [])]
+)
+def test_a_new_engine_gets_its_parts(spec: Manifest, guards: list[Kind]) -> None:
+    """All are applied at once, and the engine says that it rolls out. Where pods would lose their
+    vectors, none is there before the budget that keeps it from being evicted.
+    """
+    new = gathered(spec, service=None, stateful_set=None, disruption_budget=None)
+    decision = decide(new, IMAGE)
+    assert [kind for kind, _ in decision.manifests] == [*guards, SERVICE, STATEFUL_SET]
     assert decision.verdict[:2] == (State.RECONCILING, Reason.STARTING)
 
 
@@ -87,6 +105,43 @@ def test_a_field_taken_out_of_the_spec_is_applied() -> None:
     assert [kind for kind, _ in decide(found, IMAGE).manifests] == [STATEFUL_SET]
 
 
+NEWER = "registry.example/quiver-engine:2"
+"""What the operator has after an upgrade."""
+
+
+def test_an_upgrade_leaves_pods_without_storage_their_image() -> None:
+    """New pods would be without the vectors. The status records which image the pods were made
+    with; until it does, the StatefulSet shows it.
+    """
+    found = gathered(pods=(pod(),))
+    assert decide(found, NEWER).manifests == ()
+    assert default_image(found, NEWER) == IMAGE
+    recorded = gathered(pods=(pod(),), status={"defaultImage": IMAGE})
+    assert recorded.stateful_set is not None
+    container = recorded.stateful_set["spec"]["template"]["spec"]["containers"][0]
+    container["image"] = "edited"
+    ((_, applied),) = decide(recorded, NEWER).manifests
+    assert applied["spec"]["template"]["spec"]["containers"][0]["image"] == IMAGE
+
+
+@pytest.mark.parametrize(
+    ("spec", "facts"),
+    [
+        ({"storage": {"size": "1Gi"}}, {}),
+        ({"image": "theirs:1"}, {}),
+        ({"replicas": 0}, {}),
+        ({}, {"stateful_set": None}),
+        ({}, {"stateful_set": {"metadata": {"name": "engine"}, "spec": {"replicas": 1}}}),
+    ],
+    ids=["with storage", "an image of their own", "no pods", "new", "of another owner"],
+)
+def test_an_upgrade_brings_its_image_where_it_loses_nothing(
+    spec: Manifest, facts: dict[str, Any]
+) -> None:
+    """With storage, and where no pods were made of the default image before."""
+    assert default_image(gathered(spec, **facts), NEWER) == NEWER
+
+
 def test_an_edit_by_hand_is_put_back() -> None:
     """Drift in the StatefulSet is repaired."""
     found = gathered(pods=(pod(),))
@@ -95,7 +150,7 @@ def test_an_edit_by_hand_is_put_back() -> None:
     assert [kind for kind, _ in decide(found, IMAGE).manifests] == [STATEFUL_SET]
 
 
-@pytest.mark.parametrize("kind", ["stateful_set", "service"])
+@pytest.mark.parametrize("kind", ["stateful_set", "service", "disruption_budget"])
 def test_what_an_engine_of_the_same_name_has_left_behind_is_waited_for(kind: str) -> None:
     """The garbage collector removes it: nobody has to change anything."""
     owner = {"apiVersion": "quiver.dev/v1alpha1", "kind": "VectorEngine", "name": "engine"}
@@ -107,7 +162,7 @@ def test_what_an_engine_of_the_same_name_has_left_behind_is_waited_for(kind: str
         assert decision.verdict[:2] == (State.RECONCILING, Reason.NAME_TAKEN)
 
 
-@pytest.mark.parametrize("kind", ["stateful_set", "service"])
+@pytest.mark.parametrize("kind", ["stateful_set", "service", "disruption_budget"])
 def test_a_workload_of_another_owner_is_left_alone(kind: str) -> None:
     """An object of that name that is not ours stalls the engine, and nothing is applied."""
     foreign = {"metadata": {"name": "engine", "ownerReferences": []}}
@@ -360,7 +415,8 @@ def test_volumes_stay_when_an_engine_goes_and_are_those_of_the_next_one() -> Non
 
 def pod_spec(spec: Manifest) -> Manifest:
     parsed = msgspec.convert(engine(spec=spec), VectorEngine)
-    template = stateful_set_for(parsed, image=IMAGE, replicas=1)["spec"]["template"]
+    image = parsed.spec.image or IMAGE
+    template = stateful_set_for(parsed, image=image, replicas=1)["spec"]["template"]
     found: Manifest = template["spec"]
     return found
 
@@ -377,6 +433,31 @@ def test_an_engine_that_is_created_again_takes_up_its_volumes() -> None:
         assert (stateful_set["metadata"]["name"], claim["metadata"]) == ("engine", {"name": "data"})
         assert claim["spec"]["resources"]["requests"]["storage"] == size
         assert "persistentVolumeClaimRetentionPolicy" not in stateful_set["spec"]
+
+
+ANOTHER: Manifest = {
+    "image": "another:2",
+    "replicas": 2,
+    "gpu": {},
+    "resources": {"requests": {"memory": "1Gi"}},
+    "nodeSelector": {"zone": "a"},
+    "tolerations": [{"operator": "Exists"}],
+    "tls": {"secretName": "t"},
+    "networkPolicy": {},
+    "limits": {"maxPerNamespace": 1},
+    "defaultDeletionPolicy": "Retain",
+    "allowedNamespaces": {"from": "All"},
+}
+"""Another value of each field that may change."""
+
+
+def test_which_fields_replace_the_pods() -> None:
+    """Those that the condition DataEphemeral names, and no others."""
+    fields = {field.encode_name for field in msgspec.structs.fields(EngineSpec)}
+    assert fields - {"type", "storage", "external"} == set(ANOTHER)
+    before = pod_spec({})
+    changed = {f for f, value in ANOTHER.items() if pod_spec({f: value}) != before}
+    assert changed == set(POD_FIELDS)
 
 
 def test_a_gpu_engine_asks_for_its_gpus() -> None:
@@ -452,6 +533,42 @@ def test_an_engine_pod_is_confined() -> None:
     assert container["readOnlyRootFilesystem"] is True
     assert container["capabilities"] == {"drop": ["ALL"]}
     assert spec["automountServiceAccountToken"] is False
+
+
+@pytest.mark.parametrize(
+    "type_", [{}, {"type": "Milvus1", "image": "m"}], ids=["Quiver", "Milvus1"]
+)
+def test_a_pod_with_storage_has_no_empty_dir(type_: Manifest) -> None:
+    """For any emptyDir, whatever its medium, `kubectl drain` refuses to evict a pod."""
+    spec = pod_spec({"storage": {"size": "1Gi"}, "tls": {"secretName": "t"}, **type_})
+    assert "emptyDir" not in str(spec)
+    (container,) = spec["containers"]
+    assert {mount["name"] for mount in container["volumeMounts"]} == {"data", "tls"}
+
+
+UNCHANGED: list[tuple[Manifest, str]] = [
+    ({}, "b7c9437bba8ee08f"),
+    ({"gpu": {"count": 2, "minMemory": "40Gi"}, "nodeSelector": {"zone": "a"}}, "f4054dd43f9fe13e"),
+    (
+        {"resources": {"limits": {"memory": "8Gi", "cpu": 4}}, "tls": {"secretName": "t"}},
+        "cad3313cb8258a10",
+    ),
+    (
+        {"type": "Milvus1", "image": "m", "tolerations": [{"operator": "Exists"}]},
+        "45dca64f2e8d3887",
+    ),
+]
+"""Specs without storage, and the hash of the StatefulSet's spec that this version makes of them."""
+
+
+@pytest.mark.parametrize(("spec", "known"), UNCHANGED)
+def test_pods_without_storage_are_as_earlier_versions_made_them(spec: Manifest, known: str) -> None:
+    """Where this fails, an upgrade of the operator replaces these pods, and their vectors are lost:
+    make the change for pods with storage alone.
+    """
+    parsed = msgspec.convert(engine(spec=spec), VectorEngine)
+    made = stateful_set_for(parsed, image=parsed.spec.image or IMAGE, replicas=1)
+    assert made["metadata"]["annotations"][HASH_ANNOTATION] == known
 
 
 def test_an_engine_pod_gets_its_certificate_and_the_options_for_it() -> None:

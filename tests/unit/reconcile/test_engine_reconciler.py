@@ -11,6 +11,7 @@ from quiver.domain.engines import Pod, VectorEngine
 from quiver.domain.kubernetes_types import (
     NETWORK_POLICY,
     STATEFUL_SET,
+    VECTOR_COLLECTION,
     VECTOR_ENGINE,
     Key,
     Manifest,
@@ -247,3 +248,50 @@ async def test_an_engine_whose_gpus_are_idle_says_so() -> None:
 
     assert "GPUUnused" in await reasons({"gpu": {"count": 1}})
     assert "GPUUnused" not in await reasons({})
+
+
+EPHEMERAL = "DataEphemeral"
+
+
+async def test_an_engine_without_storage_says_so_while_it_holds_collections() -> None:
+    """The status is written when the condition comes and when it goes, and never between."""
+    cluster = EngineCluster(engine(), pod())
+    assert EPHEMERAL not in types({"status": await cluster.reconcile()})
+    cluster.add(claimed(claim("a"), "a"))
+    assert EPHEMERAL in types({"status": await cluster.reconcile()})
+    written = len(cluster.api.patches)
+    cluster.add(claimed(claim("b"), "b"))
+    assert EPHEMERAL in types({"status": await cluster.reconcile()})
+    assert len(cluster.api.patches) == written
+    cluster.remove(VECTOR_COLLECTION, "a")
+    cluster.remove(VECTOR_COLLECTION, "b")
+    assert EPHEMERAL not in types({"status": await cluster.reconcile()})
+    assert len(cluster.api.patches) == written + 1
+
+
+@pytest.mark.parametrize(
+    "manifest", [engine(spec={"storage": {"size": "1Gi"}}), external("10.0.0.9:19530")]
+)
+async def test_an_engine_that_keeps_its_data_or_is_of_others_says_nothing_of_it(
+    manifest: Manifest,
+) -> None:
+    """Whatever it holds."""
+    cluster = EngineCluster(manifest, pod())
+    cluster.add(claimed(claim("a"), "a"), claimed(claim("b", member="10.0.0.9:19530"), "b"))
+    assert EPHEMERAL not in types({"status": await cluster.reconcile()})
+
+
+async def test_what_is_said_of_storage_stays_while_the_engine_cannot_be_read() -> None:
+    """Whether it holds collections is not known then."""
+    cluster = EngineCluster(engine(), pod(), claimed(claim("a"), "a"))
+    await cluster.reconcile()
+    cluster.remove(STATEFUL_SET, "engine")
+    cluster.api.refusals["get StatefulSet engine"] = "it is forbidden"
+    status = await cluster.reconcile()
+    assert types({"status": status}) == {"Ready", "Stalled", EPHEMERAL}
+
+
+async def test_the_default_image_is_recorded_for_pods_without_storage() -> None:
+    """A later operator, which has another, leaves them as they are."""
+    cluster = EngineCluster(engine(), pod())
+    assert (await cluster.reconcile())["defaultImage"] == INSTALLATION.engine_image

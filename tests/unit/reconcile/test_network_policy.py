@@ -11,6 +11,7 @@ from quiver.domain.installation import OperatorPods
 from quiver.domain.kubernetes_types import NETWORK_POLICY, Manifest
 from quiver.domain.reasons import Reason
 from quiver.reconcile.engines.decide import decide
+from quiver.reconcile.engines.disruption_budget import disruption_budget_for
 from quiver.reconcile.engines.gather import Gathered
 from quiver.reconcile.engines.network_policy import network_policy_for
 from quiver.reconcile.engines.workload import service_for, stateful_set_for
@@ -38,7 +39,11 @@ def gathered(spec: Manifest, network_policy: Manifest | None, **facts: Any) -> G
     stateful_set = stateful_set_for(found, image=IMAGE, replicas=0)
     stateful_set["metadata"]["generation"] = 1
     stateful_set["status"] = {"observedGeneration": 1}
-    there = {"service": service_for(found), "stateful_set": stateful_set}
+    there = {
+        "service": service_for(found),
+        "stateful_set": stateful_set,
+        "disruption_budget": disruption_budget_for(found),
+    }
     return Gathered(
         engine=found, operator_pods=PODS, network_policy=network_policy, **{**there, **facts}
     )

@@ -13,6 +13,7 @@ from quiver.domain.kubernetes_types import (
     MANAGED_BY_LABEL,
     NETWORK_POLICY,
     POD,
+    POD_DISRUPTION_BUDGET,
     SERVICE,
     STATEFUL_SET,
     VECTOR_COLLECTION,
@@ -32,6 +33,7 @@ WATCHED: dict[Kind, str] = {
     STATEFUL_SET: MANAGED,
     SERVICE: MANAGED,
     NETWORK_POLICY: MANAGED,
+    POD_DISRUPTION_BUDGET: MANAGED,
     POD: MANAGED,
 }
 """The kinds that the operator keeps in its cache, with the label selector of each."""

@@ -8,18 +8,40 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from quiver.domain.kubernetes_types import NETWORK_POLICY, Key, Kind, Manifest
-from quiver.reconcile.engines.network_policy import policy_differences
+from quiver.domain.kubernetes_types import (
+    NETWORK_POLICY,
+    POD_DISRUPTION_BUDGET,
+    Key,
+    Kind,
+    Manifest,
+)
+from quiver.reconcile.engines.workload import bounded_spec
 from quiver.reconcile.matching import differences
 
 AGAIN_S = 600.0
 """How long an answer counts. Then the manifest is applied again: the policy may be gone."""
 
 
+GUARDS = (NETWORK_POLICY, POD_DISRUPTION_BUDGET)
+"""What guards the pods. No pod restarts where one of these is applied."""
+
+
 def differences_of(kind: Kind, desired: Manifest, live: Manifest) -> Iterator[str]:
     """Yield a phrase for each field in which the live object is not as `desired` asks for."""
-    compare = policy_differences if kind == NETWORK_POLICY else differences
-    return compare(desired, live)
+    return _guard_differences(desired, live) if kind in GUARDS else differences(desired, live)
+
+
+def _guard_differences(desired: Manifest, live: Manifest) -> Iterator[str]:
+    """Compare the whole spec: what others add to it, which `differences` accepts, would allow more:
+    a further rule of a NetworkPolicy, or a selector that leaves pods out.
+    """
+    yield from differences({**desired, "spec": {}}, live)
+    wanted, found = desired["spec"], live.get("spec", {})
+    if found == bounded_spec(wanted):
+        return
+    for field in sorted(wanted.keys() | found.keys()):
+        if wanted.get(field) != found.get(field):
+            yield f"spec.{field} is {found.get(field)!r}"
 
 
 class Answer(NamedTuple):

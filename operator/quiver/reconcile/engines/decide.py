@@ -2,37 +2,24 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 
 from quiver.domain.capabilities import CAPABILITIES
 from quiver.domain.conditions import State, Verdict
-from quiver.domain.engines import VectorEngine
-from quiver.domain.kubernetes_types import (
-    NETWORK_POLICY,
-    SERVICE,
-    STATEFUL_SET,
-    VECTOR_ENGINE,
-    Kind,
-    Manifest,
-)
-from quiver.domain.manifests import is_about_to_go, owner_uids
+from quiver.domain.kubernetes_types import Kind, Manifest
 from quiver.domain.reasons import Reason
-from quiver.domain.text import one_line
-from quiver.reconcile.engines.answers import Answer, differences_of
+from quiver.reconcile.engines.answers import GUARDS
+from quiver.reconcile.engines.default_image import default_image
 from quiver.reconcile.engines.gather import Gathered
-from quiver.reconcile.engines.network_policy import (
-    network_policy_for,
-    wants_network_policy,
+from quiver.reconcile.engines.parts import (
+    is_stale,
+    parts_of,
+    taken_name,
+    unwanted_network_policy,
+    with_changes,
 )
 from quiver.reconcile.engines.pod_events import lacks_pods
 from quiver.reconcile.engines.pods import unready
 from quiver.reconcile.engines.scaling import replicas_to_keep, scale_down_blocked
-from quiver.reconcile.engines.workload import service_for, stateful_set_for
-
-CHANGES = 5
-"""Changes of one manifest that a message names."""
-CHANGE = 200
-"""Characters of each."""
 
 NAMED_ENDPOINTS = 8
 
@@ -50,17 +37,12 @@ class Decision:
     retry: bool = False
 
 
-def decide(gathered: Gathered, default_image: str) -> Decision:
+def decide(gathered: Gathered, installed_image: str) -> Decision:
     if gathered.engine.metadata.deleting:
         return Decision(Verdict.reconciling(Reason.DROPPING, "The engine is being deleted."))
     if gathered.engine.spec.external is not None:
         return _external(gathered)
-    return (
-        _impossible(gathered)
-        or _foreign(gathered)
-        or _foreign_network_policy(gathered)
-        or _managed(gathered, default_image)
-    )
+    return _impossible(gathered) or _foreign(gathered) or _managed(gathered, installed_image)
 
 
 def _external(gathered: Gathered) -> Decision:
@@ -108,55 +90,22 @@ def _impossible(gathered: Gathered) -> Decision | None:
 
 
 def _foreign(gathered: Gathered) -> Decision | None:
-    for kind, live in ((STATEFUL_SET, gathered.stateful_set), (SERVICE, gathered.service)):
-        if live is not None and not _is_owned(live, gathered.engine):
-            cure = "Remove it, or name the engine differently."
-            return _name_taken(kind, live, gathered.engine, cure)
-    return None
+    verdict = taken_name(gathered)
+    return None if verdict is None else Decision(verdict)
 
 
-def _foreign_network_policy(gathered: Gathered) -> Decision | None:
-    live, engine = gathered.network_policy, gathered.engine
-    if live is None or not wants_network_policy(engine) or _is_owned(live, engine):
-        return None
-    cure = "Remove or rename it, or set spec.networkPolicy.enabled to false."
-    return _name_taken(NETWORK_POLICY, live, engine, cure)
-
-
-def _name_taken(kind: Kind, live: Manifest, engine: VectorEngine, cure: str) -> Decision:
-    what = f"{kind.kind} {engine.metadata.name!r}"
-    if is_about_to_go(live, VECTOR_ENGINE, engine.metadata):
-        message = f"The {what} of an earlier VectorEngine is still there. Kubernetes removes it."
-        return Decision(Verdict.reconciling(Reason.NAME_TAKEN, message))
-    message = (
-        f"A {what} that is not this engine's exists in the namespace, and is left alone. {cure}"
-    )
-    return Decision(Verdict.stalled(Reason.NAME_TAKEN, message))
-
-
-def _is_owned(live: Manifest, engine: VectorEngine) -> bool:
-    return engine.metadata.uid in owner_uids(live)
-
-
-def _managed(gathered: Gathered, default_image: str) -> Decision:
+def _managed(gathered: Gathered, installed_image: str) -> Decision:
     engine = gathered.engine
     replicas = replicas_to_keep(gathered)
-    image = engine.spec.image or default_image
-    stateful_set = stateful_set_for(engine, image=image, replicas=replicas)
-    # The NetworkPolicy comes first, so that no new pod is open to everyone for a moment.
-    wanted = (
-        *_wanted_network_policy(gathered),
-        (SERVICE, service_for(engine), gathered.service),
-        (STATEFUL_SET, stateful_set, gathered.stateful_set),
-    )
-    stale = tuple((kind, m) for kind, m, live in wanted if _is_stale(gathered, kind, m, live))
+    image = engine.spec.image or default_image(gathered, installed_image)
+    parts = parts_of(gathered, image=image, replicas=replicas)
+    stale = tuple((part.kind, part.desired) for part in parts if is_stale(gathered, part))
     trouble = gathered.access.trouble
-    is_converged = all(kind == NETWORK_POLICY for kind, _ in stale)
+    is_converged = all(kind in GUARDS for kind, _ in stale)
     verdict = trouble or _verdict(gathered, replicas, converged=is_converged)
-    changes = [change for kind, m, live in wanted for change in _changes(kind, m, live)]
-    if changes and not stale:
-        verdict = _with_changes(verdict, changes)
-    unwanted = _unwanted_network_policy(gathered)
+    if not stale:
+        verdict = with_changes(verdict, parts)
+    unwanted = unwanted_network_policy(gathered)
     return Decision(verdict, stale, unwanted, retry=_is_to_be_looked_at_again(gathered))
 
 
@@ -165,43 +114,6 @@ def _is_to_be_looked_at_again(gathered: Gathered) -> bool:
     waits = any(pod.waits_for_volume for pod in gathered.pods)
     is_short = lacks_pods(gathered.engine, gathered.stateful_set)
     return gathered.access.trouble is not None or waits or is_short
-
-
-def _wanted_network_policy(
-    gathered: Gathered,
-) -> tuple[tuple[Kind, Manifest, Manifest | None], ...]:
-    if not wants_network_policy(gathered.engine):
-        return ()
-    desired = network_policy_for(gathered.engine, gathered.operator_pods)
-    return ((NETWORK_POLICY, desired, gathered.network_policy),)
-
-
-def _unwanted_network_policy(gathered: Gathered) -> tuple[tuple[Kind, Manifest], ...]:
-    live = gathered.network_policy
-    if live is None or wants_network_policy(gathered.engine):
-        return ()
-    return ((NETWORK_POLICY, live),) if _is_owned(live, gathered.engine) else ()
-
-
-def _is_stale(gathered: Gathered, kind: Kind, desired: Manifest, live: Manifest | None) -> bool:
-    """Tell whether to apply the manifest. If `live` is what the API server made of it, it would do
-    so again.
-    """
-    if live is None:
-        return True
-    found = tuple(differences_of(kind, desired, live))
-    return bool(found) and gathered.answers.get(kind) != Answer(desired, found)
-
-
-def _changes(kind: Kind, desired: Manifest, live: Manifest | None) -> list[str]:
-    name = desired["metadata"]["name"]
-    found = islice(differences_of(kind, desired, live or {}), CHANGES)
-    return [f"{kind.kind} {name!r}: {one_line(change, CHANGE)}" for change in found]
-
-
-def _with_changes(verdict: Verdict, changes: list[str]) -> Verdict:
-    told = "An admission policy or webhook changes what Quiver applies"
-    return verdict._replace(message=f"{verdict.message} {told}: {'; '.join(changes)}.")
 
 
 def _verdict(gathered: Gathered, replicas: int, *, converged: bool) -> Verdict:

@@ -15,6 +15,7 @@ from quiver.domain.kubernetes_types import (
     ENGINE_LABEL,
     NETWORK_POLICY,
     POD,
+    POD_DISRUPTION_BUDGET,
     SERVICE,
     STATEFUL_SET,
     Key,
@@ -51,7 +52,8 @@ class Held(NamedTuple):
 class Gathered:
     """One VectorEngine, and all that a decision about it depends on.
 
-    `beyond` has the collections on pods that the spec no longer asks for, as claims name them.
+    `holds_collections` tells whether claims name pods of the engine. `beyond` has the collections
+    on pods that the spec no longer asks for, as claims name them.
     `silent` maps each external endpoint that did not answer to the reason. `unlisted` maps each
     member that did not list its collections, when it was asked last, to its refusal. `reports`
     has what members say of themselves, `events` what Kubernetes says of missing pods.
@@ -64,13 +66,20 @@ class Gathered:
     stateful_set: Manifest | None = None
     service: Manifest | None = None
     network_policy: Manifest | None = None
+    disruption_budget: Manifest | None = None
     pods: tuple[Pod, ...] = ()
+    holds_collections: bool = False
     beyond: tuple[Held, ...] = ()
     events: PodEvents = NO_EVENTS
     silent: Mapping[str, str] = field(default_factory=dict)
     unlisted: Mapping[str, EngineRefused] = field(default_factory=dict)
     reports: Reports = NOTHING_HEARD
     answers: Mapping[Kind, Answer] = field(default_factory=dict)
+
+    @property
+    def is_data_at_risk(self) -> bool:
+        """Tell whether collections are lost with the engine's pods."""
+        return self.engine.spec.is_ephemeral and self.holds_collections
 
 
 async def gather(
@@ -99,6 +108,7 @@ async def gather(
     pods = _pods(engine, objects)
     stateful_set = await _find(STATEFUL_SET, key, objects)
     members, wants_gpu = members_of(engine, pods, access), engine.spec.gpu is not None
+    held = sorted(_held(engine, objects))
     return Gathered(
         engine=engine,
         operator_pods=operator_pods,
@@ -106,8 +116,10 @@ async def gather(
         stateful_set=stateful_set,
         service=await _find(SERVICE, key, objects),
         network_policy=await _find_network_policy(engine, objects),
+        disruption_budget=await _find_disruption_budget(engine, objects),
         pods=pods,
-        beyond=tuple(sorted(_beyond(engine, objects))),
+        holds_collections=bool(held),
+        beyond=tuple(h for h in held if h.ordinal >= engine.spec.replicas),
         events=await pod_events(engine, stateful_set, pods, objects),
         unlisted=unlisted,
         reports=await reports_of(members, engine.spec.replicas, engines, wants_gpu=wants_gpu),
@@ -130,17 +142,24 @@ async def _find_network_policy(engine: VectorEngine, objects: Objects) -> Manife
     return objects.get(NETWORK_POLICY, engine.metadata.key)
 
 
+async def _find_disruption_budget(engine: VectorEngine, objects: Objects) -> Manifest | None:
+    """Read it where the engine wants one. Whether it does is fixed, as spec.storage is."""
+    if not engine.spec.is_ephemeral:
+        return None
+    return await _find(POD_DISRUPTION_BUDGET, engine.metadata.key, objects)
+
+
 def _pods(engine: VectorEngine, objects: Objects) -> tuple[Pod, ...]:
     pods = (msgspec.convert(p, Pod) for p in objects.list(POD, engine.metadata.namespace))
     own = (p for p in pods if p.metadata.labels.get(ENGINE_LABEL) == engine.metadata.name)
     return tuple(sorted(own, key=lambda p: p.metadata.name))
 
 
-def _beyond(engine: VectorEngine, objects: Objects) -> Iterator[Held]:
+def _held(engine: VectorEngine, objects: Objects) -> Iterator[Held]:
     for manifest in objects.collections_of(engine.metadata.key):
         claim = claim_of(manifest)
         ordinal = None if claim is None else ordinal_of(claim.member, engine.metadata.name)
-        if ordinal is not None and ordinal >= engine.spec.replicas:
+        if ordinal is not None:
             yield Held(ordinal, Key.of(manifest), "deletionTimestamp" in manifest["metadata"])
 
 

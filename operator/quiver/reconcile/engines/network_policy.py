@@ -1,6 +1,5 @@
 """The NetworkPolicy of a managed VectorEngine: who may connect to its pods."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -10,8 +9,7 @@ from quiver.domain.installation import OperatorPods
 from quiver.domain.kubernetes_types import Manifest
 from quiver.domain.members import GRPC_PORT
 from quiver.reconcile.engines.container_profiles import CONTAINER_PROFILES
-from quiver.reconcile.engines.workload import bounded_spec, labels_of, owned
-from quiver.reconcile.matching import differences
+from quiver.reconcile.engines.workload import labels_of, owned
 
 NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
 """The API server sets it on each namespace, to the namespace's name."""
@@ -46,20 +44,6 @@ def network_policy_for(engine: VectorEngine, operator_pods: OperatorPods) -> Man
         "ingress": ingress,
     }
     return owned(engine, "networking.k8s.io/v1", "NetworkPolicy", spec)
-
-
-def policy_differences(desired: Manifest, live: Manifest) -> Iterator[str]:
-    """Yield a phrase for each field in which the live NetworkPolicy is not what `desired` is.
-
-    `differences` alone accepts further rules in a list, and each of those would allow more.
-    """
-    yield from differences({**desired, "spec": {}}, live)
-    wanted, found = desired["spec"], live.get("spec", {})
-    if found == bounded_spec(wanted):
-        return
-    for field in sorted(wanted.keys() | found.keys()):
-        if wanted.get(field) != found.get(field):
-            yield f"spec.{field} is {found.get(field)!r}"
 
 
 def _operator(pods: OperatorPods) -> Manifest:

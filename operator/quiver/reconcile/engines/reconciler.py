@@ -6,10 +6,13 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from msgspec.structs import replace
 
+from quiver.domain.capabilities import CAPABILITIES
 from quiver.domain.engines import EngineStatus, VectorEngine
+from quiver.domain.ephemeral_data import ephemeral_condition
 from quiver.domain.installation import Installation
 from quiver.domain.kubernetes_types import (
     NETWORK_POLICY,
+    POD_DISRUPTION_BUDGET,
     SERVICE,
     STATEFUL_SET,
     VECTOR_ENGINE,
@@ -19,7 +22,6 @@ from quiver.domain.kubernetes_types import (
 )
 from quiver.domain.troubles import (
     NOTHING_HEARD,
-    Reports,
     full_disks,
     trouble_conditions,
     with_trouble,
@@ -30,6 +32,7 @@ from quiver.ports.kubernetes import Objects
 from quiver.reconcile.dialling import Dialling
 from quiver.reconcile.engines.answers import Answers
 from quiver.reconcile.engines.decide import Decision, decide
+from quiver.reconcile.engines.default_image import default_image
 from quiver.reconcile.engines.gather import Gathered, gather
 from quiver.reconcile.engines.scaling import highest_replicas
 from quiver.reconcile.engines.workload import image_of, selector_of
@@ -87,7 +90,7 @@ class EngineReconciler:
             )
         except ApiRefused as error:
             decision = Decision(refused("a read", error), retry=True)
-            status = self._judged(engine, decision, NOTHING_HEARD)
+            status = self._judged(engine, decision, None)
         else:
             self._identities.note_disks(engine, full_disks(gathered.reports))
             decision, gathered = await self._decide_and_apply(gathered)
@@ -123,6 +126,7 @@ class EngineReconciler:
             service=live.get(SERVICE, gathered.service),
             stateful_set=live.get(STATEFUL_SET, gathered.stateful_set),
             network_policy=live.get(NETWORK_POLICY, gathered.network_policy),
+            disruption_budget=live.get(POD_DISRUPTION_BUDGET, gathered.disruption_budget),
         )
         return self._decide(gathered), gathered
 
@@ -139,16 +143,25 @@ class EngineReconciler:
             del patch["retained"]  # written by the reconciles of collections
             await self._reporter.write(VECTOR_ENGINE, manifest, patch, decision.verdict)
 
-    def _judged(self, engine: VectorEngine, decision: Decision, reports: Reports) -> EngineStatus:
-        """Return the engine's status with verdict, troubles and manager, and all else as it was."""
+    def _judged(
+        self, engine: VectorEngine, decision: Decision, gathered: Gathered | None
+    ) -> EngineStatus:
+        """Return the engine's status with its conditions and manager, and all else as it was."""
         generation, previous = engine.metadata.generation, engine.status.conditions
-        troubles = trouble_conditions(reports, previous, generation, self._reporter.now())
+        reports = NOTHING_HEARD if gathered is None else gathered.reports
+        at_risk = None if gathered is None else gathered.is_data_at_risk
+        now = self._reporter.now()
+        troubles = trouble_conditions(reports, previous, generation, now)
         verdict = with_trouble(decision.verdict, troubles)
-        conditions = self._reporter.conditions(verdict, generation=generation, previous=previous)
+        conditions = (
+            *self._reporter.conditions(verdict, generation=generation, previous=previous),
+            *troubles,
+            *ephemeral_condition(at_risk, previous, generation, now),
+        )
         return replace(
             engine.status,
             observed_generation=generation,
-            conditions=(*conditions, *troubles),
+            conditions=conditions,
             managed_by=self._installation.operator_pods.namespace,
         )
 
@@ -156,10 +169,18 @@ class EngineReconciler:
         engine = gathered.engine
         managed = engine.spec.external is None
         return replace(
-            self._judged(engine, decision, gathered.reports),
+            self._judged(engine, decision, gathered),
             replicas=len(gathered.pods) if managed else None,
             ready_replicas=sum(p.ready for p in gathered.pods) if managed else None,
             selector=selector_of(engine) if managed else None,
             image=image_of(engine, gathered.stateful_set) if managed else None,
             highest_replicas=highest_replicas(gathered) if managed else None,
+            default_image=self._default_image(gathered),
         )
+
+    def _default_image(self, gathered: Gathered) -> str | None:
+        """Return what the status is to record, so that a later operator knows it."""
+        spec = gathered.engine.spec
+        if not spec.is_ephemeral or not CAPABILITIES[spec.type].has_default_image:
+            return None
+        return default_image(gathered, self._installation.engine_image)

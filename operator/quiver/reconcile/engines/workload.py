@@ -125,18 +125,13 @@ def _hash(spec: Manifest) -> str:
 
 def _pod_spec(spec: EngineSpec, image: str) -> Manifest:
     profile = CONTAINER_PROFILES[spec.type]
-    volumes: list[Manifest] = [{"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}}]
-    if spec.storage is None:
-        volumes.append({"name": _DATA, "emptyDir": {}})
-    if spec.tls is not None:
-        volumes.append(tls_volume(spec.tls))
     pod: Manifest = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 30,
         "securityContext": profile.pod_security,
         "containers": [_container(spec, profile, image)],
-        "volumes": volumes,
+        "volumes": _volumes(spec),
         "tolerations": [*_gpu_tolerations(spec.gpu), *spec.tolerations],
     }
     if spec.node_selector:
@@ -144,6 +139,33 @@ def _pod_spec(spec: EngineSpec, image: str) -> Manifest:
     if spec.gpu is not None and spec.gpu.min_memory is not None:
         pod["affinity"] = _gpu_affinity(mebibytes(spec.gpu.min_memory))
     return pod
+
+
+def _volumes(spec: EngineSpec) -> list[Manifest]:
+    """Return the volumes of a pod; with storage the StatefulSet adds that of the volume claim.
+
+    A pod with storage has no emptyDir, for which `kubectl drain` would refuse it: no engine needs
+    /tmp. Without storage the volumes stay as they are: a pod of another template would be a new
+    one, without the vectors.
+    """
+    volumes: list[Manifest] = []
+    if spec.storage is None:
+        volumes += [
+            {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
+            {"name": _DATA, "emptyDir": {}},
+        ]
+    if spec.tls is not None:
+        volumes.append(tls_volume(spec.tls))
+    return volumes
+
+
+def _mounts(spec: EngineSpec, profile: ContainerProfile) -> list[Manifest]:
+    mounts: list[Manifest] = [{"name": _DATA, "mountPath": profile.data_path}]
+    if spec.storage is None:
+        mounts.append({"name": "tmp", "mountPath": "/tmp"})  # noqa: S108 - inside the container
+    if spec.tls is not None:
+        mounts.append(tls_mount())
+    return mounts
 
 
 def _container(spec: EngineSpec, profile: ContainerProfile, image: str) -> Manifest:
@@ -159,11 +181,7 @@ def _container(spec: EngineSpec, profile: ContainerProfile, image: str) -> Manif
         "readinessProbe": _probe(profile.readiness_path, periodSeconds=2),
         "livenessProbe": _probe(profile.liveness_path, periodSeconds=10, failureThreshold=6),
         "securityContext": profile.container_security,
-        "volumeMounts": [
-            {"name": _DATA, "mountPath": profile.data_path},
-            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the path inside the container
-            *([tls_mount()] if spec.tls is not None else []),
-        ],
+        "volumeMounts": _mounts(spec, profile),
         "resources": _resources(spec),
     }
     args = [*profile.args, *_memory_args(spec, profile)]
