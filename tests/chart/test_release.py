@@ -61,7 +61,7 @@ OPERATOR_MAY = {
     "/pods": "get list watch",
     "/namespaces": "get",
     "/nodes": "get",
-    "events.k8s.io/events": "create patch",
+    "events.k8s.io/events": "create list patch",
 }
 OPERATOR_MUST_NOT = {
     "quiver.dev/vectorcollections": "create update delete deletecollection",
@@ -82,7 +82,7 @@ OPERATOR_MUST_NOT = {
     "/nodes": "list watch create update patch delete",
     "/namespaces": "list watch create update patch delete",
     "/events": "create",
-    "events.k8s.io/events": "get list update delete",
+    "events.k8s.io/events": "get watch update delete",
     "coordination.k8s.io/leases": "get list watch create update patch delete",
     "admissionregistration.k8s.io/validatingadmissionpolicies": "get list create patch delete",
     "rbac.authorization.k8s.io/clusterroles": "get bind escalate",
