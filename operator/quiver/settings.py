@@ -24,8 +24,8 @@ class Settings:
     resync_period: float = 60.0
     verify_period: float = 600.0
     workers: int = 48
-    workers_per_namespace: int = 24
-    workers_per_engine: int = 16
+    workers_per_namespace: int = 16
+    workers_per_engine: int = 8
     leader_elect: bool = False
     http: tuple[str, int] | None = None
     namespace: str = "quiver-system"
