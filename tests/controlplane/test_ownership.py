@@ -107,7 +107,7 @@ async def test_adoption_may_be_allowed_afterwards(world: Namespace, client: Milv
     foreign(client)
     async with running(world.operator_api, world.engines):
         await world.create_collection("docs")
-        await world.says("docs", "AlreadyExists", "set adoptionPolicy to IfIdentical")
+        await world.says("docs", "AlreadyExists", "Set adoptionPolicy to IfIdentical")
         await world.patch("docs", {"spec": ADOPTING})
         await world.ready("docs")
         await world.patch("docs", {"spec": {"adoptionPolicy": "Never"}})
