@@ -101,8 +101,7 @@ class Maintenance:
             for partition in list(collection.partitions.values()):
                 if len(partition.segments) > 1:
                     self._merge(collection, partition)
-        self._store.remove_retired()
-        self._trimming.look()
+        self._trimming.look(dropped=self._store.remove_retired())
         self._store.directory.disk.look()
 
     def _merge(self, collection: Collection, partition: Partition) -> None:

@@ -29,7 +29,6 @@ from quiver_engine.model import (
 from quiver_engine.store import recovery
 from quiver_engine.store.changes import Change, segments_after
 from quiver_engine.store.collection import Collection, Partition
-from quiver_engine.system import allocator
 from quiver_engine.system.memory import Memory
 from quiver_proto import milvus_pb2 as pb
 
@@ -248,14 +247,13 @@ class Store:
         with self._catalog_lock:
             self._catalog.empty_journal()
 
-    def remove_retired(self) -> None:
-        """Remove the files of what was dropped or merged away."""
+    def remove_retired(self) -> bool:
+        """Remove the files of what was dropped or merged away; tell whether there were any."""
         with self._catalog_lock:
             self._catalog.empty_journal()
             retired, self._retired = self._retired, []
         self.directory.remove(retired)
-        if retired:
-            allocator.return_free_memory()
+        return bool(retired)
 
     def close(self) -> None:
         self._catalog.close()

@@ -32,15 +32,21 @@ def reuse_blocks() -> None:
 
 
 class Trimming:
-    """Returns free memory each time the process has grown: most of the growth may be free again."""
+    """Returns free memory each time the process has grown: most of the growth may be free again.
+    And when something was dropped, twice: calls under way may have held it a moment longer.
+    """
 
     def __init__(self) -> None:
         self._level = headroom.anonymous_bytes()
+        self._was_dropped = False
 
-    def look(self) -> None:
-        """Return free memory if the process has grown enough. Call it every second or so."""
-        now = headroom.anonymous_bytes()
-        if now > self._level + _GROWN_BYTES:
+    def look(self, *, dropped: bool = False) -> None:
+        """Return free memory if something was `dropped` since the last look, or the process has
+        grown enough. Call it every second or so.
+        """
+        now, just_before = headroom.anonymous_bytes(), self._was_dropped
+        self._was_dropped = dropped
+        if dropped or just_before or now > self._level + _GROWN_BYTES:
             return_free_memory()
             now = headroom.anonymous_bytes()
         elif now > self._level:

@@ -123,3 +123,16 @@ def test_memory_is_given_back_each_time_the_process_has_grown(
     for now[0] in (150, 165, 165, 200, 110, 170, 175):
         trimming.look()
     assert given_back == [165, 175]
+
+
+def test_memory_is_given_back_after_a_drop_and_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that was under way may have held the rest of it at first."""
+    given_back: list[str] = []
+    monkeypatch.setattr(headroom, "anonymous_bytes", lambda: MIB)
+    monkeypatch.setattr(allocator, "return_free_memory", lambda: given_back.append("all"))
+    trimming = allocator.Trimming()
+    counts = []
+    for dropped in (False, True, False, False):
+        trimming.look(dropped=dropped)
+        counts.append(len(given_back))
+    assert counts == [0, 1, 2, 2]
