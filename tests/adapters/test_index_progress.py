@@ -204,3 +204,18 @@ async def test_a_call_that_failed_is_told_until_one_succeeds(
         return await client.describe_index("docs") == BUILT
 
     await eventually(is_over, "the call is over")
+
+
+async def test_a_build_that_fails_in_the_same_way_is_logged_once(
+    silent: SilentServer, client: EngineClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Quiver tries it again and again. Another reason is another line."""
+    for reason in ("no room", "no room", "no memory"):
+        silent.outcomes.put_nowait(pb.Status(error_code=pb.BUILD_INDEX_ERROR, reason=reason))
+        with pytest.raises(EngineRefused):
+            await client.set_index("docs", IVF)
+    lines = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert [line.rpartition(": ")[2] for line in lines] == [
+        "no room (BUILD_INDEX_ERROR)",
+        "no memory (BUILD_INDEX_ERROR)",
+    ]

@@ -159,6 +159,16 @@ def test_objects_with_lost_data_are_counted() -> None:
     assert metrics.registry.get_sample_value(name, labels) == 1
 
 
+@pytest.mark.parametrize("type_", ["DiskFull", "DataDamaged", "ComputesOnCPU", "DataEphemeral"])
+def test_each_condition_of_engines_is_counted(type_: str) -> None:
+    """Whatever stands beside Ready can be alerted on."""
+    metrics = Metrics()
+    for collector in collectors(list, lambda: [with_condition(type_, "True"), {}], list):
+        metrics.registry.register(collector)
+    name = "quiver_engines_with_condition"
+    assert metrics.registry.get_sample_value(name, {"condition": type_}) == 1
+
+
 def test_the_page_of_operations_and_the_registry_tell_the_same_metrics() -> None:
     """Each metric stands in the table with its labels, and no other does."""
     section = PAGE.read_text().partition("\n## Probes and metrics\n")[2].partition("\n## ")[0]

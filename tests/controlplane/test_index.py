@@ -194,6 +194,8 @@ async def test_an_index_that_the_engine_refuses_stalls(fake_world: Namespace) ->
         stalled = await world.says("docs", "EngineRefused", "IVF_SQ8H", "GPU")
         assert types(stalled) == {"Ready", "Stalled"}
         assert await world.engine.describe("docs") is not None
+        assert stalled["status"]["placement"] == {"endpoint": world.address}
+        assert stalled["status"]["origin"] == "Created"
         await world.patch("docs", to(HNSW))
         await built(world, "docs")
 

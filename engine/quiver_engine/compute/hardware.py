@@ -23,6 +23,12 @@ _FAISS: Any = faiss
 
 Kind = Literal["auto", "cpu", "gpu"]
 DEVICE_NODES = Path("/dev")
+NO_SUPPORT = "the FAISS that is installed has no support for GPUs"
+_SUPPORT = (
+    "; take an image that has it, or run `pip uninstall faiss-cpu` and, in a clone of Quiver, "
+    "`pip install '.[engine-gpu]'`"
+)
+"""For who started the engine. Users of the cluster are told what to do by the operator."""
 
 
 @dataclass(frozen=True)
@@ -46,19 +52,22 @@ def choose(wanted: Wanted, nodes: Path = DEVICE_NODES) -> Device:
         return Gpus(Cpu(memory), _taken(wanted.gpu_memory))
     if wanted.device == "gpu" or wanted.gpu_memory is not None:
         option = "--device gpu" if wanted.device == "gpu" else "--gpu-memory"
-        raise StartError(f"{option} cannot be: {why_not}")
+        raise StartError(f"{option} cannot be: {_with_cure(why_not)}")
     here = sorted(node.name for node in nodes.glob("nvidia[0-9]*"))
     if here and wanted.device == "auto":
-        logger.warning("computing on the CPU, though %s is here: %s", ", ".join(here), why_not)
+        logger.warning(
+            "computing on the CPU, though %s is here: %s", ", ".join(here), _with_cure(why_not)
+        )
     return Cpu(memory, why_not)
+
+
+def _with_cure(why_not: str) -> str:
+    return f"{why_not}{_SUPPORT}" if why_not == NO_SUPPORT else why_not
 
 
 def _why_no_gpu() -> str | None:
     if "GPU" not in _FAISS.get_compile_options().split():
-        return (
-            "the FAISS that is installed has no support for GPUs; take an image that has it, or run"
-            " `pip uninstall faiss-cpu` and, in a clone of Quiver, `pip install '.[engine-gpu]'`"
-        )
+        return NO_SUPPORT
     try:
         cuda.gpu_count()
     except cuda.CudaError as error:

@@ -297,6 +297,17 @@ async def test_an_address_that_nobody_wants_any_more_is_forgotten() -> None:
         assert setup.engines.calls[DEAD, "version"] == before
 
 
+async def test_an_address_that_led_to_what_is_gone_is_forgotten_at_once() -> None:
+    """Somebody else may have it: it is neither probed again nor counted as silent."""
+    setup = Setup()
+    async with setup.breakers.probing():
+        await setup.ask(DEAD)
+        before = setup.engines.calls[DEAD, "version"]
+        setup.breakers.forget({DEAD})
+        await eventually(lambda: not setup.breakers.is_open(Target(DEAD, "Quiver")), "it closes")
+        assert setup.engines.calls[DEAD, "version"] == before
+
+
 async def test_who_was_not_answered_can_be_known(setup: Setup) -> None:
     """Within a block, also in tasks that it starts, whether a call was made or not."""
     with unanswered() as first:

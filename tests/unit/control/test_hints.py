@@ -7,7 +7,7 @@ import pytest
 
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.hints import Hints
-from quiver.domain.kubernetes_types import POD, VECTOR_ENGINE, Kind, Manifest
+from quiver.domain.kubernetes_types import POD, VECTOR_ENGINE, Key, Kind, Manifest
 from support.builders import external, pod
 
 
@@ -40,8 +40,39 @@ def test_what_is_looked_at_again(
     def look_again(names: Collection[str]) -> None:
         looked_at.update(names)
 
-    cache.subscribe(Hints(look_again))
+    cache.subscribe(Hints(look_again, lambda _: None))
     cache.put(kind, old)
     assert looked_at == set()
     cache.put(kind, new)
     assert looked_at == expected
+
+
+GONE: list[tuple[str, Kind, Manifest, Manifest | None, set[str]]] = [
+    ("a pod is deleted", POD, pod(), None, {AT}),
+    ("another pod of that name", POD, pod(), newer(pod(ip="10.0.0.8")), {AT}),
+    ("a pod changes", POD, pod(), newer(pod(ready=False)), set()),
+    ("an engine is deleted", VECTOR_ENGINE, ENGINE, None, {"a.org:1", "b.org:1"}),
+    ("an endpoint is taken off", VECTOR_ENGINE, ENGINE, newer(external("a.org:1")), {"b.org:1"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new", "expected"), [c[1:] for c in GONE], ids=[c[0] for c in GONE]
+)
+def test_what_is_looked_at_no_more(
+    kind: Kind, old: Manifest, new: Manifest | None, expected: object
+) -> None:
+    """An address may lead to somebody else once its pod or its VectorEngine is gone."""
+    gone: set[str] = set()
+    cache = Cache()
+
+    def forget(names: Collection[str]) -> None:
+        gone.update(names)
+
+    cache.subscribe(Hints(lambda _: None, forget))
+    cache.put(kind, old)
+    if new is None:
+        cache.remove(kind, Key.of(old), old["metadata"]["uid"])
+    else:
+        cache.put(kind, new)
+    assert gone == expected

@@ -248,7 +248,7 @@ def test_a_claimed_collection_waits_for_its_own_pod() -> None:
 
 def test_whoever_waits_for_an_engine_is_told_that_its_volumes_are_taken_up() -> None:
     """By an engine of the same name. Who never was on a pod is told no such thing."""
-    words = "A VectorEngine of that name with the same spec.storage takes up the volumes"
+    words = "If the engine had spec.storage, one of that name with the same storage takes up"
     for manifest, is_told in ((claimed(HELD), True), (collection(), False)):
         message = decide(gathered(manifest, engine=None, member=None)).verdict.message
         assert (words in message) is is_told

@@ -76,11 +76,11 @@ class Builds:
             del self._running[build]
         if task.cancelled():
             return
-        self.forget(build)
-        error = task.exception()
+        before, error = self._failures.pop(build, None), task.exception()
         if error is None:
             return
-        log.warning("building the index of %s on %s: %s", build[1], build[0], error)
+        if str(error) != str(before):  # it is tried again and again
+            log.warning("building the index of %s on %s: %s", build[1], build[0], error)
         if isinstance(error, EngineError):
             self._failures[build] = error
             for oldest in list(self._failures)[:-MOST_FAILURES]:

@@ -1,4 +1,4 @@
-"""Tells which engines may answer again because something about them has changed."""
+"""Tells which engines may answer again, and which are gone, by what has changed about them."""
 
 from collections.abc import Callable, Collection
 from ipaddress import ip_address
@@ -6,26 +6,42 @@ from ipaddress import ip_address
 from quiver.control.cache.cache import Change
 from quiver.domain.addresses import dialled
 from quiver.domain.conditions import ready_status
-from quiver.domain.kubernetes_types import POD, VECTOR_ENGINE, Manifest
+from quiver.domain.kubernetes_types import POD, VECTOR_ENGINE, Kind, Manifest
 from quiver.domain.members import GRPC_PORT
 
 
 class Hints:
     """Listens to a cache. An engine that does not answer is looked at less and less, but at once
-    when its pod becomes ready or its VectorEngine has another spec.
+    when its pod becomes ready or its VectorEngine has another spec. It is not looked at any more
+    when its pod is gone, or its VectorEngine no longer names it.
     """
 
-    def __init__(self, look_again: Callable[[Collection[str]], None]) -> None:
-        """`look_again` is called with names of targets."""
+    def __init__(
+        self,
+        look_again: Callable[[Collection[str]], None],
+        forget: Callable[[Collection[str]], None],
+    ) -> None:
+        """Both are called with names of targets."""
         self._look_again = look_again
+        self._forget = forget
 
     def __call__(self, change: Change) -> None:
-        if change.new is None or change.old is None:
+        if change.old is None or change.kind not in (POD, VECTOR_ENGINE):
+            return
+        if gone := _names(change.kind, change.old) - _names(change.kind, change.new):
+            self._forget(gone)
+        if change.new is None:
             return
         if change.kind == POD and _has_become_ready(change.old, change.new):
             self._look_again(_address_of(change.new))
         elif change.kind == VECTOR_ENGINE and _generation(change.old) != _generation(change.new):
             self._look_again(_endpoints_of(change.new))
+
+
+def _names(kind: Kind, manifest: Manifest | None) -> frozenset[str]:
+    if manifest is None:
+        return frozenset()
+    return _address_of(manifest) if kind == POD else _endpoints_of(manifest)
 
 
 def _has_become_ready(old: Manifest, new: Manifest) -> bool:

@@ -8,6 +8,7 @@ from prometheus_client.registry import Collector
 
 from quiver.domain.conditions import is_true, ready_reason, ready_status
 from quiver.domain.data_loss import DATA_LOST
+from quiver.domain.ephemeral_data import DATA_EPHEMERAL
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Kind, Manifest
 from quiver.domain.reasons import Reason
 from quiver.domain.troubles import TROUBLES
@@ -15,6 +16,8 @@ from quiver.domain.troubles import TROUBLES
 Manifests = Callable[[], Iterable[Manifest]]
 """Returns the objects of one kind; it is called at each scrape."""
 _REASONS = frozenset(reason.value for reason in Reason)
+_BESIDE_READY = (*(trouble.type for trouble in TROUBLES), DATA_EPHEMERAL)
+"""Conditions of engines."""
 
 
 def collectors(
@@ -25,9 +28,7 @@ def collectors(
         ReadyCollector("quiver_collections", VECTOR_COLLECTION, collections),
         ReadyCollector("quiver_engines", VECTOR_ENGINE, engines),
         ConditionsCollector("quiver_collections", VECTOR_COLLECTION, [DATA_LOST], collections),
-        ConditionsCollector(
-            "quiver_engines", VECTOR_ENGINE, [trouble.type for trouble in TROUBLES], engines
-        ),
+        ConditionsCollector("quiver_engines", VECTOR_ENGINE, _BESIDE_READY, engines),
         OtherOperatorsCollector(others),
     )
 

@@ -4,6 +4,7 @@ answers again.
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
@@ -110,6 +111,15 @@ class Breakers:
                 breaker.forgiven = self._failures.get(target, 0)
                 breaker.hinted.set()
 
+    def forget(self, names: Collection[str]) -> None:
+        """Stop probing the targets of these names: what they led to is gone. If one is called all
+        the same and does not answer, it is probed again.
+        """
+        for target, breaker in self._open.items():
+            if target.name in names:
+                breaker.called_at = -math.inf
+                breaker.hinted.set()
+
     @asynccontextmanager
     async def probing(self) -> AsyncIterator[None]:
         """Cancel all probes on exit."""
@@ -152,7 +162,7 @@ class Breakers:
             # Closing the breaker does not reset the count: a target may answer only probes.
             self._failures[target] = self._failures.get(target, 0) + 1
             await self._pause(target)
-            if await self._answers(target):
+            if self._is_wanted(target) and await self._answers(target):
                 log.info("engine at %s answers again", target.name)
                 asyncio.get_running_loop().call_later(self._unwanted, self._forget, target)
                 break

@@ -26,8 +26,8 @@ def name_exists_and_is_not_to_be_adopted(g: Gathered) -> Decision | None:
         Reason.ALREADY_EXISTS,
         f"The engine already has a collection {g.collection.collection_name!r} that no "
         "VectorCollection holds, such as one that was retained, and Quiver leaves it alone. Set "
-        "adoptionPolicy to IfIdentical to take it over with its vectors, choose another "
-        "collectionName, or drop it on the engine.",
+        "adoptionPolicy to IfIdentical to take it over with its vectors, drop it on the "
+        "engine, or create this object anew with another collectionName.",
     )
 
 
@@ -53,8 +53,8 @@ def _adoption_is_not_allowed(g: Gathered) -> Decision | None:
             Reason.ALREADY_EXISTS,
             f"The engine already has a collection {g.collection.collection_name!r}, which may be "
             "of another owner: an older VectorEngine of another namespace leads to the same "
-            "server, or a claim from before the upgrade may be of it. Choose another "
-            "collectionName.",
+            "server, or a claim from before the upgrade may be of it. Create "
+            "this object anew with another collectionName.",
         )
     if not g.is_guest or was_retained or g.engine.spec.allowed_namespaces.may_adopt:
         return None

@@ -50,8 +50,9 @@ def _what_is_left(g: Gathered) -> str:
     if claim is None or is_endpoint(claim.member):
         return ""
     return (
-        f" The collection is on its pod {claim.member}. A VectorEngine of that name with the same "
-        "spec.storage takes up the volumes that are still there, with all vectors."
+        f" The collection is on its pod {claim.member}. If the engine had spec.storage, one of "
+        "that name with the same storage takes up the volumes, with all vectors. Without it they "
+        "are lost."
     )
 
 
@@ -80,7 +81,7 @@ def name_is_taken(g: Gathered) -> Decision | None:
         g,
         Reason.NAME_TAKEN,
         f"Collection {g.collection_name!r} belongs to VectorCollection {g.holder!r}. Delete one of "
-        "the two, or choose another collectionName.",
+        "the two, or create this one anew with another collectionName.",
     )
 
 

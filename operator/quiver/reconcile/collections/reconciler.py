@@ -15,7 +15,7 @@ from quiver.reconcile.collections.abandoned import record_abandoned
 from quiver.reconcile.collections.act import Actor, Tools
 from quiver.reconcile.collections.assignment import assign
 from quiver.reconcile.collections.decide import decide, decide_after_failure
-from quiver.reconcile.collections.decision import Decision, RecordClaim
+from quiver.reconcile.collections.decision import CreateCollection, Decision, RecordClaim
 from quiver.reconcile.collections.gather import Sources, gather
 from quiver.reconcile.collections.gathered import Gathered
 from quiver.reconcile.collections.observe import observe
@@ -112,7 +112,7 @@ class CollectionReconciler:
     async def _act(self, decision: Decision, gathered: Gathered, actor: Actor) -> Decision:
         """Carry out the steps; return the decision, or the one to report if a step failed."""
         collection = gathered.collection
-        for step in decision.steps:
+        for number, step in enumerate(decision.steps):
             try:
                 await actor.do(step)
             except EngineError as error:
@@ -125,7 +125,9 @@ class CollectionReconciler:
                 continue
             claim = claim_of(actor.manifest or gathered.manifest)
             made = tuple(tag for tag in actor.made if tag not in collection.status.partitions)
-            return replace(failed, claim=claim, made_partitions=made)
+            is_there = not any(isinstance(s, CreateCollection) for s in decision.steps[number:])
+            placed = decision.placement if claim is not None and is_there else failed.placement
+            return replace(failed, claim=claim, placement=placed, made_partitions=made)
         return decision
 
     async def _report(
@@ -157,7 +159,7 @@ class CollectionReconciler:
                 *unacknowledged(before.conditions, annotations, converged=decision.converged),
             ),
             collection_name=collection.collection_name,
-            origin=claim.origin if claim and decision.converged else before.origin,
+            origin=claim.origin if claim and decision.placement else before.origin,
             claim=claim,
             placement=decision.placement,
             partitions=partitions,
