@@ -159,6 +159,20 @@ async def test_a_member_that_was_asked_long_ago_is_asked_again(
     assert (cluster.server.calls["drop"], cluster.api.calls) == (0, [])
 
 
+async def test_a_drop_does_not_rest_on_reads_from_before_a_suspension(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The process stood still while it waited for an answer: there may be another collection of
+    that name by now. The next reconcile looks again.
+    """
+    monkeypatch.setattr(act, "RECENT_S", -1)
+    cluster = PodCluster(claimed(HELD))
+    actor = await cluster.actor()
+    with pytest.raises(Conflict, match="no longer recent"):
+        await actor.do(DropCollection("test01"))
+    assert cluster.server.calls["drop"] == 0
+
+
 async def test_a_pod_is_read_again_where_its_engine_is_asked_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -59,6 +59,10 @@ TRUSTED_S = 1.0
 """How long the actor trusts what it read last: the object's version and the member's identity. Two
 steps are closer together, unless the process was suspended in between.
 """
+RECENT_S = 10.0
+"""How old the reads at the beginning of a step may be when the engine is told to change something.
+Honest answers take less; a process that was suspended while it waited for one takes longer.
+"""
 MOST_RETAINED = 1024
 """Entries in an engine's status. With more, the object would be slow to read and write."""
 
@@ -137,6 +141,7 @@ class Actor:
                 await self._write_status(step)
             case _:
                 await self._ensure_present()
+                self._require_recent_reads()
                 await self._do_on_engine(step)
 
     async def keep_claim(self, claim: Claim | None) -> None:
@@ -209,6 +214,11 @@ class Actor:
         if now - self._acted_at > TRUSTED_S:
             self._is_present = self._is_member = self._is_asked = False
         self._acted_at = now
+
+    def _require_recent_reads(self) -> None:
+        if asyncio.get_running_loop().time() - self._acted_at > RECENT_S:
+            key = self._gathered.collection.metadata.key
+            raise Conflict(f"what was read of VectorCollection {key} is no longer recent")
 
     async def _ensure_present(self) -> None:
         if self._is_present:
