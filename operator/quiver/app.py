@@ -102,7 +102,9 @@ class Operator:
         self._queues = queues = WorkQueues(self.cache, self.metrics, settings)
         soon = partial(queues.engines.add_after, seconds=FOLD_S)
         self.cache.subscribe(Triggers(self.cache, queues.collections.add, queues.engines.add, soon))
-        self.cache.subscribe(Hints(self._breakers.look_again, self._breakers.forget))
+        self.cache.subscribe(
+            Hints(self.cache.all, self._breakers.look_again, self._breakers.forget)
+        )
         self._manager = Manager(settings.namespace, settings.take_over)
         counted = collectors(
             partial(self.cache.all, VECTOR_COLLECTION),

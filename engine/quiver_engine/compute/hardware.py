@@ -23,8 +23,8 @@ _FAISS: Any = faiss
 
 Kind = Literal["auto", "cpu", "gpu"]
 DEVICE_NODES = Path("/dev")
-NO_SUPPORT = "the FAISS that is installed has no support for GPUs"
-_SUPPORT = (
+_NO_SUPPORT = "the FAISS that is installed has no support for GPUs"
+_CURE = (
     "; take an image that has it, or run `pip uninstall faiss-cpu` and, in a clone of Quiver, "
     "`pip install '.[engine-gpu]'`"
 )
@@ -62,12 +62,12 @@ def choose(wanted: Wanted, nodes: Path = DEVICE_NODES) -> Device:
 
 
 def _with_cure(why_not: str) -> str:
-    return f"{why_not}{_SUPPORT}" if why_not == NO_SUPPORT else why_not
+    return f"{why_not}{_CURE}" if why_not == _NO_SUPPORT else why_not
 
 
 def _why_no_gpu() -> str | None:
     if "GPU" not in _FAISS.get_compile_options().split():
-        return NO_SUPPORT
+        return _NO_SUPPORT
     try:
         cuda.gpu_count()
     except cuda.CudaError as error:

@@ -92,7 +92,7 @@ TROUBLES = (
     Trouble("ComputesOnCPU", Reason.GPU_UNUSED, _idle_gpus),
 )
 """The most urgent first."""
-TYPES = frozenset(trouble.type for trouble in TROUBLES)
+TYPES = tuple(trouble.type for trouble in TROUBLES)
 
 
 def trouble_conditions(

@@ -40,7 +40,7 @@ def test_what_is_looked_at_again(
     def look_again(names: Collection[str]) -> None:
         looked_at.update(names)
 
-    cache.subscribe(Hints(look_again, lambda _: None))
+    cache.subscribe(Hints(cache.all, look_again, lambda _: None))
     cache.put(kind, old)
     assert looked_at == set()
     cache.put(kind, new)
@@ -69,10 +69,26 @@ def test_what_is_looked_at_no_more(
     def forget(names: Collection[str]) -> None:
         gone.update(names)
 
-    cache.subscribe(Hints(lambda _: None, forget))
+    cache.subscribe(Hints(cache.all, lambda _: None, forget))
     cache.put(kind, old)
     if new is None:
         cache.remove(kind, Key.of(old), old["metadata"]["uid"])
     else:
         cache.put(kind, new)
     assert gone == expected
+
+
+def test_what_another_names_too_is_looked_at_as_before() -> None:
+    """Who names an endpoint of somebody else's and takes it off again changes nothing for them."""
+    gone: set[str] = set()
+    cache = Cache()
+
+    def forget(names: Collection[str]) -> None:
+        gone.update(names)
+
+    cache.subscribe(Hints(cache.all, lambda _: None, forget))
+    cache.put(VECTOR_ENGINE, external("a.org:1", AT, name="another"))
+    for kind, manifest in ((VECTOR_ENGINE, ENGINE), (POD, pod())):
+        cache.put(kind, manifest)
+        cache.remove(kind, Key.of(manifest), manifest["metadata"]["uid"])
+    assert gone == {"b.org:1"}
