@@ -99,6 +99,16 @@ def _stale_cache_trusted() -> Any:
     return patch.object(Actor, "_ensure_present", trust)
 
 
+@contextmanager
+def _suspension_unnoticed() -> Iterator[None]:
+    def trust(_actor: Actor) -> None:
+        pass
+
+    distrust = patch.object(Actor, "_distrust_stale_reads", trust)
+    with distrust, patch.object(Actor, "_require_recent_reads", trust):
+        yield
+
+
 def _no_precondition() -> Any:
     async def update(
         objects: CachedObjects, kind: Kind, manifest: Manifest, body: Manifest, subresource: str
@@ -308,6 +318,7 @@ MUTANTS = (
     Mutant("the claim is written after the collection is created", _claim_after_create),
     Mutant("the finalizer goes before the drop", _finalizer_before_drop),
     Mutant("a stale cache is trusted when an engine is changed", _stale_cache_trusted),
+    Mutant("a suspension goes unnoticed", _suspension_unnoticed),
     Mutant("a write has no precondition", _no_precondition),
     Mutant("what failed is never tried again", _failed_key_kept),
     Mutant("two workers have one key", _two_workers_on_a_key),

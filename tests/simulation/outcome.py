@@ -148,7 +148,11 @@ class Outcome:
     ) -> bool:
         had = found.rows if found is not None else manifest["status"].get("partitions", ())
         is_new = set(_tags(manifest)) - set(had)
-        return bool(is_new) and not self._has_room(manifest, engine, _growth(manifest))
+        return bool(is_new) and not self._has_room(manifest, engine, self._growth(manifest))
+
+    def _growth(self, manifest: Manifest) -> int:
+        wanted = {*_tags(manifest), *partitions_there(manifest["status"])}
+        return max(0, 1 + len(wanted) - self._claims.size_of(manifest))
 
     def _has_room(self, manifest: Manifest, engine: Manifest, more: int) -> bool:
         claim, namespace = self._claims.of(manifest), manifest["metadata"]["namespace"]
@@ -310,10 +314,6 @@ def _member_of(engine: Manifest, claim: Claim, fleet: Fleet) -> Home | None:
 
 def _tags(manifest: Manifest) -> list[str]:
     return list(manifest["spec"].get("partitions", ()))
-
-
-def _growth(manifest: Manifest) -> int:
-    return len(set(_tags(manifest)) - set(partitions_there(manifest["status"])))
 
 
 def _share(engine: Manifest, namespace: str) -> int:
