@@ -210,6 +210,7 @@ class Outcome:
         name, metadata = schema_of(manifest)[0], manifest["metadata"]
         mine = metadata["creationTimestamp"], metadata["uid"]
         own = self._claims.of(manifest)
+        has_claim = own is not None
         home = _home(engine, member, self._fleet) if member is not None else None
         if own is not None and home is not None and not home.namespace:
             # A claim on the server that the endpoint led to before has lapsed.
@@ -224,7 +225,7 @@ class Outcome:
                 wants = (
                     is_same_engine and schema_of(other)[0] == name and _is_allowed(engine, other)
                 )
-                if wants and theirs < mine and own is None:
+                if wants and theirs < mine and not has_claim:
                     return True
                 continue
             if claim.collection_name != name or (own is not None and theirs > mine):

@@ -87,6 +87,8 @@ def reserved_of(assignment: Assignment) -> int | None:
         (gathered(intended(HELD, **OLD), claimants=(rival(**NEW),)), "rival", None),
         (lapsed(claimed(HELD, spec=THREE, status={"partitions": ["a"]})), None, 2),
         (lapsed(claimed(HELD, spec=THREE), load=FULL), None, None),
+        (lapsed(claimed(HELD), elders=(elder(),)), None, 0),
+        (lapsed(claimed(HELD), claimants=(rival(),), elders=(elder(),)), "rival", None),
         (lapsed(claimed(HELD, **DELETED)), None, None),
     ],
     ids=[
@@ -109,6 +111,8 @@ def reserved_of(assignment: Assignment) -> int | None:
         "an unproven claim beside a proven one",
         "a lapsed claim counts still",
         "a lapsed claim that grows beyond its member",
+        "a lapsed claim is stronger than an older request",
+        "a lapsed claim yields to another claim",
         "a lapsed claim of a deleted object",
     ],
 )

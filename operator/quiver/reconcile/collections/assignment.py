@@ -2,7 +2,8 @@
 reserve for it until it is claimed. Pure.
 
 Claims decide, not specs: a spec may have been changed despite the CRD. A name that no object has
-claimed goes to the oldest object that asks for it.
+claimed goes to the oldest object that asks for it. A claim that has lapsed keeps the name: the
+others see it as a claim, and each would wait for the other if its object yielded to them.
 """
 
 from collections.abc import Iterable
@@ -78,7 +79,7 @@ def _claimed(g: Gathered) -> Assignment:
 
 
 def _unclaimed(g: Gathered) -> Assignment:
-    holder = _eldest(g.claimants) or _eldest(g.elders)
+    holder = _eldest(g.claimants) or (_eldest(g.elders) if g.lapsed is None else None)
     if holder is not None:
         return _held_by(holder)
     wish = _wish(g)
