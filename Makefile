@@ -56,8 +56,8 @@ storm: setup ## Break everything around Quiver while users edit; SEED=, MINUTES=
 soak: setup ## Call one engine for an hour and hold every answer against an oracle; SEED=, MINUTES=
 	$(BIN)/python -m soak $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
-bench-index-file-size: setup ## Measure index_file_size anew, into the docs
-	$(BIN)/python -m bench.index_file_size
+bench-index-file-size: setup ## Measure index_file_size anew, into the docs; FULL=1 with 4 GiB of vectors, which takes an hour
+	$(BIN)/python -m bench.index_file_size $(if $(FULL),--full)
 
 bench-recall: setup ## Measure the recall of each index anew, into the docs
 	$(BIN)/python -m bench.recall
