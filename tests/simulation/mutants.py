@@ -44,6 +44,7 @@ from quiver.reconcile.collections.decision import (
 )
 from quiver.reconcile.collections.gather import _Gathering
 from quiver.reconcile.collections.gathered import Gathered
+from quiver.reconcile.collections.preconditions import Preconditions
 from quiver.reconcile.collections.reconciler import CollectionReconciler
 from quiver.reconcile.collections.reservations import Reservations
 
@@ -93,19 +94,19 @@ def _finalizer_before_drop() -> Any:
 
 
 def _stale_cache_trusted() -> Any:
-    async def trust(_actor: Actor) -> None:
+    async def trust(_preconditions: Preconditions, _manifest: Manifest) -> None:
         pass
 
-    return patch.object(Actor, "_ensure_present", trust)
+    return patch.object(Preconditions, "object_is_unchanged", trust)
 
 
 @contextmanager
 def _suspension_unnoticed() -> Iterator[None]:
-    def trust(_actor: Actor) -> None:
+    def trust(_preconditions: Preconditions) -> None:
         pass
 
-    distrust = patch.object(Actor, "_distrust_stale_reads", trust)
-    with distrust, patch.object(Actor, "_require_recent_reads", trust):
+    distrust = patch.object(Preconditions, "begin_step", trust)
+    with distrust, patch.object(Preconditions, "reads_are_recent", trust):
         yield
 
 
@@ -234,10 +235,10 @@ def _calls_meant_for_whoever_is_there() -> Any:
 
 
 def _pod_not_read_first() -> Any:
-    async def trust(_actor: Actor) -> None:
+    async def trust(_preconditions: Preconditions) -> None:
         pass
 
-    return patch.object(Actor, "_ensure_member", trust)
+    return patch.object(Preconditions, "member_is_the_same", trust)
 
 
 def _names_judged_by_wishes() -> Any:

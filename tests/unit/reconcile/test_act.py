@@ -12,7 +12,7 @@ from quiver.domain.placement import NO_LOAD, Load
 from quiver.domain.servers import Server
 from quiver.domain.troubles import NO_REPORT, EngineReport
 from quiver.ports.errors import ApiUnavailable, Conflict, EngineRefused, NotFound, WrongEngine
-from quiver.reconcile.collections import act
+from quiver.reconcile.collections import act, preconditions
 from quiver.reconcile.collections.act import Actor
 from quiver.reconcile.collections.decision import (
     CreateCollection,
@@ -146,7 +146,7 @@ async def test_a_member_that_was_asked_long_ago_is_asked_again(
     """The process may have stood still meanwhile: what rests on the answer is not done if it is
     another by now.
     """
-    monkeypatch.setattr(act, "TRUSTED_S", -1)
+    monkeypatch.setattr(preconditions, "TRUSTED_S", -1)
     cluster = PodCluster(claimed(HELD))
     actor, late = await cluster.actor(), await cluster.actor()
     await actor.do(step)
@@ -165,7 +165,7 @@ async def test_a_drop_does_not_rest_on_reads_from_before_a_suspension(
     """The process stood still while it waited for an answer: there may be another collection of
     that name by now. The next reconcile looks again.
     """
-    monkeypatch.setattr(act, "RECENT_S", -1)
+    monkeypatch.setattr(preconditions, "RECENT_S", -1)
     cluster = PodCluster(claimed(HELD))
     actor = await cluster.actor()
     with pytest.raises(Conflict, match="no longer recent"):
@@ -177,7 +177,7 @@ async def test_a_pod_is_read_again_where_its_engine_is_asked_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """That it was there a while ago says nothing about now."""
-    monkeypatch.setattr(act, "TRUSTED_S", -1)
+    monkeypatch.setattr(preconditions, "TRUSTED_S", -1)
     cluster = PodCluster(claimed(HELD), instance=None)
     actor = await cluster.actor()
     await actor.do(DropCollection("test01"))

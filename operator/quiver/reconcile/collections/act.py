@@ -1,6 +1,5 @@
 """Carries out the steps of a decision, in order, one at a time."""
 
-import asyncio
 import logging
 from dataclasses import dataclass
 
@@ -18,18 +17,15 @@ from quiver.domain.claims import (
 from quiver.domain.collections import Claim, VectorCollection
 from quiver.domain.data_loss import with_loss
 from quiver.domain.kubernetes_types import (
-    POD,
     SECRET,
     VECTOR_COLLECTION,
     VECTOR_ENGINE,
-    Key,
     Manifest,
 )
-from quiver.domain.manifests import uid_of, version_of
-from quiver.domain.members import GRPC_PORT, Member
+from quiver.domain.manifests import uid_of
 from quiver.ports.clock import Clock
 from quiver.ports.engines import EngineClient, Engines
-from quiver.ports.errors import Conflict, EngineRefused, NotFound, WrongEngine
+from quiver.ports.errors import Conflict, EngineRefused, NotFound
 from quiver.ports.kubernetes import Event, EventRecorder, Objects
 from quiver.reconcile.collections.decision import (
     ApplySecret,
@@ -50,19 +46,12 @@ from quiver.reconcile.collections.decision import (
     Step,
 )
 from quiver.reconcile.collections.gathered import Gathered
+from quiver.reconcile.collections.preconditions import Preconditions
 from quiver.reconcile.identities import Identities
 
 log = logging.getLogger(__name__)
 
 _RESTS_ON_IDENTITY = (RecordClaim, ReplaceClaim, RecordLoss, EngineStep, Release)
-TRUSTED_S = 1.0
-"""How long the actor trusts what it read last: the object's version and the member's identity. Two
-steps are closer together, unless the process was suspended in between.
-"""
-RECENT_S = 10.0
-"""How old the reads at the beginning of a step may be when the engine is told to change something.
-Honest answers take less; a process that was suspended while it waited for one takes longer.
-"""
 MOST_RETAINED = 1024
 """Entries in an engine's status. With more, the object would be slow to read and write."""
 
@@ -101,22 +90,18 @@ class Actor:
         self._engines = tools.engines
         self._events = tools.events
         self._keys = tools.keys
-        self._identities = tools.identities
         self._claimed_manifest = gathered.manifest if gathered.claim is not None else None
         self._clock = tools.clock
-        self._is_present = False
-        self._is_member = False
-        self._is_asked = True
-        self._acted_at = gathered.asked_at
+        self._preconditions = Preconditions(gathered, tools.objects, tools.identities)
 
     async def do(self, step: Step) -> None:
         """Carry out one step. Raises: EngineError, ApiError; Conflict or NotFound if the object has
         changed or is gone since it was gathered.
         """
         collection = self._gathered.collection
-        self._distrust_stale_reads()
+        self._preconditions.begin_step()
         if isinstance(step, _RESTS_ON_IDENTITY):
-            await self._ensure_member()
+            await self._preconditions.member_is_the_same()
         match step:
             case RecordClaim(claim):
                 annotation = self._keys.signed(claim, len(collection.spec.partitions))
@@ -130,18 +115,18 @@ class Actor:
                 await self._patch(releasing_patch(collection))
                 self.manifest = None
             case ApplySecret(manifest):
-                await self._ensure_present()
+                await self._object_is_unchanged()
                 await self._objects.apply(SECRET, manifest)
             case DeleteSecret(manifest):
-                await self._ensure_present()
+                await self._object_is_unchanged()
                 await self._objects.delete(SECRET, manifest)
             case PublishEvent(event):
                 await self._publish(event)
             case NoteRetained() | RecordLoss():
                 await self._write_status(step)
             case _:
-                await self._ensure_present()
-                self._require_recent_reads()
+                await self._object_is_unchanged()
+                self._preconditions.reads_are_recent()
                 await self._do_on_engine(step)
 
     async def keep_claim(self, claim: Claim | None) -> None:
@@ -168,6 +153,10 @@ class Actor:
         there = {*self.made, *(g.observed.partitions if g.observed else ())}
         return [tag for tag in g.collection.spec.partitions if tag in there]
 
+    async def _object_is_unchanged(self) -> None:
+        assert self.manifest is not None
+        await self._preconditions.object_is_unchanged(self.manifest)
+
     async def _publish(self, event: Event) -> None:
         if (event.type, event.reason) == ("Warning", "Left"):
             log.warning("%s", event.note)  # neither the object nor the Event stays to say so
@@ -176,12 +165,12 @@ class Actor:
     async def _patch(self, patch: Manifest) -> None:
         assert self.manifest is not None
         self.manifest = await self._objects.patch(VECTOR_COLLECTION, self.manifest, patch)
-        self._is_present = True
+        self._preconditions.object_was_written()
 
     async def _patch_status(self, status: Manifest) -> None:
         assert self.manifest is not None
         self.manifest = await self._objects.patch_status(VECTOR_COLLECTION, self.manifest, status)
-        self._is_present = True
+        self._preconditions.object_was_written()
 
     async def _write_status(self, step: NoteRetained | RecordLoss) -> None:
         if isinstance(step, RecordLoss):
@@ -208,57 +197,6 @@ class Actor:
             await self._objects.merge_status(
                 VECTOR_ENGINE, engine.metadata.key, engine.metadata.uid, {"retained": entry}
             )
-
-    def _distrust_stale_reads(self) -> None:
-        now = asyncio.get_running_loop().time()
-        if now - self._acted_at > TRUSTED_S:
-            self._is_present = self._is_member = self._is_asked = False
-        self._acted_at = now
-
-    def _require_recent_reads(self) -> None:
-        if asyncio.get_running_loop().time() - self._acted_at > RECENT_S:
-            key = self._gathered.collection.metadata.key
-            raise Conflict(f"what was read of VectorCollection {key} is no longer recent")
-
-    async def _ensure_present(self) -> None:
-        if self._is_present:
-            return
-        assert self.manifest is not None
-        key = self._gathered.collection.metadata.key
-        found = await self._objects.fetch(VECTOR_COLLECTION, key)
-        if found is None:
-            raise NotFound(f"VectorCollection {key} is gone")
-        if version_of(found) != version_of(self.manifest):
-            raise Conflict(f"VectorCollection {key} has changed since")
-        self._is_present = True
-
-    async def _ensure_member(self) -> None:
-        """Ensure that the member still has the identity that was gathered, and that the pod itself
-        reported it, not another server that has the pod's address by now.
-
-        If the claim records the instance, Quiver's engine refuses calls for another instance. A
-        server without an instance does not, and may have taken over the address while this process
-        was suspended.
-        """
-        g = self._gathered
-        if g.server is None or g.member is None:
-            return
-        if not self._is_asked:
-            if await self._identities.ask(g.engine_there, g.member) != g.server:
-                raise WrongEngine(f"{g.member.name} is another server than a moment ago")
-            self._is_asked = True
-        claimed = g.claim.server if g.claim is not None else None
-        is_known = g.server.instance is not None and claimed == g.server.identity
-        if g.member.pod is not None and not is_known and not self._is_member:
-            await self._ensure_pod(g.member, g.member.pod)
-            self._is_member = True
-
-    async def _ensure_pod(self, member: Member, name: str) -> None:
-        key = Key(self._gathered.collection.engine_key.namespace, name)
-        pod = await self._objects.fetch(POD, key)
-        address = pod.get("status", {}).get("podIP", "") if pod is not None else ""
-        if member.address not in (f"{address}:{GRPC_PORT}", f"[{address}]:{GRPC_PORT}"):
-            raise Conflict(f"Pod {key} has another address by now")
 
     async def _do_on_engine(self, step: EngineStep) -> None:
         try:
