@@ -1,7 +1,7 @@
 """Checks requests, with the codes of Milvus 1.x and in its order. Pure."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from quiver_engine.errors import RequestError
 from quiver_engine.model import (
@@ -14,6 +14,7 @@ from quiver_engine.model import (
     MAX_TOPK,
     MIB,
     NAME_BYTES,
+    TAG_BLANKS,
     TAG_BYTES,
     IdOrigin,
     InsertBatch,
@@ -36,7 +37,7 @@ def schema(request: pb.CollectionSchema) -> Schema:
     Raises RequestError ILLEGAL_COLLECTION_NAME, ILLEGAL_DIMENSION, ILLEGAL_ARGUMENT or
     ILLEGAL_METRIC_TYPE.
     """
-    _name(request.collection_name)
+    name(request.collection_name)
     _dimension(request.dimension, request.metric_type)
     _index_file_size(request.index_file_size)
     return Schema(
@@ -47,11 +48,12 @@ def schema(request: pb.CollectionSchema) -> Schema:
     )
 
 
-def _name(name: str) -> None:
-    if len(name.encode()) > NAME_BYTES or not _NAME.fullmatch(name):
+def name(text: str) -> None:
+    """Raise RequestError ILLEGAL_COLLECTION_NAME for a name that no collection can have."""
+    if len(text.encode()) > NAME_BYTES or not _NAME.fullmatch(text):
         raise RequestError(
             pb.ILLEGAL_COLLECTION_NAME,
-            f"collection name {name[:300]!r} is not allowed: take 1 to {NAME_BYTES} ASCII letters,"
+            f"collection name {text[:300]!r} is not allowed: take 1 to {NAME_BYTES} ASCII letters,"
             " digits and underscores, not starting with a digit",
         )
 
@@ -94,27 +96,40 @@ def new_tag(tag: str) -> None:
         raise RequestError(
             pb.UNEXPECTED_ERROR, f"partition {tag!r} always exists; choose another tag"
         )
-    if not tag.strip() or len(tag.encode()) > TAG_BYTES:
-        raise RequestError(
-            pb.UNEXPECTED_ERROR,
-            f"partition tag {tag[:300]!r} is not allowed: take 1 to {TAG_BYTES} bytes, not blank",
-        )
+    tags([tag])
+
+
+def tags(given: Iterable[str]) -> None:
+    """Raise RequestError UNEXPECTED_ERROR for a tag that no partition can have."""
+    for tag in given:
+        meant = tag.strip(TAG_BLANKS)
+        if not meant.strip() or len(meant.encode()) > TAG_BYTES:
+            raise RequestError(
+                pb.UNEXPECTED_ERROR,
+                f"partition tag {tag[:300]!r} is not allowed: take 1 to {TAG_BYTES} bytes,"
+                " not blank",
+            )
 
 
 def dropped_tag(tag: str) -> None:
-    """Raise RequestError ILLEGAL_COLLECTION_NAME for `_default`, which every collection keeps."""
+    """Raise RequestError ILLEGAL_COLLECTION_NAME for `_default`, which every collection keeps.
+
+    Raise UNEXPECTED_ERROR for a tag that no partition can have.
+    """
     if tag == DEFAULT_TAG:
         raise RequestError(
             pb.ILLEGAL_COLLECTION_NAME,
             f"partition {tag!r} cannot be dropped; drop the collection instead",
         )
+    tags([tag])
 
 
 def insert_request(batch: InsertBatch) -> None:
     """Check what an Insert says without its collection.
 
-    Raises RequestError ILLEGAL_ROWRECORD or ILLEGAL_VECTOR_ID.
+    Raises RequestError ILLEGAL_COLLECTION_NAME, ILLEGAL_ROWRECORD or ILLEGAL_VECTOR_ID.
     """
+    name(batch.collection)
     _some_rows(batch.rows)
     if batch.ids is not None and len(batch.ids) != batch.rows.count:
         raise RequestError(
@@ -123,7 +138,7 @@ def insert_request(batch: InsertBatch) -> None:
         )
 
 
-def id_origin(name: str, known: IdOrigin | None, given: IdOrigin) -> None:
+def id_origin(collection: str, known: IdOrigin | None, given: IdOrigin) -> None:
     """Raise RequestError ILLEGAL_VECTOR_ID for an Insert whose ids have another origin.
 
     `known` is the origin of the collection's ids, None before its first insert.
@@ -134,7 +149,7 @@ def id_origin(name: str, known: IdOrigin | None, given: IdOrigin) -> None:
         IdOrigin.USER: "got ids with its first insert: give ids with every insert",
         IdOrigin.AUTOMATIC: "has automatic ids since its first insert: give none",
     }[known]
-    raise RequestError(pb.ILLEGAL_VECTOR_ID, f"collection {name!r} {cure}")
+    raise RequestError(pb.ILLEGAL_VECTOR_ID, f"collection {collection!r} {cure}")
 
 
 def vectors(rows: Rows, schema: Schema) -> Vectors:
@@ -152,7 +167,7 @@ def vectors(rows: Rows, schema: Schema) -> Vectors:
         wanted = f"each row {width} floats of float_data"
     if wrong:
         raise RequestError(
-            pb.ILLEGAL_ROWRECORD,
+            pb.ILLEGAL_DIMENSION,
             f"rows of {strangers} do not suit the collection's metric {schema.metric.name}:"
             f" give {wanted}",
         )
@@ -170,8 +185,10 @@ def vectors(rows: Rows, schema: Schema) -> Vectors:
 
 
 def _some_rows(rows: Rows) -> None:
-    if rows.count == 0:
-        raise RequestError(pb.ILLEGAL_ROWRECORD, "no rows: give at least one vector")
+    if not rows.floats and not rows.bytes:
+        raise RequestError(
+            pb.ILLEGAL_ROWRECORD, "no rows, or only empty ones: give at least one vector"
+        )
 
 
 def insert_size(found: Vectors) -> None:

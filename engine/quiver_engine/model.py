@@ -22,6 +22,8 @@ DEFAULT_TAG = "_default"
 
 NAME_BYTES = 255
 TAG_BYTES = 255
+TAG_BLANKS = " \n\r\t"
+"""Do not count at the ends of a partition's tag."""
 MAX_DIMENSION = 32_768
 MAX_INDEX_FILE_SIZE_MB = 131_072
 MAX_TOPK = 1_048_576

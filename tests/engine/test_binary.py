@@ -155,20 +155,20 @@ BITS = np.zeros((1, 2), np.uint8)
     ("collection", "rows", "code", "word"),
     [
         ("of_bits", records(BITS), pb.SUCCESS, "OK"),
-        ("of_bits", records([[0.0] * 16]), pb.ILLEGAL_ROWRECORD, "2 bytes of binary_data"),
-        ("of_bits", [*records(BITS), *records([[0.0]])], pb.ILLEGAL_ROWRECORD, "binary_data"),
+        ("of_bits", records([[0.0] * 16]), pb.ILLEGAL_DIMENSION, "2 bytes of binary_data"),
+        ("of_bits", [*records(BITS), *records([[0.0]])], pb.ILLEGAL_DIMENSION, "binary_data"),
         ("of_bits", records(BITS[:, :1]), pb.ILLEGAL_DIMENSION, "16 bits"),
         ("of_bits", [*records(BITS), *records(BITS[:, :1])], pb.ILLEGAL_ROWRECORD, "hold 3"),
-        ("of_bits", [pb.RowRecord()], pb.ILLEGAL_DIMENSION, "16 bits"),
+        ("of_bits", [pb.RowRecord()], pb.ILLEGAL_ROWRECORD, "no rows"),
         ("of_bits", [], pb.ILLEGAL_ROWRECORD, "no rows"),
-        ("of_floats", records(BITS), pb.ILLEGAL_ROWRECORD, "16 floats of float_data"),
-        ("of_floats", [*records([[0.0] * 16]), *records(BITS)], pb.ILLEGAL_ROWRECORD, "float_data"),
+        ("of_floats", records(BITS), pb.ILLEGAL_DIMENSION, "16 floats of float_data"),
+        ("of_floats", [*records([[0.0] * 16]), *records(BITS)], pb.ILLEGAL_DIMENSION, "float_data"),
     ],
 )
 def test_rows_of_the_wrong_kind_or_length_are_refused(
     client: Milvus1, collection: str, rows: list[pb.RowRecord], code: int, word: str
 ) -> None:
-    """Insert and Search answer 11 for the wrong kind, 7 for the wrong length, and what to give."""
+    """Insert and Search answer 7 for the wrong kind or length, 11 for none, and what to give."""
     client.create("of_bits", 16, metric_type=3)
     client.create("of_floats", 16, metric_type=1)
     inserted = client.stub.Insert(pb.InsertParam(collection_name=collection, row_record_array=rows))
@@ -229,7 +229,7 @@ def test_bits_survive_a_kill(own_engine: EngineProcess, connect: Connect) -> Non
     best, _ = binary_indexes.brute_force(held, Metric.JACCARD, rows, 1, None)
     np.testing.assert_allclose(found_distances(result), best)
     assert client.rows("kept", [5999])[0].binary_data == rows[5999].tobytes()
-    assert client.insert("kept", [[0.0] * 64], [1]).status.error_code == pb.ILLEGAL_ROWRECORD
+    assert client.insert("kept", [[0.0] * 64], [1]).status.error_code == pb.ILLEGAL_DIMENSION
 
 
 def test_a_damaged_index_of_bits_is_built_anew(

@@ -105,6 +105,51 @@ def test_calls_on_a_missing_collection_say_so(client: Milvus1, rpc: str, request
 
 
 @pytest.mark.parametrize(
+    "rpc", ["HasCollection", "DescribeCollection", "DropCollection", "DescribeIndex", "Compact"]
+)
+def test_calls_on_a_name_that_no_collection_can_have_say_so(client: Milvus1, rpc: str) -> None:
+    """A name that is not allowed answers ILLEGAL_COLLECTION_NAME, not that it is missing."""
+    reply = getattr(client.stub, rpc)(pb.CollectionName(collection_name="a-b"))
+    status = reply if isinstance(reply, pb.Status) else reply.status
+    assert status.error_code == pb.ILLEGAL_COLLECTION_NAME
+    assert "'a-b'" in status.reason
+
+
+def test_blanks_around_a_tag_do_not_count(client: Milvus1) -> None:
+    """A partition is made without them, and every call finds it with them."""
+    client.create("blanks", dimension=1)
+    assert client.create_partition("blanks", " a b\t").error_code == pb.SUCCESS
+    assert client.create_partition("blanks", "a b").error_code == pb.UNEXPECTED_ERROR
+    assert client.partitions("blanks") == ["_default", "a b"]
+    tag = "\n a b"
+    has = client.stub.HasPartition(pb.PartitionParam(collection_name="blanks", tag=tag))
+    assert has.bool_reply
+    client.insert("blanks", [[1], [2]], [1, 2], tag)
+    client.delete("blanks", [1], tag)
+    client.flush("blanks")
+    assert client.vectors("blanks", [1, 2], tag) == [[], [2]]
+    assert client.search("blanks", [[1]], tags=[tag]).ids == [2]
+    assert client.drop_partition("blanks", tag).error_code == pb.SUCCESS
+    assert client.partitions("blanks") == ["_default"]
+
+
+@pytest.mark.parametrize(
+    ("name", "tag", "code"),
+    [
+        ("no-name", "_default", pb.ILLEGAL_COLLECTION_NAME),
+        ("missing", "_default", pb.ILLEGAL_COLLECTION_NAME),
+        ("missing", " ", pb.UNEXPECTED_ERROR),
+        ("missing", "t", pb.COLLECTION_NOT_EXISTS),
+    ],
+)
+def test_drop_partition_checks_name_tag_existence_in_that_order(
+    client: Milvus1, name: str, tag: str, code: int
+) -> None:
+    """DropPartition answers the code of the first check that fails."""
+    assert client.drop_partition(name, tag).error_code == code
+
+
+@pytest.mark.parametrize(
     ("tag", "code"),
     [
         ("_default", pb.UNEXPECTED_ERROR),

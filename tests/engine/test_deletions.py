@@ -9,7 +9,7 @@ import pytest
 
 from machine.engine_process import EngineProcess
 from quiver_proto import milvus_pb2 as pb
-from support.milvus1_client import Milvus1, found_ids
+from support.milvus1_client import Milvus1, found_distances, found_ids, records
 from support.waiting import wait_until
 
 Connect = Callable[[EngineProcess], Milvus1]
@@ -80,21 +80,38 @@ def test_a_delete_of_a_partition_leaves_the_others_alone(client: Milvus1) -> Non
     client.delete("parts", [2])
     client.flush()
     assert client.count("parts") == 1
-    assert client.delete("parts", [1], "none").error_code == pb.UNEXPECTED_ERROR
+    for ids in ([1], []):
+        assert client.delete("parts", ids, "none").error_code == pb.UNEXPECTED_ERROR
     assert client.delete("missing", [1]).error_code == pb.COLLECTION_NOT_EXISTS
 
 
-def test_where_every_row_is_deleted_there_is_nothing_to_search(client: Milvus1) -> None:
-    """A search answers as for an empty collection, and so does GetVectorsByID."""
-    client.create("gone", dimension=1)
-    client.insert("gone", [[1], [2]], [1, 2])
-    client.flush("gone")
-    client.delete("gone", [1, 2])
-    client.flush("gone")
-    result = client.search("gone", [[1]], topk=3)
-    assert (result.status.error_code, result.row_num) == (pb.SUCCESS, 0)
-    asked = pb.VectorsIdentity(collection_name="gone", id_array=[1])
-    assert client.stub.GetVectorsByID(asked).status.error_code == pb.UNEXPECTED_ERROR
+@pytest.mark.parametrize(("metric", "worst"), [(1, 3.4028235e38), (2, -3.4028235e38)])
+def test_where_every_row_is_deleted_each_query_gets_an_answer_without_rows(
+    client: Milvus1, metric: int, worst: float
+) -> None:
+    """Searches answer a row of -1 for each query or id, and GetVectorsByID an empty one."""
+    name = f"gone{metric}"
+    client.create(name, dimension=1, metric_type=metric)
+    client.create_partition(name, "never_used")
+    client.insert(name, [[1], [2]], [1, 2])
+    client.flush(name)
+    [segment] = client.segments(name)
+    client.delete(name, [1, 2])
+    client.flush(name)
+    query = pb.SearchParam(collection_name=name, query_record_array=records([[1], [5]]), topk=3)
+    in_files = pb.SearchInFilesParam(file_id_array=[segment["name"]], search_param=query)
+    by_id = pb.SearchByIDParam(collection_name=name, id_array=[1, 9], topk=3)
+    for result in (
+        client.stub.Search(query),
+        client.stub.SearchInFiles(in_files),
+        client.stub.SearchByID(by_id),
+    ):
+        np.testing.assert_array_equal(found_ids(result), [[-1] * 3] * 2)
+        np.testing.assert_allclose(found_distances(result), worst)
+    assert client.vectors(name, [1]) == [[]]
+    assert client.search(name, [[1]], tags=["never_used"]).row_num == 0
+    client.compact(name)
+    assert client.search(name, [[1]]).row_num == 0
 
 
 def test_compact_rewrites_segments_with_a_tenth_deleted(client: Milvus1) -> None:

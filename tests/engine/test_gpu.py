@@ -104,6 +104,19 @@ def test_searches_run_on_the_gpu(
     assert hits / wanted.size > (0.5 if index_type == 6 else 0.95)
 
 
+def test_a_search_for_another_metric_stays_on_the_cpu(
+    engine: EngineProcess, client: Milvus1
+) -> None:
+    """The rows on the GPU are for the collection's own metric; the answer is by the one asked."""
+    fill(client, "other_metric")
+    own = found_ids(client.search("other_metric", QUERIES, topk=5))
+    before = searches(engine, "rows")
+    found = found_ids(client.search("other_metric", QUERIES, topk=5, params='{"metric_type": 2}'))
+    assert searches(engine, "rows") == before
+    np.testing.assert_array_equal(own, exact(ROWS, QUERIES, 5, 1))
+    np.testing.assert_array_equal(found, exact(ROWS, QUERIES, 5, 2))
+
+
 def test_vectors_of_bits_stay_on_the_cpu(engine: EngineProcess, client: Milvus1) -> None:
     """FAISS has no index of bits on a GPU: rows, index and preload are the CPU's."""
     bits = np.packbits(ROWS > 0, axis=1)

@@ -37,7 +37,10 @@ def test_vectors_of_a_partition_are_its_own(client: Milvus1, held: str) -> None:
 @pytest.mark.parametrize(
     ("name", "ids", "tag", "code"),
     [
-        ("missing", [], "", pb.COLLECTION_NOT_EXISTS),
+        ("no-name", [], "", pb.ILLEGAL_ARGUMENT),
+        ("no-name", [0] * 1001, "", pb.ILLEGAL_ARGUMENT),
+        ("no-name", [0], "", pb.ILLEGAL_COLLECTION_NAME),
+        ("missing", [0], "", pb.COLLECTION_NOT_EXISTS),
         ("held", [], "", pb.ILLEGAL_ARGUMENT),
         ("held", [], "none", pb.ILLEGAL_ARGUMENT),
         ("held", [0] * 1001, "", pb.ILLEGAL_ARGUMENT),
@@ -46,7 +49,7 @@ def test_vectors_of_a_partition_are_its_own(client: Milvus1, held: str) -> None:
         ("held", [0], "nothing", pb.UNEXPECTED_ERROR),
     ],
 )
-def test_get_vectors_checks_existence_ids_partition_rows_in_that_order(
+def test_get_vectors_checks_ids_name_existence_partition_rows_in_that_order(
     client: Milvus1, held: str, name: str, ids: list[int], tag: str, code: int
 ) -> None:
     """GetVectorsByID answers the code of the first check that fails."""

@@ -73,7 +73,11 @@ def test_search_of_an_empty_collection_is_ok_and_empty(client: Milvus1) -> None:
         ({"topk": 0}, pb.ILLEGAL_TOPK),
         ({"topk": 1048577}, pb.ILLEGAL_TOPK),
         ({"topk": 1048576}, pb.SUCCESS),
-        ({"topk": 0, "name": "missing"}, pb.ILLEGAL_TOPK),
+        ({"name": "no-name", "topk": 0}, pb.ILLEGAL_COLLECTION_NAME),
+        ({"topk": 0, "name": "missing", "tags": [" "]}, pb.ILLEGAL_TOPK),
+        ({"name": "missing", "queries": [[0]] * 171, "topk": 1048576}, pb.ILLEGAL_TOPK),
+        ({"name": "missing", "tags": [" "]}, pb.UNEXPECTED_ERROR),
+        ({"name": "missing", "tags": ["t" * 256]}, pb.UNEXPECTED_ERROR),
         ({"name": "missing", "params": "{"}, pb.COLLECTION_NOT_EXISTS),
         ({"params": "{"}, pb.ILLEGAL_ARGUMENT),
         ({"params": "[]"}, pb.ILLEGAL_ARGUMENT),
@@ -83,13 +87,12 @@ def test_search_of_an_empty_collection_is_ok_and_empty(client: Milvus1) -> None:
         ({"queries": [[1, 2, 3]]}, pb.ILLEGAL_DIMENSION),
         ({"queries": [[1], [1, 2]]}, pb.ILLEGAL_ROWRECORD),
         ({"queries": [[1], [1, 2, 3]]}, pb.ILLEGAL_DIMENSION),
-        ({"queries": [[]]}, pb.ILLEGAL_DIMENSION),
-        ({"queries": [[0, 0]] * 171, "topk": 1048576}, pb.ILLEGAL_TOPK),
+        ({"queries": [[]]}, pb.ILLEGAL_ROWRECORD),
         ({"queries": [[1]], "tags": ["none"]}, pb.ILLEGAL_DIMENSION),
         ({"tags": ["none"]}, pb.UNEXPECTED_ERROR),
     ],
 )
-def test_search_checks_topk_existence_parameters_rows_size_tags_in_that_order(
+def test_search_checks_name_topk_size_tags_existence_parameters_rows_in_that_order(
     client: Milvus1, asked: dict, code: int
 ) -> None:
     """Search answers the code of the first check that fails."""
@@ -117,6 +120,8 @@ def tagged(client: Milvus1) -> str:
         (["202."], {1, 2}),
         (["20"], None),
         (["_default", ".*2021"], {0, 2, 3}),
+        ([".*"], {1, 2, 3, 4}),
+        ([" 2021\t"], {2}),
         (["20(20|21)", "none"], {1, 2}),
         (["a[(]b"], {4}),
         (["a(b"], None),
@@ -128,7 +133,10 @@ def tagged(client: Milvus1) -> str:
 def test_tags_of_a_search_are_expressions_for_whole_tags(
     client: Milvus1, tagged: str, tags: list[str], found: set[int] | None
 ) -> None:
-    """Only partitions whose whole tag matches are searched; no match or no expression: code 1."""
+    """Only partitions whose whole tag matches are searched; no match or no expression: code 1.
+
+    Blanks around an expression do not count, and `_default` is searched by that name alone.
+    """
     result = client.search(tagged, [[0]], topk=9, tags=tags)
     if found is None:
         assert result.status.error_code == pb.UNEXPECTED_ERROR
@@ -140,7 +148,9 @@ def test_tags_of_a_search_are_expressions_for_whole_tags(
 @pytest.mark.parametrize(
     ("asked", "code"),
     [
+        ({"name": "no-name", "vectors": []}, pb.ILLEGAL_COLLECTION_NAME),
         ({"vectors": []}, pb.ILLEGAL_ROWRECORD),
+        ({"vectors": [[]]}, pb.ILLEGAL_ROWRECORD),
         ({"vectors": [], "ids": [1]}, pb.ILLEGAL_ROWRECORD),
         ({"vectors": [[0, 0]], "ids": [1, 2]}, pb.ILLEGAL_VECTOR_ID),
         ({"name": "missing", "vectors": []}, pb.ILLEGAL_ROWRECORD),
@@ -149,12 +159,12 @@ def test_tags_of_a_search_are_expressions_for_whole_tags(
         ({"vectors": [[0, 0, 0]]}, pb.ILLEGAL_DIMENSION),
         ({"vectors": [[0], [0, 0, 0]], "ids": [1, 2]}, pb.ILLEGAL_DIMENSION),
         ({"vectors": [[0], [0, 0]], "ids": [1, 2]}, pb.ILLEGAL_ROWRECORD),
-        ({"vectors": [[0]], "tag": "none"}, pb.ILLEGAL_DIMENSION),
-        ({"vectors": [[0, 0]], "tag": "none"}, pb.UNEXPECTED_ERROR),
+        ({"vectors": [[0]], "ids": None, "tag": "none"}, pb.UNEXPECTED_ERROR),
+        ({"vectors": [[0, 0]], "tag": " "}, pb.UNEXPECTED_ERROR),
         ({"vectors": [[0, 0]]}, pb.SUCCESS),
     ],
 )
-def test_insert_checks_rows_ids_existence_kind_width_tag_in_that_order(
+def test_insert_checks_name_rows_ids_existence_tag_kind_width_in_that_order(
     client: Milvus1, asked: dict, code: int
 ) -> None:
     """Insert answers the code of the first check that fails; the collection has user ids."""
@@ -166,13 +176,13 @@ def test_insert_checks_rows_ids_existence_kind_width_tag_in_that_order(
 
 
 def test_binary_rows_are_refused_by_a_collection_of_floats(client: Milvus1) -> None:
-    """Rows of binary_data answer ILLEGAL_ROWRECORD and say what to fill."""
+    """Rows of binary_data answer ILLEGAL_DIMENSION and say what to fill."""
     client.create("floats", dimension=8)
     request = pb.InsertParam(
         collection_name="floats", row_record_array=[pb.RowRecord(binary_data=b"\0")]
     )
     status = client.stub.Insert(request).status
-    assert status.error_code == pb.ILLEGAL_ROWRECORD
+    assert status.error_code == pb.ILLEGAL_DIMENSION
     assert "float_data" in status.reason
 
 

@@ -12,6 +12,8 @@ from quiver_engine.indexes.kinds import KINDS, IndexKind, Param, Parameters
 from quiver_engine.model import MAX_PARAMS_BYTES, IndexSpec, IndexType, Metric, Schema
 from quiver_proto import milvus_pb2 as pb
 
+_METRIC = "metric_type"
+
 
 def index(number: int, text: str | None, schema: Schema, *, has_gpu: bool) -> IndexSpec:
     """Return the index of this index_type and `params`.
@@ -87,6 +89,26 @@ def search_params(text: str | None, spec: IndexSpec, topk: int) -> Mapping[str, 
     values = {} if text is None else _json_object(text)
     _in_ranges(values, KINDS[spec.type].search_parameters(topk))
     return values
+
+
+@lru_cache(maxsize=256)
+def search_metric(text: str | None, own: Metric) -> Metric:
+    """Return the metric that a search's parameters ask for, else the collection's `own`.
+
+    Raises RequestError ILLEGAL_ARGUMENT.
+    """
+    values = {} if text is None else _json_object(text)
+    if _METRIC not in values:
+        return own
+    number = values[_METRIC]
+    offered = [metric for metric in Metric if metric.is_binary == own.is_binary]
+    if not isinstance(number, int) or isinstance(number, bool) or number not in offered:
+        there_are = ", ".join(f"{metric} ({metric.name})" for metric in offered)
+        raise _refused(
+            f"{_METRIC} {str(number)[:50]!r} of a search is illegal: give one of {there_are} as a"
+            f" number, or none for the collection's own, {own.name}"
+        )
+    return Metric(number)
 
 
 def _json_object(text: str) -> dict[str, int]:

@@ -21,9 +21,9 @@ def vectors(name: str, segments: Sequence[Segment], ids: Sequence[int]) -> list[
 
     Where several rows have one id, the last one of the newest segment counts. That is the row that
     was written last, until a merge puts an older row into a newer segment. Raises RequestError
-    UNEXPECTED_ERROR when the segments have no rows.
+    UNEXPECTED_ERROR when there are no segments.
     """
-    if not any(segment.living for segment in segments):
+    if not segments:
         raise RequestError(pb.UNEXPECTED_ERROR, f"there are no rows in {name!r} to get")
     wanted = np.unique(np.array(ids, np.int64))
     found: dict[int, Vectors] = {}
@@ -72,7 +72,7 @@ def matching_segments(collection: Collection, tags: tuple[str, ...]) -> list[Seg
     if not tags:
         return collection.segments
     partitions = dict(collection.partitions)
-    found = patterns.matching(tags, list(partitions))
+    found = patterns.matching(map(collection.tag, tags), list(partitions))
     if not found:
         raise RequestError(
             pb.UNEXPECTED_ERROR,

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import re2
 
 from quiver_engine.errors import RequestError
-from quiver_engine.model import MAX_PATTERNS_PER_SEARCH, MAX_TAGS_PER_SEARCH, TAG_BYTES
+from quiver_engine.model import DEFAULT_TAG, MAX_PATTERNS_PER_SEARCH, MAX_TAGS_PER_SEARCH, TAG_BYTES
 from quiver_proto import milvus_pb2 as pb
 
 _PLAIN = re2.compile(r"[0-9A-Za-z_-]{1,255}")
@@ -20,6 +20,8 @@ _OPTIONS.max_mem = 1 << 20
 
 def matching(patterns: Iterable[str], tags: Sequence[str]) -> list[str]:
     """Return the tags that one of the patterns matches as a whole.
+
+    `_default` is matched by that name alone, as in Milvus.
 
     Raises RequestError UNEXPECTED_ERROR for an invalid pattern, or too many patterns.
     """
@@ -33,7 +35,10 @@ def matching(patterns: Iterable[str], tags: Sequence[str]) -> list[str]:
         )
     compiled = [_compile(pattern) for pattern in wanted if pattern not in plain]
     return [
-        tag for tag in tags if tag in plain or any(pattern.fullmatch(tag) for pattern in compiled)
+        tag
+        for tag in tags
+        if tag in plain
+        or (tag != DEFAULT_TAG and any(pattern.fullmatch(tag) for pattern in compiled))
     ]
 
 

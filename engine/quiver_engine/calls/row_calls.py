@@ -45,6 +45,9 @@ class RowCalls:
         return ok()
 
     def delete(self, request: pb.DeleteByIDParam) -> pb.Status:
+        checks.name(request.collection_name)
+        if request.partition_tag:
+            checks.tags([request.partition_tag])
         ids = codec.to_array(request.id_array)
         self._writer.delete(request.collection_name, request.partition_tag, ids)
         return ok()
@@ -76,8 +79,8 @@ class RowCalls:
         return ok()
 
     def get_vectors(self, request: pb.VectorsIdentity) -> pb.VectorsData:
-        collection = self._store.collection(request.collection_name)
         checks.wanted_ids(request.id_array)
+        collection = self._store.collection(request.collection_name)
         tag = request.partition_tag
         segments = collection.partition(tag).segments if tag else collection.segments
         found = lookup.vectors(collection.schema.name, segments, list(request.id_array))

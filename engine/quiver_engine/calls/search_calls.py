@@ -1,6 +1,6 @@
 """The calls that search."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import accumulate
@@ -11,10 +11,9 @@ import numpy as np
 from quiver_engine import checks
 from quiver_engine.calls import index_checks, lookup
 from quiver_engine.compute.search import Asked, Found, no_results, search
-from quiver_engine.errors import RequestError
 from quiver_engine.files.segments import Segment
 from quiver_engine.metrics.traffic import Traffic
-from quiver_engine.model import MIB, CallerWaits, Query, Rows, Vectors
+from quiver_engine.model import MIB, CallerWaits, IndexSpec, Query, Vectors
 from quiver_engine.store.collection import Collection
 from quiver_engine.store.store import Store
 from quiver_engine.wire import codec, fields
@@ -84,49 +83,38 @@ class SearchCalls:
         request = codec.parse(pb.SearchInFilesParam, raw)
         query = codec.decode_search(request.search_param.SerializeToString())
         names = request.file_id_array
-        if not names:
-            raise RequestError(
-                pb.ILLEGAL_ARGUMENT,
-                "file_id_array is empty: give names of segments; ShowCollectionInfo lists them",
-            )
-        prepared = self._prepared(query, lambda c: lookup.named_segments(c, names))
-        return self._answer(prepared, caller_waits)
+        choose = (lambda c: lookup.named_segments(c, names)) if names else None
+        return self._answer(self._prepared(query, choose), caller_waits)
 
     def search_by_id(self, raw: bytes, caller_waits: CallerWaits) -> bytes:
         request = codec.parse(pb.SearchByIDParam, raw)
-        checks.topk(request.topk)
+        wanted, topk = list(request.id_array), request.topk
+        tags = tuple(request.partition_tag_array)
+        checks.wanted_ids(wanted)
+        _check(request.collection_name, topk, len(wanted), tags)
         collection = self._store.collection(request.collection_name)
-        checks.wanted_ids(request.id_array)
-        checks.result_size(len(request.id_array), request.topk)
-        segments = lookup.matching_segments(collection, tuple(request.partition_tag_array))
-        found = lookup.vectors(collection.schema.name, segments, list(request.id_array))
-        known = [vector for vector in found if vector is not None]
-        ids, distances = no_results(len(found), request.topk, collection.schema.metric)
-        if not known:
-            return codec.encode_topk(ids, distances)
-        rows = np.stack(known)
-        asked = _asked(
-            collection,
-            Query(
-                collection=request.collection_name,
-                tags=(),
-                rows=Rows.of(rows),
-                topk=request.topk,
-                params=codec.params_text(request.extra_params),
-            ),
-        )
+        asked = _without_queries(collection, topk, codec.params_text(request.extra_params))
+        segments = lookup.matching_segments(collection, tags)
+        found = lookup.vectors(collection.schema.name, collection.segments, wanted)
         places = [place for place, vector in enumerate(found) if vector is not None]
-        ids[places], distances[places] = search(
-            segments, asked, self._store.device.nearest, caller_waits
-        )
-        self._traffic.searched(len(rows), segments)
+        ids, distances = no_results(len(found), topk, asked.metric)
+        if places:
+            known = np.stack([vector for vector in found if vector is not None])
+            ids[places], distances[places] = search(
+                segments,
+                replace(asked, queries=known),
+                self._store.device.nearest,
+                caller_waits,
+            )
+            self._traffic.searched(len(known), segments)
         return codec.encode_topk(ids, distances)
 
     def _prepared(self, query: Query, choose: Choose | None = None) -> _Prepared:
         """Check a search and choose its segments, by default those of the partitions it names."""
-        checks.topk(query.topk)
+        _check(query.collection, query.topk, query.rows.count, query.tags)
         collection = self._store.collection(query.collection)
-        asked = _asked(collection, query)
+        asked = _without_queries(collection, query.topk, query.params)
+        asked = replace(asked, queries=checks.vectors(query.rows, collection.schema))
         if choose is not None:
             return _Prepared(asked, choose(collection))
         return _Prepared(asked, lookup.matching_segments(collection, query.tags))
@@ -136,9 +124,13 @@ class SearchCalls:
         return _NO_ROWS if found is None else codec.encode_topk(*found)
 
     def _find(self, prepared: _Prepared, caller_waits: CallerWaits) -> Found | None:
-        """Search; return None where the segments have no rows."""
+        """Search; return None where there are no segments.
+
+        Where all rows of the segments are deleted there are results without rows, as in Milvus:
+        clients read the first query's.
+        """
         asked, segments = prepared
-        if not any(segment.living for segment in segments):
+        if not segments:
             return None
         found = search(segments, asked, self._store.device.nearest, caller_waits)
         self._traffic.searched(len(asked.queries), segments)
@@ -176,9 +168,21 @@ def _batch_item(raw: bytes) -> BatchItem | None:
     return BatchItem((rest, queries.shape[1], queries.dtype), len(queries), _Cut(queries, rest))
 
 
-def _asked(collection: Collection, query: Query) -> Asked:
-    spec = collection.index.spec
-    params = index_checks.search_params(query.params, spec, query.topk)
-    vectors = checks.vectors(query.rows, collection.schema)
-    checks.result_size(query.rows.count, query.topk)
-    return Asked(vectors, query.topk, collection.schema.metric, spec, params)
+def _check(collection: str, topk: int, queries: int, tags: Iterable[str]) -> None:
+    """Check what a search says without its collection; raises RequestError."""
+    checks.name(collection)
+    checks.topk(topk)
+    checks.result_size(queries, topk)
+    checks.tags(tags)
+
+
+def _without_queries(collection: Collection, topk: int, text: str | None) -> Asked:
+    """Return a search with these parameters, without its queries; raises RequestError."""
+    schema, spec = collection.schema, collection.index.spec
+    params = index_checks.search_params(text, spec, topk)
+    metric = index_checks.search_metric(text, schema.metric)
+    if metric is not schema.metric:
+        # Indexes are for the collection's own metric.
+        spec = IndexSpec()
+    nothing = np.empty((0, schema.layout.width), schema.layout.dtype)
+    return Asked(nothing, topk, metric, spec, params, is_own_metric=metric is schema.metric)

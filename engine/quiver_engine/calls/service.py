@@ -68,6 +68,7 @@ class Service:
         return ok()
 
     def has_collection(self, request: pb.CollectionName) -> pb.BoolReply:
+        checks.name(request.collection_name)
         return pb.BoolReply(status=ok(), bool_reply=self._store.has(request.collection_name))
 
     def describe_collection(self, request: pb.CollectionName) -> pb.CollectionSchema:
@@ -97,18 +98,21 @@ class Service:
         return ok()
 
     def create_partition(self, request: pb.PartitionParam) -> pb.Status:
+        checks.name(request.collection_name)
         self._store.create_partition(request.collection_name, request.tag)
         return ok()
 
     def has_partition(self, request: pb.PartitionParam) -> pb.BoolReply:
         collection = self._store.collection(request.collection_name)
-        return pb.BoolReply(status=ok(), bool_reply=request.tag in collection.partitions)
+        has = collection.tag(request.tag) in collection.partitions
+        return pb.BoolReply(status=ok(), bool_reply=has)
 
     def show_partitions(self, request: pb.CollectionName) -> pb.PartitionList:
         tags = self._store.collection(request.collection_name).tags
         return pb.PartitionList(status=ok(), partition_tag_array=tags)
 
     def drop_partition(self, request: pb.PartitionParam) -> pb.Status:
+        checks.name(request.collection_name)
         self._store.drop_partition(request.collection_name, request.tag)
         return ok()
 

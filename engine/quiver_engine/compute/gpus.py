@@ -73,8 +73,8 @@ class Gpus:
         """Return what a GPU can search for this, None if nothing, and how many lists to search."""
         index = segment.index
         if index is None or index.spec != asked.spec:
-            has_metric = gpu_limits.has_metric(asked.metric)
-            return self._rows(segment, asked.metric) if has_metric else None, 0
+            is_there = asked.is_own_metric and gpu_limits.has_metric(asked.metric)
+            return self._rows(segment, asked.metric) if is_there else None, 0
         if not _has_index(segment, asked.kind, index.spec):
             return None, 0
         nprobe = min(asked.params["nprobe"], list_count(index.spec.values, segment.rows))

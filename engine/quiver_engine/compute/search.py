@@ -24,9 +24,10 @@ Found = tuple[Ids, Floats]
 
 @dataclass(frozen=True)
 class Asked:
-    """A search: `params` suit `spec`, and indexes of other specs are not used.
+    """A search: `params` suit the collection's index, and indexes of other specs are not used.
 
-    `queries` has shape (queries, width).
+    `queries` has shape (queries, width). `is_own_metric` says whether `metric` is the collection's,
+    for which its indexes and the copies on GPUs are made.
     """
 
     queries: Vectors
@@ -34,6 +35,7 @@ class Asked:
     metric: Metric
     spec: IndexSpec
     params: Mapping[str, int]
+    is_own_metric: bool = True
 
     @cached_property
     def kind(self) -> IndexKind:

@@ -12,6 +12,7 @@ from quiver_engine.files.segments import RowBlock, Segment
 from quiver_engine.model import (
     DEFAULT_TAG,
     MIN_INDEXED_ROWS,
+    TAG_BLANKS,
     IdOrigin,
     Ids,
     IndexState,
@@ -143,9 +144,16 @@ class Collection:
     def partition(self, tag: str) -> Partition:
         """Return a partition; raises RequestError UNEXPECTED_ERROR for a tag that none has."""
         try:
-            return self.partitions[tag]
+            return self.partitions[self.tag(tag)]
         except KeyError:
             raise no_partition(self.schema.name, tag) from None
+
+    def tag(self, given: str) -> str:
+        """Return the tag that is meant, without the blanks around it.
+
+        A partition that has blanks there is found by its whole tag: earlier versions made such.
+        """
+        return given if given in self.partitions else given.strip(TAG_BLANKS)
 
     @property
     def tags(self) -> list[str]:

@@ -22,6 +22,7 @@ from quiver_engine.files.segments import Segment
 from quiver_engine.model import (
     DEFAULT_TAG,
     MAX_COLLECTIONS_AND_PARTITIONS,
+    TAG_BLANKS,
     IndexSpec,
     IndexState,
     Schema,
@@ -67,10 +68,15 @@ class Store:
         return name in self._collections
 
     def collection(self, name: str) -> Collection:
-        """Return a collection; raises RequestError COLLECTION_NOT_EXISTS."""
+        """Return a collection.
+
+        Raises RequestError COLLECTION_NOT_EXISTS, or ILLEGAL_COLLECTION_NAME for a name that none
+        can have.
+        """
         try:
             return self._collections[name]
         except KeyError:
+            checks.name(name)
             raise no_collection(name) from None
 
     @property
@@ -111,6 +117,7 @@ class Store:
             self._retire_partitions(collection.partitions.values())
 
     def create_partition(self, name: str, tag: str) -> None:
+        tag = tag.strip(TAG_BLANKS)
         checks.new_tag(tag)
         self.directory.disk.check()
         with self._catalog_lock:
@@ -133,7 +140,7 @@ class Store:
             partition = collection.partition(tag)
             self._catalog.drop_partition(partition.id)
             with collection.lock:
-                del collection.partitions[tag]
+                del collection.partitions[partition.tag]
             self._retire_partitions([partition])
 
     def _retire_partitions(self, partitions: Iterable[Partition]) -> None:

@@ -73,10 +73,10 @@ class Writer:
         self._make_room(collection)
         origin = IdOrigin.AUTOMATIC if batch.ids is None else IdOrigin.USER
         with collection.lock:
+            partition = collection.partition(batch.tag)
             checks.id_origin(batch.collection, collection.id_origin, origin)
             vectors = checks.vectors(batch.rows, collection.schema)
             checks.insert_size(vectors)
-            partition = collection.partition(batch.tag)
             ids = self._automatic_ids.take(len(vectors)) if batch.ids is None else batch.ids
             record = Record(_KINDS[origin], collection.id, partition.id, ids, vectors)
             self._take_in(collection, [partition], record)
@@ -106,6 +106,8 @@ class Writer:
         Searches find them until the next flush.
         """
         collection = self._store.collection(name)
+        if tag:
+            collection.partition(tag)  # a missing one is refused even where there are no ids
         if not len(ids):
             return
         ids = np.unique(ids)

@@ -17,14 +17,19 @@ TAGS = ["2024", "2025-01", "2025-02", "a.b", "_default", "größe"]
         ("2025.*", ["2025-01", "2025-02"]),
         ("202", []),
         (r"\d+", ["2024"]),
-        ("2024|_default", ["2024", "_default"]),
+        ("2024|_default", ["2024"]),
+        (".*", ["2024", "2025-01", "2025-02", "a.b", "größe"]),
+        ("_default", ["_default"]),
         (r"a\.b", ["a.b"]),
         ("gr..e", ["größe"]),
         ("", []),
     ],
 )
 def test_a_pattern_names_the_tags_that_it_matches_whole(pattern: str, expected: list[str]) -> None:
-    """A tag names itself; a regular expression names what it matches from end to end."""
+    """A tag names itself; a regular expression names what it matches from end to end.
+
+    No expression names `_default`.
+    """
     assert patterns.matching([pattern], TAGS) == expected
 
 
