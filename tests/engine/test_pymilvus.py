@@ -102,6 +102,34 @@ assert client.create_index('JACCARD', IndexType.HNSW, {'M': 8, 'efConstruction':
 """
 
 
+NO_ROWS_LEFT = """
+from milvus import Milvus, MetricType
+client = Milvus(host=HOST, port=PORT)
+client.create_collection({'collection_name': 'v', 'dimension': 2, 'index_file_size': 10,
+                          'metric_type': MetricType.L2})
+status, found = client.search('v', 3, [[1, 0]])
+assert status.OK() and len(found) == 0, (status, found)
+assert client.insert('v', [[1, 0], [0, 3]], [1, 2])[0].OK()
+assert client.flush(['v']).OK()
+status, found = client.search('v', 3, [[1, 1]], params={'metric_type': MetricType.IP})
+assert status.OK(), status
+assert [(hit.id, hit.distance) for hit in found[0]] == [(2, 3.0), (1, 1.0)], found
+status, _ = client.search('v', 3, [[1, 1]], params={'metric_type': MetricType.HAMMING})
+assert status.code == 5, status
+assert client.delete_entity_by_id('v', [1, 2]).OK()
+assert client.flush(['v']).OK()
+status, found = client.search('v', 3, [[1, 0]])
+assert status.OK() and list(found[0]) == [], (status, found)
+status, found = client.get_entity_by_id('v', [1])
+assert status.OK() and list(found[0]) == [], (status, found)
+assert client.insert('v', [[5, 5]], [1])[0].OK()
+assert client.insert('v', [[6, 6]], [1])[0].OK()
+assert client.flush(['v']).OK()
+status, found = client.get_entity_by_id('v', [1])
+assert status.OK() and list(found[0]) == [6, 6], (status, found)
+"""
+
+
 def run(script: str, engine: EngineProcess) -> str:
     host, port = engine.grpc_address.split(":")
     whole = f"HOST, PORT = {host!r}, {port!r}\n{script}"
@@ -125,6 +153,11 @@ def test_vectors_and_partitions(own_engine: EngineProcess) -> None:
 def test_vectors_of_bits(own_engine: EngineProcess) -> None:
     """Rows given as bytes are found by every kind of binary metric and come back as bytes."""
     run(BITS, own_engine)
+
+
+def test_what_a_search_finds_where_no_rows_are_left(own_engine: EngineProcess) -> None:
+    """Without rows ever there is no answer, with deleted ones an empty one; a metric is heeded."""
+    run(NO_ROWS_LEFT, own_engine)
 
 
 CLIENTS = Path(__file__).parents[2] / "docs" / "clients.md"

@@ -234,4 +234,5 @@ class User(threading.Thread):
         if self._random.random() < 0.6:
             return []
         there = list(subject.partitions) or [DEFAULT_TAG]
-        return [str(self._random.choice([*there, "p[0-9]|_default"]))]
+        choices = [*([tag] for tag in there), ["p[0-9]", DEFAULT_TAG]]
+        return choices[int(self._random.integers(len(choices)))]
