@@ -1,6 +1,6 @@
 """The calls that search."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import accumulate
@@ -13,7 +13,7 @@ from quiver_engine.calls import index_checks, lookup
 from quiver_engine.compute.search import Asked, Found, no_results, search
 from quiver_engine.files.segments import Segment
 from quiver_engine.metrics.traffic import Traffic
-from quiver_engine.model import MIB, CallerWaits, IndexSpec, Query, Vectors
+from quiver_engine.model import MIB, CallerWaits, IndexSpec, Metric, Query, Vectors
 from quiver_engine.store.collection import Collection
 from quiver_engine.store.store import Store
 from quiver_engine.wire import codec, fields
@@ -35,6 +35,15 @@ class _Cut(NamedTuple):
 class _Prepared(NamedTuple):
     asked: Asked
     segments: list[Segment]
+
+
+class _Way(NamedTuple):
+    """What a search's parameters make of it: the last fields of Asked, in its order."""
+
+    metric: Metric
+    spec: IndexSpec
+    params: Mapping[str, int]
+    is_own_metric: bool
 
 
 Choose = Callable[[Collection], list[Segment]]
@@ -93,18 +102,16 @@ class SearchCalls:
         checks.wanted_ids(wanted)
         _check(request.collection_name, topk, len(wanted), tags)
         collection = self._store.collection(request.collection_name)
-        asked = _without_queries(collection, topk, codec.params_text(request.extra_params))
+        way = _way(collection, topk, codec.params_text(request.extra_params))
         segments = lookup.matching_segments(collection, tags)
         found = lookup.vectors(collection.schema.name, collection.segments, wanted)
         places = [place for place, vector in enumerate(found) if vector is not None]
-        ids, distances = no_results(len(found), topk, asked.metric)
+        ids, distances = no_results(len(found), topk, way.metric)
         if places:
             known = np.stack([vector for vector in found if vector is not None])
+            asked = Asked(known, topk, *way)
             ids[places], distances[places] = search(
-                segments,
-                replace(asked, queries=known),
-                self._store.device.nearest,
-                caller_waits,
+                segments, asked, self._store.device.nearest, caller_waits
             )
             self._traffic.searched(len(known), segments)
         return codec.encode_topk(ids, distances)
@@ -113,8 +120,8 @@ class SearchCalls:
         """Check a search and choose its segments, by default those of the partitions it names."""
         _check(query.collection, query.topk, query.rows.count, query.tags)
         collection = self._store.collection(query.collection)
-        asked = _without_queries(collection, query.topk, query.params)
-        asked = replace(asked, queries=checks.vectors(query.rows, collection.schema))
+        way = _way(collection, query.topk, query.params)
+        asked = Asked(checks.vectors(query.rows, collection.schema), query.topk, *way)
         if choose is not None:
             return _Prepared(asked, choose(collection))
         return _Prepared(asked, lookup.matching_segments(collection, query.tags))
@@ -173,16 +180,13 @@ def _check(collection: str, topk: int, queries: int, tags: Iterable[str]) -> Non
     checks.name(collection)
     checks.topk(topk)
     checks.result_size(queries, topk)
-    checks.tags(tags)
+    checks.tags(dict.fromkeys(tags))
 
 
-def _without_queries(collection: Collection, topk: int, text: str | None) -> Asked:
-    """Return a search with these parameters, without its queries; raises RequestError."""
-    schema, spec = collection.schema, collection.index.spec
+def _way(collection: Collection, topk: int, text: str | None) -> _Way:
+    """Return how a search with these parameters is done; raises RequestError."""
+    own, spec = collection.schema.metric, collection.index.spec
     params = index_checks.search_params(text, spec, topk)
-    metric = index_checks.search_metric(text, schema.metric)
-    if metric is not schema.metric:
-        # Indexes are for the collection's own metric.
-        spec = IndexSpec()
-    nothing = np.empty((0, schema.layout.width), schema.layout.dtype)
-    return Asked(nothing, topk, metric, spec, params, is_own_metric=metric is schema.metric)
+    metric = index_checks.search_metric(text, own)
+    # Indexes are for the collection's own metric.
+    return _Way(metric, spec if metric is own else IndexSpec(), params, metric is own)
