@@ -8,7 +8,7 @@ import pytest
 from quiver_engine.model import Metric
 from quiver_proto import milvus_pb2 as pb
 from support.binary_oracle import plain_answer
-from support.milvus1_client import Milvus1, extra_params, found_distances, found_ids
+from support.milvus1_client import Milvus1, extra_params, found_distances, found_ids, records
 
 L2, IP, HAMMING, JACCARD, SUBSTRUCTURE = 1, 2, 3, 4, 6
 ROWS = np.random.default_rng(4).normal(size=(300, 8)).astype(np.float32)
@@ -84,6 +84,20 @@ def test_an_index_is_not_used_by_a_search_for_another_metric(client: Milvus1) ->
     np.testing.assert_array_equal(found_ids(own).ravel(), range(9))
     missing = client.search("indexed", rows[:9], params=by(IP))
     assert missing.status.error_code == pb.ILLEGAL_ARGUMENT
+
+
+def test_of_parameters_that_are_given_twice_the_last_count(client: Milvus1) -> None:
+    """As in Milvus, the last of several values of `params` is read."""
+    client.create("twice", dimension=1)
+    client.insert("twice", [[1], [9]], [1, 9])
+    client.flush("twice")
+    request = pb.SearchParam(
+        collection_name="twice",
+        query_record_array=records([[1]]),
+        topk=1,
+        extra_params=[*extra_params("{"), *extra_params(by(IP))],
+    )
+    assert client.stub.Search(request).ids == [9]
 
 
 @pytest.mark.parametrize("kind", ["floats", "bits"])

@@ -133,8 +133,9 @@ def to_array(ids: Sequence[int]) -> Ids:
 
 
 def params_text(pairs: Iterable[pb.KeyValuePair]) -> str | None:
-    """Return the value of the key `params`, which should be JSON; None without such a key."""
-    return next((pair.value for pair in pairs if pair.key == "params"), None)
+    """Return the last value of the key `params`, which should be JSON; None without such a key."""
+    values = [pair.value for pair in pairs if pair.key == "params"]
+    return values[-1] if values else None
 
 
 def encode_topk(ids: Ids, distances: Floats) -> bytes:
