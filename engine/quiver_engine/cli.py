@@ -14,6 +14,12 @@ from quiver_engine.compute import hardware
 from quiver_engine.engine import Address, Endpoints, Engine
 from quiver_engine.errors import StartError
 from quiver_engine.files.insert_log import Durability
+from quiver_engine.model import (
+    COLLECTIONS_AND_PARTITIONS,
+    MAX_COLLECTIONS_AND_PARTITIONS,
+    MAX_PARTITIONS,
+    Limits,
+)
 from quiver_engine.server import tls
 from quiver_engine.system import log
 
@@ -151,6 +157,14 @@ def _endpoints(command: Callable[..., None]) -> Callable[..., None]:
     help="When an insert or a delete is answered: once it is on disk (fsync), so that it survives"
     " power loss, or once the operating system has it (os), so that it survives the engine's end.",
 )
+@click.option(
+    "--max-collections-and-partitions",
+    type=click.IntRange(1, MAX_COLLECTIONS_AND_PARTITIONS),
+    default=COLLECTIONS_AND_PARTITIONS,
+    show_default=True,
+    help="How many collections and partitions there may be together; the partition _default of each"
+    f" collection is not counted. A collection has at most {MAX_PARTITIONS} of them besides.",
+)
 @_hardware
 @click.option(
     "--log-format",
@@ -164,6 +178,7 @@ def engine(
     data_dir: Path,
     endpoints: Endpoints,
     durability: str,
+    max_collections_and_partitions: int,
     wanted: hardware.Wanted,
     log_format: log.Format,
 ) -> None:
@@ -182,7 +197,8 @@ def engine(
     """
     log.set_up(log_format)
     try:
-        code = Engine(data_dir, endpoints, Durability(durability), wanted).run()
+        limits = Limits(together=max_collections_and_partitions)
+        code = Engine(data_dir, endpoints, Durability(durability), wanted, limits).run()
     except StartError as error:
         raise click.ClickException(str(error)) from error
     logging.shutdown()

@@ -16,7 +16,8 @@ from quiver_engine.errors import DiskFailedError, RequestError, StartError
 from quiver_engine.files.insert_log import Durability, InsertLog
 from quiver_engine.files.progress import Progress
 from quiver_engine.metrics.metrics import Metrics
-from quiver_engine.server import server, tls
+from quiver_engine.model import Limits
+from quiver_engine.server import server, settings, tls
 from quiver_engine.server.answering import Answering
 from quiver_engine.server.health import HealthServer, Readiness
 from quiver_engine.store.indexing import Indexing
@@ -62,7 +63,9 @@ class Engine:
         endpoints: Endpoints,
         durability: Durability,
         wanted: hardware.Wanted,
+        limits: Limits,
     ) -> None:
+        self._limits = limits
         self._data_dir = data_dir
         self._durability = durability
         self._wanted = wanted
@@ -91,6 +94,7 @@ class Engine:
         answering = Answering(rpcs, metrics, self._on_disk_failure)
         handler = server.MeantFor(store.directory.instance, server.handler(rpcs, answering))
         rpc_server = server.Server(self._listen.host, self._listen.port, handler, credentials)
+        config_nodes.add(settings.nodes_of(store, self._listen.host, rpc_server.port))
         _on_stop_signal(self._stop.set)
         rpc_server.start()
         maintenance.start()
@@ -117,7 +121,8 @@ class Engine:
 
     def _open(self, progress: Progress, metrics: Metrics) -> tuple[Store, InsertLog, Writer]:
         try:
-            store = Store(self._data_dir, hardware.choose(self._wanted), progress)
+            device = hardware.choose(self._wanted)
+            store = Store(self._data_dir, device, progress, self._limits)
             metrics.show(store)
             on_sync = metrics.traffic.synced
             directory = store.directory

@@ -31,13 +31,30 @@ MAX_INSERT_BYTES = 256 * MIB
 MAX_RESULT_BYTES = 256 * MIB
 MAX_MESSAGE_BYTES = MAX_INSERT_BYTES + 64 * MIB
 MAX_PARSED_BYTES = 16 * MIB
-MAX_COLLECTIONS_AND_PARTITIONS = 4096
+MAX_PARTITIONS = 4096
+"""Of one collection; `_default` is not counted."""
+COLLECTIONS_AND_PARTITIONS = 4096
+"""How many there may be together unless the engine is told another limit."""
+MAX_COLLECTIONS_AND_PARTITIONS = 8192
+"""The highest such limit. The operator reads as many names of one engine."""
 MAX_PARAMS_BYTES = 4096
 MAX_IDS_PER_GET = 1000
 MAX_TAGS_PER_SEARCH = 4096
 MAX_PATTERNS_PER_SEARCH = 64
 MAX_INDEX_WAITERS = 64
 """Calls that wait for indexes being built."""
+
+
+@dataclass
+class Limits:
+    """How many collections and partitions there may be; `_default` is not counted.
+
+    `partitions` are those of one collection.
+    """
+
+    together: int = COLLECTIONS_AND_PARTITIONS
+    partitions: int = MAX_PARTITIONS
+
 
 CallerWaits = Callable[[], bool]
 """Whether the caller still waits for the answer."""

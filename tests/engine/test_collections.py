@@ -190,13 +190,18 @@ def test_partitions_come_and_go(client: Milvus1) -> None:
     assert (has.status.error_code, has.bool_reply) == (pb.SUCCESS, False)
 
 
+def fill(client: Milvus1, partitions: int) -> None:
+    """Create the collection `first` with so many partitions."""
+    client.create("first")
+    with ThreadPoolExecutor(16) as pool:
+        made = pool.map(lambda i: client.create_partition("first", f"t{i}"), range(partitions))
+        assert {status.error_code for status in made} == {pb.SUCCESS}
+
+
 def test_collections_and_partitions_share_one_limit(own_engine: EngineProcess, connect) -> None:
     """The 4,097th of collections and partitions together is refused, and one dropped makes room."""
     client = connect(own_engine)
-    client.create("first")
-    with ThreadPoolExecutor(16) as pool:
-        made = pool.map(lambda i: client.create_partition("first", f"t{i}"), range(4095))
-        assert {status.error_code for status in made} == {pb.SUCCESS}
+    fill(client, 4095)
     for refused in (client.create("second"), client.create_partition("first", "more")):
         assert refused.error_code == pb.UNEXPECTED_ERROR
         assert "4096" in refused.reason
@@ -205,22 +210,28 @@ def test_collections_and_partitions_share_one_limit(own_engine: EngineProcess, c
     assert client.create_partition("first", "more").error_code == pb.UNEXPECTED_ERROR
 
 
-@pytest.mark.parametrize(
-    ("command", "code", "text"),
-    [
-        ("version", pb.SUCCESS, "1.1.1+quiver"),
-        ("status", pb.SUCCESS, "OK"),
-        ("mode", pb.SUCCESS, "CPU"),
-        ("sing", pb.SUCCESS, "unknown command 'sing'"),
-        ("get_config storage.path", pb.UNEXPECTED_ERROR, ""),
-        ("set_config storage.path x", pb.UNEXPECTED_ERROR, ""),
-    ],
-)
-def test_commands(client: Milvus1, command: str, code: int, text: str) -> None:
-    """Cmd tells version, status and mode, says what it does not know, and refuses settings."""
-    reply = client.stub.Cmd(pb.Command(cmd=command))
-    assert reply.status.error_code == code
-    assert reply.string_reply.startswith(text)
+def test_a_collection_has_4096_partitions_where_the_limit_allows(
+    own_engine: EngineProcess, connect
+) -> None:
+    """The 4,097th is refused, as in Milvus 1.1.1, and there is room for other collections. What is
+    there stays when the engine is started with a lower limit, and nothing is added then.
+    """
+    own_engine.stop()
+    client = connect(own_engine.start("--max-collections-and-partitions", "4098"))
+    fill(client, 4096)
+    refused = client.create_partition("first", "more")
+    assert refused.error_code == pb.UNEXPECTED_ERROR
+    assert "'first' has 4096 partitions beside _default, and 4096 is the limit" in refused.reason
+    assert client.create("second").error_code == pb.SUCCESS
+    refused = client.create("third")
+    assert refused.error_code == pb.UNEXPECTED_ERROR
+    assert "4098 is the limit for both together" in refused.reason
+    own_engine.stop()
+    client = connect(own_engine.start("--max-collections-and-partitions", "2"))
+    assert len(client.partitions("first")) == 4097
+    client.drop("second")
+    refused = client.create("third")
+    assert "holds 4097 collections and partitions, and 2 is the limit" in refused.reason
 
 
 def test_every_call_of_the_protocol_is_offered(client: Milvus1) -> None:

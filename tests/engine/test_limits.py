@@ -182,15 +182,6 @@ def test_reasons_do_not_repeat_what_is_long(client: Milvus1, line: str) -> None:
     assert all(0 < len(reason) < 3000 for reason in reasons)
 
 
-@pytest.mark.parametrize("value", ["0000000009999", "nines", "-1", "1.5", "٣"])
-def test_a_flush_interval_is_a_small_number(client: Milvus1, value: str) -> None:
-    """Other values of storage.auto_flush_interval answer code 1 and change nothing."""
-    node = "storage.auto_flush_interval"
-    value = value.replace("nines", "9" * 5000)
-    assert client.command(f"set_config {node} {value}").status.error_code == pb.UNEXPECTED_ERROR
-    assert client.command(f"get_config {node}").string_reply == "1"
-
-
 def test_compacting_what_was_deleted_here_and_there_takes_little_memory(
     own_engine: EngineProcess,
 ) -> None:

@@ -130,6 +130,28 @@ assert status.OK() and list(found[0]) == [6, 6], (status, found)
 """
 
 
+COMMANDS = """
+from milvus import Milvus
+client = Milvus(host=HOST, port=PORT)
+assert client.server_version()[1] == '1.1.1'
+assert client.server_status()[1] == 'OK'
+def told(parent, node):
+    status, value = client.get_config(parent, node)
+    assert status.OK(), status
+    return value
+assert told('network', 'bind.port') == PORT
+for parent, node, value in (('cache', 'cache_size', '64MB'), ('storage', 'auto_flush_interval', 5),
+                            ('engine_config', 'max_partition_num', 4096)):
+    status, reply = client.set_config(parent, node, value)
+    assert status.OK() and reply == '', (status, reply)
+    assert told(parent, node) == str(value)
+assert client.get_config('storage', 'auto_flush_interval ')[0].code == 1
+assert client.get_config('cache_config', 'cpu_cache_capacity')[0].code == 1
+assert client.set_config('wal', 'enable', 'false')[0].code == 1
+assert client.set_config('cache', 'cache_size', 'much')[0].code == 5
+"""
+
+
 def run(script: str, engine: EngineProcess) -> str:
     host, port = engine.grpc_address.split(":")
     whole = f"HOST, PORT = {host!r}, {port!r}\n{script}"
@@ -148,6 +170,11 @@ def test_the_snippet_that_users_start_with(own_engine: EngineProcess) -> None:
 def test_vectors_and_partitions(own_engine: EngineProcess) -> None:
     """Ten thousand rows are inserted, counted and found as a plain computation finds them."""
     run(VECTORS, own_engine)
+
+
+def test_version_and_configuration(own_engine: EngineProcess) -> None:
+    """The version is the one that it knows; nodes are read and set, and misspelt ones refused."""
+    run(COMMANDS, own_engine)
 
 
 def test_vectors_of_bits(own_engine: EngineProcess) -> None:

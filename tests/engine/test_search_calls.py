@@ -1,6 +1,4 @@
-"""SearchByID, SearchInFiles, loading and releasing, and Cmd."""
-
-import json
+"""SearchByID, SearchInFiles, loading and releasing."""
 
 import numpy as np
 import pytest
@@ -112,26 +110,3 @@ def test_loading_what_is_not_there_is_refused(client: Milvus1, held: str) -> Non
         assert call(no_tag).error_code == pb.UNEXPECTED_ERROR
     no_segment = pb.ReLoadSegmentsParam(collection_name=held, segment_id_array=["none"])
     assert client.stub.ReloadSegments(no_segment).error_code == pb.UNEXPECTED_ERROR
-
-
-def test_commands(client: Milvus1) -> None:
-    """Version, build, tasks, memory and the settings answer; an unknown word gets a text."""
-    assert client.command("version").string_reply.startswith("1.1.")
-    assert client.command("build_commit_id").string_reply.startswith("1.1.")
-    assert isinstance(json.loads(client.command("tasktable").string_reply), list)
-    memory = json.loads(client.command("get_system_info").string_reply)
-    assert 0 < int(memory["memory_used"]) < int(memory["memory_total"])
-    unknown = client.command("nonsense")
-    assert unknown.status.error_code == pb.SUCCESS
-    assert "tasktable" in unknown.string_reply
-
-
-def test_the_flush_interval_can_be_asked_for_and_set(client: Milvus1) -> None:
-    """The node storage.auto_flush_interval takes seconds; other nodes and values: code 1."""
-    node = "storage.auto_flush_interval"
-    assert client.command(f"get_config {node}").string_reply == "1"
-    assert client.command(f"set_config {node} 30").string_reply == "OK"
-    assert json.loads(client.command("get_config *").string_reply) == {node: "30"}
-    assert client.command(f"set_config {node} 1").string_reply == "OK"
-    for refused in (f"set_config {node}", f"set_config {node} soon", "get_config a.b"):
-        assert client.command(refused).status.error_code == pb.UNEXPECTED_ERROR

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from quiver_engine.config_nodes import ConfigNodes
-from quiver_engine.errors import RequestError
 from quiver_engine.metrics.in_flight import InFlight
 from quiver_engine.store.store import Store
-from quiver_proto import milvus_pb2 as pb
 
-# pymilvus 1.1.2 compares the first two numbers. The rest names this engine.
-PROTOCOL_VERSION = f"1.1.1+quiver.{version('quiver-operator')}"
+MILVUS_VERSION = "1.1.1"
+"""Of the Milvus whose protocol this is: clients compare it. pymilvus takes any that is 1.1."""
+BUILD = f"quiver-{version('quiver-operator')}"
+_CONFIG = ("get_config", "set_config")
 
 MOST_NAMED = 32
 """Collections that a report names: those with the most damaged segments."""
@@ -28,7 +28,8 @@ _KNOWN = (
 class Commands:
     """Answers the text of a command with a text.
 
-    Raises RequestError UNEXPECTED_ERROR for a configuration node that there is not.
+    As in Milvus, only the exact word is the command. Raises RequestError UNEXPECTED_ERROR or
+    ILLEGAL_ARGUMENT for what a configuration node cannot do.
     """
 
     def __init__(self, store: Store, config_nodes: ConfigNodes, in_flight: InFlight) -> None:
@@ -37,29 +38,22 @@ class Commands:
         self._config_nodes = config_nodes
 
     def run(self, text: str) -> str:
-        command, _, rest = text.strip().partition(" ")
+        if text.startswith(_CONFIG):
+            return self._config_nodes.run(text)
         answers: dict[str, Callable[[], str]] = {
-            "version": lambda: PROTOCOL_VERSION,
-            "build_commit_id": lambda: PROTOCOL_VERSION,
+            "version": lambda: MILVUS_VERSION,
+            "build_commit_id": lambda: BUILD,
             "status": lambda: "OK",
             "mode": lambda: "GPU" if self._store.device.gpus() else "CPU",
             "tasktable": self._tasks,
             "requests": lambda: json.dumps({"requests": self._in_flight.names()}),
             "get_system_info": self._system_info,
-            "get_config": lambda: self._config_nodes.get(rest.strip()),
-            "set_config": lambda: self._set(rest.split()),
             "instance": lambda: self._store.directory.instance,
             "report": lambda: json.dumps(self._report()),
         }
-        if command not in answers:
-            return f"unknown command {text[:100]!r}: this engine knows {_KNOWN}"
-        return answers[command]()
-
-    def _set(self, words: list[str]) -> str:
-        if len(words) != 2:
-            raise RequestError(pb.UNEXPECTED_ERROR, "give set_config PARENT.NODE VALUE")
-        self._config_nodes.set(*words)
-        return "OK"
+        if text not in answers:
+            return f"Unknown command {text[:100]!r}: this engine knows {_KNOWN}"
+        return answers[text]()
 
     def _tasks(self) -> str:
         tasks = [

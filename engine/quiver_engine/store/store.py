@@ -21,10 +21,10 @@ from quiver_engine.files.progress import Progress
 from quiver_engine.files.segments import Segment
 from quiver_engine.model import (
     DEFAULT_TAG,
-    MAX_COLLECTIONS_AND_PARTITIONS,
     TAG_BLANKS,
     IndexSpec,
     IndexState,
+    Limits,
     Schema,
 )
 from quiver_engine.store import recovery
@@ -43,9 +43,17 @@ class Store:
     """
 
     def __init__(
-        self, path: Path, device: Device | None = None, progress: Progress | None = None
+        self,
+        path: Path,
+        device: Device | None = None,
+        progress: Progress | None = None,
+        limits: Limits | None = None,
     ) -> None:
-        """Open a data directory and remove what a crash left behind; raises StartError."""
+        """Open a data directory and remove what a crash left behind; raises StartError.
+
+        It may hold more than `limits` allows: then nothing is added.
+        """
+        self.limits = limits or Limits()
         self.device = device or Cpu(Memory())
         self.directory = DataDir(path, self.device.memory)
         self._catalog = Catalog(self.directory.catalog_path, self.directory.disk)
@@ -100,12 +108,21 @@ class Store:
             self._count += 1
 
     def _check_limit(self) -> None:
-        if self._count >= MAX_COLLECTIONS_AND_PARTITIONS:
+        if self._count >= self.limits.together:
             raise RequestError(
                 pb.UNEXPECTED_ERROR,
                 f"the engine holds {self._count} collections and partitions, and"
-                f" {MAX_COLLECTIONS_AND_PARTITIONS} is the limit for both together:"
-                " drop some or use another engine",
+                f" {self.limits.together} is the limit for both together: drop some, start the"
+                " engine with a higher --max-collections-and-partitions or use another engine",
+            )
+
+    def _check_partitions(self, collection: Collection) -> None:
+        if len(collection.partitions) > self.limits.partitions:
+            raise RequestError(
+                pb.UNEXPECTED_ERROR,
+                f"collection {collection.schema.name!r} has {len(collection.partitions) - 1}"
+                f" partitions beside {DEFAULT_TAG}, and {self.limits.partitions} is the limit: drop"
+                " some or use another collection",
             )
 
     def drop_collection(self, name: str) -> None:
@@ -127,6 +144,7 @@ class Store:
                     pb.UNEXPECTED_ERROR,
                     f"collection {name!r} has a partition {tag!r} already: take another tag",
                 )
+            self._check_partitions(collection)
             self._check_limit()
             partition = Partition(self._catalog.create_partition(collection.id, tag), tag)
             with collection.lock:

@@ -1,5 +1,6 @@
 """How much memory the process has, and how much it may take before the kernel kills it."""
 
+import os
 import re
 import resource
 import time
@@ -17,6 +18,16 @@ def anonymous_bytes() -> int:
     """Return the bytes that the process has in memory, without pages of files."""
     _, resident, of_files, *_ = Path("/proc/self/statm").read_text().split()
     return (int(resident) - int(of_files)) * resource.getpagesize()
+
+
+def total_bytes() -> int:
+    """Return the bytes of the machine or of the container's limit, whichever are fewer."""
+    machine = os.sysconf("SC_PHYS_PAGES") * resource.getpagesize()
+    try:
+        limit = (_CGROUP / "memory.max").read_text().strip()
+    except OSError:
+        return machine
+    return machine if limit == "max" else min(machine, int(limit))
 
 
 class _Reading:

@@ -48,6 +48,15 @@ class Memory:
     def held_bytes(self) -> int:
         return self._bytes
 
+    def resize(self, budget: int) -> None:
+        """Change the budget, and evict where it is exceeded; what is in use stays until its end."""
+        with self._changed:
+            self.budget = budget
+            for resident in [other for other in self._held if not other.users]:
+                if self._bytes > budget:
+                    self._evict(resident)
+            self._changed.notify_all()
+
     def check(self, name: str, size: int) -> None:
         """Raise RequestError OUT_OF_MEMORY for what cannot fit even alone; `size` is in bytes."""
         if self.budget is not None and size > self.budget:
