@@ -4,7 +4,7 @@ import logging
 import resource
 import signal
 import sys
-import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +72,9 @@ class Engine:
         self._listen = endpoints.grpc
         self._http = endpoints.http
         self._tls_files = endpoints.tls_files
-        self._stop = threading.Event()
+        # No Event: a signal that comes while this thread holds an Event's lock would wait for it for
+        # ever, for its handler runs in this thread.
+        self._is_to_stop = False
         self._disk_failure: DiskFailedError | None = None
 
     def run(self) -> int:
@@ -95,7 +97,7 @@ class Engine:
         handler = server.MeantFor(store.directory.instance, server.handler(rpcs, answering))
         rpc_server = server.Server(self._listen.host, self._listen.port, handler, credentials)
         config_nodes.add(settings.nodes_of(store, self._listen.host, rpc_server.port))
-        _on_stop_signal(self._stop.set)
+        _on_stop_signal(self._want_stop)
         rpc_server.start()
         maintenance.start()
         readiness.ready(lambda: _ready_line(store))
@@ -108,8 +110,8 @@ class Engine:
             self._http.with_port(health.port),
         )
         # A signal may go to another thread, and would not wake this one from a longer wait.
-        while not self._stop.wait(SIGNAL_POLL_S):
-            pass
+        while not self._is_to_stop:
+            time.sleep(SIGNAL_POLL_S)
         readiness.not_ready(lambda: "draining: the engine was told to stop")
         indexing.stop()
         if self._disk_failure is not None:
@@ -154,7 +156,10 @@ class Engine:
 
     def _on_disk_failure(self, failure: DiskFailedError) -> None:
         self._disk_failure = failure
-        self._stop.set()
+        self._want_stop()
+
+    def _want_stop(self) -> None:
+        self._is_to_stop = True
 
 
 def _let_in(files: tls.Files) -> str:
