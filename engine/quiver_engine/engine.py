@@ -72,8 +72,8 @@ class Engine:
         self._listen = endpoints.grpc
         self._http = endpoints.http
         self._tls_files = endpoints.tls_files
-        # No Event: a signal that comes while this thread holds an Event's lock would wait for it for
-        # ever, for its handler runs in this thread.
+        # No Event: the handler of a signal runs in the main thread, and would wait for ever for an
+        # Event's lock that this thread holds.
         self._is_to_stop = False
         self._disk_failure: DiskFailedError | None = None
 

@@ -98,8 +98,8 @@ ACCEPTED = {
     "a partition of 255 characters": {"partitions": ["p" * 255]},
     "a partition with a blank inside": {"partitions": ["new york"]},
     "a partition in another script": {"partitions": ["日本"]},
-    "as many partitions as there may be": {"partitions": [f"p{n}" for n in range(4095)]},
-    "tags of as many bytes as there may be": {"partitions": [f"{n:064}" for n in range(4095)]},
+    "as many partitions as there may be": {"partitions": [f"p{n}" for n in range(4096)]},
+    "tags of as many bytes as there may be": {"partitions": [f"{n:064}" for n in range(4096)]},
     "Delete": {"deletionPolicy": "Delete"},
     "Retain": {"deletionPolicy": "Retain"},
     "DeleteIfEmpty": {"deletionPolicy": "DeleteIfEmpty"},
@@ -182,7 +182,7 @@ REFUSED = {
         "shorten them, or put some into another collection",
     ),
     "a tag twice": ({"partitions": ["a", "a"]}, "spec.partitions[1]", "Duplicate value"),
-    "4096 partitions": ({"partitions": [f"{n}" for n in range(4096)]}, "spec.partitions", "4095"),
+    "4097 partitions": ({"partitions": [f"{n}" for n in range(4097)]}, "spec.partitions", "4096"),
 }
 NAMED = {"collectionName": "a"}
 SHARED = {"engineRef": {"namespace": "shared"}}

@@ -18,7 +18,7 @@ ACCEPTED = {
     "Milvus 1.x with an image": {"type": "Milvus1", "image": "milvusdb/milvus:1.1.1"},
     "no limits said": {"limits": {}},
     "one collection a pod": {"limits": {"maxCollectionsAndPartitions": 1}},
-    "4096 collections a pod": {"limits": {"maxCollectionsAndPartitions": 4096}},
+    "8192 collections a pod": {"limits": {"maxCollectionsAndPartitions": 8192}},
     "Delete by default": {"defaultDeletionPolicy": "Delete"},
     "Retain by default": {"defaultDeletionPolicy": "Retain"},
 }
@@ -31,7 +31,7 @@ REFUSED = {
     "an image of 1025": ({"image": "a" * 1025}, "spec.image", "than 1024"),
     "Milvus 1.x without image": ({"type": "Milvus1"}, "spec.image", "required for type Milvus1"),
     "no collection a pod": ({"limits": {"maxCollectionsAndPartitions": 0}}, LIMIT, "equal to 1"),
-    "4097 a pod": ({"limits": {"maxCollectionsAndPartitions": 4097}}, LIMIT, "equal to 4096"),
+    "8193 a pod": ({"limits": {"maxCollectionsAndPartitions": 8193}}, LIMIT, "equal to 8192"),
     "another default": ({"defaultDeletionPolicy": "Orphan"}, POLICY, '"DeleteIfEmpty"'),
 }
 MILVUS = {"type": "Milvus1", "image": "milvusdb/milvus:1.1.1"}

@@ -26,6 +26,7 @@ CHANGES: dict[str, list[Any]] = {
     "nodeSelector": [{"zone": "a"}],
     "tolerations": [[{"operator": "Exists"}]],
     "tls": [{"secretName": "c"}, {"clientCASecretName": "c", "clientSecretName": "d"}, None],
+    "limits": [{"maxCollectionsAndPartitions": 4097}],
 }
 """Changes of an engine that was made with `MADE`, by the field that they are of."""
 HARMLESS = [
@@ -34,6 +35,7 @@ HARMLESS = [
     {"replicas": 3},
     {"networkPolicy": {}},
     {"limits": {"maxPerNamespace": 1}},
+    {"limits": {"maxCollectionsAndPartitions": 100}},
     {"allowedNamespaces": {"from": "All"}},
     {"tls": {"caSecretName": "c"}},
 ]

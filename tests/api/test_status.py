@@ -85,7 +85,7 @@ REFUSED_COLLECTION_STATUS = {
         "than 255",
     ),
     "a long tag": ({"partitions": ["a" * 256]}, "status.partitions[0]", "than 255"),
-    "4096 tags": ({"partitions": [f"{n}" for n in range(4096)]}, "status.partitions", "4095"),
+    "4097 tags": ({"partitions": [f"{n}" for n in range(4097)]}, "status.partitions", "4096"),
     "a condition twice": ({"conditions": [READY, READY]}, "status.conditions[1]", "Duplicate"),
     "nine conditions": (
         {"conditions": [READY | {"type": f"T{n}"} for n in range(9)]},

@@ -60,7 +60,7 @@ NAMES = pb.CollectionNameList(collection_names=[f"{n:0250}" for n in range(66_00
 LISTS = {
     "16 MiB of names": NAMES.SerializeToString(),
     "16 MiB of empty names": b"\x12\x00" * (8 * MIB - 8),
-    "1 MiB of empty names": b"\x12\x00" * (MIB // 2),
+    "2 MiB of empty names": b"\x12\x00" * MIB,
 }
 
 

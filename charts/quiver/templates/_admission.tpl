@@ -69,4 +69,8 @@ operator/quiver/domain/ephemeral_data.py. */ -}}
     (object.spec.?tolerations == oldObject.spec.?tolerations ? [] : ['tolerations']) +
     (object.spec.?tls.?secretName == oldObject.spec.?tls.?secretName &&
     object.spec.?tls.?clientCASecretName == oldObject.spec.?tls.?clientCASecretName ? [] : ['tls'])
+    + (object.spec.?type.orValue('Quiver') != 'Quiver' ||
+    [object.spec.?limits.?maxCollectionsAndPartitions.orValue(4096), 4096].max() ==
+    [oldObject.spec.?limits.?maxCollectionsAndPartitions.orValue(4096), 4096].max() ?
+    [] : ['limits'])
 {{- end }}

@@ -40,8 +40,12 @@ class Tls(Struct, frozen=True, kw_only=True):
     client_secret_name: str | None = None
 
 
+COLLECTIONS_AND_PARTITIONS = 4096
+"""How many of both together an engine takes that is not told otherwise."""
+
+
 class Limits(Struct, frozen=True, kw_only=True):
-    max_collections_and_partitions: Annotated[int, Meta(ge=1, le=4096)] = 4096
+    max_collections_and_partitions: Annotated[int, Meta(ge=1, le=8192)] = COLLECTIONS_AND_PARTITIONS
     max_per_namespace: Annotated[int, Meta(ge=1, le=262144)] | None = None
 
 

@@ -7,14 +7,14 @@ from quiver.domain.kubernetes_types import Condition, find_condition
 from quiver.domain.reasons import Reason
 
 DATA_EPHEMERAL = "DataEphemeral"
-POD_FIELDS = ("image", "gpu", "resources", "nodeSelector", "tolerations", "tls")
-"""Fields of the spec whose change replaces the pods."""
+POD_FIELDS = ("image", "gpu", "resources", "nodeSelector", "tolerations", "tls", "limits")
+"""Fields of the spec whose change replaces the pods; of limits, above 4096 on either side of it."""
 _MESSAGE = (
     "The engine has no spec.storage and holds collections: the vectors of a pod are in an "
     "emptyDir, and are lost with the pod. A pod is replaced when one of these fields changes: "
-    f"{', '.join(POD_FIELDS)}; when it is deleted; and when its node goes. spec.storage cannot be "
-    "added later: to keep vectors, create a VectorEngine of another name with storage, make the "
-    "collections there and insert the vectors again."
+    f"{', '.join(POD_FIELDS)} (a maxCollectionsAndPartitions above 4096); when it is deleted; and "
+    "when its node goes. spec.storage cannot be added later: to keep vectors, create a "
+    "VectorEngine of another name with storage, make the collections there and insert the vectors again."
 )
 """It counts nothing, so that the status is written when the condition comes and when it goes."""
 

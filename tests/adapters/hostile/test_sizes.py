@@ -17,8 +17,8 @@ from quiver_proto import milvus_pb2 as pb
 from support.hostile_server import OK, HostileServer, always, check_words
 
 MIB = 2**20
-LONGEST = [f"{number:0255}" for number in range(4096)]
-"""As many names as an engine takes, as long as it takes them."""
+LONGEST = [f"{number:0255}" for number in range(8192)]
+"""As many names as an engine may take, as long as it takes them."""
 
 TINY = [b"\x12\x00" * (MIB // 2), b"\x12\x00" * 10_000]
 """Answers within the limits of bytes that hold more names than are read: many more, and some."""
@@ -27,12 +27,14 @@ TINY = [b"\x12\x00" * (MIB // 2), b"\x12\x00" * 10_000]
 async def test_the_largest_honest_lists_are_read(
     server: HostileServer, client: EngineClient
 ) -> None:
-    """4,096 names of 255 bytes each, of collections and of partitions."""
-    server.answer = always(OK, collection_names=LONGEST, partition_tag_array=LONGEST)
+    """8,192 collections and 4,096 partitions, with names of 255 bytes each."""
+    partitions = LONGEST[:4096]
+    tags = ["_default", *partitions]
+    server.answer = always(OK, collection_names=LONGEST, partition_tag_array=tags)
     assert await client.list_collections() == frozenset(LONGEST)
     found = await client.describe("docs")
     assert found is not None
-    assert found.partitions == frozenset(LONGEST)
+    assert found.partitions == frozenset(partitions)
 
 
 @pytest.mark.parametrize(

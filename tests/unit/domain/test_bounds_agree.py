@@ -9,8 +9,9 @@ import pytest
 import yaml
 from msgspec import inspect
 
+from quiver.adapters.milvus1.answers import MOST_COLLECTIONS, MOST_PARTITIONS
 from quiver.domain.collections import PARTITION_BYTES, CollectionSchema, VectorCollection
-from quiver.domain.engines import VectorEngine
+from quiver.domain.engines import COLLECTIONS_AND_PARTITIONS, VectorEngine
 from quiver.domain.kubernetes_types import Condition, ObjectMeta
 from quiver.ports.errors import EngineRefused
 from quiver_engine import model
@@ -111,8 +112,9 @@ def test_the_engine_takes_what_the_crd_takes() -> None:
     assert str(PARTITION_BYTES) in rule["rule"]
     assert str(PARTITION_BYTES) in rule["message"]
     most = model.MAX_COLLECTIONS_AND_PARTITIONS
-    assert limits["maxCollectionsAndPartitions"]["maximum"] == most
-    assert spec_field("partitions")["maxItems"] == most - 1
+    assert limits["maxCollectionsAndPartitions"]["maximum"] == most == MOST_COLLECTIONS
+    assert model.COLLECTIONS_AND_PARTITIONS == COLLECTIONS_AND_PARTITIONS
+    assert spec_field("partitions")["maxItems"] == model.MAX_PARTITIONS == MOST_PARTITIONS - 1
 
 
 def create(**fields: Any) -> None:

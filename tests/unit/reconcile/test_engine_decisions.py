@@ -444,7 +444,7 @@ ANOTHER: Manifest = {
     "tolerations": [{"operator": "Exists"}],
     "tls": {"secretName": "t"},
     "networkPolicy": {},
-    "limits": {"maxPerNamespace": 1},
+    "limits": {"maxCollectionsAndPartitions": 4097},
     "defaultDeletionPolicy": "Retain",
     "allowedNamespaces": {"from": "All"},
 }
@@ -499,6 +499,26 @@ def test_searches_are_told_how_much_of_the_pods_memory_is_theirs(
     (container,) = pod_spec({"resources": {"limits": limits}})["containers"]
     assert [text for text in container["args"] if text.startswith("--memory")] == option
     milvus = {"type": "Milvus1", "image": "m", "resources": {"limits": limits}}
+    assert "args" not in pod_spec(milvus)["containers"][0]
+
+
+@pytest.mark.parametrize(
+    ("limits", "option"),
+    [
+        ({"maxCollectionsAndPartitions": 8192}, ["--max-collections-and-partitions=8192"]),
+        ({"maxCollectionsAndPartitions": 4097}, ["--max-collections-and-partitions=4097"]),
+        ({"maxCollectionsAndPartitions": 4096}, []),
+        ({"maxCollectionsAndPartitions": 1000, "maxPerNamespace": 1}, []),
+        ({}, []),
+    ],
+)
+def test_a_pod_is_told_to_take_more_than_it_takes_anyway(
+    limits: Manifest, option: list[str]
+) -> None:
+    """A lower limit is Quiver's to keep: it may change, and no pod is replaced for it."""
+    (container,) = pod_spec({"limits": limits})["containers"]
+    assert [text for text in container["args"] if "collections" in text] == option
+    milvus = {"type": "Milvus1", "image": "m", "limits": limits}
     assert "args" not in pod_spec(milvus)["containers"][0]
 
 

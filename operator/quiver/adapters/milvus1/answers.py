@@ -27,8 +27,8 @@ SHOW_COLLECTIONS = "/milvus.grpc.MilvusService/ShowCollections"
 SHOW_PARTITIONS = "/milvus.grpc.MilvusService/ShowPartitions"
 SHOW_INFO = "/milvus.grpc.MilvusService/ShowCollectionInfo"
 
-MOST_COLLECTIONS = 2 * 4096
-"""An engine takes 4,096 collections and partitions. A server of others may hold more."""
+MOST_COLLECTIONS = 8192
+"""As many as the limits of an engine may allow. A server of others may hold more."""
 MOST_PARTITIONS = 4096 + 1
 """`_default` is one more."""
 NAME_BYTES = 255 + 3
@@ -38,8 +38,8 @@ _BEFORE_NAME = b"\x12"
 
 LIMITS: Mapping[str, int] = MappingProxyType(
     {
-        SHOW_COLLECTIONS: (4096 + 1) * NAME_BYTES + 2**10,
-        SHOW_PARTITIONS: (4096 + 1) * NAME_BYTES + 2**10,
+        SHOW_COLLECTIONS: MOST_COLLECTIONS * NAME_BYTES + 2**10,
+        SHOW_PARTITIONS: MOST_PARTITIONS * NAME_BYTES + 2**10,
         # JSON with each partition and its segments, about a hundred bytes each. Dozens of answers
         # may wait to be read.
         SHOW_INFO: 2**20,

@@ -27,13 +27,15 @@ _NON_ROOT: Json = {
 class ContainerProfile(NamedTuple):
     """The container of one type of engine.
 
-    `memory_option` is the option that bounds the memory of the engine's searches, if it has one.
+    `memory_option` is the option that bounds the memory of the engine's searches, `count_option`
+    that for collections and partitions together, if it has them.
     `tls_args` returns the options that name the files of `pod_tls`, if the engine serves TLS. The
     probes' paths are of `http_port`; `data_path` is where the volume is mounted.
     """
 
     args: tuple[str, ...]
     memory_option: str | None
+    count_option: str | None
     tls_args: Callable[[Tls], list[str]] | None
     http_port: int
     liveness_path: str
@@ -53,6 +55,7 @@ CONTAINER_PROFILES: dict[EngineType, ContainerProfile] = {
             "--log-format=json",
         ),
         memory_option="--memory",
+        count_option="--max-collections-and-partitions",
         tls_args=tls_args,
         http_port=9091,
         liveness_path="/healthz",
@@ -66,6 +69,7 @@ CONTAINER_PROFILES: dict[EngineType, ContainerProfile] = {
     "Milvus1": ContainerProfile(
         args=(),
         memory_option=None,
+        count_option=None,
         tls_args=None,
         http_port=19121,
         liveness_path="/system/status",

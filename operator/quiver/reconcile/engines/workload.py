@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from quiver.domain.engines import EngineSpec, Gpu, VectorEngine
+from quiver.domain.engines import COLLECTIONS_AND_PARTITIONS, EngineSpec, Gpu, VectorEngine
 from quiver.domain.fit import GPU_MEMORY_LABEL, search_memory_mib
 from quiver.domain.kubernetes_types import (
     ENGINE_LABEL,
@@ -184,7 +184,7 @@ def _container(spec: EngineSpec, profile: ContainerProfile, image: str) -> Manif
         "volumeMounts": _mounts(spec, profile),
         "resources": _resources(spec),
     }
-    args = [*profile.args, *_memory_args(spec, profile)]
+    args = [*profile.args, *_memory_args(spec, profile), *_count_args(spec, profile)]
     if spec.tls is not None and profile.tls_args is not None:
         args += profile.tls_args(spec.tls)
     if args:
@@ -197,6 +197,17 @@ def _memory_args(spec: EngineSpec, profile: ContainerProfile) -> list[str]:
     # A limit may be a plain number of bytes; 0 means no limit.
     budget = search_memory_mib(int(parse_quantity(limit) / 2**20))
     return [f"{profile.memory_option}={budget}Mi"] if profile.memory_option and budget else []
+
+
+def _count_args(spec: EngineSpec, profile: ContainerProfile) -> list[str]:
+    """Return the option for more than the engine takes anyway.
+
+    Quiver alone keeps a lower limit. So it may change without new pods, and pods of earlier
+    versions stay.
+    """
+    limit = spec.limits.max_collections_and_partitions
+    needs_option = profile.count_option and limit > COLLECTIONS_AND_PARTITIONS
+    return [f"{profile.count_option}={limit}"] if needs_option else []
 
 
 def _probe(path: str, **timing: int) -> Manifest:
