@@ -70,7 +70,7 @@ operator/quiver/domain/ephemeral_data.py. */ -}}
     (object.spec.?tls.?secretName == oldObject.spec.?tls.?secretName &&
     object.spec.?tls.?clientCASecretName == oldObject.spec.?tls.?clientCASecretName ? [] : ['tls'])
     + (object.spec.?type.orValue('Quiver') != 'Quiver' ||
-    [object.spec.?limits.?maxCollectionsAndPartitions.orValue(4096), 4096].max() ==
-    [oldObject.spec.?limits.?maxCollectionsAndPartitions.orValue(4096), 4096].max() ?
+    [int(object.spec.?limits.?maxCollectionsAndPartitions.orValue(4096)), 4096].max() ==
+    [int(oldObject.spec.?limits.?maxCollectionsAndPartitions.orValue(4096)), 4096].max() ?
     [] : ['limits'])
 {{- end }}

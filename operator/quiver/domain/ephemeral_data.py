@@ -14,7 +14,8 @@ _MESSAGE = (
     "emptyDir, and are lost with the pod. A pod is replaced when one of these fields changes: "
     f"{', '.join(POD_FIELDS)} (a maxCollectionsAndPartitions above 4096); when it is deleted; and "
     "when its node goes. spec.storage cannot be added later: to keep vectors, create a "
-    "VectorEngine of another name with storage, make the collections there and insert the vectors again."
+    "VectorEngine of another name with storage, make the collections there and insert the vectors "
+    "again."
 )
 """It counts nothing, so that the status is written when the condition comes and when it goes."""
 
