@@ -24,13 +24,13 @@ _SHOWN = 100
 class Node(NamedTuple):
     """A node: how its value is read, and how it is changed while the engine runs, if it can be.
 
-    `fixed_by` ends the sentence "cannot be set while the engine runs: …" for one that cannot.
-    `change` raises RequestError ILLEGAL_ARGUMENT for a value that the node cannot have.
+    `change` raises RequestError ILLEGAL_ARGUMENT for a value that the node cannot have. `why_fixed`
+    is for a node without it.
     """
 
     read: Callable[[], str]
     change: Callable[[str], object] | None = None
-    fixed_by: str = "that is how it works"
+    why_fixed: str = "this engine has no other value"
 
 
 class ConfigNodes:
@@ -80,7 +80,7 @@ class ConfigNodes:
     def _set(self, name: str, value: str) -> None:
         node = self._node(name)
         if node.change is None:
-            raise _invalid(name, f"it cannot be set while the engine runs: {node.fixed_by}")
+            raise _invalid(name, f"it cannot be set: {node.why_fixed}")
         try:
             node.change(value)
         except RequestError as error:

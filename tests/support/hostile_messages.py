@@ -43,6 +43,7 @@ COMMANDS = [
     "get_config storage.auto_flush_interval",
     "set_config storage.auto_flush_interval 1",
     "set_config storage.auto_flush_interval 00000000000000000000000000",
+    "set_config cache.cache_size " + "9" * 5000,
     "set_config",
     "get_config",
 ]

@@ -23,16 +23,20 @@ _FAISS: Any = faiss
 def nodes_of(store: Store, host: str, port: int) -> dict[str, Node]:
     """Return all nodes but that of the flushes; clients connect to `host` and `port`."""
     started = {
-        "network.bind.address": Node(lambda: host, fixed_by="start it with another --listen"),
-        "network.bind.port": Node(lambda: str(port), fixed_by="start it with another --listen"),
+        "network.bind.address": Node(lambda: host, why_fixed=_started_with("--listen")),
+        "network.bind.port": Node(lambda: str(port), why_fixed=_started_with("--listen")),
         "storage.path": Node(
-            lambda: str(store.directory.path.resolve()), fixed_by="start it with another --data-dir"
+            lambda: str(store.directory.path.resolve()), why_fixed=_started_with("--data-dir")
         ),
         "wal.path": Node(
-            lambda: str(store.directory.log_path.resolve()), fixed_by="it is below storage.path"
+            lambda: str(store.directory.log_path.resolve()), why_fixed=_started_with("--data-dir")
         ),
     }
-    return started | _constants() | _of_searches() | _that_can_be_set(store) | _of_gpus(store)
+    return started | _constants() | _of_libraries() | _that_can_be_set(store) | _of_gpus(store)
+
+
+def _started_with(option: str) -> str:
+    return f"start the engine with another {option}"
 
 
 def _constants() -> dict[str, Node]:
@@ -55,11 +59,11 @@ def _constants() -> dict[str, Node]:
     return {name: Node(value.__str__) for name, value in values.items()}
 
 
-def _of_searches() -> dict[str, Node]:
+def _of_libraries() -> dict[str, Node]:
     return {
         "logs.level": Node(lambda: logging.getLevelName(logging.getLogger().level).lower()),
         "engine_config.omp_thread_num": Node(
-            lambda: str(_FAISS.omp_get_max_threads()), fixed_by="start it with OMP_NUM_THREADS set"
+            lambda: str(_FAISS.omp_get_max_threads()), why_fixed=_started_with("OMP_NUM_THREADS")
         ),
         "engine_config.simd_type": Node(lambda: "auto"),
         "engine_config.search_combine_nq": Node(lambda: str(MAX_WEIGHT)),
@@ -99,15 +103,15 @@ class _CacheSize:
 
 def _of_gpus(store: Store) -> dict[str, Node]:
     """Return the nodes of the GPUs. As in Milvus for CPUs, all but one are none without a GPU."""
-    device, other = store.device, "start it with another --device"
+    device, other = store.device, _started_with("--device")
     numbers = [gpu.number for gpu in device.gpus()]
     if not numbers:
-        return {"gpu.enable": Node(lambda: "false", fixed_by=other)}
+        return {"gpu.enable": Node(lambda: "false", why_fixed=other)}
     return {
-        "gpu.enable": Node(lambda: "true", fixed_by=other),
+        "gpu.enable": Node(lambda: "true", why_fixed=other),
         "gpu.cache_size": Node(
             lambda: str(min(gpu.memory.budget or 0 for gpu in device.gpus())),
-            fixed_by="start it with another --gpu-memory",
+            why_fixed=_started_with("--gpu-memory"),
         ),
         "gpu.gpu_search_threshold": Node(lambda: "0"),
         "gpu.search_devices": Node(lambda: ",".join(f"gpu{n}" for n in numbers)),

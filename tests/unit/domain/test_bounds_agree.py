@@ -14,8 +14,10 @@ from quiver.domain.collections import PARTITION_BYTES, CollectionSchema, VectorC
 from quiver.domain.engines import COLLECTIONS_AND_PARTITIONS, VectorEngine
 from quiver.domain.kubernetes_types import Condition, ObjectMeta
 from quiver.ports.errors import EngineRefused
-from quiver_engine import model
+from quiver.reconcile.engines.workload import stateful_set_for
+from quiver_engine import cli, model
 from support import fake_engine
+from support.builders import engine
 from support.fake_engine import FakeEngine
 
 CRDS = Path(__file__).parents[3] / "crds"
@@ -115,6 +117,22 @@ def test_the_engine_takes_what_the_crd_takes() -> None:
     assert limits["maxCollectionsAndPartitions"]["maximum"] == most == MOST_COLLECTIONS
     assert model.COLLECTIONS_AND_PARTITIONS == COLLECTIONS_AND_PARTITIONS
     assert spec_field("partitions")["maxItems"] == model.MAX_PARTITIONS == MOST_PARTITIONS - 1
+
+
+def test_the_engine_knows_the_options_of_its_pods() -> None:
+    """Each by its name; that of limits with the highest value that the CRD allows."""
+    most = model.MAX_COLLECTIONS_AND_PARTITIONS
+    spec = {
+        "limits": {"maxCollectionsAndPartitions": most},
+        "resources": {"limits": {"memory": "8Gi"}},
+        "tls": {"secretName": "t", "clientCASecretName": "c"},
+    }
+    parsed = msgspec.convert(engine(spec=spec), VectorEngine)
+    template = stateful_set_for(parsed, image="quiver-engine:1", replicas=1)["spec"]["template"]
+    command, *options = template["spec"]["containers"][0]["args"]
+    assert command == "engine"
+    known = cli.engine.make_context("engine", options).params
+    assert known["max_collections_and_partitions"] == most
 
 
 def create(**fields: Any) -> None:

@@ -136,3 +136,18 @@ def test_memory_is_given_back_after_a_drop_and_once_more(monkeypatch: pytest.Mon
         trimming.look(dropped=dropped)
         counts.append(len(given_back))
     assert counts == [0, 1, 2, 2]
+
+
+def test_a_smaller_budget_evicts_what_is_unused_and_a_larger_one_lets_more_in() -> None:
+    """The least recently used goes first; what is in use stays until its end."""
+    loads = Loads(None)
+    a, b, c = (loads.resident(name, 40) for name in "abc")
+    use(a, b, c)
+    with a.use():
+        loads.memory.resize(50)
+        assert loads.events == ["+a", "+b", "+c", "-b", "-c"]
+    use(b)
+    loads.memory.resize(90)
+    use(a)
+    assert loads.events[5:] == ["-a", "+b", "+a"]
+    assert loads.memory.held_bytes == 80
