@@ -21,6 +21,8 @@ from quiver_engine.wire.rpc import Batching, BatchItem, CallClass, Rpc, ok
 from quiver_proto import milvus_pb2 as pb
 
 _MAX_BATCHED_BYTES = 1 << 16
+_MAX_BATCHED_WIDTH = 6_736
+"""Times the queries of the largest batch, below FAISS's `distance_compute_blas_threshold`."""
 _LARGE_REQUEST_BYTES = 32 * MIB
 _MAX_INLINE_BYTES = 4 * MIB
 _BYTES_PER_RESULT = 16
@@ -58,7 +60,7 @@ class SearchCalls:
 
     def rpcs(self) -> dict[str, Rpc]:
         """Return the calls by their names in the protocol."""
-        batching = Batching(_batch_item, self.search_inline, self.search_batch)
+        batching = Batching(batch_item, self.search_inline, self.search_batch)
         return {
             "Search": _rpc(self.search, batching),
             "SearchByID": _rpc(self.search_by_id),
@@ -165,12 +167,14 @@ def _rpc(answer: Callable[[bytes, CallerWaits], bytes], batching: Batching | Non
     return Rpc(answer, pb.TopKQueryResult, CallClass.SEARCH, batching, _LARGE_REQUEST_BYTES)
 
 
-def _batch_item(raw: bytes) -> BatchItem | None:
-    """Return a search as a batch item; None for one that is too large, or has no plain queries."""
+def batch_item(raw: bytes) -> BatchItem | None:
+    """Return a search as a batch item; None for one that is too large, has no plain queries, or
+    would be computed in another way in a batch.
+    """
     if len(raw) > _MAX_BATCHED_BYTES:
         return None
     queries, rest = codec.cut_search(raw)
-    if queries is None:
+    if queries is None or queries.shape[1] > _MAX_BATCHED_WIDTH:
         return None
     return BatchItem((rest, queries.shape[1], queries.dtype), len(queries), _Cut(queries, rest))
 

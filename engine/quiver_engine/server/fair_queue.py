@@ -17,10 +17,10 @@ Work = Callable[[Sequence[Call]], Sequence[bytes]]
 Inline = Callable[[Sequence[Call]], Sequence[bytes] | None]
 
 MAX_WEIGHT = 19
-"""From 20 queries on FAISS computes distances in another way, which rounds differently.
+"""From 128,000 numbers in the queries on, FAISS computes distances in another way, which rounds
+differently (`distance_compute_blas_threshold` in faiss/utils/distances.h).
 
-Below that, a query has the same answer alone and in a batch (`distance_compute_blas_threshold` in
-faiss/utils/distances.h).
+Below that, a query has the same answer alone and in a batch. Wide queries come without a batch key.
 """
 
 
