@@ -56,6 +56,8 @@ Group `quiver.dev`, version `v1alpha1`. A cluster with Quiver in it tells the sa
 `kubectl explain vcol.spec`, `kubectl explain veng.spec`.
 """
 
+AS_IN_PODS = {"affinity", "topologySpreadConstraints"}
+"""Fields that the reference does not take apart: Kubernetes documents what is in them."""
 VALIDATIONS = "x-kubernetes-validations"
 
 Schema = Mapping[str, Any]
@@ -159,6 +161,8 @@ def fields(schema: Schema, prefix: str = "") -> Iterator[tuple[str, Schema]]:
     for name, field in schema.get("properties", {}).items():
         path = f"{prefix}{name}"
         yield path, field
+        if name in AS_IN_PODS:
+            continue
         if field.get("type") == "array":
             yield from fields(field["items"], f"{path}[].")
         yield from fields(field, f"{path}.")

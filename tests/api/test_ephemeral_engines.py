@@ -25,6 +25,17 @@ CHANGES: dict[str, list[Any]] = {
     "resources": [{"requests": {"memory": "1Gi"}}],
     "nodeSelector": [{"zone": "a"}],
     "tolerations": [[{"operator": "Exists"}]],
+    "affinity": [{"podAntiAffinity": {}}],
+    "topologySpreadConstraints": [
+        [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}]
+    ],
+    "imagePullSecrets": [[{"name": "registry"}]],
+    "podLabels": [{"team": "a"}],
+    "podAnnotations": [{"a": "b"}],
+    "priorityClassName": ["high"],
+    "runtimeClassName": ["nvidia"],
+    "serviceAccountName": ["vectors"],
+    "terminationGracePeriodSeconds": [60],
     "tls": [{"secretName": "c"}, {"clientCASecretName": "c", "clientSecretName": "d"}, None],
     "limits": [{"maxCollectionsAndPartitions": 4097}],
 }

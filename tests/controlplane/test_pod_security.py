@@ -16,6 +16,14 @@ ALL: Manifest = {
     "gpu": {"minMemory": "16Gi"},
     "resources": {"limits": {"memory": "8Gi"}},
     "tolerations": [{"key": "a", "operator": "Exists"}],
+    "affinity": {"podAntiAffinity": {}},
+    "topologySpreadConstraints": [
+        {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}
+    ],
+    "imagePullSecrets": [{"name": "registry"}],
+    "podLabels": {"team": "a"},
+    "podAnnotations": {"a": "b"},
+    "terminationGracePeriodSeconds": 60,
     "tls": {"secretName": "tls", "clientCASecretName": "ca", "clientSecretName": "quiver"},
 }
 MILVUS: Manifest = {"type": "Milvus1", "image": "milvusdb/milvus:1.1.1-cpu"}

@@ -67,6 +67,17 @@ operator/quiver/domain/ephemeral_data.py. */ -}}
     (object.spec.?resources == oldObject.spec.?resources ? [] : ['resources']) +
     (object.spec.?nodeSelector == oldObject.spec.?nodeSelector ? [] : ['nodeSelector']) +
     (object.spec.?tolerations == oldObject.spec.?tolerations ? [] : ['tolerations']) +
+    (object.spec.?affinity == oldObject.spec.?affinity ? [] : ['affinity']) +
+    (object.spec.?imagePullSecrets == oldObject.spec.?imagePullSecrets ? [] : ['imagePullSecrets']) +
+    (object.spec.?podLabels == oldObject.spec.?podLabels ? [] : ['podLabels']) +
+    (object.spec.?podAnnotations == oldObject.spec.?podAnnotations ? [] : ['podAnnotations']) +
+    (object.spec.?priorityClassName == oldObject.spec.?priorityClassName ? [] : ['priorityClassName']) +
+    (object.spec.?runtimeClassName == oldObject.spec.?runtimeClassName ? [] : ['runtimeClassName']) +
+    (object.spec.?serviceAccountName == oldObject.spec.?serviceAccountName ? [] : ['serviceAccountName']) +
+    (object.spec.?topologySpreadConstraints == oldObject.spec.?topologySpreadConstraints ? [] :
+    ['topologySpreadConstraints']) +
+    (object.spec.?terminationGracePeriodSeconds == oldObject.spec.?terminationGracePeriodSeconds ?
+    [] : ['terminationGracePeriodSeconds']) +
     (object.spec.?tls.?secretName == oldObject.spec.?tls.?secretName &&
     object.spec.?tls.?clientCASecretName == oldObject.spec.?tls.?clientCASecretName ? [] : ['tls'])
     + (object.spec.?type.orValue('Quiver') != 'Quiver' ||

@@ -95,7 +95,7 @@ class NetworkPolicy(Struct, frozen=True, kw_only=True):
 
 
 class EngineSpec(Struct, frozen=True, kw_only=True):
-    """`resources` and `tolerations` are copied into the pod unchanged, so they stay plain JSON."""
+    """What is copied into the pods unchanged stays plain JSON, such as `resources`."""
 
     type: EngineType = "Quiver"
     image: str | None = None
@@ -105,6 +105,15 @@ class EngineSpec(Struct, frozen=True, kw_only=True):
     resources: dict[str, Any] = msgspec.field(default_factory=dict)
     node_selector: dict[str, str] = msgspec.field(default_factory=dict)
     tolerations: tuple[Manifest, ...] = ()
+    affinity: Manifest = msgspec.field(default_factory=dict)
+    topology_spread_constraints: tuple[Manifest, ...] = ()
+    image_pull_secrets: tuple[Manifest, ...] = ()
+    pod_labels: dict[str, str] = msgspec.field(default_factory=dict)
+    pod_annotations: dict[str, str] = msgspec.field(default_factory=dict)
+    priority_class_name: str | None = None
+    runtime_class_name: str | None = None
+    service_account_name: str | None = None
+    termination_grace_period_seconds: Annotated[int, Meta(ge=1, le=3600)] | None = None
     external: External | None = None
     tls: Tls | None = None
     network_policy: NetworkPolicy | None = None

@@ -7,7 +7,24 @@ from quiver.domain.kubernetes_types import Condition, find_condition
 from quiver.domain.reasons import Reason
 
 DATA_EPHEMERAL = "DataEphemeral"
-POD_FIELDS = ("image", "gpu", "resources", "nodeSelector", "tolerations", "tls", "limits")
+POD_FIELDS = (
+    "image",
+    "gpu",
+    "resources",
+    "nodeSelector",
+    "tolerations",
+    "affinity",
+    "topologySpreadConstraints",
+    "imagePullSecrets",
+    "podLabels",
+    "podAnnotations",
+    "priorityClassName",
+    "runtimeClassName",
+    "serviceAccountName",
+    "terminationGracePeriodSeconds",
+    "tls",
+    "limits",
+)
 """Fields of the spec whose change replaces the pods; of limits, above 4096 on either side of it."""
 _MESSAGE = (
     "The engine has no spec.storage and holds collections: the vectors of a pod are in an "

@@ -409,15 +409,19 @@ def test_volumes_stay_when_an_engine_goes_and_are_those_of_the_next_one() -> Non
     parsed = msgspec.convert(engine(spec={"storage": {"size": "1Gi"}}), VectorEngine)
     spec = stateful_set_for(parsed, image=IMAGE, replicas=1)["spec"]
     assert "persistentVolumeClaimRetentionPolicy" not in spec
-    (template,) = spec["volumeClaimTemplates"]
-    assert volume_claim_of("engine-0") == f"{template['metadata']['name']}-engine-0"
+    (claim,) = spec["volumeClaimTemplates"]
+    assert volume_claim_of("engine-0") == f"{claim['metadata']['name']}-engine-0"
+
+
+def template(spec: Manifest) -> Manifest:
+    parsed = msgspec.convert(engine(spec=spec), VectorEngine)
+    image = parsed.spec.image or IMAGE
+    found: Manifest = stateful_set_for(parsed, image=image, replicas=1)["spec"]["template"]
+    return found
 
 
 def pod_spec(spec: Manifest) -> Manifest:
-    parsed = msgspec.convert(engine(spec=spec), VectorEngine)
-    image = parsed.spec.image or IMAGE
-    template = stateful_set_for(parsed, image=image, replicas=1)["spec"]["template"]
-    found: Manifest = template["spec"]
+    found: Manifest = template(spec)["spec"]
     return found
 
 
@@ -442,6 +446,15 @@ ANOTHER: Manifest = {
     "resources": {"requests": {"memory": "1Gi"}},
     "nodeSelector": {"zone": "a"},
     "tolerations": [{"operator": "Exists"}],
+    "affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}},
+    "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone"}],
+    "imagePullSecrets": [{"name": "registry"}],
+    "podLabels": {"team": "a"},
+    "podAnnotations": {"a": "b"},
+    "priorityClassName": "high",
+    "runtimeClassName": "nvidia",
+    "serviceAccountName": "vectors",
+    "terminationGracePeriodSeconds": 60,
     "tls": {"secretName": "t"},
     "networkPolicy": {},
     "limits": {"maxCollectionsAndPartitions": 4097},
@@ -455,8 +468,8 @@ def test_which_fields_replace_the_pods() -> None:
     """Those that the condition DataEphemeral names, and no others."""
     fields = {field.encode_name for field in msgspec.structs.fields(EngineSpec)}
     assert fields - {"type", "storage", "external"} == set(ANOTHER)
-    before = pod_spec({})
-    changed = {f for f, value in ANOTHER.items() if pod_spec({f: value}) != before}
+    before = template({})
+    changed = {f for f, value in ANOTHER.items() if template({f: value}) != before}
     assert changed == set(POD_FIELDS)
 
 
@@ -527,11 +540,12 @@ def test_a_pod_is_told_to_take_more_than_it_takes_anyway(
     [
         ({"type": "Milvus1"}, "spec.image is required for type Milvus1"),
         ({"type": "Milvus1", "image": "m", "tls": {"secretName": "t"}}, "do not speak TLS"),
+        ({"podAnnotations": {str(n): "b" * 8192 for n in range(12)}}, "may take at most 98304"),
     ],
 )
 def test_pods_are_not_asked_for_what_their_type_cannot_do(spec: Manifest, words: str) -> None:
-    """Stored under a looser CRD, such a spec is Stalled and says what to do: nothing is applied,
-    and no option is passed on that the image does not know.
+    """Stored under a looser CRD, such a spec is Stalled and says what to do: nothing is applied.
+    No option is passed on that the image does not know, and no pod grows without bounds.
     """
     decision = decide(gathered(spec), IMAGE)
     assert decision.verdict[:2] == (State.STALLED, Reason.INVALID_SPEC)

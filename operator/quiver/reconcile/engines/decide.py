@@ -20,6 +20,7 @@ from quiver.reconcile.engines.parts import (
 from quiver.reconcile.engines.pod_events import lacks_pods
 from quiver.reconcile.engines.pods import unready
 from quiver.reconcile.engines.scaling import replicas_to_keep, scale_down_blocked
+from quiver.reconcile.engines.workload import LARGEST_TEMPLATE, template_size
 
 NAMED_ENDPOINTS = 8
 
@@ -86,7 +87,19 @@ def _impossible(gathered: Gathered) -> Decision | None:
             "TLS. Take it out, or use type Quiver."
         )
         return Decision(Verdict.stalled(Reason.INVALID_SPEC, message))
-    return None
+    return _too_large(gathered)
+
+
+def _too_large(gathered: Gathered) -> Decision | None:
+    """What the fields of pods have together, no rule of the CRD counts."""
+    size = template_size(gathered.engine)
+    if size <= LARGEST_TEMPLATE:
+        return None
+    message = (
+        f"What the spec says of the pods takes {size} bytes as JSON, and may take at most "
+        f"{LARGEST_TEMPLATE}. Shorten podAnnotations, affinity or another of these fields."
+    )
+    return Decision(Verdict.stalled(Reason.INVALID_SPEC, message))
 
 
 def _foreign(gathered: Gathered) -> Decision | None:

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from quiver.domain.engines import COLLECTIONS_AND_PARTITIONS, EngineSpec, Gpu, VectorEngine
-from quiver.domain.fit import GPU_MEMORY_LABEL, search_memory_mib
+from quiver.domain.engines import COLLECTIONS_AND_PARTITIONS, EngineSpec, VectorEngine
+from quiver.domain.fit import search_memory_mib
 from quiver.domain.kubernetes_types import (
     ENGINE_LABEL,
     GROUP,
@@ -17,9 +17,10 @@ from quiver.domain.kubernetes_types import (
 )
 from quiver.domain.manifests import owner_reference, owner_uids
 from quiver.domain.members import GRPC_PORT
-from quiver.domain.quantities import mebibytes, parse_quantity
+from quiver.domain.quantities import parse_quantity
 from quiver.domain.text import one_line
 from quiver.reconcile.engines.container_profiles import CONTAINER_PROFILES, ContainerProfile
+from quiver.reconcile.engines.pod_settings import pod_metadata, pod_settings
 from quiver.reconcile.engines.pod_tls import tls_mount, tls_volume
 
 HASH_ANNOTATION = f"{GROUP}/manifest-hash"
@@ -29,6 +30,8 @@ _LONGEST_IMAGE = 1024
 """Characters of a status."""
 _LARGEST_SPEC = 128 * 2**10
 """Bytes, as JSON. No StatefulSet or Service of Quiver's has so many; a NetworkPolicy may."""
+LARGEST_TEMPLATE = 96 * 2**10
+"""Bytes, as JSON, of the pods of an engine."""
 
 
 _DATA = "data"
@@ -74,13 +77,19 @@ def stateful_set_for(engine: VectorEngine, *, image: str, replicas: int) -> Mani
         "podManagementPolicy": "Parallel",
         "selector": {"matchLabels": labels_of(engine)},
         "template": {
-            "metadata": {"labels": labels_of(engine)},
-            "spec": _pod_spec(engine.spec, image),
+            "metadata": pod_metadata(engine.spec, labels_of(engine)),
+            "spec": _pod_spec(engine, image),
         },
     }
     if engine.spec.storage is not None:
         spec["volumeClaimTemplates"] = [_volume_claim(engine.spec)]
     return owned(engine, "apps/v1", "StatefulSet", spec)
+
+
+def template_size(engine: VectorEngine) -> int:
+    """Return how many bytes the pods' template has as JSON, without the image's name."""
+    template = stateful_set_for(engine, image="", replicas=0)["spec"]["template"]
+    return len(msgspec.json.encode(template))
 
 
 def owned(engine: VectorEngine, api_version: str, kind: str, spec: Manifest) -> Manifest:
@@ -123,22 +132,16 @@ def _hash(spec: Manifest) -> str:
     return hashlib.sha256(msgspec.json.encode(spec, order="deterministic")).hexdigest()[:16]
 
 
-def _pod_spec(spec: EngineSpec, image: str) -> Manifest:
-    profile = CONTAINER_PROFILES[spec.type]
-    pod: Manifest = {
+def _pod_spec(engine: VectorEngine, image: str) -> Manifest:
+    spec, profile = engine.spec, CONTAINER_PROFILES[engine.spec.type]
+    return {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": 30,
         "securityContext": profile.pod_security,
         "containers": [_container(spec, profile, image)],
         "volumes": _volumes(spec),
-        "tolerations": [*_gpu_tolerations(spec.gpu), *spec.tolerations],
+        **pod_settings(spec, labels_of(engine)),
     }
-    if spec.node_selector:
-        pod["nodeSelector"] = spec.node_selector
-    if spec.gpu is not None and spec.gpu.min_memory is not None:
-        pod["affinity"] = _gpu_affinity(mebibytes(spec.gpu.min_memory))
-    return pod
 
 
 def _volumes(spec: EngineSpec) -> list[Manifest]:
@@ -223,21 +226,6 @@ def _resources(spec: EngineSpec) -> dict[str, Any]:
         "limits": {**spec.resources.get("limits", {}), **gpus},
         "requests": {**spec.resources.get("requests", {}), **gpus},
     }
-
-
-def _gpu_tolerations(gpu: Gpu | None) -> list[Manifest]:
-    if gpu is None:
-        return []
-    vendor = gpu.resource_name.partition("/")[0]
-    # A MIG slice has a resource name of its own, but its node carries the taint of whole GPUs.
-    key = "nvidia.com/gpu" if vendor == "nvidia.com" else gpu.resource_name
-    return [{"key": key, "operator": "Exists", "effect": "NoSchedule"}]
-
-
-def _gpu_affinity(least: int) -> Manifest:
-    at_least = {"key": GPU_MEMORY_LABEL, "operator": "Gt", "values": [str(least - 1)]}
-    terms = {"nodeSelectorTerms": [{"matchExpressions": [at_least]}]}
-    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
 
 
 def _volume_claim(spec: EngineSpec) -> Manifest:
