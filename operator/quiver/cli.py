@@ -9,7 +9,11 @@ import click
 
 from quiver import __version__
 
-COMMANDS = {"engine": "quiver_engine.cli", "operator": "quiver.command"}
+COMMANDS = {
+    "engine": "quiver_engine.cli",
+    "operator": "quiver.command",
+    "ready": "quiver.ready",
+}
 """The module of each command. Its attribute of the same name is the command."""
 EXTRA = {"numpy", "faiss", "quiver_engine"}
 """Packages that the operator does without: the extra `engine` brings them."""

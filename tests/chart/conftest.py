@@ -80,11 +80,16 @@ class Chart:
         return json.loads((self.path / "values.schema.json").read_text())
 
 
+WHOLE = {
+    *("podSecurityContext", "securityContext", "resources"),
+    *("strategy", "livenessProbe", "readinessProbe"),
+}
+
+
 def paths_below(values: Any, prefix: str = "") -> Iterator[str]:
     """The dotted paths of all knobs; what Kubernetes defines is one knob, whatever is in it."""
     for key, value in values.items():
-        whole = key in {"podSecurityContext", "securityContext", "resources"}
-        if isinstance(value, dict) and value and not whole:
+        if isinstance(value, dict) and value and key not in WHOLE:
             yield from paths_below(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}"

@@ -104,6 +104,60 @@ USERS_MUST_NOT = {
 }
 
 
+MONITORING = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: PLURAL.monitoring.coreos.com}
+spec:
+  group: monitoring.coreos.com
+  scope: Namespaced
+  names: {kind: KIND, plural: PLURAL, singular: SINGULAR, listKind: KINDList}
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema:
+        openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}
+"""
+"""Stands for the CRDs of the Prometheus Operator."""
+MONITORS = {"servicemonitors": "ServiceMonitor", "prometheusrules": "PrometheusRule"}
+EVERYTHING: dict[str, Any] = {
+    "replicaCount": 2,
+    "image": {"digest": "sha256:" + "0" * 64},
+    "imagePullSecrets": [{"name": "registry"}],
+    "commonLabels": {"team": "a"},
+    "commonAnnotations": {"owner": "b"},
+    "deploymentAnnotations": {"a": "b"},
+    "strategy": {"type": "Recreate"},
+    "revisionHistoryLimit": 0,
+    "terminationGracePeriodSeconds": 60,
+    "automountServiceAccountToken": False,
+    "livenessProbe": {"initialDelaySeconds": 5},
+    "readinessProbe": {"successThreshold": 2},
+    "dnsPolicy": "None",
+    "dnsConfig": {"nameservers": ["10.0.0.2"], "options": [{"name": "ndots", "value": "1"}]},
+    "extraVolumes": [{"name": "ca", "configMap": {"name": "ca"}}],
+    "extraVolumeMounts": [{"name": "ca", "mountPath": "/etc/ssl/certs", "readOnly": True}],
+    "podDisruptionBudget": {"minAvailable": "50%"},
+    "service": {"annotations": {"a": "b"}, "ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4"]},
+    "networkPolicy": {
+        "enabled": True,
+        "from": [{"namespaceSelector": {}}],
+        "egress": [{"ports": [{"port": 6443}]}],
+    },
+    "serviceMonitor": {"enabled": True},
+    "prometheusRule": {"enabled": True},
+    "serviceAccount": {"annotations": {"a": "b"}},
+    "nodeSelector": {"a": "b"},
+    "tolerations": [{"operator": "Exists"}],
+    "affinity": {"podAntiAffinity": {}},
+    "priorityClassName": "system-cluster-critical",
+    "podAnnotations": {"a": "b"},
+    "podLabels": {"c": "d"},
+    "extraObjects": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "more"}}],
+}
+
+
 @dataclass(frozen=True)
 class Release:
     """An installed release."""
@@ -291,6 +345,24 @@ def test_install_manifest(release: Release) -> None:
     here = text.replace("quiver-system", release.namespace)
     how = ("--server-side", "--force-conflicts", "--dry-run=server", "--filename=-")
     release.kubectl("apply", *how, input=here)
+
+
+def test_all_that_values_bring_is_accepted(release: Release, chart: Any) -> None:
+    """The API server takes each field as it knows it, with no warning of one that it does not."""
+    for plural, kind in MONITORS.items():
+        crd = MONITORING.replace("PLURAL", plural).replace("KIND", kind)
+        crd = crd.replace("SINGULAR", kind.lower())
+        release.kubectl("apply", "--server-side", "--filename=-", input=crd)
+        name = f"crd/{plural}.monitoring.coreos.com"
+        release.kubectl("wait", "--for=condition=Established", "--timeout=30s", name)
+    objects = chart.render(EVERYTHING, name="another")
+    rendered = [found for found in objects if found["kind"] != "CustomResourceDefinition"]
+    kinds = {found["kind"] for found in rendered}
+    assert {*MONITORS.values(), "NetworkPolicy", "PodDisruptionBudget", "Pod", "ConfigMap"} <= kinds
+    text = yaml.safe_dump_all(rendered)
+    here = text.replace("namespace: team", f"namespace: {release.namespace}")
+    how = ("--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict")
+    release.kubectl("apply", *how, "--filename=-", input=here)
 
 
 def test_upgrade(control_plane: ControlPlane) -> None:

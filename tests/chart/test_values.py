@@ -30,6 +30,8 @@ ARGUMENTS = {
     "extraArgs": (["--verbose"], "--verbose"),
 }
 TOGETHER = {knob: value for knob, (value, _) in {**POD_KNOBS, **ARGUMENTS}.items()}
+PROBES = ("livenessProbe", "readinessProbe")
+MONITOR = ("enabled", "labels", "interval", "scrapeTimeout", "relabelings", "metricRelabelings")
 SHOWN_BELOW = {
     *(
         "replicaCount",
@@ -49,6 +51,17 @@ SHOWN_BELOW = {
     *("serviceAccount.annotations", "rbac.create", "rbac.aggregate", "podSecurityContext"),
     *("securityContext", "resources", "podAnnotations", "podLabels", "extraEnv"),
     *("engineAddresses.allow", "engineAddresses.deny"),
+    # In test_deployment.py.
+    *("image.digest", "commonLabels", "commonAnnotations", "deploymentAnnotations", "strategy"),
+    *("revisionHistoryLimit", "terminationGracePeriodSeconds", "automountServiceAccountToken"),
+    *(*PROBES, "dnsPolicy", "dnsConfig", "extraVolumes"),
+    *("extraVolumeMounts", "extraObjects"),
+    *(f"podDisruptionBudget.{knob}" for knob in ("enabled", "maxUnavailable", "minAvailable")),
+    # In test_monitoring.py.
+    *(f"service.{knob}" for knob in ("annotations", "ipFamilyPolicy", "ipFamilies")),
+    *(f"networkPolicy.{knob}" for knob in ("enabled", "from", "egress")),
+    *(f"{kind}.{knob}" for kind in ("serviceMonitor", "podMonitor") for knob in MONITOR),
+    *(f"prometheusRule.{knob}" for knob in ("enabled", "labels", "extraRules")),
     # In test_rights.py.
     *("watchNamespaces", "rbac.secrets.namespaces", "rbac.secrets.clusterWide"),
 }
@@ -80,6 +93,24 @@ WRONG = {
     "a switch as text": {"crds": {"enabled": "yes"}},
     "a number as annotation": {"podAnnotations": {"a": 1}},
     "an argument as text": {"extraArgs": "--verbose"},
+    "a digest without its kind": {"image": {"digest": "0123"}},
+    "a label that is a number": {"commonLabels": {"a": 1}},
+    "another strategy": {"strategy": {"type": "BlueGreen"}},
+    "a probe of another kind": {"livenessProbe": {"exec": {}}},
+    "no history": {"revisionHistoryLimit": -1},
+    "no time to end": {"terminationGracePeriodSeconds": 0},
+    "other name servers": {"dnsPolicy": "Cluster"},
+    "a mistyped name in dnsConfig": {"dnsConfig": {"servers": []}},
+    "a volume without name": {"extraVolumes": [{"emptyDir": {}}]},
+    "a mount without path": {"extraVolumeMounts": [{"name": "a"}]},
+    "a share in words": {"podDisruptionBudget": {"maxUnavailable": "half"}},
+    "a mistyped name in podDisruptionBudget": {"podDisruptionBudget": {"create": True}},
+    "another family": {"service": {"ipFamilies": ["IPv5"]}},
+    "a mistyped name in networkPolicy": {"networkPolicy": {"ingress": []}},
+    "an interval without unit": {"serviceMonitor": {"interval": "30"}},
+    "a mistyped name in podMonitor": {"podMonitor": {"enable": True}},
+    "a mistyped name in prometheusRule": {"prometheusRule": {"rules": []}},
+    "objects that are none": {"extraObjects": [1]},
 }
 
 
@@ -337,7 +368,9 @@ def test_schema_and_values_agree(chart: Any) -> None:
     schema, defaults = chart.schema()["properties"], chart.defaults()
     assert {*schema} - {"global", "enabled"} == {*defaults}
     assert [name for name, part in schema.items() if not part.get("description")] == []
-    for name in ("image", "crds", "serviceAccount", "rbac", "admissionPolicies", "engineAddresses"):
+    of_kubernetes = {"resources", "affinity", "strategy", "dnsConfig"} | {*PROBES}
+    sections = {name for name, part in schema.items() if "properties" in part}
+    for name in sections - of_kubernetes:
         assert {*schema[name]["properties"]} == {*defaults[name]}
 
 

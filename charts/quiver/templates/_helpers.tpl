@@ -42,6 +42,34 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{ include "quiver.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- with omit .Values.commonLabels "helm.sh/chart" "app.kubernetes.io/name" "app.kubernetes.io/instance"
+  "app.kubernetes.io/version" "app.kubernetes.io/managed-by" }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- /* Annotations and labels of an object: (list $ annotations), where those given stand before the
+common ones. */ -}}
+{{- define "quiver.metadata" }}
+  {{- $release := index . 0 }}
+  {{- with merge (dict) (index . 1) $release.Values.commonAnnotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  labels:
+    {{- include "quiver.labels" $release | nindent 4 }}
+{{- end }}
+
+{{- define "quiver.image" -}}
+{{- $tag := .Values.image.tag }}
+{{- if not .Values.image.digest }}{{ $tag = $tag | default .Chart.AppVersion }}{{ end }}
+{{- .Values.image.repository }}{{ with $tag }}:{{ . }}{{ end }}{{ with .Values.image.digest }}@{{ . }}{{ end }}
+{{- end }}
+
+{{- /* Labels of the pod of `helm test`: it must not be taken for the operator. */ -}}
+{{- define "quiver.testLabels" -}}
+app.kubernetes.io/name: {{ include "quiver.name" . | trunc 58 | trimSuffix "-" }}-test
+app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
 {{- define "quiver.serviceAccountName" -}}
