@@ -77,7 +77,7 @@ def test_install_needs_no_helm() -> None:
     spaces = {found["metadata"].get("namespace", "quiver-system") for found in others}
     assert spaces == {"quiver-system"}
     assert "helm.sh" not in text
-    assert "managed-by" not in text
+    assert "managed-by:" not in text
 
 
 def test_lint(chart: Any) -> None:
