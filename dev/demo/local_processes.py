@@ -99,7 +99,9 @@ class LocalProcesses:
         if self._operator is not None:
             _stop(self._operator)
             self._operator = None
-        self.shell.run("helm", "uninstall", "quiver", "--namespace", SYSTEM_NAMESPACE)
+        # Without a node the hook's pod cannot run. Nothing is left for it to do.
+        where = ("--namespace", SYSTEM_NAMESPACE)
+        self.shell.run("helm", "uninstall", "quiver", "--no-hooks", *where)
 
     def footprint(self) -> Footprint:
         return Footprint.of(self._directory, self._cluster.layout.mark)

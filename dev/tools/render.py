@@ -102,8 +102,8 @@ def install_manifest(crds: Mapping[Path, str]) -> str:
 def helm_template(chart: Path) -> str:
     """What `helm template` prints."""
     command = [str(helm()), "template", "quiver", str(chart), "--namespace", NAMESPACE]
-    # Only Helm needs to be told to keep them, and only Helm runs tests.
-    command += ["--set", "crds.keep=false", "--skip-tests"]
+    # Only Helm needs to be told to keep them, and only Helm runs hooks.
+    command += ["--set", "crds.keep=false", "--no-hooks"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise CannotRenderError(f"helm cannot render the chart: {done.stderr.strip()}")

@@ -13,6 +13,7 @@ COMMANDS = {
     "engine": "quiver_engine.cli",
     "operator": "quiver.command",
     "ready": "quiver.ready",
+    "uninstall": "quiver.uninstall",
 }
 """The module of each command. Its attribute of the same name is the command."""
 EXTRA = {"numpy", "faiss", "quiver_engine"}

@@ -45,7 +45,14 @@ class Chart:
         return done.stdout
 
     def render(self, values: Any = None, name: str = "quiver") -> list[Any]:
-        """The objects of a release in namespace `team`."""
+        """The objects of a release in namespace `team`, without those of hooks."""
+        return [found for found in self._all(values, name) if not _is_of_a_hook(found)]
+
+    def hooks(self, values: Any = None, name: str = "quiver") -> list[Any]:
+        """The objects that Helm makes while it tests or uninstalls a release."""
+        return [found for found in self._all(values, name) if _is_of_a_hook(found)]
+
+    def _all(self, values: Any, name: str) -> list[Any]:
         key = json.dumps([name, values])
         if key not in self._rendered:
             where = ("--namespace=team", "--kube-version=1.30.0")
@@ -78,6 +85,10 @@ class Chart:
     def schema(self) -> Any:
         """The schema of the values."""
         return json.loads((self.path / "values.schema.json").read_text())
+
+
+def _is_of_a_hook(manifest: Any) -> bool:
+    return "helm.sh/hook" in manifest["metadata"].get("annotations", {})
 
 
 WHOLE = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import pytest
@@ -123,7 +124,8 @@ def test_without_a_budget(chart: Any) -> None:
 def test_the_pod_of_helm_test(chart: Any) -> None:
     """It is a hook that goes again, is not taken for the operator, and may run where that may."""
     values = {"tolerations": [{"operator": "Exists"}], "imagePullSecrets": [{"name": "a"}]}
-    pod, selected = chart.one("Pod", values), chart.one("Service")["spec"]["selector"]
+    [pod] = [found for found in chart.hooks(values) if found["kind"] == "Pod"]
+    selected = chart.one("Service")["spec"]["selector"]
     annotations = pod["metadata"]["annotations"]
     assert annotations["helm.sh/hook"] == "test"
     assert "hook-succeeded" in annotations["helm.sh/hook-delete-policy"]
@@ -133,3 +135,49 @@ def test_the_pod_of_helm_test(chart: Any) -> None:
     [container] = pod["spec"]["containers"]
     assert container["image"] == chart.container()["image"]
     assert container["args"] == ["ready", "http://quiver-metrics.team.svc:8080/readyz"]
+
+
+def test_the_hook_that_lets_objects_go(chart: Any) -> None:
+    """Before the release goes, a Job runs as the operator, whose pods it is not taken for. It may
+    scale the release's Deployment besides, and nothing else.
+    """
+    values = {"watchNamespaces": ["team-a"], "commonLabels": {"team": "a"}}
+    hooks = {found["kind"]: found for found in chart.hooks(values) if found["kind"] != "Pod"}
+    assert {*hooks} == {"Role", "RoleBinding", "Job"}
+    for found in hooks.values():
+        annotations = found["metadata"]["annotations"]
+        assert annotations["helm.sh/hook"] == "pre-delete"
+        assert annotations["helm.sh/hook-delete-policy"] == "before-hook-creation,hook-succeeded"
+    template = hooks["Job"]["spec"]["template"]
+    selected = chart.one("Service")["spec"]["selector"]
+    assert not selected.items() <= template["metadata"]["labels"].items()
+    account = chart.pod()["spec"]["serviceAccountName"]
+    assert template["spec"]["serviceAccountName"] == account
+    assert [s["name"] for s in hooks["RoleBinding"]["subjects"]] == [account]
+    name = chart.one("Deployment")["metadata"]["name"]
+    assert hooks["Role"]["rules"] == [
+        {
+            "apiGroups": ["apps"],
+            "resources": ["deployments/scale"],
+            "resourceNames": [name],
+            "verbs": ["patch"],
+        }
+    ]
+    subcommand, *arguments = template["spec"]["containers"][0]["args"]
+    command = importlib.import_module("quiver.uninstall").uninstall
+    assert command.name == subcommand
+    settings = command.make_context(subcommand, arguments).params
+    assert (settings["release"], settings["deployment"]) == ("team", name)
+    assert settings["namespaces"] == ("team-a",)
+
+
+@pytest.mark.parametrize(
+    ("values", "kinds"),
+    [
+        ({"uninstallHook": {"enabled": False}}, {"Pod"}),
+        ({"rbac": {"create": False}}, {"Pod", "Job"}),
+    ],
+)
+def test_without_the_hook(chart: Any, values: Any, kinds: set[str]) -> None:
+    """It may be left out, and brings no rights where these are somebody else's business."""
+    assert {found["kind"] for found in chart.hooks(values)} == kinds

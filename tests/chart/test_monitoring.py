@@ -101,5 +101,6 @@ def test_a_network_policy_with_peers_and_rules(chart: Any) -> None:
     assert found["egress"] == values["networkPolicy"]["egress"]
     *peers, test = found["ingress"][0]["from"]
     assert peers == values["networkPolicy"]["from"]
-    labels = chart.one("Pod", values)["metadata"]["labels"]
+    [pod] = [found for found in chart.hooks(values) if found["kind"] == "Pod"]
+    labels = pod["metadata"]["labels"]
     assert test["podSelector"]["matchLabels"].items() <= labels.items()

@@ -190,7 +190,7 @@ def release(control_plane: ControlPlane) -> Iterator[Release]:
     crds = ("crd/vectorcollections.quiver.dev", "crd/vectorengines.quiver.dev")
     release.kubectl("wait", "--for=condition=Established", "--timeout=30s", *crds)
     yield release
-    release.helm("uninstall")
+    release.helm("uninstall", "--no-hooks")
     release.kubectl("delete", "namespace", release.namespace, "--wait=false")
 
 
@@ -355,10 +355,11 @@ def test_all_that_values_bring_is_accepted(release: Release, chart: Any) -> None
         release.kubectl("apply", "--server-side", "--filename=-", input=crd)
         name = f"crd/{plural}.monitoring.coreos.com"
         release.kubectl("wait", "--for=condition=Established", "--timeout=30s", name)
-    objects = chart.render(EVERYTHING, name="another")
+    name = "another"
+    objects = [*chart.render(EVERYTHING, name), *chart.hooks(EVERYTHING, name)]
     rendered = [found for found in objects if found["kind"] != "CustomResourceDefinition"]
     kinds = {found["kind"] for found in rendered}
-    assert {*MONITORS.values(), "NetworkPolicy", "PodDisruptionBudget", "Pod", "ConfigMap"} <= kinds
+    assert {*MONITORS.values(), "NetworkPolicy", "PodDisruptionBudget", "Pod", "Job"} <= kinds
     text = yaml.safe_dump_all(rendered)
     here = text.replace("namespace: team", f"namespace: {release.namespace}")
     how = ("--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict")
@@ -372,7 +373,7 @@ def test_upgrade(control_plane: ControlPlane) -> None:
     arguments = "--output=jsonpath={.spec.template.spec.containers[0].args}"
     assert "--workers=3" in release.kubectl("get", "deployment/quiver", arguments)
     assert release.kubectl("get", "pdb/quiver", "--output=jsonpath={.spec.maxUnavailable}") == "1"
-    release.helm("uninstall")
+    release.helm("uninstall", "--no-hooks")
 
 
 def test_upgrade_keeps_lease_and_keys(control_plane: ControlPlane) -> None:
@@ -386,7 +387,7 @@ def test_upgrade_keeps_lease_and_keys(control_plane: ControlPlane) -> None:
         release.helm("upgrade", str(CHART), *options)
         assert release.kubectl("get", "lease/quiver-operator", f"-o={HOLDER}") == "quiver-0_1"
         assert release.kubectl("get", "secret/quiver-claim-keys", f"-o={CURRENT}") == "a2V5"
-    release.helm("uninstall")
+    release.helm("uninstall", "--no-hooks")
     assert release.kubectl("get", "secret/quiver-claim-keys", f"-o={CURRENT}") == "a2V5"
 
 
@@ -400,7 +401,7 @@ def test_uninstall(control_plane: ControlPlane) -> None:
     crd = "crd/vectorcollections.quiver.dev"
     release.kubectl("wait", "--for=condition=Established", "--timeout=30s", crd)
     release.kubectl("create", "--filename=-", input=COLLECTION)
-    release.helm("uninstall")
+    release.helm("uninstall", "--no-hooks")
     assert release.kubectl("get", "vcol/kept", "--output=name").strip().endswith("/kept")
     assert release.kubectl("get", "deployments,services,leases", "--output=name") == ""
     kinds = (

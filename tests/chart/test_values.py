@@ -55,7 +55,7 @@ SHOWN_BELOW = {
     *("image.digest", "commonLabels", "commonAnnotations", "deploymentAnnotations", "strategy"),
     *("revisionHistoryLimit", "terminationGracePeriodSeconds", "automountServiceAccountToken"),
     *(*PROBES, "dnsPolicy", "dnsConfig", "extraVolumes"),
-    *("extraVolumeMounts", "extraObjects"),
+    *("extraVolumeMounts", "extraObjects", "uninstallHook.enabled"),
     *(f"podDisruptionBudget.{knob}" for knob in ("enabled", "maxUnavailable", "minAvailable")),
     # In test_monitoring.py.
     *(f"service.{knob}" for knob in ("annotations", "ipFamilyPolicy", "ipFamilies")),
@@ -110,6 +110,7 @@ WRONG = {
     "an interval without unit": {"serviceMonitor": {"interval": "30"}},
     "a mistyped name in podMonitor": {"podMonitor": {"enable": True}},
     "a mistyped name in prometheusRule": {"prometheusRule": {"rules": []}},
+    "a mistyped name in uninstallHook": {"uninstallHook": {"enable": True}},
     "objects that are none": {"extraObjects": [1]},
 }
 

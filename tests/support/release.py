@@ -65,7 +65,7 @@ class Release:
         usual = {"admissionPolicies": {"enabled": False}}
         values = json.dumps({**usual, "logFormat": "text", **self.values})
         where = f"--namespace={self.namespace}"
-        chart = ("template", "quiver", str(CHART), where, "--skip-tests", "--values=-")
+        chart = ("template", "quiver", str(CHART), where, "--no-hooks", "--values=-")
         rendered = yaml.load_all(self.control_plane.helm(*chart, input=values), Loader=LOADER)
         return [manifest for manifest in rendered if manifest]
 

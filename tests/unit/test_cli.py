@@ -18,7 +18,7 @@ def test_version() -> None:
     assert CliRunner().invoke(main, ["--version"]).output == f"quiver, version {__version__}\n"
 
 
-@pytest.mark.parametrize("command", [[], ["operator"], ["engine"], ["ready"]])
+@pytest.mark.parametrize("command", [[], ["operator"], ["engine"], ["ready"], ["uninstall"]])
 def test_help(command: list[str]) -> None:
     """Every command explains itself."""
     result = CliRunner().invoke(main, [*command, "--help"])

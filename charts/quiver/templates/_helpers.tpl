@@ -66,12 +66,6 @@ common ones. */ -}}
 {{- .Values.image.repository }}{{ with $tag }}:{{ . }}{{ end }}{{ with .Values.image.digest }}@{{ . }}{{ end }}
 {{- end }}
 
-{{- /* Labels of the pod of `helm test`: it must not be taken for the operator. */ -}}
-{{- define "quiver.testLabels" -}}
-app.kubernetes.io/name: {{ include "quiver.name" . | trunc 58 | trimSuffix "-" }}-test
-app.kubernetes.io/instance: {{ .Release.Name }}
-{{- end }}
-
 {{- define "quiver.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create }}
 {{- .Values.serviceAccount.name | default (include "quiver.fullname" .) }}
