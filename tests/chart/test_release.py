@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import kubernetes
 import pytest
 import yaml
+from click.testing import CliRunner
 from kubernetes.client import (
     V1ResourceAttributes,
     V1SubjectAccessReview,
@@ -410,3 +413,47 @@ def test_uninstall(control_plane: ControlPlane) -> None:
     )
     left = release.kubectl("get", ",".join(kinds), "--output=name").split()
     assert [name for name in left if release.namespace in name] == []
+
+
+def test_uninstall_lets_objects_go(control_plane: ControlPlane) -> None:
+    """Helm runs the Job of the chart first. It has the rights that it needs, and what is left can be
+    deleted without an operator.
+    """
+    release = Release.install(control_plane)
+    crd = "crd/vectorcollections.quiver.dev"
+    release.kubectl("wait", "--for=condition=Established", "--timeout=30s", crd)
+    held = COLLECTION.replace("name: kept", "name: held, finalizers: [quiver.dev/collection]")
+    release.kubectl("create", "--filename=-", input=held)
+    with ThreadPoolExecutor(1) as pool:
+        uninstalled = pool.submit(release.helm, "uninstall", "--timeout=120s")
+        said = run_job(release, "quiver-uninstall")
+        uninstalled.result()
+    assert f"Deployment {release.namespace}/quiver is scaled to 0." in said
+    assert f"VectorCollection {release.namespace}/held is released" in said
+    release.kubectl("delete", "vcol/held", "--timeout=10s")
+    left = release.kubectl("get", "jobs,roles,rolebindings,deployments", "--output=name")
+    assert left == ""
+
+
+def run_job(release: Release, name: str) -> str:
+    """Do what the Job's pod would do, where there is no node; return what it prints."""
+    picked = f"--selector=batch.kubernetes.io/job-name={name}"
+
+    def pods() -> list[Any]:
+        found = yaml.safe_load(release.kubectl("get", "pods", picked, "--output=yaml"))
+        return list(found["items"])
+
+    wait_until(lambda: bool(pods()), "the Job has its pod", DEADLINE_S)
+    [pod] = pods()
+    account = pod["spec"]["serviceAccountName"]
+    kubeconfig = release.control_plane.service_account_kubeconfig(release.namespace, account)
+    arguments = pod["spec"]["containers"][0]["args"]
+    environment = {"KUBECONFIG": str(kubeconfig)}
+    result = CliRunner().invoke(
+        importlib.import_module("quiver.cli").main, arguments, env=environment
+    )
+    assert result.exit_code == 0, result.output
+    ended = '{"status": {"phase": "Succeeded"}}'
+    how = ("--subresource=status", "--type=merge", f"--patch={ended}")
+    release.kubectl("patch", f"pod/{pod['metadata']['name']}", *how)
+    return str(result.output)
