@@ -416,7 +416,7 @@ def test_uninstall(control_plane: ControlPlane) -> None:
 
 
 def test_uninstall_lets_objects_go(control_plane: ControlPlane) -> None:
-    """Helm runs the Job of the chart first. It has the rights that it needs, and what is left can be
+    """Helm runs the Job of the chart first, which has the rights that it needs. What is left can be
     deleted without an operator.
     """
     release = Release.install(control_plane)
@@ -449,9 +449,8 @@ def run_job(release: Release, name: str) -> str:
     kubeconfig = release.control_plane.service_account_kubeconfig(release.namespace, account)
     arguments = pod["spec"]["containers"][0]["args"]
     environment = {"KUBECONFIG": str(kubeconfig)}
-    result = CliRunner().invoke(
-        importlib.import_module("quiver.cli").main, arguments, env=environment
-    )
+    command = importlib.import_module("quiver.cli").main
+    result = CliRunner().invoke(command, arguments, env=environment)
     assert result.exit_code == 0, result.output
     ended = '{"status": {"phase": "Succeeded"}}'
     how = ("--subresource=status", "--type=merge", f"--patch={ended}")
