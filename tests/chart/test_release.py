@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import re
-import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import kubernetes
 import pytest
 import yaml
-from click.testing import CliRunner
 from kubernetes.client import (
     V1ResourceAttributes,
     V1SubjectAccessReview,
@@ -23,13 +18,13 @@ from kubernetes.client import (
 from kubernetes.client.exceptions import ApiException
 
 from localcluster import ControlPlane
+from support.helm_release import CHART, CRDS, Release
 from support.waiting import wait_until
 
 # One worker installs once for all of them.
 pytestmark = pytest.mark.xdist_group("chart-release")
 
 ROOT = Path(__file__).parents[2]
-CHART = ROOT / "charts" / "quiver"
 SAMPLES = sorted((ROOT / "manifests" / "samples").glob("*.yaml"))
 DEADLINE_S = 30
 COLLECTION = """
@@ -107,91 +102,11 @@ USERS_MUST_NOT = {
 }
 
 
-MONITORING = """
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: PLURAL.monitoring.coreos.com}
-spec:
-  group: monitoring.coreos.com
-  scope: Namespaced
-  names: {kind: KIND, plural: PLURAL, singular: SINGULAR, listKind: KINDList}
-  versions:
-    - name: v1
-      served: true
-      storage: true
-      schema:
-        openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}
-"""
-"""Stands for the CRDs of the Prometheus Operator."""
-MONITORS = {"servicemonitors": "ServiceMonitor", "prometheusrules": "PrometheusRule"}
-EVERYTHING: dict[str, Any] = {
-    "replicaCount": 2,
-    "image": {"digest": "sha256:" + "0" * 64},
-    "imagePullSecrets": [{"name": "registry"}],
-    "commonLabels": {"team": "a"},
-    "commonAnnotations": {"owner": "b"},
-    "deploymentAnnotations": {"a": "b"},
-    "strategy": {"type": "Recreate"},
-    "revisionHistoryLimit": 0,
-    "terminationGracePeriodSeconds": 60,
-    "automountServiceAccountToken": False,
-    "livenessProbe": {"initialDelaySeconds": 5},
-    "readinessProbe": {"successThreshold": 2},
-    "dnsPolicy": "None",
-    "dnsConfig": {"nameservers": ["10.0.0.2"], "options": [{"name": "ndots", "value": "1"}]},
-    "extraVolumes": [{"name": "ca", "configMap": {"name": "ca"}}],
-    "extraVolumeMounts": [{"name": "ca", "mountPath": "/etc/ssl/certs", "readOnly": True}],
-    "podDisruptionBudget": {"minAvailable": "50%"},
-    "service": {"annotations": {"a": "b"}, "ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4"]},
-    "networkPolicy": {
-        "enabled": True,
-        "from": [{"namespaceSelector": {}}],
-        "egress": [{"ports": [{"port": 6443}]}],
-    },
-    "serviceMonitor": {"enabled": True},
-    "prometheusRule": {"enabled": True},
-    "serviceAccount": {"annotations": {"a": "b"}},
-    "nodeSelector": {"a": "b"},
-    "tolerations": [{"operator": "Exists"}],
-    "affinity": {"podAntiAffinity": {}},
-    "priorityClassName": "system-cluster-critical",
-    "podAnnotations": {"a": "b"},
-    "podLabels": {"c": "d"},
-    "extraObjects": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "more"}}],
-}
-
-
-@dataclass(frozen=True)
-class Release:
-    """An installed release."""
-
-    control_plane: ControlPlane
-    namespace: str
-
-    @classmethod
-    def install(cls, control_plane: ControlPlane) -> Release:
-        """Install into a new namespace, over CRDs that another test may have left."""
-        release = cls(control_plane, f"chart-{uuid.uuid4().hex[:8]}")
-        how = ("--create-namespace", "--take-ownership", "--force-conflicts")
-        release.helm("install", str(CHART), *how)
-        return release
-
-    def helm(self, verb: str, *arguments: str) -> str:
-        """Run helm for this release."""
-        at = f"--namespace={self.namespace}"
-        return self.control_plane.helm(*verb.split(), "quiver", *arguments, at)
-
-    def kubectl(self, *arguments: str, **options: Any) -> str:
-        """Run kubectl in the release's namespace."""
-        return self.control_plane.kubectl(f"--namespace={self.namespace}", *arguments, **options)
-
-
 @pytest.fixture(scope="module")
 def release(control_plane: ControlPlane) -> Iterator[Release]:
     """The chart, installed with its default values."""
     release = Release.install(control_plane)
-    crds = ("crd/vectorcollections.quiver.dev", "crd/vectorengines.quiver.dev")
-    release.kubectl("wait", "--for=condition=Established", "--timeout=30s", *crds)
+    release.kubectl("wait", "--for=condition=Established", "--timeout=30s", *CRDS)
     yield release
     release.helm("uninstall", "--no-hooks")
     release.kubectl("delete", "namespace", release.namespace, "--wait=false")
@@ -350,25 +265,6 @@ def test_install_manifest(release: Release) -> None:
     release.kubectl("apply", *how, input=here)
 
 
-def test_all_that_values_bring_is_accepted(release: Release, chart: Any) -> None:
-    """The API server takes each field as it knows it, with no warning of one that it does not."""
-    for plural, kind in MONITORS.items():
-        crd = MONITORING.replace("PLURAL", plural).replace("KIND", kind)
-        crd = crd.replace("SINGULAR", kind.lower())
-        release.kubectl("apply", "--server-side", "--filename=-", input=crd)
-        name = f"crd/{plural}.monitoring.coreos.com"
-        release.kubectl("wait", "--for=condition=Established", "--timeout=30s", name)
-    name = "another"
-    objects = [*chart.render(EVERYTHING, name), *chart.hooks(EVERYTHING, name)]
-    rendered = [found for found in objects if found["kind"] != "CustomResourceDefinition"]
-    kinds = {found["kind"] for found in rendered}
-    assert {*MONITORS.values(), "NetworkPolicy", "PodDisruptionBudget", "Pod", "Job"} <= kinds
-    text = yaml.safe_dump_all(rendered)
-    here = text.replace("namespace: team", f"namespace: {release.namespace}")
-    how = ("--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict")
-    release.kubectl("apply", *how, "--filename=-", input=here)
-
-
 def test_upgrade(control_plane: ControlPlane) -> None:
     """An upgrade with other settings reaches the Deployment, and brings its budget."""
     release = Release.install(control_plane)
@@ -392,67 +288,3 @@ def test_upgrade_keeps_lease_and_keys(control_plane: ControlPlane) -> None:
         assert release.kubectl("get", "secret/quiver-claim-keys", f"-o={CURRENT}") == "a2V5"
     release.helm("uninstall", "--no-hooks")
     assert release.kubectl("get", "secret/quiver-claim-keys", f"-o={CURRENT}") == "a2V5"
-
-
-def test_uninstall(control_plane: ControlPlane) -> None:
-    """`helm uninstall` takes the operator, its rights and its Lease, so that the next release finds
-    an empty one and need not wait. It leaves the CRDs and all objects.
-    """
-    release = Release.install(control_plane)
-    held = '{"spec": {"holderIdentity": "quiver-0_1"}}'
-    release.kubectl("patch", "lease/quiver-operator", "--type=merge", f"--patch={held}")
-    crd = "crd/vectorcollections.quiver.dev"
-    release.kubectl("wait", "--for=condition=Established", "--timeout=30s", crd)
-    release.kubectl("create", "--filename=-", input=COLLECTION)
-    release.helm("uninstall", "--no-hooks")
-    assert release.kubectl("get", "vcol/kept", "--output=name").strip().endswith("/kept")
-    assert release.kubectl("get", "deployments,services,leases", "--output=name") == ""
-    kinds = (
-        *("clusterroles", "clusterrolebindings"),
-        *("validatingadmissionpolicies", "validatingadmissionpolicybindings"),
-    )
-    left = release.kubectl("get", ",".join(kinds), "--output=name").split()
-    assert [name for name in left if release.namespace in name] == []
-
-
-def test_uninstall_lets_objects_go(control_plane: ControlPlane) -> None:
-    """Helm runs the Job of the chart first, which has the rights that it needs. What is left can be
-    deleted without an operator.
-    """
-    release = Release.install(control_plane)
-    crd = "crd/vectorcollections.quiver.dev"
-    release.kubectl("wait", "--for=condition=Established", "--timeout=30s", crd)
-    held = COLLECTION.replace("name: kept", "name: held, finalizers: [quiver.dev/collection]")
-    release.kubectl("create", "--filename=-", input=held)
-    with ThreadPoolExecutor(1) as pool:
-        uninstalled = pool.submit(release.helm, "uninstall", "--timeout=120s")
-        said = run_job(release, "quiver-uninstall")
-        uninstalled.result()
-    assert f"Deployment {release.namespace}/quiver is scaled to 0." in said
-    assert f"VectorCollection {release.namespace}/held is released" in said
-    release.kubectl("delete", "vcol/held", "--timeout=10s")
-    left = release.kubectl("get", "jobs,roles,rolebindings,deployments", "--output=name")
-    assert left == ""
-
-
-def run_job(release: Release, name: str) -> str:
-    """Do what the Job's pod would do, where there is no node; return what it prints."""
-    picked = f"--selector=batch.kubernetes.io/job-name={name}"
-
-    def pods() -> list[Any]:
-        found = yaml.safe_load(release.kubectl("get", "pods", picked, "--output=yaml"))
-        return list(found["items"])
-
-    wait_until(lambda: bool(pods()), "the Job has its pod", DEADLINE_S)
-    [pod] = pods()
-    account = pod["spec"]["serviceAccountName"]
-    kubeconfig = release.control_plane.service_account_kubeconfig(release.namespace, account)
-    arguments = pod["spec"]["containers"][0]["args"]
-    environment = {"KUBECONFIG": str(kubeconfig)}
-    command = importlib.import_module("quiver.cli").main
-    result = CliRunner().invoke(command, arguments, env=environment)
-    assert result.exit_code == 0, result.output
-    ended = '{"status": {"phase": "Succeeded"}}'
-    how = ("--subresource=status", "--type=merge", f"--patch={ended}")
-    release.kubectl("patch", f"pod/{pod['metadata']['name']}", *how)
-    return str(result.output)
