@@ -75,3 +75,11 @@ async def test_pod_settings_come_and_go(world: Namespace) -> None:
             return await template(world) == plain
 
         await eventually(are_gone, "the StatefulSet is as it was")
+
+
+@pytest.mark.parametrize("field", ["priorityClassName", "runtimeClassName", "serviceAccountName"])
+async def test_what_does_not_exist_is_named(world: Namespace, field: str) -> None:
+    """The API server refuses the pod, and the engine says in which words."""
+    async with running(world.operator_api, world.engines):
+        await world.create(VECTOR_ENGINE, "engine", {field: "none-such"})
+        await world.says("engine", "PodRefused", "none-such", kind=VECTOR_ENGINE)
