@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from localcluster import ControlPlane
 from quiver.cli import main
 from quiver.domain.claims import FINALIZER
-from quiver.domain.kubernetes_types import Manifest
+from quiver.domain.kubernetes_types import VECTOR_ENGINE, Manifest
 from support.fake_engine import FakeEngine
 from support.installation import SYSTEM
 from support.namespaces import Namespace
@@ -71,6 +71,7 @@ async def test_what_another_release_manages_is_left_alone(
 ) -> None:
     """Its operator runs on."""
     async with running(fake_world.operator_api, fake_world.engines):
+        await fake_world.settled("engine", "Available", VECTOR_ENGINE)
         await fake_world.create_collection("docs")
         await fake_world.settled("docs", "Available")
         where = ("--release=another", f"--namespace={fake_world.namespace}")
