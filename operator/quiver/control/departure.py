@@ -92,8 +92,8 @@ class Departure:
         return [c for c in collections if has_finalizer(c) and self._is_ours(c, engines)]
 
     def _is_ours(self, collection: Manifest, engines: dict[Key, Manifest]) -> bool:
-        # What nobody has reported on yet counts as well: else it might be stuck. If another operator
-        # works on it, that one puts the finalizer back.
+        # What nobody has reported on yet counts as well, so that it is not stuck. If another
+        # operator works on it, that one puts the finalizer back.
         key = engine_of(collection)
         engine = engines.get(key) if key else None
         return self._manager.other_manager_of(engine or collection) is None
