@@ -11,7 +11,7 @@ from typing import Any, get_args
 import click
 
 from quiver_engine.compute import hardware
-from quiver_engine.engine import Address, Endpoints, Engine
+from quiver_engine.engine import Address, Endpoints, Engine, Keeping
 from quiver_engine.errors import StartError
 from quiver_engine.files.insert_log import Durability
 from quiver_engine.model import (
@@ -46,14 +46,18 @@ class _AddressType(click.ParamType[Address]):
 class _QuantityType(click.ParamType[int]):
     name = "bytes"
 
+    def __init__(self, what: str = "amount of memory", least: int = 1) -> None:
+        self._what = what
+        self._least = least
+
     def convert(
         self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
     ) -> int:
         if isinstance(value, int):
             return value
         found = _QUANTITY.fullmatch(value)
-        if not found or not int(found[1]):
-            self.fail(f"{value!r} is no amount of memory, for instance 2Gi", param, ctx)
+        if not found or int(found[1]) < self._least:
+            self.fail(f"{value!r} is no {self._what}, for instance 2Gi", param, ctx)
         return int(found[1]) * _UNITS[found[2]]
 
 
@@ -89,6 +93,33 @@ def _hardware(command: Callable[..., None]) -> Callable[..., None]:
         command(wanted=hardware.Wanted(device, memory, gpu_memory), **others)
 
     return with_hardware
+
+
+def _keeping(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options for what is on disk; the command gets them as `keeping`."""
+
+    @click.option(
+        "--durability",
+        type=click.Choice([choice.value for choice in Durability]),
+        default=Durability.FSYNC.value,
+        show_default=True,
+        help="When an insert or a delete is answered: once it is on disk (fsync), so that it"
+        " survives power loss, or once the operating system has it (os), so that it survives the"
+        " engine's end.",
+    )
+    @click.option(
+        "--scrub-rate",
+        type=_QuantityType("number of bytes", least=0),
+        default="4Mi",
+        show_default=True,
+        help="How many bytes of its files the engine reads a second, over and over, to find those"
+        " that the disk has damaged while they lay there. 0 leaves that to the next start.",
+    )
+    @functools.wraps(command)
+    def with_keeping(*, durability: str, scrub_rate: int, **others: Any) -> None:
+        command(keeping=Keeping(Durability(durability), scrub_rate), **others)
+
+    return with_keeping
 
 
 def _endpoints(command: Callable[..., None]) -> Callable[..., None]:
@@ -149,14 +180,7 @@ def _endpoints(command: Callable[..., None]) -> Callable[..., None]:
     help="Directory that holds the collections; made if it is missing. One engine at a time.",
 )
 @_endpoints
-@click.option(
-    "--durability",
-    type=click.Choice([choice.value for choice in Durability]),
-    default=Durability.FSYNC.value,
-    show_default=True,
-    help="When an insert or a delete is answered: once it is on disk (fsync), so that it survives"
-    " power loss, or once the operating system has it (os), so that it survives the engine's end.",
-)
+@_keeping
 @click.option(
     "--max-collections-and-partitions",
     type=click.IntRange(1, MAX_COLLECTIONS_AND_PARTITIONS),
@@ -177,7 +201,7 @@ def engine(
     *,
     data_dir: Path,
     endpoints: Endpoints,
-    durability: str,
+    keeping: Keeping,
     max_collections_and_partitions: int,
     wanted: hardware.Wanted,
     log_format: log.Format,
@@ -198,7 +222,7 @@ def engine(
     log.set_up(log_format)
     try:
         limits = Limits(together=max_collections_and_partitions)
-        code = Engine(data_dir, endpoints, Durability(durability), wanted, limits).run()
+        code = Engine(data_dir, endpoints, keeping, wanted, limits).run()
     except StartError as error:
         raise click.ClickException(str(error)) from error
     logging.shutdown()

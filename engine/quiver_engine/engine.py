@@ -22,6 +22,7 @@ from quiver_engine.server.answering import Answering
 from quiver_engine.server.health import HealthServer, Readiness
 from quiver_engine.store.indexing import Indexing
 from quiver_engine.store.maintenance import Maintenance
+from quiver_engine.store.scrub import Scrub
 from quiver_engine.store.store import Store
 from quiver_engine.store.writing import Writer
 from quiver_engine.system import allocator
@@ -54,6 +55,14 @@ class Endpoints:
     tls_files: tls.Files | None = None
 
 
+@dataclass(frozen=True)
+class Keeping:
+    """When inserts are answered, and how many bytes a second are read in search of damage."""
+
+    durability: Durability
+    scrub_rate: int
+
+
 class Engine:
     """One engine process on one data directory."""
 
@@ -61,13 +70,13 @@ class Engine:
         self,
         data_dir: Path,
         endpoints: Endpoints,
-        durability: Durability,
+        keeping: Keeping,
         wanted: hardware.Wanted,
         limits: Limits,
     ) -> None:
         self._limits = limits
         self._data_dir = data_dir
-        self._durability = durability
+        self._keeping = keeping
         self._wanted = wanted
         self._listen = endpoints.grpc
         self._http = endpoints.http
@@ -92,6 +101,8 @@ class Engine:
         indexing = Indexing(store, writer)
         config_nodes = ConfigNodes()
         maintenance = Maintenance(store, writer, indexing, config_nodes, self._on_disk_failure)
+        scrub = Scrub(store, self._keeping.scrub_rate, self._on_disk_failure)
+        metrics.show_scrub(scrub)
         rpcs = Service(store, writer, indexing, config_nodes, metrics).rpcs()
         answering = Answering(rpcs, metrics, self._on_disk_failure)
         handler = server.MeantFor(store.directory.instance, server.handler(rpcs, answering))
@@ -100,6 +111,7 @@ class Engine:
         _on_stop_signal(self._want_stop)
         rpc_server.start()
         maintenance.start()
+        scrub.start()
         readiness.ready(lambda: _ready_line(store))
         logger.info("computing on %s", store.device.name)
         if self._tls_files is not None:
@@ -119,7 +131,8 @@ class Engine:
             rpc_server.drain(FAILURE_GRACE_S)
             return 1
         rpc_server.drain(GRACE_S)
-        return self._close(maintenance, writer, log, store)
+        background_is_over = scrub.stop() & maintenance.stop()
+        return self._close(writer, log, store, background_is_over=background_is_over)
 
     def _open(self, progress: Progress, metrics: Metrics) -> tuple[Store, InsertLog, Writer]:
         try:
@@ -128,7 +141,7 @@ class Engine:
             metrics.show(store)
             on_sync = metrics.traffic.synced
             directory = store.directory
-            log = InsertLog(directory.log_path, self._durability, on_sync, directory.disk)
+            log = InsertLog(directory.log_path, self._keeping.durability, on_sync, directory.disk)
             return store, log, Writer(store, log, progress)
         except (DiskFailedError, RequestError, OSError) as error:
             raise StartError(
@@ -136,8 +149,9 @@ class Engine:
                 " lost, see to the disk and start again"
             ) from error
 
-    def _close(self, maintenance: Maintenance, writer: Writer, log: InsertLog, store: Store) -> int:
-        background_is_over = maintenance.stop()
+    def _close(
+        self, writer: Writer, log: InsertLog, store: Store, *, background_is_over: bool
+    ) -> int:
         try:
             flushed = writer.flush_all()
             log.close(is_flushed=flushed)

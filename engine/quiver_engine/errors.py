@@ -52,6 +52,7 @@ class DamagedSegment(Exception):
 
     def __init__(self, path: Path, why: str) -> None:
         super().__init__(f"segment file {path} is damaged: {why}")
+        self.why = why
 
 
 class DamagedIndex(Exception):
@@ -59,6 +60,7 @@ class DamagedIndex(Exception):
 
     def __init__(self, path: Path, why: str) -> None:
         super().__init__(f"index file {path} is damaged: {why}")
+        self.why = why
 
 
 class CallerLeft(Exception):

@@ -5,6 +5,7 @@ from typing import Any
 
 from machine.engine_process import EngineProcess
 from quiver.domain.kubernetes_types import VECTOR_ENGINE, Manifest
+from support.damaging import flip_bit
 from support.milvus1_client import Milvus1
 from support.namespaces import Namespace, ready_condition
 from support.operators import running
@@ -37,9 +38,9 @@ async def test_damaged_segments_show_on_the_vector_engine(
         client.insert("docs", [[float(n)] * 8 for n in range(ROWS)], range(ROWS))
         client.flush("docs")
         await asyncio.to_thread(engine_process.stop)
+        await asyncio.to_thread(engine_process.start, "--scrub-rate", "8Gi")
         (segment,) = (engine_process.data_dir / "segments").glob("*.seg")
-        segment.write_bytes(segment.read_bytes()[:-1])
-        await asyncio.to_thread(engine_process.start)
+        flip_bit(segment, -1)
         engine = await damaged(world, is_damaged=True)
         ready = ready_condition(engine)
         assert (ready["status"], ready["reason"]) == ("True", "SegmentsDamaged")

@@ -10,6 +10,7 @@ import pytest
 
 from machine.engine_process import EngineProcess
 from quiver_proto import milvus_pb2 as pb
+from support.damaging import flip_bit, segment_of, states
 from support.milvus1_client import Milvus1, found_ids
 
 Connect = Callable[[EngineProcess], Milvus1]
@@ -36,12 +37,6 @@ def flip_version_bit(path: Path) -> None:
     flip_bit(path, 8)
 
 
-def flip_bit(path: Path, position: int) -> None:
-    content = bytearray(path.read_bytes())
-    content[position] ^= 1
-    path.write_bytes(content)
-
-
 DAMAGES = {
     remove: "No such file",
     shorten: "bytes, 100064 are expected",
@@ -61,19 +56,6 @@ def fill(client: Milvus1, name: str) -> None:
     client.flush(name)
     client.delete(name, [0])
     client.flush(name)
-
-
-def segment_of(data_dir: Path, client: Milvus1, name: str, tag: str) -> Path:
-    asked = pb.CollectionName(collection_name=name)
-    partitions = json.loads(client.stub.ShowCollectionInfo(asked).json_info)["partitions"]
-    (segment,) = next(p["segments"] for p in partitions if p["tag"] == tag)
-    return data_dir / "segments" / f"{segment['name']}.seg"
-
-
-def states(engine: EngineProcess, name: str) -> dict[str, int]:
-    sample = rf'^quiver_engine_segments{{collection="{name}",state="(\w+)"}} (\S+)$'
-    found = re.findall(sample, engine.get("/metrics")[1], re.MULTILINE)
-    return {state: int(float(value)) for state, value in found}
 
 
 @pytest.fixture

@@ -1,57 +1,28 @@
 """The catalog: which collections, partitions and segments there are, in SQLite.
 
 With its write-ahead journal and synchronous=FULL, every commit is on disk before it returns, and
-one that a crash cut off is undone at the next open. The store calls it from one thread at a time.
+one that a crash cut off is undone at the next open. A copy of it in memory gets the same commits,
+so that what the disk damages later can be written anew. The store calls it from one thread at a
+time, but for `damage_on_disk`.
 """
 
+import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from quiver_engine.errors import DiskFailedError, StartError
-from quiver_engine.files.catalog_formats import APPLICATION_ID, FORMATS
+from quiver_engine.errors import DiskFailedError
+from quiver_engine.files import catalog_opening, catalog_rows, reading
+from quiver_engine.files.catalog_rows import CollectionRow, Flushed, PartitionRow, SegmentRow
 from quiver_engine.files.disk import Disk
-from quiver_engine.model import IdOrigin, IndexSpec, IndexState, IndexType, Metric, Schema
+from quiver_engine.model import IndexState, Schema
 
+Execute = Callable[[str, Sequence[object]], list[tuple[Any, ...]]]
 
-@dataclass(frozen=True)
-class CollectionRow:
-    id: int
-    schema: Schema
-    id_origin: IdOrigin | None
-    index: IndexState
-    flushed: int
-    """All of its records in the insert log up to this number are in segments."""
-
-
-@dataclass(frozen=True)
-class Flushed:
-    """What a flush changes of its collection."""
-
-    collection: int
-    origin: IdOrigin | None
-    up_to: int
-    """The last record of the insert log whose rows are in segments now."""
-
-
-@dataclass(frozen=True)
-class PartitionRow:
-    id: int
-    collection: int
-    tag: str
-
-
-@dataclass(frozen=True)
-class SegmentRow:
-    id: int
-    partition: int
-    rows: int
-    index: int | None = None
-    """Number of its index file."""
-    deletions: bytes | None = None
-    """A bit for each row, set where it is deleted."""
+_NEW_PARTITION = "INSERT INTO partitions (id, tag, collection) VALUES (?, ?, ?)"
+_SET_DELETIONS = "INSERT OR REPLACE INTO deletions (segment, bitmap) VALUES (?, ?)"
 
 
 class Catalog:
@@ -66,90 +37,23 @@ class Catalog:
         self._disk = disk
         self._checkpointed = -1
         """`total_changes` when the journal was last emptied."""
-        try:
+        with catalog_opening.refusing(path):
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._prepare()
-            self._check()
+            _configure(self._db)
+            catalog_opening.prepare(self._db, path)
+            self._memory = catalog_opening.copy_of(self._db)
             self.empty_journal()
-        except (sqlite3.Error, ValueError) as error:
-            # ValueError: bytes that are no text, or a number that no enum has.
-            why = " ".join(str(error).split())
-            raise StartError(
-                f"catalog {path} cannot be read: {why}; restore the data directory from a backup"
-            ) from error
-
-    def _prepare(self) -> None:
-        version = self._value("PRAGMA user_version")
-        application = self._value("PRAGMA application_id")
-        fresh = (application, version) == (0, 0) and not self._value("SELECT 1 FROM sqlite_schema")
-        if not fresh and application != APPLICATION_ID:
-            raise StartError(
-                f"catalog {self._path} is another program's database: choose another data directory"
-            )
-        if version not in range(len(FORMATS) + 1):
-            raise StartError(
-                f"catalog {self._path} has format version {version}, this engine reads"
-                f" {len(FORMATS)}: start the engine's version that wrote it"
-            )
-        self._configure()
-        if (verdict := self._value("PRAGMA integrity_check(1)")) != "ok":
-            raise sqlite3.DatabaseError(str(verdict))
-        for number in range(int(str(version)), len(FORMATS)):
-            self._db.executescript(
-                f"BEGIN; {FORMATS[number]} PRAGMA user_version = {number + 1}; COMMIT;"
-            )
-
-    def _check(self) -> None:
-        """Read everything once, so that nothing turns out unreadable later."""
-        if self._db.execute("PRAGMA foreign_key_check").fetchone():
-            raise sqlite3.DatabaseError("a row belongs to one that is not there")
-        for row in self.collections():
-            row.index.spec.values  # noqa: B018 - read for its error
-        self.partitions()
-        self.segments()
-
-    def _configure(self) -> None:
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        self._db.execute("PRAGMA foreign_keys = ON")
-        # A pod with a volume can write nowhere but there: it has no folder for temporary files.
-        self._db.execute("PRAGMA temp_store = MEMORY")
-
-    def _value(self, sql: str) -> object:
-        row = self._db.execute(sql).fetchone()
-        return row[0] if row else None
+        # SQLite's locks end when any descriptor of the file is closed, so this one stays open.
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
     def collections(self) -> list[CollectionRow]:
-        rows = self._db.execute(
-            "SELECT id, id_origin, name, dimension, index_file_size, metric,"
-            " index_type, index_params, index_requested, index_covers, flushed"
-            " FROM collections ORDER BY id"
-        )
-        return [
-            CollectionRow(
-                id_,
-                Schema(name, dimension, size, Metric(metric)),
-                origin and IdOrigin(origin),
-                IndexState(IndexSpec(IndexType(type_), params), bool(requested), covers),
-                flushed,
-            )
-            for (
-                id_, origin, name, dimension, size, metric, type_, params, requested, covers,
-                flushed,
-            ) in rows
-        ]  # fmt: skip
+        return catalog_rows.collections(self._db)
 
     def partitions(self) -> list[PartitionRow]:
-        rows = self._db.execute("SELECT id, collection, tag FROM partitions ORDER BY id")
-        return [PartitionRow(*row) for row in rows]
+        return catalog_rows.partitions(self._db)
 
     def segments(self) -> list[SegmentRow]:
-        rows = self._db.execute(
-            "SELECT segments.id, partition, rows, indexes.id, bitmap FROM segments"
-            " LEFT JOIN indexes ON indexes.segment = segments.id"
-            " LEFT JOIN deletions ON deletions.segment = segments.id ORDER BY segments.id"
-        )
-        return [SegmentRow(*row) for row in rows]
+        return catalog_rows.segments(self._db)
 
     def create_collection(self, schema: Schema, default_tag: str) -> tuple[int, int]:
         """Add a collection with its default partition; return the ids of both."""
@@ -166,7 +70,7 @@ class Catalog:
                     int(schema.metric),
                 ),
             )
-            execute("INSERT INTO partitions VALUES (?, ?, ?)", (partition, default_tag, collection))
+            execute(_NEW_PARTITION, (partition, default_tag, collection))
         return collection, partition
 
     def drop_collection(self, collection: int) -> None:
@@ -176,7 +80,7 @@ class Catalog:
     def create_partition(self, collection: int, tag: str) -> int:
         with self._transaction() as execute:
             partition = _new_id(execute, "partition")
-            execute("INSERT INTO partitions VALUES (?, ?, ?)", (partition, tag, collection))
+            execute(_NEW_PARTITION, (partition, tag, collection))
         return partition
 
     def drop_partition(self, partition: int) -> None:
@@ -205,7 +109,7 @@ class Catalog:
                     (row.id, row.partition, row.rows),
                 )
             for segment, bitmap in deletions.items():
-                execute("INSERT OR REPLACE INTO deletions VALUES (?, ?)", (segment, bitmap))
+                execute(_SET_DELETIONS, (segment, bitmap))
 
     def set_index(self, collection: int, state: IndexState, dropped: Iterable[int]) -> None:
         """Set which index a collection is to have, and remove index files, in one transaction."""
@@ -235,16 +139,38 @@ class Catalog:
 
     def close(self) -> None:
         self._db.close()
+        self._memory.close()
+        os.close(self._descriptor)
 
     @contextmanager
-    def _transaction(self) -> Iterator[Callable[..., sqlite3.Cursor]]:
+    def _transaction(self) -> Iterator[Execute]:
+        both = self._memory, self._db
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-            yield self._db.execute
+            for each in both:
+                each.execute("BEGIN IMMEDIATE")
+            yield self._execute
             self._db.execute("COMMIT")
+            self._memory.execute("COMMIT")
         except sqlite3.Error as error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
+            for each in both:
+                if each.in_transaction:
+                    each.execute("ROLLBACK")
+            raise self._failure(error) from error
+
+    def _execute(self, sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+        self._memory.execute(sql, values).fetchall()
+        return self._db.execute(sql, values).fetchall()
+
+    def damage_on_disk(self) -> str | None:
+        """Read the whole catalog from the disk; return what is wrong with it."""
+        reading.forget(self._descriptor)
+        return catalog_opening.damage(self._path)
+
+    def restore(self) -> None:
+        """Write the whole catalog anew from its copy in memory, in one commit."""
+        try:
+            self._memory.backup(self._db)
+        except sqlite3.Error as error:
             raise self._failure(error) from error
 
     def empty_journal(self) -> None:
@@ -270,9 +196,17 @@ class Catalog:
         return DiskFailedError(f"the catalog could not be written: {error}")
 
 
-def _new_id(execute: Callable[..., sqlite3.Cursor], kind: str) -> int:
+def _configure(db: sqlite3.Connection) -> None:
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA foreign_keys = ON")
+    # A pod with a volume can write nowhere but there: it has no folder for temporary files.
+    db.execute("PRAGMA temp_store = MEMORY")
+
+
+def _new_id(execute: Execute, kind: str) -> int:
     sql = "UPDATE last_ids SET id = id + 1 WHERE kind = ? RETURNING id"
-    ((id_,),) = execute(sql, (kind,)).fetchall()
+    ((id_,),) = execute(sql, (kind,))
     return int(id_)
 
 

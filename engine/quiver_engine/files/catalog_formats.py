@@ -1,5 +1,7 @@
 """The catalog's tables, version by version."""
 
+from quiver_engine.files import catalog_sums
+
 APPLICATION_ID = 0x51565231
 _FIRST_FORMAT = f"""
 CREATE TABLE collections (
@@ -42,5 +44,10 @@ INSERT INTO last_ids SELECT 'partition', coalesce(max(id), 0) FROM partitions;
 """
 # The same tables: the version keeps out engines that know no metrics but L2 and IP.
 _BINARY_METRICS = ""
-FORMATS = (_FIRST_FORMAT, _INDEXES, _DELETIONS, _INSERT_LOG, _BINARY_METRICS)
+_SUMS = "".join(
+    f"ALTER TABLE {table} ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;"  # noqa: S608 - all ours
+    f"UPDATE {table} SET sum = {row_sum()};"
+    for table, row_sum in catalog_sums.TABLES.items()
+)
+FORMATS = (_FIRST_FORMAT, _INDEXES, _DELETIONS, _INSERT_LOG, _BINARY_METRICS, _SUMS)
 """What each format version adds to the one before. An older catalog is upgraded when opened."""

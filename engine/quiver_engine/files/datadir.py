@@ -9,18 +9,24 @@ segments/<id>.idx     an index over the rows of one segment; <id>.idx.tmp while 
 """
 
 import errno
-import fcntl
 import logging
 import os
 import re
 import threading
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import faiss
 
-from quiver_engine.errors import DiskFailedError, DiskIsFull, RequestError, StartError
-from quiver_engine.files import durable, index_files, instance, segments
+from quiver_engine.errors import (
+    DamagedSegment,
+    DiskFailedError,
+    DiskIsFull,
+    RequestError,
+    StartError,
+)
+from quiver_engine.files import durable, index_files, instance, layout, lock, log_records, segments
 from quiver_engine.files.disk import Disk, is_full
 from quiver_engine.files.segments import RowBlock, Segment
 from quiver_engine.model import RowLayout
@@ -41,6 +47,7 @@ class DataDir:
         Raises StartError when it cannot be used, DiskFailedError or OSError when the id cannot be
         written.
         """
+        layout.check(path)
         self.path = path
         self.memory = memory
         self.disk = Disk(path)
@@ -52,18 +59,15 @@ class DataDir:
         try:
             self._segments.mkdir(parents=True, exist_ok=True)
             self.log_path.mkdir(exist_ok=True)
-            self._lock = _lock(path / "LOCK")
+            self._lock = lock.take(path / "LOCK")
             self._refuse_orphans()
         except OSError as error:
-            raise StartError(
-                f"data directory {path} cannot be used: {error.strerror};"
-                " choose a directory that this user can write"
-            ) from error
+            raise layout.refusal(path, error) from error
         self.instance = instance.id_of(path / "INSTANCE")
 
     def _refuse_orphans(self) -> None:
         catalog_is_there = self.catalog_path.exists() and self.catalog_path.stat().st_size
-        has_logs = any(self.log_path.glob("*.log"))
+        has_logs = bool(log_records.files(self.log_path))
         if not catalog_is_there and (has_logs or any(self._files())):
             raise StartError(
                 f"data directory {self.path} is damaged: it has segment files or logs"
@@ -128,6 +132,29 @@ class DataDir:
         path = self.segment_path(number)
         return segments.load(path, number, layout=layout, rows=rows, memory=self.memory)
 
+    def rewritten(self, segment: Segment) -> Path | None:
+        """Write a segment's file anew from memory, under a temporary name; None if that is damaged.
+
+        Raises DiskIsFull where there is no room for it.
+        """
+        self.disk.check_for(segment.file_bytes)
+        temporary = segment.path.with_name(f"{segment.path.name}.tmp")
+        try:
+            segments.copy(segment, temporary)
+            segments.verify(replace(segment, path=temporary))
+        except (OSError, DamagedSegment, StartError):
+            self.remove([temporary])
+            return None
+        return temporary
+
+    def put_back(self, temporary: Path, segment: Segment) -> Segment:
+        """Put a file that was written anew in its place, and map it; raises as write_segments."""
+        try:
+            durable.publish([(temporary, segment.path)], self._segments)
+        except OSError as error:
+            raise self._write_failure(error) from error
+        return self.load_segment(segment.id, layout=segment.layout, rows=segment.rows)
+
     def write_index(self, index: faiss.Index | faiss.IndexBinary) -> tuple[int, Path]:
         """Write a durable index file; return its number and path. The catalog does not list it yet.
 
@@ -171,19 +198,3 @@ class DataDir:
 
     def close(self) -> None:
         os.close(self._lock)
-
-
-def _lock(path: Path) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        holder = os.read(descriptor, 32).decode(errors="replace").strip()
-        os.close(descriptor)
-        raise StartError(
-            f"data directory {path.parent} is in use by another engine (process {holder}):"
-            " stop that one or choose another directory"
-        ) from error
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, f"{os.getpid()}\n".encode())
-    return descriptor

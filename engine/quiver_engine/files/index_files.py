@@ -16,7 +16,8 @@ import faiss
 from crc32c import crc32c
 
 from quiver_engine.errors import DamagedIndex
-from quiver_engine.files import durable
+from quiver_engine.files import durable, reading
+from quiver_engine.files.reading import Read
 from quiver_engine.model import MIB, IndexSpec
 from quiver_engine.system.memory import Memory, Resident
 
@@ -86,7 +87,7 @@ def load(
             mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
     except (OSError, ValueError) as error:
         raise DamagedIndex(path, str(error)) from error
-    checksum = _read_header(path, mapped, rows)
+    checksum = _read_header(path, mapped[:_HEADER_BYTES], len(mapped), rows)
 
     def read() -> faiss.Index | faiss.IndexBinary:
         try:
@@ -100,18 +101,41 @@ def load(
     return IndexFile(index_id, path, spec, len(mapped), loaded)
 
 
-def _read_header(path: Path, mapped: mmap.mmap, rows: int) -> int:
-    if len(mapped) < _HEADER_BYTES:
-        raise DamagedIndex(path, f"it has {len(mapped)} bytes only")
-    magic, version, found_rows, payload, checksum = _FIELDS.unpack_from(mapped)
-    (of_header,) = _CHECKSUM.unpack_from(mapped, _FIELDS.size)
-    if magic not in (_MAGIC, _MAGIC_OF_BITS) or of_header != crc32c(mapped[: _FIELDS.size]):
+def verify(
+    path: Path,
+    rows: int,
+    on_chunk: Callable[[int], object] = lambda _: None,
+    read: Read = reading.through_cache,
+) -> None:
+    """Read a whole index file and compare its header and checksum; raises DamagedIndex.
+
+    `rows` is how many its segment has; `on_chunk` gets the number of bytes read.
+    """
+    try:
+        found = reading.summed(path, _HEADER_BYTES, read, on_chunk)
+    except OSError as error:
+        raise DamagedIndex(path, error.strerror or str(error)) from error
+    if found.checksum != _read_header(path, found.header, found.size, rows):
+        raise _other_content(path)
+
+
+def _read_header(path: Path, header: bytes, size: int, rows: int) -> int:
+    """Return the checksum of what follows."""
+    if size < _HEADER_BYTES:
+        raise DamagedIndex(path, f"it has {size} bytes only")
+    magic, version, found_rows, payload, checksum = _FIELDS.unpack_from(header)
+    (of_header,) = _CHECKSUM.unpack_from(header, _FIELDS.size)
+    if magic not in (_MAGIC, _MAGIC_OF_BITS) or of_header != crc32c(header[: _FIELDS.size]):
         raise DamagedIndex(path, "its header is not an index file's")
     if version != _VERSION:
         raise DamagedIndex(path, f"its format version is {version}, this engine reads {_VERSION}")
-    if (found_rows, payload) != (rows, len(mapped) - _HEADER_BYTES):
+    if (found_rows, payload) != (rows, size - _HEADER_BYTES):
         raise DamagedIndex(path, "its size or its rows are not what its header or segment says")
     return int(checksum)
+
+
+def _other_content(path: Path) -> DamagedIndex:
+    return DamagedIndex(path, "its content does not match its checksum")
 
 
 def _read(path: Path, mapped: mmap.mmap, checksum: int) -> faiss.Index | faiss.IndexBinary:
@@ -120,7 +144,7 @@ def _read(path: Path, mapped: mmap.mmap, checksum: int) -> faiss.Index | faiss.I
     for start in range(_HEADER_BYTES, len(content), MIB):
         found = crc32c(content[start : start + MIB], found)
     if found != checksum:
-        raise DamagedIndex(path, "its content does not match its checksum")
+        raise _other_content(path)
     place = _HEADER_BYTES
 
     def source(size: int) -> bytes:

@@ -53,7 +53,7 @@ class InsertLog:
         self._durability = durability
         self._write_lock = threading.Lock()
         self._sync_lock = threading.Lock()
-        self._old = sorted(directory.glob("*.log"), key=_number)
+        self._old = log_records.files(directory)
         self._written = 0
         self._synced = 0
         self._current: _File | None = None

@@ -19,6 +19,11 @@ def id_of(path: Path) -> str:
         content = path.read_bytes()
     except FileNotFoundError:
         content = _make(path)
+    return checked(path, content)
+
+
+def checked(path: Path, content: bytes) -> str:
+    """Return the id in the content of this file; raises StartError if it holds none."""
     if not _CONTENT.fullmatch(content):
         raise StartError(
             f"{path} is damaged: it holds {content[:40]!r} instead of 32 lowercase hex digits and a"

@@ -8,7 +8,7 @@ import logging
 import mmap
 import shutil
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -30,6 +30,9 @@ _FIELDS = struct.Struct("<QQQIII")
 _HAS_BITS = 1 << 8
 """Set in a record's kind if its vectors are bits."""
 _BEFORE_PAYLOAD = _START.size + _FIELDS.size
+
+
+OnDamage = Callable[[Path, int, int], object]
 
 
 class Kind(IntEnum):
@@ -73,12 +76,32 @@ def encode(record: Record, sequence: int) -> list[memoryview]:
     return [memoryview(_START.pack(_MARK, checksum)), *chunks]
 
 
-def read(path: Path, *, is_last: bool) -> Iterator[Record]:
+def files(directory: Path) -> list[Path]:
+    """Return a log's files, the oldest first."""
+    found = (path for path in directory.glob("*.log") if path.stem.isdecimal())
+    return sorted(found, key=lambda path: int(path.stem))
+
+
+def keep_copy(path: Path, start: int, end: int) -> None:
+    """Say in the log where a file is damaged, and copy it."""
+    aside = path.with_name(f"{path.name}.damaged")
+    shutil.copyfile(path, aside)
+    logger.error("%s; %s is a copy of it", damage(path, start, end), aside)
+
+
+def damage(path: Path, start: int, end: int) -> str:
+    return (
+        f"log file {path} is damaged from byte {start} to {end}: the rows or deletions written"
+        " there are lost, all others are read"
+    )
+
+
+def read(path: Path, *, is_last: bool, on_damage: OnDamage = keep_copy) -> Iterator[Record]:
     """Yield a file's records.
 
     Bytes that are no record, at the end of the last file, are a record that a crash cut off.
-    Anywhere else they are damage: the log says where, the file is copied, and the records after the
-    damage are read.
+    Anywhere else they are damage: the records after it are read, and `on_damage` gets the file and
+    the numbers of the first byte that is damaged and of the first one after it.
     """
     size = path.stat().st_size
     if size < len(FILE_HEADER):
@@ -86,7 +109,7 @@ def read(path: Path, *, is_last: bool) -> Iterator[Record]:
         return
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as content:
         _check_header(path, content[: len(FILE_HEADER)])
-        yield from _records(path, content, is_last=is_last)
+        yield from _records(path, content, on_damage, is_last=is_last)
 
 
 def _check_header(path: Path, header: bytes) -> None:
@@ -103,7 +126,9 @@ def _check_header(path: Path, header: bytes) -> None:
         )
 
 
-def _records(path: Path, content: mmap.mmap, *, is_last: bool) -> Iterator[Record]:
+def _records(
+    path: Path, content: mmap.mmap, on_damage: OnDamage, *, is_last: bool
+) -> Iterator[Record]:
     place, damaged_at = len(FILE_HEADER), None
     while place < len(content):
         found = _decode(content, place)
@@ -114,14 +139,14 @@ def _records(path: Path, content: mmap.mmap, *, is_last: bool) -> Iterator[Recor
                 break
             continue
         if damaged_at is not None:
-            _report_damage(path, damaged_at, place)
+            on_damage(path, damaged_at, place)
             damaged_at = None
         record, place = found
         yield record
     if damaged_at is not None and is_last:
         logger.info("%s: a record that was never answered for is cut off at its end", path)
     elif damaged_at is not None:
-        _report_damage(path, damaged_at, len(content))
+        on_damage(path, damaged_at, len(content))
 
 
 def _decode(content: mmap.mmap, place: int) -> tuple[Record, int] | None:
@@ -144,16 +169,3 @@ def _decode(content: mmap.mmap, place: int) -> tuple[Record, int] | None:
     vectors = np.frombuffer(body, dtype, rows * width, _FIELDS.size + 8 * rows)
     shaped = vectors.reshape(rows, width)
     return Record(Kind(kind & ~_HAS_BITS), collection, partition, ids, shaped, sequence, end), end
-
-
-def _report_damage(path: Path, start: int, end: int) -> None:
-    aside = path.with_name(f"{path.name}.damaged")
-    shutil.copyfile(path, aside)
-    logger.error(
-        "log file %s is damaged from byte %d to %d: the rows or deletions written there are lost,"
-        " all others are read; %s is a copy of it",
-        path,
-        start,
-        end,
-        aside,
-    )

@@ -26,7 +26,7 @@ class Progress:
         """`size` is in bytes."""
         self._log_bytes = size
 
-    def reading(self) -> None:
+    def reading(self, _bytes: int = 0) -> None:
         """Note that part of a segment was read; log the progress if the last line is old enough."""
         if self._clock() >= self._next_line:
             self._next_line = self._clock() + LOG_S

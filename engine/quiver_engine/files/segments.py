@@ -10,7 +10,7 @@ import mmap
 import os
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,9 +18,10 @@ import numpy as np
 from crc32c import crc32c
 
 from quiver_engine.errors import DamagedSegment, StartError
-from quiver_engine.files import durable
+from quiver_engine.files import durable, reading
 from quiver_engine.files.deletions import Deletions
 from quiver_engine.files.index_files import IndexFile
+from quiver_engine.files.reading import Read
 from quiver_engine.model import MIB, Ids, RowLayout, Vectors
 from quiver_engine.system.memory import Memory, Resident
 
@@ -65,6 +66,7 @@ class Segment:
 
     id: int
     path: Path
+    content: mmap.mmap = field(repr=False)
     ids: Ids
     vectors: Vectors
     raw: Resident[Vectors]
@@ -100,12 +102,21 @@ class Segment:
         return self.vectors.dtype == np.uint8
 
     @property
+    def layout(self) -> RowLayout:
+        return RowLayout(self.vectors.dtype, self.vectors.shape[1])
+
+    @property
     def file_bytes(self) -> int:
         return _HEADER_BYTES + self.ids.nbytes + self.vectors.nbytes
 
     @property
     def disk_bytes(self) -> int:
         return self.file_bytes + (self.index.disk_bytes if self.index else 0)
+
+
+def moved(segment: Segment, fresh: Segment) -> Segment:
+    """Return the segment with its rows mapped from another file, which has the same content."""
+    return replace(fresh, index=segment.index, deletions=segment.deletions)
 
 
 def with_index(segment: Segment, index: IndexFile | None) -> Segment:
@@ -163,7 +174,7 @@ def load(path: Path, segment_id: int, *, layout: RowLayout, rows: int, memory: M
             size = os.fstat(file.fileno()).st_size
             expected = _HEADER_BYTES + rows * (8 + layout.bytes)
             if size != expected:
-                raise DamagedSegment(path, f"it has {size} bytes, {expected} are expected")
+                raise _wrong_size(path, size, expected)
             mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
     except OSError as error:
         raise _unreadable(path, error) from error
@@ -171,7 +182,7 @@ def load(path: Path, segment_id: int, *, layout: RowLayout, rows: int, memory: M
     ids = np.frombuffer(mapped, "<i8", rows, _HEADER_BYTES)
     vectors = np.frombuffer(mapped, layout.dtype, rows * layout.width, _HEADER_BYTES + ids.nbytes)
     shaped = vectors.reshape(rows, layout.width)
-    return Segment(segment_id, path, ids, shaped, _resident(mapped, shaped, memory))
+    return Segment(segment_id, path, mapped, ids, shaped, _resident(mapped, shaped, memory))
 
 
 def _resident(mapped: mmap.mmap, vectors: Vectors, memory: Memory) -> Resident[Vectors]:
@@ -185,20 +196,43 @@ def _resident(mapped: mmap.mmap, vectors: Vectors, memory: Memory) -> Resident[V
     return Resident(memory, f"a segment of {len(vectors)} rows", len(mapped), read_ahead, unload)
 
 
-def verify(segment: Segment, on_chunk: Callable[[], object] = lambda: None) -> None:
-    """Read a whole segment file and compare its checksum; raises as `load` does."""
-    # Not through the map, where a read error of the disk would kill the process.
-    checksum, chunk = 0, memoryview(bytearray(_CHUNK_BYTES))
+def verify(
+    segment: Segment,
+    on_chunk: Callable[[int], object] = lambda _: None,
+    read: Read = reading.through_cache,
+) -> None:
+    """Read a whole segment file and compare its size, header and checksum; raises as `load` does.
+
+    `on_chunk` gets the number of bytes read.
+    """
     try:
-        with segment.path.open("rb", buffering=0) as file:
-            _, _, _, _, expected = _FIELDS.unpack_from(file.read(_HEADER_BYTES))
-            while count := file.readinto(chunk):
-                checksum = crc32c(chunk[:count], checksum)
-                on_chunk()
+        found = reading.summed(segment.path, _HEADER_BYTES, read, on_chunk)
     except OSError as error:
         raise _unreadable(segment.path, error) from error
-    if checksum != expected:
+    if found.size != segment.file_bytes:
+        raise _wrong_size(segment.path, found.size, segment.file_bytes)
+    expected = _read_header(segment.path, found.header, segment.layout.dimension, segment.rows)
+    if found.checksum != expected:
         raise DamagedSegment(segment.path, "its content does not match its checksum")
+
+
+def copy(segment: Segment, path: Path) -> None:
+    """Write what is mapped of a segment to a new file and sync it; raises OSError.
+
+    The kernel copies it, so that a part that the disk cannot read is an error and not the end of
+    the process. Whether the copy is sound, `verify` tells.
+    """
+    content = memoryview(segment.content)
+    with path.open("wb", buffering=0) as file:
+        for start in range(0, len(content), _CHUNK_BYTES):
+            rest = content[start : start + _CHUNK_BYTES]
+            while rest:
+                rest = rest[os.write(file.fileno(), rest) :]
+        durable.sync_file(file.fileno())
+
+
+def _wrong_size(path: Path, size: int, expected: int) -> DamagedSegment:
+    return DamagedSegment(path, f"it has {size} bytes, {expected} are expected")
 
 
 def _unreadable(path: Path, error: OSError) -> Exception:
@@ -228,8 +262,9 @@ def _header(dimension: int, rows: int, checksum: int) -> bytes:
     return (fields + _CHECKSUM.pack(crc32c(fields))).ljust(_HEADER_BYTES, b"\0")
 
 
-def _read_header(path: Path, header: bytes, dimension: int, rows: int) -> None:
-    magic, version, found_dimension, found_rows, _ = _FIELDS.unpack_from(header)
+def _read_header(path: Path, header: bytes, dimension: int, rows: int) -> int:
+    """Return the checksum of what follows."""
+    magic, version, found_dimension, found_rows, of_content = _FIELDS.unpack_from(header)
     (checksum,) = _CHECKSUM.unpack_from(header, _FIELDS.size)
     is_sound = version == _WITHOUT_CRC32C or checksum == crc32c(header[: _FIELDS.size])
     if magic != _MAGIC or not is_sound:
@@ -242,3 +277,4 @@ def _read_header(path: Path, header: bytes, dimension: int, rows: int) -> None:
     if (found_dimension, found_rows) != (dimension, rows):
         why = f"its header tells of {found_rows} rows of dimension {found_dimension}"
         raise DamagedSegment(path, why)
+    return int(of_content)

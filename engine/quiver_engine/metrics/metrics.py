@@ -16,7 +16,9 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from quiver_engine.metrics.in_flight import InFlight
+from quiver_engine.metrics.scrubbed import ScrubCollector
 from quiver_engine.metrics.traffic import Traffic
+from quiver_engine.store.scrub import Scrub
 from quiver_engine.store.store import Store
 from quiver_engine.wire.rpc import Call
 
@@ -72,6 +74,11 @@ class Metrics:
     def show(self, store: Store) -> None:
         """Show this store from now on."""
         self._registry.register(_StoreCollector(store))
+
+    def show_scrub(self, scrub: Scrub) -> None:
+        """Show how far the search for damage has come, unless it is turned off."""
+        if scrub.rate:
+            self._registry.register(ScrubCollector(scrub))
 
     def text(self) -> bytes:
         return generate_latest(self._registry)

@@ -27,6 +27,12 @@ class Change:
     deleted: Ids | None = None
     masks: Mapping[int, Mask] = field(default_factory=dict)
 
+    @property
+    def is_void(self) -> bool:
+        """Whether the partition was dropped, or what is to be removed was left out as damaged."""
+        here = {segment.id for segment in self.partition.segments}
+        return self.partition.dropped or not {s.id for s in self.removed} <= here
+
 
 def segments_after(change: Change) -> tuple[Segment, ...]:
     """Return the partition's segments after the change."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from quiver_engine.errors import no_partition
 from quiver_engine.files import deletions
+from quiver_engine.files.index_files import IndexFile
 from quiver_engine.files.segments import RowBlock, Segment
 from quiver_engine.model import (
     DEFAULT_TAG,
@@ -90,6 +91,17 @@ class Partition:
     """Segment files that were found damaged. They stay on disk and in the catalog, unused."""
     buffer: Buffer = field(default_factory=Buffer)
     dropped: bool = False
+
+    def now(self, segment: Segment) -> Segment | None:
+        """Return a segment as it is now; None if it is no longer part of a collection."""
+        if self.dropped:
+            return None
+        return next((s for s in self.segments if s.id == segment.id), None)
+
+    def has(self, segment: Segment, index: IndexFile | None = None) -> bool:
+        """Return whether a segment, with this index if one is given, is still searched."""
+        found = self.now(segment)
+        return found is not None and (index is None or found.index is index)
 
     def replace(self, changed: Segment) -> None:
         """Put this segment in the place of the one with the same number."""

@@ -6,12 +6,14 @@ from pathlib import Path
 
 from quiver_engine.errors import DamagedIndex, DamagedSegment
 from quiver_engine.files import deletions, segments
-from quiver_engine.files.catalog import Catalog, SegmentRow
+from quiver_engine.files.catalog import Catalog
+from quiver_engine.files.catalog_rows import SegmentRow
 from quiver_engine.files.datadir import DataDir
 from quiver_engine.files.index_files import IndexFile
 from quiver_engine.files.progress import Progress
 from quiver_engine.files.segments import Segment
 from quiver_engine.model import IndexSpec
+from quiver_engine.store import damage
 from quiver_engine.store.collection import Collection, Partition
 
 logger = logging.getLogger(__name__)
@@ -70,14 +72,7 @@ class _Recovery:
             partition.segments += (self._read(entry, owner),)
         except DamagedSegment as error:
             partition.damaged += (path,)
-            logger.error(  # noqa: TRY400 - the error says it all
-                "%s; its %d rows of partition %r of %r are left out: restore the file from a backup"
-                " and start again, or drop the partition or collection and insert them again",
-                error,
-                entry.rows,
-                partition.tag,
-                owner.schema.name,
-            )
+            damage.left_out(error, entry.rows, partition, owner)
             if entry.index is not None:
                 # Without its segment in memory, a later change of the index would not remove it.
                 self._catalog.remove_index(entry.index)

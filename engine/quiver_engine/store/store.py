@@ -12,9 +12,10 @@ from pathlib import Path
 
 from quiver_engine import checks
 from quiver_engine.compute.devices import Cpu, Device
-from quiver_engine.errors import RequestError, no_collection
+from quiver_engine.errors import DamagedIndex, DamagedSegment, RequestError, no_collection
 from quiver_engine.files import index_files, segments
-from quiver_engine.files.catalog import Catalog, Flushed, SegmentRow
+from quiver_engine.files.catalog import Catalog
+from quiver_engine.files.catalog_rows import Flushed, SegmentRow
 from quiver_engine.files.datadir import DataDir
 from quiver_engine.files.index_files import IndexFile
 from quiver_engine.files.progress import Progress
@@ -27,7 +28,7 @@ from quiver_engine.model import (
     Limits,
     Schema,
 )
-from quiver_engine.store import recovery
+from quiver_engine.store import damage, recovery
 from quiver_engine.store.changes import Change, segments_after
 from quiver_engine.store.collection import Collection, Partition
 from quiver_engine.system.memory import Memory
@@ -184,9 +185,9 @@ class Store:
             self._retired.append(segment.index.path)
 
     def publish(self, changes: Sequence[Change], flush: Flushed | None = None) -> None:
-        """Commit changes, then show them to searches; those of dropped partitions are discarded."""
+        """Commit changes, then show them to searches; void ones are discarded."""
         with self._catalog_lock:
-            live = [change for change in changes if not change.partition.dropped]
+            live = [change for change in changes if not change.is_void]
             after = {change.partition: segments_after(change) for change in live}
             marked = {
                 segment.id: segment.deletions.to_bytes()
@@ -228,9 +229,8 @@ class Store:
     ) -> None:
         """Add the index of a segment, unless the segment is gone or another index is wanted."""
         with self._catalog_lock:
-            current = next((s for s in partition.segments if s.id == segment.id), None)
-            is_wanted = collection.index.spec == index.spec and not partition.dropped
-            if current is None or not is_wanted:
+            current = partition.now(segment)
+            if current is None or collection.index.spec != index.spec:
                 self._retired.append(index.path)
                 return
             try:
@@ -263,9 +263,75 @@ class Store:
                     for partition, segment, index in _indexed(collection):
                         if (segment.id, index.id) != (segment_id, index_id):
                             continue
-                        self._catalog.remove_index(index_id)
-                        self._retire_index(segment)
-                        partition.replace(segments.with_index(segment, None))
+                        self._remove_index(partition, segment, index)
+
+    def retire_damaged_index(
+        self, partition: Partition, segment: Segment, index: IndexFile, error: DamagedIndex
+    ) -> bool:
+        """Retire an index whose file is damaged; return False if it is gone anyway."""
+        with self._catalog_lock:
+            current = partition.now(segment)
+            if current is None or current.index is not index:
+                return False
+            self._remove_index(partition, current, index)
+        logger.error("%s; it is built anew", error)
+        return True
+
+    def _remove_index(self, partition: Partition, segment: Segment, index: IndexFile) -> None:
+        self._catalog.remove_index(index.id)
+        self._retire_index(segment)
+        partition.replace(segments.with_index(segment, None))
+
+    def rewrite(self, partition: Partition, segment: Segment, error: DamagedSegment) -> bool:
+        """Write a segment's file anew from memory; return False if that is not sound or it is gone.
+
+        Raises DiskIsFull.
+        """
+        written = self.directory.rewritten(segment) if partition.has(segment) else None
+        if written is None:
+            return False
+        with self._catalog_lock:
+            current = partition.now(segment)
+            if current is None:
+                self.directory.remove([written])
+                return False
+            fresh = self.directory.put_back(written, current)
+            partition.replace(segments.moved(current, fresh))
+        current.raw.retire()
+        logger.error("%s; memory has it intact, and it was written anew: nothing is lost", error)
+        return True
+
+    def quarantine(
+        self, collection: Collection, partition: Partition, segment: Segment, error: DamagedSegment
+    ) -> bool:
+        """Leave out a damaged segment, as the start does; return False if it is gone anyway."""
+        with self._catalog_lock:
+            current = partition.now(segment)
+            if current is None:
+                return False
+            if current.index is not None:
+                self._catalog.remove_index(current.index.id)
+                self._retire_index(current)
+            partition.damaged += (current.path,)
+            partition.segments = tuple(s for s in partition.segments if s is not current)
+        current.raw.retire()
+        damage.left_out(error, current.rows, partition, collection)
+        return True
+
+    def mend_catalog(self) -> bool:
+        """Write the catalog anew from memory if the disk has damaged it; tell whether it has."""
+        what = self._catalog.damage_on_disk()
+        if what is None:
+            return False
+        with self._catalog_lock:
+            self._catalog.restore()
+        logger.error(
+            "catalog %s is damaged: %s; memory has it intact, and it was written anew: nothing is"
+            " lost",
+            self.directory.catalog_path,
+            what,
+        )
+        return True
 
     def checkpoint(self) -> None:
         """Write the catalog's commits out, so that files that only they made superfluous may go."""

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from quiver_engine import checks
-from quiver_engine.errors import DiskIsFull, RequestError
+from quiver_engine.errors import DamagedSegment, DiskIsFull, RequestError
 from quiver_engine.files import deletions, segments
-from quiver_engine.files.catalog import Flushed
+from quiver_engine.files.catalog_rows import Flushed
 from quiver_engine.files.insert_log import InsertLog
 from quiver_engine.files.log_records import Kind, Record
 from quiver_engine.files.progress import Progress
@@ -211,6 +211,8 @@ class Writer:
         """Rewrite the rows of segments that are not deleted as fewer segments, full ones first."""
         if not victims or partition.dropped:
             return False
+        if self._leave_out_damaged(collection, partition, victims):
+            return True
         living = sum(s.file_bytes * s.living // s.rows for s in victims)
         self._store.directory.disk.check_for(living)
         blocks = [segment.living_block for segment in victims]
@@ -218,6 +220,18 @@ class Writer:
         written = self._store.directory.write_segments(groups)
         self._store.publish([Change(partition, written, victims)])
         return True
+
+    def _leave_out_damaged(
+        self, collection: Collection, partition: Partition, victims: Sequence[Segment]
+    ) -> bool:
+        # A new file would give damaged rows a checksum that fits them.
+        for segment in victims:
+            try:
+                segments.verify(segment)
+            except DamagedSegment as error:
+                self._store.quarantine(collection, partition, segment, error)
+                return True
+        return False
 
 
 def _apply(collection: Collection, partition: Partition, record: Record) -> None:
