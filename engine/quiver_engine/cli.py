@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 import click
 
+from quiver_engine.check_command import check
 from quiver_engine.compute import hardware
 from quiver_engine.engine import Address, Endpoints, Engine, Keeping
 from quiver_engine.errors import StartError
@@ -172,12 +173,12 @@ def _endpoints(command: Callable[..., None]) -> Callable[..., None]:
     return with_endpoints
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option(
     "--data-dir",
     type=click.Path(path_type=Path),
-    required=True,
-    help="Directory that holds the collections; made if it is missing. One engine at a time.",
+    help="Directory that holds the collections; made if it is missing. One engine at a time."
+    "  [required]",
 )
 @_endpoints
 @_keeping
@@ -199,7 +200,7 @@ def _endpoints(command: Callable[..., None]) -> Callable[..., None]:
 )
 def engine(
     *,
-    data_dir: Path,
+    data_dir: Path | None,
     endpoints: Endpoints,
     keeping: Keeping,
     max_collections_and_partitions: int,
@@ -219,6 +220,10 @@ def engine(
 
     Example: quiver engine --data-dir ./vectors
     """
+    if click.get_current_context().invoked_subcommand is not None:
+        return
+    if data_dir is None:
+        raise click.UsageError("Missing option '--data-dir'.")
     log.set_up(log_format)
     try:
         limits = Limits(together=max_collections_and_partitions)
@@ -228,3 +233,6 @@ def engine(
     logging.shutdown()
     # Python would wait for the threads of calls that outlived the grace period.
     os._exit(code)
+
+
+engine.add_command(check)
