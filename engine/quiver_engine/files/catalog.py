@@ -9,7 +9,7 @@ time, but for `damage_on_disk`.
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -161,14 +161,19 @@ class Catalog:
         self._memory.execute(sql, values).fetchall()
         return self._db.execute(sql, values).fetchall()
 
-    def damage_on_disk(self) -> str | None:
-        """Read the whole catalog from the disk; return what is wrong with it."""
+    def damage_on_disk(self, lock: AbstractContextManager[object]) -> str | None:
+        """Read the whole catalog from the disk; return what is wrong with it.
+
+        It takes the lock of the caller's other calls while it reads, and looks at what it has read
+        without it.
+        """
         reading.forget(self._descriptor)
-        return catalog_opening.damage(self._path)
+        return catalog_opening.damage(self._path, lock)
 
     def restore(self) -> None:
         """Write the whole catalog anew from its copy in memory, in one commit."""
         try:
+            self._checkpointed = -1
             self._memory.backup(self._db)
         except sqlite3.Error as error:
             raise self._failure(error) from error

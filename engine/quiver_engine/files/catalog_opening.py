@@ -2,13 +2,14 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 
 from quiver_engine.errors import StartError
 from quiver_engine.files import catalog_rows, catalog_sums
 from quiver_engine.files.catalog_formats import APPLICATION_ID, FORMATS
 
+_NOBODY_WRITES = nullcontext()
 _PRIMARY_CODE = 0xFF
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR)
 
@@ -64,23 +65,27 @@ def copy_of(db: sqlite3.Connection) -> sqlite3.Connection:
 
 
 @contextmanager
-def loaded(path: Path) -> Iterator[sqlite3.Connection]:
-    """Read a whole catalog into memory, and change no file."""
+def loaded(
+    path: Path, lock: AbstractContextManager[object] = _NOBODY_WRITES
+) -> Iterator[sqlite3.Connection]:
+    """Read a whole catalog into memory, with the lock of its writers, and change no file.
+
+    While it is read, the journal of one that this process has open cannot be emptied.
+    """
     # Without a journal nothing but the file itself is looked at, so that no file is made either.
     has_journal = path.with_name(f"{path.name}-wal").exists()
     how = "mode=ro" if has_journal else "mode=ro&immutable=1"
-    with (
-        closing(sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True)) as db,
-        closing(sqlite3.connect(":memory:", isolation_level=None)) as copy,
-    ):
-        db.backup(copy)
+    uri = f"{path.absolute().as_uri()}?{how}"
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
+        with lock, closing(sqlite3.connect(uri, uri=True)) as db:
+            db.backup(copy)
         yield copy
 
 
-def damage(path: Path) -> str | None:
+def damage(path: Path, lock: AbstractContextManager[object]) -> str | None:
     """Return what is wrong with the catalog on the disk, of which this process has another open."""
     try:
-        with loaded(path) as copy:
+        with loaded(path, lock) as copy:
             _check_structure(copy)
             catalog_sums.add_function(copy)
             _check_values(copy)

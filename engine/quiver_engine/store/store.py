@@ -320,7 +320,7 @@ class Store:
 
     def mend_catalog(self) -> bool:
         """Write the catalog anew from memory if the disk has damaged it; tell whether it has."""
-        what = self._catalog.damage_on_disk()
+        what = self._catalog.damage_on_disk(self._catalog_lock)
         if what is None:
             return False
         with self._catalog_lock:
