@@ -61,6 +61,7 @@ bench-index-file-size: setup ## Measure index_file_size anew, into the docs; FUL
 
 bench-recall: setup ## Measure the recall of each index anew, into the docs
 	$(BIN)/python -m bench.recall
+	$(BIN)/python -m bench.recall_of_stored
 
 bench-engine: setup ## Measure the engine beside what limits it and beside Milvus, into the docs; BENCH='--size 20000x128' for a look
 	$(BIN)/python -m bench.engine $(BENCH)

@@ -67,8 +67,8 @@ KINDS = (
     Kind(IndexType.IVF_PQ, IVF | {"m": 16}, {"nprobe": 16}, "IVF1024,PQ16np"),
     Kind(IndexType.IVF_PQ, IVF | {"m": 32}, {"nprobe": 16}, "IVF1024,PQ32np"),
     Kind(IndexType.HNSW, {"M": 16, "efConstruction": 200}, {"ef": 64}, "HNSW16,Flat", 200, 64),
-    Kind(IndexType.RNSG, NSG, {"search_length": 50}, "HNSW25,Flat", 300, 50),
-    Kind(IndexType.ANNOY, {"n_trees": 8}, {"search_k": -1}, "HNSW8,Flat", 100, 80),
+    Kind(IndexType.RNSG, NSG, {"search_length": 50}, "HNSW25,Flat", 300, 64),
+    Kind(IndexType.ANNOY, {"n_trees": 8}, {"search_k": -1}, "HNSW16,Flat", 128, 80),
 )
 
 
@@ -87,10 +87,15 @@ def main() -> None:
             lines.append(f"| {kind} | " + " | ".join(f"{figure:.3f}" for figure in figures) + " |")
             click.echo(lines[-1])
         engine.close()
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    after = rest.partition(END)[2]
-    head = "| index | L2: engine | one FAISS index | IP: engine | one FAISS index |\n" + "|---" * 5
-    PAGE.write_text("\n".join([before + BEGIN, head + "|", *lines, END]) + after)
+    head = "| index | L2: engine | one FAISS index | IP: engine | one FAISS index |"
+    replace_table(PAGE, (BEGIN, END), [head, "|---" * 5 + "|", *lines])
+
+
+def replace_table(page: Path, marks: tuple[str, str], lines: list[str]) -> None:
+    """Put lines in place of those between two marks of a page."""
+    before, _, rest = page.read_text().partition(marks[0])
+    after = rest.partition(marks[1])[2]
+    page.write_text("\n".join([before + marks[0], *lines, marks[1]]) + after)
 
 
 def descriptors() -> tuple[Floats, Floats]:

@@ -13,7 +13,7 @@ import numpy as np
 from quiver_engine.errors import BuildCancelled, BuildError
 from quiver_engine.indexes import binary_distances
 from quiver_engine.indexes.faiss_indexes import Params, essence
-from quiver_engine.indexes.ivf import ROWS_PER_CENTROID, list_count
+from quiver_engine.indexes.ivf import ROWS_PER_CENTROID, expect_few_rows, list_count
 from quiver_engine.model import MIB, Bits, Floats, Ids, IndexSpec, Metric
 
 # FAISS's stubs do not know all of it.
@@ -35,6 +35,7 @@ def build(spec: IndexSpec, vectors: Bits, is_wanted: Callable[[], bool]) -> fais
     lists = list_count(spec.values, rows)
     try:
         index: Any = _FAISS.index_binary_factory(width * 8, f"BIVF{lists}")
+        expect_few_rows(index)
         index.train(_training_rows(vectors, lists))
         for start in range(0, rows, _ROWS_AT_ONCE):
             if not is_wanted():

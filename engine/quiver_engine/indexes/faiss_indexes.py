@@ -1,6 +1,6 @@
 """What all indexes over floats have in common: how they are built, and search without an index."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import faiss
@@ -45,6 +45,9 @@ class Recipe(Protocol):
     def train(self, index: Any, vectors: Floats, trainer: Trainer) -> None:
         """Prepare the index for rows like these; raises BuildError, or RuntimeError as FAISS."""
 
+    def finish(self, index: Any, vectors: Floats, is_wanted: Callable[[], bool]) -> None:
+        """Improve the index, which has all rows by now; raises as `build` and FAISS do."""
+
     def search(
         self,
         index: Any,
@@ -79,13 +82,23 @@ def build(
     try:
         index = recipe.empty(spec.values, METRICS[metric], rows, dimension)
         recipe.train(index, vectors, trainer)
-        for start in range(0, rows, _ROWS_AT_ONCE):
-            if not is_wanted():
-                raise BuildCancelled
-            trainer.add(index, vectors[start : start + _ROWS_AT_ONCE])
+        for places in chunks(rows, is_wanted):
+            trainer.add(index, vectors[places])
+        recipe.finish(index, vectors, is_wanted)
     except RuntimeError as error:
         raise BuildError(f"FAISS cannot build it: {essence(error)}") from error
     return index
+
+
+def chunks(rows: int, is_wanted: Callable[[], bool]) -> Iterator[slice]:
+    """Yield the places of all rows, some at a time.
+
+    Raises BuildCancelled once `is_wanted` returns False.
+    """
+    for start in range(0, rows, _ROWS_AT_ONCE):
+        if not is_wanted():
+            raise BuildCancelled
+        yield slice(start, min(start + _ROWS_AT_ONCE, rows))
 
 
 def essence(error: RuntimeError) -> str:

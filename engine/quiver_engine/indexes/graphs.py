@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import faiss
 import numpy as np
 
+from quiver_engine.indexes import reach
 from quiver_engine.indexes.faiss_indexes import Params, Trainer, selector
 from quiver_engine.model import Bits, Floats, Ids
 
@@ -21,7 +22,12 @@ _FAISS: Any = faiss
 
 MAX_EF = 32_768
 
-_MIN_M, _MAX_M = 4, 64
+# With less, a search does not find a large part of rows that lie in no clusters.
+_MIN_M, _MAX_M = 8, 64
+# Of what a graph stands for: who asks for it gave no parameters of a graph, and expects that a
+# search for a row finds it.
+_MIN_M_FOR_OTHERS = 16
+_MIN_EF_FOR_OTHERS = reach.SURE_EF
 _MIN_EF_CONSTRUCTION = 100
 _MAX_EF_CONSTRUCTION = 512
 _CANDIDATES_PER_LINK = 8
@@ -50,11 +56,16 @@ class Graph:
         m, ef_construction = self.shape(values)
         index: Any = _FAISS.IndexHNSWFlat(dimension, m, metric)
         index.hnsw.efConstruction = ef_construction
+        # FAISS would leave places for links empty to save time: a sixth of what a search finds.
+        index.hnsw.prune_headroom = 0.0
         built: faiss.Index = index
         return built
 
     def train(self, index: Any, vectors: Floats, trainer: Trainer) -> None:
         """Do nothing: a graph needs no training."""
+
+    def finish(self, index: Any, vectors: Floats, is_wanted: Callable[[], bool]) -> None:
+        reach.link_lost_rows(index, vectors, is_wanted)
 
     def search(
         self,
@@ -94,17 +105,17 @@ class Graph:
 
 
 def hnsw_shape(values: Params) -> Shape:
-    return Shape(values["M"], values["efConstruction"])
+    return Shape(max(values["M"], _MIN_M), values["efConstruction"])
 
 
 def rnsg_shape(values: Params) -> Shape:
     candidates = max(values["candidate_pool_size"], values["search_length"])
-    m = max(-(-values["out_degree"] // 2), _MIN_M)
-    return Shape(m, min(candidates, _MAX_EF_CONSTRUCTION))
+    m = max(-(-values["out_degree"] // 2), _MIN_M_FOR_OTHERS)
+    return Shape(m, min(max(candidates, _MIN_EF_CONSTRUCTION), _MAX_EF_CONSTRUCTION))
 
 
 def annoy_shape(values: Params) -> Shape:
-    m = min(max(values["n_trees"], _MIN_M), _MAX_M)
+    m = min(max(values["n_trees"], _MIN_M_FOR_OTHERS), _MAX_M)
     return Shape(m, max(_CANDIDATES_PER_LINK * m, _MIN_EF_CONSTRUCTION))
 
 
@@ -113,12 +124,12 @@ def hnsw_ef(_: Params, params: Params, _topk: int) -> int:
 
 
 def rnsg_ef(_: Params, params: Params, _topk: int) -> int:
-    return params["search_length"]
+    return max(params["search_length"], _MIN_EF_FOR_OTHERS)
 
 
 def annoy_ef(values: Params, params: Params, topk: int) -> int:
     wanted = params["search_k"]
-    return wanted if wanted > 0 else topk * values["n_trees"]
+    return max(wanted if wanted > 0 else topk * values["n_trees"], _MIN_EF_FOR_OTHERS)
 
 
 def _compare_all(index: Any, queries: Floats, count: int, only: Any) -> tuple[Floats, Ids]:

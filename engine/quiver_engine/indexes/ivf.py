@@ -49,10 +49,15 @@ class Ivf:
     def empty(self, values: Params, metric: int, rows: int, dimension: int) -> faiss.Index:
         codes = self.codes.format_map({**_DEFAULTS, **values})
         factory = f"IVF{list_count(values, rows)},{codes}"
-        return faiss.index_factory(dimension, factory, metric)
+        index: faiss.Index = faiss.index_factory(dimension, factory, metric)
+        expect_few_rows(index)
+        return index
 
     def train(self, index: Any, vectors: Floats, trainer: Trainer) -> None:
         trainer.train(index, _training_rows(vectors, index.nlist))
+
+    def finish(self, index: Any, vectors: Floats, is_wanted: Callable[[], bool]) -> None:
+        """Do nothing: a row is in the list of the centroid that a search for it finds first."""
 
     def search(
         self,
@@ -100,6 +105,18 @@ GPU_SQ8 = GpuCodes(
     code_bytes=lambda _, dimension: dimension,
 )
 GPU_PQ = GpuCodes(fits=_pq_fits, code_bytes=lambda values, _: values["m"])
+
+
+def expect_few_rows(index: Any) -> None:
+    """Keep FAISS from warnings on stderr, past the log, where rows per centroid are few.
+
+    The lists are cut to the rows already. The codes of IVF_PQ cannot be, and rows whose exact
+    distances count in the end.
+    """
+    index.cp.min_points_per_centroid = 1
+    if isinstance(index, faiss.IndexIVFPQ):
+        quantizer: Any = index.pq
+        quantizer.cp.min_points_per_centroid = 1
 
 
 def list_count(values: Params, rows: int) -> int:
