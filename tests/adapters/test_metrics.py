@@ -16,6 +16,7 @@ from quiver.control.work.interception import InterceptedEngines
 from quiver.domain.access import Target
 from quiver.domain.data_loss import DATA_LOST
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Manifest
+from quiver.domain.outdated_pods import PODS_OUTDATED
 from quiver.domain.reasons import EVENTS, Reason
 from quiver.domain.troubles import TROUBLES
 from quiver.ports.engines import EngineClient
@@ -159,7 +160,9 @@ def test_objects_with_lost_data_are_counted() -> None:
     assert metrics.registry.get_sample_value(name, labels) == 1
 
 
-@pytest.mark.parametrize("type_", ["DiskFull", "DataDamaged", "ComputesOnCPU", "DataEphemeral"])
+@pytest.mark.parametrize(
+    "type_", ["DiskFull", "DataDamaged", "ComputesOnCPU", "DataEphemeral", "PodsOutdated"]
+)
 def test_each_condition_of_engines_is_counted(type_: str) -> None:
     """Whatever stands beside Ready can be alerted on."""
     metrics = Metrics()
@@ -190,7 +193,7 @@ def test_the_alerts_on_the_page_ask_for_what_there_is() -> None:
     for query in queries:
         for alternative in "|".join(re.findall(r'reason!?=~?"([^"]+)"', query)).split("|"):
             assert any(re.fullmatch(alternative, reason) for reason in ("", *known)), alternative
-    conditions = {DATA_LOST, *(trouble.type for trouble in TROUBLES)}
+    conditions = {DATA_LOST, PODS_OUTDATED, *(trouble.type for trouble in TROUBLES)}
     asked = {c for query in queries for c in re.findall(r'condition="([^"]+)"', query)}
     assert asked - conditions == set()
 

@@ -21,6 +21,7 @@ ACCEPTED = {
     "8192 collections a pod": {"limits": {"maxCollectionsAndPartitions": 8192}},
     "Delete by default": {"defaultDeletionPolicy": "Delete"},
     "Retain by default": {"defaultDeletionPolicy": "Retain"},
+    "upgrades by themselves": {"upgradePolicy": "Automatic"},
 }
 REFUSED = {
     "another type": ({"type": "Milvus2"}, "spec.type", '"Quiver", "Milvus1"'),
@@ -32,6 +33,12 @@ REFUSED = {
     "Milvus 1.x without image": ({"type": "Milvus1"}, "spec.image", "required for type Milvus1"),
     "no collection a pod": ({"limits": {"maxCollectionsAndPartitions": 0}}, LIMIT, "equal to 1"),
     "8193 a pod": ({"limits": {"maxCollectionsAndPartitions": 8193}}, LIMIT, "equal to 8192"),
+    "another upgrade": ({"upgradePolicy": "Never"}, "spec.upgradePolicy", '"Automatic"'),
+    "an upgrade of others": (
+        {**EXTERNAL, "upgradePolicy": "Manual"},
+        "spec.upgradePolicy",
+        "makes no pods",
+    ),
     "another default": ({"defaultDeletionPolicy": "Orphan"}, POLICY, '"DeleteIfEmpty"'),
 }
 MILVUS = {"type": "Milvus1", "image": "milvusdb/milvus:1.1.1"}
@@ -67,6 +74,7 @@ CHANGEABLE = {
     "resources": ({}, {"resources": {"limits": {"cpu": 1}}}),
     "nodeSelector": ({}, {"nodeSelector": {"a": "b"}}),
     "tolerations": ({}, {"tolerations": [{"key": "a"}]}),
+    "upgradePolicy": ({}, {"upgradePolicy": "Automatic"}),
     "limits": ({}, {"limits": {"maxCollectionsAndPartitions": 1}}),
     "defaultDeletionPolicy": ({}, {"defaultDeletionPolicy": "DeleteIfEmpty"}),
     "allowedNamespaces": ({}, {"allowedNamespaces": {"from": "All"}}),

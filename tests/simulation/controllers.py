@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from random import Random
 
+from quiver.domain.conditions import ready_status
 from quiver.domain.kubernetes_types import (
     NAMESPACE,
     POD,
@@ -15,8 +16,10 @@ from quiver.domain.kubernetes_types import (
     Kind,
     Manifest,
 )
+from quiver.domain.manifests import digest
 from quiver.domain.members import GRPC_PORT
 from quiver.ports.errors import ApiError
+from quiver.reconcile.engines.revisions import REVISION_LABEL
 from simulation.api_server import ApiServer, Write
 from simulation.engines import Fleet, Home
 from simulation.weather import WORLD
@@ -34,6 +37,8 @@ class Controllers:
         self._addresses = 0
         self._free: list[str] = []
         self._destined: dict[Home, str] = {}
+        self.replaced: list[Key] = []
+        """Pods that were replaced for another template."""
         server.observers.append(self._seen)
 
     def _seen(self, write: Write) -> None:
@@ -43,8 +48,9 @@ class Controllers:
             self._later(lambda: self._sync(write.key), 0.05, 1.0)
         if write.kind == POD and write.new is None and write.old is not None:
             self._stop(write.old)
-            owner = write.old["metadata"]["labels"]["app.kubernetes.io/instance"]
-            self._later(lambda: self._sync(Key(write.key.namespace, owner)), 0.05, 3.0)
+            self._later(lambda: self._sync(_owner_of(write)), 0.05, 3.0)
+        if write.kind == POD and write.new is not None and _is_ready(write.new):
+            asyncio.get_running_loop().call_later(0.1, self._sync, _owner_of(write), context=WORLD)
         if write.new is None or "ownerReferences" in write.new["metadata"]:
             self._later(self._collect_garbage, 0.05, 2.0)
         if write.kind == NAMESPACE and write.new is not None:
@@ -58,40 +64,53 @@ class Controllers:
         found = self._server.find(STATEFUL_SET, key)
         if found is None:
             return
-        wanted = {f"{key.name}-{n}": None for n in range(found["spec"]["replicas"])}
-        own = [p for p in self._server.all(POD) if _is_owned_by(p, found)]
-        for pod in own:
-            if pod["metadata"]["name"] not in wanted:
+        wanted = {f"{key.name}-{n}": n for n in range(found["spec"]["replicas"])}
+        own = {p["metadata"]["name"]: p for p in self._server.all(POD) if _is_owned_by(p, found)}
+        for name, pod in own.items():
+            if name not in wanted:
                 self._server.delete(ACTOR, POD, Key.of(pod))
-        for name in wanted:
+        update = digest(found["spec"]["template"])
+        current = found.get("status", {}).get("currentRevision", update)
+        partition = found["spec"]["updateStrategy"]["rollingUpdate"]["partition"]
+        for name, ordinal in wanted.items():
             if self._server.find(POD, Key(key.namespace, name)) is None:
-                self._make_pod(found, name)
-        self._roll_out(found)
+                self._make_pod(found, name, current if ordinal < partition else update)
+        pods = [own.get(name) for name in wanted]
+        self._replace_one(pods[partition:], update)
+        if all(pod is not None and _has(pod, update) and _is_ready(pod) for pod in pods):
+            current = update
+        self._say(found, current, update)
 
-    def _roll_out(self, stateful_set: Manifest) -> None:
-        """Say that all pods are of the present template, replacing them if they are not."""
-        key, revision = Key.of(stateful_set), _revision(stateful_set)
-        status = stateful_set.get("status", {})
-        if status.get("currentRevision") not in (None, revision):
-            for pod in [p for p in self._server.all(POD) if _is_owned_by(p, stateful_set)]:
+    def _replace_one(self, pods: list[Manifest | None], revision: str) -> None:
+        """Delete the last pod of another revision, if those after it are ready."""
+        for pod in reversed(pods):
+            if pod is not None and not _has(pod, revision):
+                self.replaced.append(Key.of(pod))
                 self._server.delete(ACTOR, POD, Key.of(pod))
+                return
+            if pod is None or not _is_ready(pod):
+                return
+
+    def _say(self, stateful_set: Manifest, current: str, update: str) -> None:
         wanted = {
             "observedGeneration": stateful_set["metadata"]["generation"],
-            "currentRevision": revision,
-            "updateRevision": revision,
+            "currentRevision": current,
+            "updateRevision": update,
         }
-        if status != wanted:
+        if stateful_set.get("status", {}) != wanted:
+            key = Key.of(stateful_set)
             self._server.patch(ACTOR, STATEFUL_SET, key, {"status": wanted}, "status")
 
-    def _make_pod(self, stateful_set: Manifest, name: str) -> None:
+    def _make_pod(self, stateful_set: Manifest, name: str, revision: str) -> None:
         namespace = stateful_set["metadata"]["namespace"]
         owner = {"uid": stateful_set["metadata"]["uid"], "kind": "StatefulSet"}
         storage = "volumeClaimTemplates" in stateful_set["spec"]
+        labels = stateful_set["spec"]["template"]["metadata"]["labels"]
         pod = {
             "metadata": {
                 "name": name,
                 "namespace": namespace,
-                "labels": stateful_set["spec"]["template"]["metadata"]["labels"],
+                "labels": {**labels, REVISION_LABEL: revision},
                 "ownerReferences": [owner],
             },
             "spec": {},
@@ -185,5 +204,15 @@ def _is_owned_by(pod: Manifest, owner: Manifest) -> bool:
     return any(o["uid"] == owner["metadata"]["uid"] for o in owners)
 
 
-def _revision(stateful_set: Manifest) -> str:
-    return str(stateful_set["metadata"]["annotations"].get("quiver.dev/manifest-hash"))
+def _owner_of(write: Write) -> Key:
+    """Return the StatefulSet of a pod that was written."""
+    pod = write.new or write.old or {}
+    return Key(write.key.namespace, pod["metadata"]["labels"]["app.kubernetes.io/instance"])
+
+
+def _has(pod: Manifest, revision: str) -> bool:
+    return bool(pod["metadata"]["labels"][REVISION_LABEL] == revision)
+
+
+def _is_ready(pod: Manifest) -> bool:
+    return ready_status(pod) == "True"

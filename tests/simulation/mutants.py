@@ -27,6 +27,7 @@ from quiver.domain.claims import (
     verified,
 )
 from quiver.domain.collections import Claim
+from quiver.domain.engines import EngineSpec
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Kind, Manifest
 from quiver.domain.manifests import uid_of
 from quiver.domain.servers import Server
@@ -47,6 +48,7 @@ from quiver.reconcile.collections.gathered import Gathered
 from quiver.reconcile.collections.preconditions import Preconditions
 from quiver.reconcile.collections.reconciler import CollectionReconciler
 from quiver.reconcile.collections.reservations import Reservations
+from quiver.reconcile.engines.revisions import Rollout, held_rollout
 
 RECONCILER = "quiver.reconcile.collections.reconciler"
 CLAIM_READERS = (
@@ -315,6 +317,13 @@ def _deletion_given_up() -> Any:
     return patch.object(deletion, "failed", give_up)
 
 
+def _pods_replaced_for_an_upgrade() -> Any:
+    def open_rollout(spec: EngineSpec, template: Manifest) -> Rollout:
+        return held_rollout(spec, template)._replace(partition=0)
+
+    return patch("quiver.reconcile.engines.rollout.held_rollout", open_rollout)
+
+
 MUTANTS = (
     Mutant("the claim is written after the collection is created", _claim_after_create),
     Mutant("the finalizer goes before the drop", _finalizer_before_drop),
@@ -344,4 +353,5 @@ MUTANTS = (
     Mutant("the lease is not looked at before a write", _lease_not_looked_at),
     Mutant("the lease is given back while a write is on its way", _lease_given_back_early),
     Mutant("a deletion is given up", _deletion_given_up),
+    Mutant("an upgrade replaces pods", _pods_replaced_for_an_upgrade),
 )

@@ -10,6 +10,7 @@ from quiver.domain.deletion import DeletionPolicy
 from quiver.domain.kubernetes_types import Condition, Manifest, ObjectMeta, Struct, find_condition
 
 EngineType = Literal["Quiver", "Milvus1"]
+UpgradePolicy = Literal["Manual", "Automatic"]
 Quantity = str | int
 
 
@@ -117,6 +118,7 @@ class EngineSpec(Struct, frozen=True, kw_only=True):
     external: External | None = None
     tls: Tls | None = None
     network_policy: NetworkPolicy | None = None
+    upgrade_policy: UpgradePolicy = "Manual"
     limits: Limits = Limits()
     default_deletion_policy: DeletionPolicy | None = None
     allowed_namespaces: AllowedNamespaces = AllowedNamespaces()
@@ -132,10 +134,11 @@ class EngineStatus(Struct, frozen=True, kw_only=True):
 
     `image` is what the engine's pods are to run, whoever named it. `highest_replicas` is the
     highest number of replicas that the spec ever asked for. `default_image` is the image that pods
-    without storage get if the spec names none. `retained` records the collections that objects of
-    other namespaces retained on the engine: it maps SERVER/COLLECTION to NAMESPACE/NUMBER, where
-    NUMBER counts the collection and its partitions. `managed_by` is the namespace of the operator
-    that manages the engine, `contended_by` that of another that would.
+    without storage get if the spec names none. `pending_upgrade` is the id of an upgrade that waits
+    for its start. `retained` records the collections that objects of other namespaces retained on
+    the engine: it maps SERVER/COLLECTION to NAMESPACE/NUMBER, where NUMBER counts the collection
+    and its partitions. `managed_by` is the namespace of the operator that manages the engine,
+    `contended_by` that of another that would.
     """
 
     observed_generation: int | None = None
@@ -146,6 +149,7 @@ class EngineStatus(Struct, frozen=True, kw_only=True):
     image: str | None = None
     highest_replicas: int | None = None
     default_image: str | None = None
+    pending_upgrade: str | None = None
     retained: dict[str, str] = msgspec.field(default_factory=dict)
     managed_by: str | None = None
     contended_by: str | None = None

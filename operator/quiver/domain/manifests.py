@@ -1,5 +1,10 @@
 """Reads fields of raw manifests, and makes owner references for them."""
 
+import hashlib
+from typing import Any
+
+import msgspec
+
 from quiver.domain.collections import default_collection_name
 from quiver.domain.kubernetes_types import Key, Kind, Manifest, ObjectMeta
 
@@ -7,6 +12,12 @@ from quiver.domain.kubernetes_types import Key, Kind, Manifest, ObjectMeta
 def uid_of(manifest: Manifest) -> str:
     uid: str = manifest["metadata"]["uid"]
     return uid
+
+
+def digest(value: Any) -> str:
+    """Return a short hash of what may stand in a manifest."""
+    encoded = msgspec.json.encode(value, order="deterministic")
+    return hashlib.sha256(encoded).hexdigest()[:16]
 
 
 def version_of(manifest: Manifest) -> int:

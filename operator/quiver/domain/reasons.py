@@ -35,6 +35,8 @@ class Reason(StrEnum):
     DISK_FULL = "DiskFull"
     GPU_UNUSED = "GPUUnused"
     NO_STORAGE = "NoStorage"
+    UPGRADE_WAITING = "UpgradeWaiting"
+    ROLLOUT_STOPPED = "RolloutStopped"
 
     UNSCHEDULABLE = "Unschedulable"
     VOLUME_NOT_BOUND = "VolumeNotBound"

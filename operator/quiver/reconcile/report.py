@@ -10,6 +10,7 @@ from quiver.domain.conditions import Verdict, conditions_for
 from quiver.domain.data_loss import unacknowledged
 from quiver.domain.ephemeral_data import DATA_EPHEMERAL
 from quiver.domain.kubernetes_types import Condition, Kind, Manifest, Struct
+from quiver.domain.outdated_pods import PODS_OUTDATED
 from quiver.domain.reasons import Reason
 from quiver.domain.text import one_line
 from quiver.domain.troubles import TYPES
@@ -65,7 +66,7 @@ class Reporter:
         conditions = (
             *self.conditions(verdict, generation=generation, previous=previous),
             *unacknowledged(previous, metadata.get("annotations", {})),
-            *(c for c in previous if c.type in (*TYPES, DATA_EPHEMERAL)),
+            *(c for c in previous if c.type in (*TYPES, DATA_EPHEMERAL, PODS_OUTDATED)),
         )
         if conditions != previous:
             status = {"observedGeneration": generation, "conditions": plain(conditions)}

@@ -85,11 +85,14 @@ async def test_what_somebody_edits_is_applied_again() -> None:
 
 
 async def test_a_change_of_the_spec_is_applied() -> None:
-    """Once: the answer to it is remembered in place of the one before."""
+    """Once, and once more when its rollout is over: the answer to it is remembered in place of the
+    one before.
+    """
     cluster = ChangingCluster()
     await cluster.look()
     status = cluster.get("engine", VECTOR_ENGINE)["status"]
     cluster.add({**engine(spec={**STORED, "image": "image:2"}), "status": status})
+    assert await cluster.look() == ["apply StatefulSet engine"]
     assert await cluster.look() == ["apply StatefulSet engine"]
     assert await cluster.look() == []
 

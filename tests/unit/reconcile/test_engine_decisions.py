@@ -457,6 +457,7 @@ ANOTHER: Manifest = {
     "terminationGracePeriodSeconds": 60,
     "tls": {"secretName": "t"},
     "networkPolicy": {},
+    "upgradePolicy": "Automatic",
     "limits": {"maxCollectionsAndPartitions": 4097},
     "defaultDeletionPolicy": "Retain",
     "allowedNamespaces": {"from": "All"},

@@ -1,5 +1,6 @@
 """What is found out about an engine, and what is written into its status."""
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -20,6 +21,8 @@ from quiver.domain.members import members_of
 from quiver.domain.servers import Server
 from quiver.domain.troubles import NO_REPORT, EngineReport
 from quiver.reconcile.engines.reconciler import EngineReconciler
+from quiver.reconcile.engines.revisions import HELD
+from quiver.reconcile.engines.workload import stateful_set_for
 from quiver.reconcile.report import Reporter
 from support.builders import (
     INSTALLATION,
@@ -295,3 +298,75 @@ async def test_the_default_image_is_recorded_for_pods_without_storage() -> None:
     """A later operator, which has another, leaves them as they are."""
     cluster = EngineCluster(engine(), pod())
     assert (await cluster.reconcile())["defaultImage"] == INSTALLATION.engine_image
+
+
+def upgraded(*, policy: str = "Automatic", names: tuple[str, ...] = ("engine",)) -> EngineCluster:
+    """Return a cluster in which an upgrade waits for each of these engines."""
+    spec = {"storage": {"size": "1Gi"}, "upgradePolicy": policy}
+    engines = [engine(name, spec=spec, status={"image": "before:1"}) for name in names]
+    cluster = EngineCluster(*engines, *(pod(f"{name}-0") for name in names))
+    for manifest in engines:
+        made = stateful_set_for(
+            msgspec.convert(manifest, VectorEngine), image="image:1", replicas=1
+        )
+        made["metadata"] |= {"uid": "u", "resourceVersion": "1", "generation": 1}
+        cluster.add({**made, "status": DIFFERING})
+    return cluster
+
+
+DIFFERING = {"observedGeneration": 1, "currentRevision": "a", "updateRevision": "b"}
+
+
+def is_held(cluster: EngineCluster, name: str = "engine") -> bool:
+    strategy = cluster.get(name, STATEFUL_SET)["spec"]["updateStrategy"]
+    return bool(strategy["rollingUpdate"]["partition"] == HELD)
+
+
+async def test_an_upgrade_that_waits_stands_in_the_status() -> None:
+    """With its id, by itself and in the command, and with the image that the pods have. It stays
+    while the engine cannot be read.
+    """
+    cluster = upgraded(policy="Manual")
+    status = await cluster.reconcile()
+    (said,) = (c for c in status["conditions"] if c["type"] == "PodsOutdated")
+    assert f"quiver.dev/upgrade={status['pendingUpgrade']}`" in said["message"]
+    assert (said["reason"], status["image"]) == ("UpgradeWaiting", "before:1")
+    assert is_held(cluster)
+    written = len(cluster.api.patches)
+    await cluster.reconcile()
+    assert len(cluster.api.patches) == written
+    cluster.remove(STATEFUL_SET, "engine")
+    cluster.api.refusals["get StatefulSet engine"] = "it is forbidden"
+    refused = await cluster.reconcile()
+    assert said in refused["conditions"]
+    assert refused["pendingUpgrade"] == status["pendingUpgrade"]
+
+
+async def test_engines_are_upgraded_one_after_another() -> None:
+    """The next one begins once the pods of the first are all of the new revision, and nothing waits
+    for them; or once that one is not to be upgraded by itself any more.
+    """
+    cluster = upgraded(names=("engine", "other"))
+    other = Key(NAMESPACE, "other")
+    await asyncio.gather(cluster.reconcile(), cluster.engine_reconciler.reconcile(other))
+    assert (is_held(cluster), is_held(cluster, "other")) == (False, True)
+    live = cluster.get("engine", STATEFUL_SET)
+    cluster.add({**live, "status": {**DIFFERING, "currentRevision": "b"}})
+    await cluster.reconcile()
+    silent = {"conditions": [{"type": "Ready", "status": "False", "reason": "EngineUnreachable"}]}
+    cluster.add(claimed(claim("a"), "a", status=silent))
+    await cluster.engine_reconciler.reconcile(other)
+    assert is_held(cluster, "other")
+    cluster.add(claimed(claim("a"), "a"))
+    await cluster.engine_reconciler.reconcile(other)
+    assert not is_held(cluster, "other")
+
+
+async def test_an_engine_that_is_set_to_manual_gives_its_turn_away() -> None:
+    """Its upgrade may have stopped for good."""
+    cluster = upgraded(names=("engine", "other"))
+    await cluster.reconcile()
+    manifest = cluster.get("engine", VECTOR_ENGINE)
+    cluster.add({**manifest, "spec": {**manifest["spec"], "upgradePolicy": "Manual"}})
+    await cluster.engine_reconciler.reconcile(Key(NAMESPACE, "other"))
+    assert not is_held(cluster, "other")

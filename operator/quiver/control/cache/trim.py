@@ -20,6 +20,12 @@ from quiver.domain.kubernetes_types import (
     Kind,
     Manifest,
 )
+from quiver.domain.outdated_pods import UPGRADE_ANNOTATION
+from quiver.reconcile.engines.revisions import (
+    FIELDS_ANNOTATION,
+    REVISION_LABEL,
+    TEMPLATE_ANNOTATION,
+)
 from quiver.reconcile.engines.workload import HASH_ANNOTATION, bounded_spec
 
 RECONCILE_ANNOTATION = f"{GROUP}/reconcile"
@@ -33,8 +39,16 @@ _METADATA = (
     "creationTimestamp",
     "deletionTimestamp",
 )
-_ANNOTATIONS = (CLAIM_ANNOTATION, RECONCILE_ANNOTATION, ACKNOWLEDGING, HASH_ANNOTATION)
-_LABELS = ("app.kubernetes.io/name", ENGINE_LABEL, MANAGED_BY_LABEL)
+_ANNOTATIONS = (
+    CLAIM_ANNOTATION,
+    RECONCILE_ANNOTATION,
+    ACKNOWLEDGING,
+    UPGRADE_ANNOTATION,
+    HASH_ANNOTATION,
+    TEMPLATE_ANNOTATION,
+    FIELDS_ANNOTATION,
+)
+_LABELS = ("app.kubernetes.io/name", ENGINE_LABEL, MANAGED_BY_LABEL, REVISION_LABEL)
 _POD_STATUS = ("phase", "podIP", "podIPs", "conditions", "containerStatuses")
 _SHARED = frozenset({"namespace", "metricType", "type", "status", "reason", "pod", "endpoint"})
 """Fields whose values many objects have in common."""

@@ -10,13 +10,14 @@ from quiver.domain.conditions import is_true, ready_reason, ready_status
 from quiver.domain.data_loss import DATA_LOST
 from quiver.domain.ephemeral_data import DATA_EPHEMERAL
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Kind, Manifest
+from quiver.domain.outdated_pods import PODS_OUTDATED
 from quiver.domain.reasons import Reason
 from quiver.domain.troubles import TYPES
 
 Manifests = Callable[[], Iterable[Manifest]]
 """Returns the objects of one kind; it is called at each scrape."""
 _REASONS = frozenset(reason.value for reason in Reason)
-_BESIDE_READY = (*TYPES, DATA_EPHEMERAL)
+_BESIDE_READY = (*TYPES, DATA_EPHEMERAL, PODS_OUTDATED)
 """Conditions of engines."""
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from quiver.domain.capabilities import CAPABILITIES
 from quiver.domain.conditions import State, Verdict
 from quiver.domain.kubernetes_types import Kind, Manifest
+from quiver.domain.outdated_pods import OutdatedPods
 from quiver.domain.reasons import Reason
 from quiver.reconcile.engines.answers import GUARDS
 from quiver.reconcile.engines.default_image import default_image
@@ -19,23 +20,42 @@ from quiver.reconcile.engines.parts import (
 )
 from quiver.reconcile.engines.pod_events import lacks_pods
 from quiver.reconcile.engines.pods import unready
+from quiver.reconcile.engines.revisions import Rollout, revisions_of
+from quiver.reconcile.engines.rollout import (
+    is_held,
+    outdated_pods,
+    rollout_for,
+    told_of,
+    wants_turn,
+)
 from quiver.reconcile.engines.scaling import replicas_to_keep, scale_down_blocked
-from quiver.reconcile.engines.workload import LARGEST_TEMPLATE, template_size
+from quiver.reconcile.engines.workload import (
+    LARGEST_TEMPLATE,
+    stateful_set_for,
+    template_for,
+    template_size,
+)
 
 NAMED_ENDPOINTS = 8
+SEE_OUTDATED = "An upgrade of its pods waits: see the condition PodsOutdated."
 
 
 @dataclass(frozen=True)
 class Decision:
     """What to apply and to delete, and the verdict to report.
 
-    `deletions` are live objects. `retry` requeues the engine without a change.
+    `deletions` are live objects. `retry` requeues the engine without a change. `outdated` is why
+    pods keep an earlier template. `is_held` tells whether the StatefulSet may have one that no pod
+    is to get yet, and `wants_turn` whether that waits for the engine's turn.
     """
 
     verdict: Verdict
     manifests: tuple[tuple[Kind, Manifest], ...] = ()
     deletions: tuple[tuple[Kind, Manifest], ...] = ()
     retry: bool = False
+    outdated: OutdatedPods | None = None
+    is_held: bool = False
+    wants_turn: bool = False
 
 
 def decide(gathered: Gathered, installed_image: str) -> Decision:
@@ -111,15 +131,31 @@ def _managed(gathered: Gathered, installed_image: str) -> Decision:
     engine = gathered.engine
     replicas = replicas_to_keep(gathered)
     image = engine.spec.image or default_image(gathered, installed_image)
-    parts = parts_of(gathered, image=image, replicas=replicas)
+    rollout = rollout_for(gathered, template_for(engine, image), replicas)
+    parts = parts_of(
+        gathered, stateful_set_for(engine, image=image, replicas=replicas, rollout=rollout)
+    )
     stale = tuple((part.kind, part.desired) for part in parts if is_stale(gathered, part))
     trouble = gathered.access.trouble
     is_converged = all(kind in GUARDS for kind, _ in stale)
-    verdict = trouble or _verdict(gathered, replicas, converged=is_converged)
+    is_done = is_converged and _rolled_out(gathered.stateful_set, rollout)
+    rolling = None if is_done else told_of(gathered, rollout)
+    verdict = trouble or _verdict(gathered, replicas, rolling)
     if not stale:
         verdict = with_changes(verdict, parts)
     unwanted = unwanted_network_policy(gathered)
-    return Decision(verdict, stale, unwanted, retry=_is_to_be_looked_at_again(gathered))
+    outdated = outdated_pods(gathered, rollout, image)
+    if verdict.state is State.READY and outdated is not None:
+        verdict = verdict._replace(message=f"{verdict.message} {SEE_OUTDATED}")
+    return Decision(
+        verdict,
+        stale,
+        unwanted,
+        retry=_is_to_be_looked_at_again(gathered) or bool(rolling),
+        outdated=outdated,
+        is_held=is_held(gathered, rollout),
+        wants_turn=wants_turn(gathered, rollout),
+    )
 
 
 def _is_to_be_looked_at_again(gathered: Gathered) -> bool:
@@ -129,14 +165,17 @@ def _is_to_be_looked_at_again(gathered: Gathered) -> bool:
     return gathered.access.trouble is not None or waits or is_short
 
 
-def _verdict(gathered: Gathered, replicas: int, *, converged: bool) -> Verdict:
+def _verdict(gathered: Gathered, replicas: int, rolling: str | None) -> Verdict:
+    """Return the verdict on the pods; `rolling` is what there is to say of a rollout, None if there
+    is none.
+    """
     blocked = scale_down_blocked(gathered)
     if blocked is not None:
         return blocked
     ready = sum(pod.ready for pod in gathered.pods)
     count = f"{ready} of {_count(replicas, 'pod')} ready."
-    if not converged or not _rolled_out(gathered.stateful_set):
-        return unready(gathered, f"Rolling out: {count}")
+    if rolling is not None:
+        return unready(gathered, f"Rolling out: {count}{rolling}")
     if not ready == replicas == len(gathered.pods):
         return unready(gathered, count)
     if replicas == 0:
@@ -160,13 +199,14 @@ def _unlisted(gathered: Gathered, members: Collection[str]) -> Verdict | None:
     return Verdict(state, Reason.ENGINE_REFUSED, message)
 
 
-def _rolled_out(stateful_set: Manifest | None) -> bool:
-    if stateful_set is None:
-        return False
-    status, generation = stateful_set.get("status", {}), stateful_set["metadata"]["generation"]
-    if status.get("observedGeneration") != generation:
-        return False
-    return bool(status.get("updateRevision") == status.get("currentRevision"))
+def _rolled_out(stateful_set: Manifest | None, rollout: Rollout) -> bool:
+    """Tell whether no pod is being replaced. An upgrade that waits keeps no engine from being
+    ready.
+    """
+    if stateful_set is None or rollout.is_held:
+        return stateful_set is not None
+    revisions = revisions_of(stateful_set)
+    return revisions is not None and revisions.are_alike
 
 
 def _count(number: int, noun: str) -> str:

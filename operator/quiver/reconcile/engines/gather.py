@@ -9,6 +9,7 @@ import msgspec
 
 from quiver.domain.access import PLAIN, Access, Target
 from quiver.domain.claims import claim_of
+from quiver.domain.conditions import ready_reason
 from quiver.domain.engines import Pod, VectorEngine
 from quiver.domain.installation import OperatorPods
 from quiver.domain.kubernetes_types import (
@@ -23,6 +24,7 @@ from quiver.domain.kubernetes_types import (
     Manifest,
 )
 from quiver.domain.members import Member, members_of, ordinal_of
+from quiver.domain.reasons import Reason
 from quiver.domain.troubles import NOTHING_HEARD, Reports
 from quiver.ports.engines import Engines
 from quiver.ports.errors import EngineError, EngineRefused
@@ -34,18 +36,21 @@ from quiver.reconcile.engines.pod_events import NO_EVENTS, PodEvents, pod_events
 from quiver.reconcile.engines.reports import reports_of
 from quiver.reconcile.identities import Identities
 
+WAITING = (Reason.ENGINE_NOT_READY, Reason.ENGINE_UNREACHABLE)
+"""Reasons of a collection that waits for its pod."""
 CONCURRENT_LOOKS = 8
 """Endpoints of one engine that are asked at the same time: 64 of them may be silent."""
 
 
 class Held(NamedTuple):
     """A VectorCollection whose claim names the engine's pod of this ordinal. `is_going` tells
-    whether it is being deleted.
+    whether it is being deleted, `waits` whether it cannot be used for the pod's sake.
     """
 
     ordinal: int
     collection: Key
     is_going: bool
+    waits: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +58,8 @@ class Gathered:
     """One VectorEngine, and all that a decision about it depends on.
 
     `holds_collections` tells whether claims name pods of the engine. `beyond` has the collections
-    on pods that the spec no longer asks for, as claims name them.
+    on pods that the spec no longer asks for, as claims name them, `waited_for` the ordinals of pods
+    that collections wait for. `may_upgrade` tells whether an upgrade may begin by itself.
     `silent` maps each external endpoint that did not answer to the reason. `unlisted` maps each
     member that did not list its collections, when it was asked last, to its refusal. `reports`
     has what members say of themselves, `events` what Kubernetes says of missing pods.
@@ -70,6 +76,8 @@ class Gathered:
     pods: tuple[Pod, ...] = ()
     holds_collections: bool = False
     beyond: tuple[Held, ...] = ()
+    waited_for: frozenset[int] = frozenset()
+    may_upgrade: bool = False
     events: PodEvents = NO_EVENTS
     silent: Mapping[str, str] = field(default_factory=dict)
     unlisted: Mapping[str, EngineRefused] = field(default_factory=dict)
@@ -120,6 +128,7 @@ async def gather(
         pods=pods,
         holds_collections=bool(held),
         beyond=tuple(h for h in held if h.ordinal >= engine.spec.replicas),
+        waited_for=frozenset(h.ordinal for h in held if h.waits),
         events=await pod_events(engine, stateful_set, pods, objects),
         unlisted=unlisted,
         reports=await reports_of(members, engine.spec.replicas, engines, wants_gpu=wants_gpu),
@@ -160,7 +169,9 @@ def _held(engine: VectorEngine, objects: Objects) -> Iterator[Held]:
         claim = claim_of(manifest)
         ordinal = None if claim is None else ordinal_of(claim.member, engine.metadata.name)
         if ordinal is not None:
-            yield Held(ordinal, Key.of(manifest), "deletionTimestamp" in manifest["metadata"])
+            is_going = "deletionTimestamp" in manifest["metadata"]
+            waits = ready_reason(manifest) in WAITING
+            yield Held(ordinal, Key.of(manifest), is_going, waits)
 
 
 async def _silent(members: Iterable[Member], engines: Engines) -> dict[str, str]:

@@ -21,7 +21,7 @@ from quiver.reconcile.engines.answers import Answer, differences_of
 from quiver.reconcile.engines.disruption_budget import disruption_budget_for
 from quiver.reconcile.engines.gather import Gathered
 from quiver.reconcile.engines.network_policy import network_policy_for, wants_network_policy
-from quiver.reconcile.engines.workload import service_for, stateful_set_for
+from quiver.reconcile.engines.workload import service_for
 
 CHANGES = 5
 """Changes of one manifest that a message names."""
@@ -42,18 +42,14 @@ class Part(NamedTuple):
     live: Manifest | None
 
 
-def parts_of(gathered: Gathered, *, image: str, replicas: int) -> tuple[Part, ...]:
-    """Return the parts in the order in which they are applied: what guards the pods comes first, so
-    that no new pod is open to everyone, or may be evicted, for a moment.
+def parts_of(gathered: Gathered, stateful_set: Manifest) -> tuple[Part, ...]:
+    """Return the parts, with this StatefulSet, in the order in which they are applied: what guards
+    the pods comes first, so that no new pod is open to everyone, or may be evicted, for a moment.
     """
     engine = gathered.engine
     parts = [
         Part(SERVICE, service_for(engine), gathered.service),
-        Part(
-            STATEFUL_SET,
-            stateful_set_for(engine, image=image, replicas=replicas),
-            gathered.stateful_set,
-        ),
+        Part(STATEFUL_SET, stateful_set, gathered.stateful_set),
     ]
     if engine.spec.is_ephemeral:
         budget = disruption_budget_for(engine)

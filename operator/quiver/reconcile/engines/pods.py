@@ -12,7 +12,7 @@ def unready(gathered: Gathered, count: str) -> Verdict:
     they are starting. `count` is a sentence.
     """
     for pod in gathered.pods:
-        verdict = _trouble_of(pod, gathered)
+        verdict = trouble_of(pod, gathered)
         if verdict is not None:
             return verdict
     if gathered.events.refusal is not None:
@@ -25,7 +25,8 @@ def unready(gathered: Gathered, count: str) -> Verdict:
     return Verdict.reconciling(Reason.STARTING, " ".join(sentences))
 
 
-def _trouble_of(pod: Pod, gathered: Gathered) -> Verdict | None:
+def trouble_of(pod: Pod, gathered: Gathered) -> Verdict | None:
+    """Return what keeps a pod from being ready, if Kubernetes says so."""
     name = pod.metadata.name
     if pod.waits_for_volume:
         return _without_volume(pod, gathered)

@@ -20,6 +20,7 @@ from quiver.domain.kubernetes_types import (
     Kind,
     Manifest,
 )
+from quiver.domain.outdated_pods import outdated_condition, standing
 from quiver.domain.troubles import (
     NOTHING_HEARD,
     full_disks,
@@ -35,6 +36,7 @@ from quiver.reconcile.engines.decide import Decision, decide
 from quiver.reconcile.engines.default_image import default_image
 from quiver.reconcile.engines.gather import Gathered, gather
 from quiver.reconcile.engines.scaling import highest_replicas
+from quiver.reconcile.engines.upgrade_turns import UpgradeTurns
 from quiver.reconcile.engines.workload import image_of, selector_of
 from quiver.reconcile.identities import Identities
 from quiver.reconcile.refusals import refused
@@ -66,6 +68,7 @@ class EngineReconciler:
         self._reporter = reporter
         self._installation = installation
         self._answers = Answers()
+        self._turns = UpgradeTurns(objects)
 
     async def reconcile(self, key: Key) -> Result:
         manifest = self._objects.get(VECTOR_ENGINE, key)
@@ -89,7 +92,8 @@ class EngineReconciler:
                 self._identities,
             )
         except ApiRefused as error:
-            decision = Decision(refused("a read", error), retry=True)
+            outdated = standing(engine.status)
+            decision = Decision(refused("a read", error), retry=True, outdated=outdated)
             status = self._judged(engine, decision, None)
         else:
             self._identities.note_disks(engine, full_disks(gathered.reports))
@@ -99,10 +103,21 @@ class EngineReconciler:
         return Result.RETRY if decision.retry else Result.DONE
 
     async def _decide_and_apply(self, gathered: Gathered) -> tuple[Decision, Gathered]:
+        """Return the decision to report, and what it is made from."""
+        decision = self._decide(gathered)
+        if not decision.wants_turn or not self._turns.take(gathered.engine.metadata.key):
+            return await self._apply(decision, gathered)
+        gathered = dataclasses.replace(gathered, may_upgrade=True)
+        try:
+            return await self._apply(self._decide(gathered), gathered)
+        finally:
+            self._turns.begun()
+
+    async def _apply(self, decision: Decision, gathered: Gathered) -> tuple[Decision, Gathered]:
         """Return the decision to report, and what it is made from: after a change, with the API
         server's answers, which may differ from what was applied.
         """
-        decision, live = self._decide(gathered), dict[Kind, Manifest]()
+        live = dict[Kind, Manifest]()
 
         async def apply(kind: Kind, desired: Manifest) -> None:
             live[kind] = await self._objects.apply(kind, desired)
@@ -157,11 +172,13 @@ class EngineReconciler:
             *self._reporter.conditions(verdict, generation=generation, previous=previous),
             *troubles,
             *ephemeral_condition(at_risk, previous, generation, now),
+            *outdated_condition(decision.outdated, previous, generation, now),
         )
         return replace(
             engine.status,
             observed_generation=generation,
             conditions=conditions,
+            pending_upgrade=decision.outdated.upgrade if decision.outdated is not None else None,
             managed_by=self._installation.operator_pods.namespace,
         )
 
@@ -173,10 +190,17 @@ class EngineReconciler:
             replicas=len(gathered.pods) if managed else None,
             ready_replicas=sum(p.ready for p in gathered.pods) if managed else None,
             selector=selector_of(engine) if managed else None,
-            image=image_of(engine, gathered.stateful_set) if managed else None,
+            image=self._image(decision, gathered) if managed else None,
             highest_replicas=highest_replicas(gathered) if managed else None,
             default_image=self._default_image(gathered),
         )
+
+    def _image(self, decision: Decision, gathered: Gathered) -> str | None:
+        """Return the image of the pods. The StatefulSet has that of an upgrade before they do."""
+        engine = gathered.engine
+        if decision.is_held and engine.status.image is not None:
+            return engine.status.image
+        return image_of(engine, gathered.stateful_set)
 
     def _default_image(self, gathered: Gathered) -> str | None:
         """Return what the status is to record, so that a later operator knows it."""

@@ -1,6 +1,5 @@
 """The manifests of a managed VectorEngine: a StatefulSet and a headless Service."""
 
-import hashlib
 from typing import Any
 
 import msgspec
@@ -15,13 +14,14 @@ from quiver.domain.kubernetes_types import (
     VECTOR_ENGINE,
     Manifest,
 )
-from quiver.domain.manifests import owner_reference, owner_uids
+from quiver.domain.manifests import digest, owner_reference, owner_uids
 from quiver.domain.members import GRPC_PORT
 from quiver.domain.quantities import parse_quantity
 from quiver.domain.text import one_line
 from quiver.reconcile.engines.container_profiles import CONTAINER_PROFILES, ContainerProfile
 from quiver.reconcile.engines.pod_settings import pod_metadata, pod_settings
 from quiver.reconcile.engines.pod_tls import tls_mount, tls_volume
+from quiver.reconcile.engines.revisions import Rollout, held_rollout
 
 HASH_ANNOTATION = f"{GROUP}/manifest-hash"
 """Changes when a field is removed. `matches` does not see that: the live object has the rest."""
@@ -68,28 +68,38 @@ def service_for(engine: VectorEngine) -> Manifest:
     return owned(engine, "v1", "Service", spec)
 
 
-def stateful_set_for(engine: VectorEngine, *, image: str, replicas: int) -> Manifest:
-    """Return the StatefulSet's manifest. `replicas` may exceed the spec's (`decide`)."""
+def template_for(engine: VectorEngine, image: str) -> Manifest:
+    """Return the template of the engine's pods."""
+    metadata = pod_metadata(engine.spec, labels_of(engine))
+    return {"metadata": metadata, "spec": _pod_spec(engine, image)}
+
+
+def stateful_set_for(
+    engine: VectorEngine, *, image: str, replicas: int, rollout: Rollout | None = None
+) -> Manifest:
+    """Return the StatefulSet's manifest. `replicas` may exceed the spec's (`decide`). Without
+    `rollout` it is a new one.
+    """
+    template = template_for(engine, image)
+    rollout = rollout or held_rollout(engine.spec, template)
     spec: Manifest = {
         "replicas": replicas,
         "serviceName": engine.metadata.name,
         # A broken pod must not keep the StatefulSet from starting or replacing the others.
         "podManagementPolicy": "Parallel",
         "selector": {"matchLabels": labels_of(engine)},
-        "template": {
-            "metadata": pod_metadata(engine.spec, labels_of(engine)),
-            "spec": _pod_spec(engine, image),
-        },
+        "template": template,
     }
     if engine.spec.storage is not None:
         spec["volumeClaimTemplates"] = [_volume_claim(engine.spec)]
-    return owned(engine, "apps/v1", "StatefulSet", spec)
+    made = owned(engine, "apps/v1", "StatefulSet", spec)
+    made["metadata"]["annotations"] |= rollout.annotations()
+    return {**made, "spec": {**spec, "updateStrategy": rollout.strategy()}}
 
 
 def template_size(engine: VectorEngine) -> int:
     """Return how many bytes the pods' template has as JSON, without the image's name."""
-    template = stateful_set_for(engine, image="", replicas=0)["spec"]["template"]
-    return len(msgspec.json.encode(template))
+    return len(msgspec.json.encode(template_for(engine, "")))
 
 
 def owned(engine: VectorEngine, api_version: str, kind: str, spec: Manifest) -> Manifest:
@@ -102,7 +112,7 @@ def owned(engine: VectorEngine, api_version: str, kind: str, spec: Manifest) -> 
             "name": engine.metadata.name,
             "namespace": engine.metadata.namespace,
             "labels": labels_of(engine),
-            "annotations": {HASH_ANNOTATION: _hash(spec)},
+            "annotations": {HASH_ANNOTATION: digest(spec)},
             "ownerReferences": [owner],
         },
         "spec": spec,
@@ -125,11 +135,7 @@ def bounded_spec(spec: Manifest) -> Manifest:
     the spec does.
     """
     is_small = len(msgspec.json.encode(spec)) <= _LARGEST_SPEC
-    return spec if is_small else {"digest": _hash(spec)}
-
-
-def _hash(spec: Manifest) -> str:
-    return hashlib.sha256(msgspec.json.encode(spec, order="deterministic")).hexdigest()[:16]
+    return spec if is_small else {"digest": digest(spec)}
 
 
 def _pod_spec(engine: VectorEngine, image: str) -> Manifest:
