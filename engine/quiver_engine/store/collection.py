@@ -1,6 +1,7 @@
 """A collection in memory: its partitions, their segments, and the rows that are not flushed yet."""
 
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -180,6 +181,13 @@ class Collection:
     def damaged(self) -> list[Path]:
         """Segment files that are damaged and left out."""
         return [path for partition in list(self.partitions.values()) for path in partition.damaged]
+
+    def indexed(self) -> Iterator[tuple[Partition, Segment, IndexFile]]:
+        """Yield the segments that have an index."""
+        for partition in list(self.partitions.values()):
+            for segment in partition.segments:
+                if segment.index is not None:
+                    yield partition, segment, segment.index
 
     def is_due(self, segment: Segment) -> bool:
         """Return whether a segment is to get an index and has none yet."""

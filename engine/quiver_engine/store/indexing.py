@@ -119,7 +119,7 @@ class Indexing:
         After a wait that a request ended, build those of collections with requests only; others are
         looked at once a second.
         """
-        self._store.retire_damaged_indexes()
+        self._store.mending.retire_damaged_indexes()
         if not self._was_asked:
             self._look_at_all_at = 0.0
         self._was_asked = False
@@ -189,7 +189,7 @@ class Indexing:
         except BuildCancelled:
             return
         number, _ = self._store.directory.write_index(index)
-        file = self._store.load_index(number, spec, segment.id, segment.rows)
+        file = self._store.mending.load_index(number, spec, segment.id, segment.rows)
         self._store.add_index(collection, partition, segment, file)
         logger.info(
             "indexed %d rows of %r as %s in %.1f s",

@@ -127,7 +127,7 @@ class Scrub:
                         yield self._index(partition, segment, segment.index)
 
     def _check_catalog(self) -> None:
-        if self._store.mend_catalog():
+        if self._store.mending.mend_catalog():
             self.damage["catalog", "rewritten"] += 1
         self._read(self._store.directory.catalog_path.stat().st_size)
 
@@ -139,9 +139,9 @@ class Scrub:
                 segments.verify(segment, self._read, reading.past_cache)
             except DamagedSegment as error:
                 # A file that is removed meanwhile is one that no longer counts.
-                if self._store.rewrite(partition, segment, error):
+                if self._store.mending.rewrite(partition, segment, error):
                     self.damage["segment", "rewritten"] += 1
-                elif self._store.quarantine(collection, partition, segment, error):
+                elif self._store.mending.quarantine(collection, partition, segment, error):
                     self.damage["segment", "left_out"] += 1
 
         return _File(segment.path, check)
@@ -153,7 +153,7 @@ class Scrub:
             try:
                 index_files.verify(index.path, segment.rows, self._read, reading.past_cache)
             except DamagedIndex as error:
-                if self._store.retire_damaged_index(partition, segment, index, error):
+                if self._store.mending.retire_damaged_index(partition, segment, index, error):
                     self.damage["index", "rebuilt"] += 1
 
         return _File(index.path, check)

@@ -4,16 +4,14 @@ Reads use the image and take no lock. Changes of the catalog take turns; each is
 shows in the image. Reads, inserts and searches never wait for a change.
 """
 
-import logging
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from quiver_engine import checks
 from quiver_engine.compute.devices import Cpu, Device
-from quiver_engine.errors import DamagedIndex, DamagedSegment, RequestError, no_collection
-from quiver_engine.files import index_files, segments
+from quiver_engine.errors import RequestError, no_collection
+from quiver_engine.files import segments
 from quiver_engine.files.catalog import Catalog
 from quiver_engine.files.catalog_rows import Flushed, SegmentRow
 from quiver_engine.files.datadir import DataDir
@@ -23,18 +21,17 @@ from quiver_engine.files.segments import Segment
 from quiver_engine.model import (
     DEFAULT_TAG,
     TAG_BLANKS,
-    IndexSpec,
     IndexState,
     Limits,
     Schema,
 )
-from quiver_engine.store import damage, recovery
+from quiver_engine.store import recovery
 from quiver_engine.store.changes import Change, segments_after
 from quiver_engine.store.collection import Collection, Partition
+from quiver_engine.store.mending import Mending
+from quiver_engine.store.retired import Retired
 from quiver_engine.system.memory import Memory
 from quiver_proto import milvus_pb2 as pb
-
-logger = logging.getLogger(__name__)
 
 
 class Store:
@@ -60,11 +57,12 @@ class Store:
         self._catalog = Catalog(self.directory.catalog_path, self.directory.disk)
         self.directory.sync()
         self._catalog_lock = threading.Lock()
-        self._retired: list[Path] = []
-        """Files of what is no longer part of a collection; `remove_retired` removes them."""
-        self._damaged: deque[tuple[int, int]] = deque()
+        self._retired = Retired()
+        self.mending = Mending(
+            self._catalog, self._catalog_lock, self.directory, self._retired, self.collections
+        )
         recovered = recovery.collections(
-            self._catalog, self.directory, self.load_index, progress or Progress()
+            self._catalog, self.directory, self.mending.load_index, progress or Progress()
         )
         self._collections = {collection.schema.name: collection for collection in recovered}
         self._count = sum(len(collection.partitions) for collection in recovered)
@@ -132,7 +130,7 @@ class Store:
             self._catalog.drop_collection(collection.id)
             del self._collections[name]
             collection.dropped = True
-            self._retire_partitions(collection.partitions.values())
+            self._drop(collection.partitions.values())
 
     def create_partition(self, name: str, tag: str) -> None:
         tag = tag.strip(TAG_BLANKS)
@@ -160,29 +158,14 @@ class Store:
             self._catalog.drop_partition(partition.id)
             with collection.lock:
                 del collection.partitions[partition.tag]
-            self._retire_partitions([partition])
+            self._drop([partition])
 
-    def _retire_partitions(self, partitions: Iterable[Partition]) -> None:
+    def _drop(self, partitions: Iterable[Partition]) -> None:
         for partition in partitions:
             self._count -= 1
             partition.dropped = True
-            self._retire(partition.segments)
-            self._retired += partition.damaged
-
-    def _retire(self, gone: Iterable[Segment]) -> None:
-        """Take segments out of memory for good, and note their files for removal.
-
-        Searches under way go on reading them.
-        """
-        for segment in gone:
-            self._retired.append(segment.path)
-            segment.raw.retire()
-            self._retire_index(segment)
-
-    def _retire_index(self, segment: Segment) -> None:
-        if segment.index is not None:
-            segment.index.loaded.retire()
-            self._retired.append(segment.index.path)
+            self._retired.add_segments(partition.segments)
+            self._retired.add(*partition.damaged)
 
     def publish(self, changes: Sequence[Change], flush: Flushed | None = None) -> None:
         """Commit changes, then show them to searches; void ones are discarded."""
@@ -203,12 +186,12 @@ class Store:
                     flush,
                 )
             except RequestError:
-                self._retire(s for c in changes for s in c.added)
+                self._retired.add_segments(s for c in changes for s in c.added)
                 raise
-            self._retire(s for c in changes if c not in live for s in c.added)
+            self._retired.add_segments(s for c in changes if c not in live for s in c.added)
             for change in live:
                 removed = {segment.id for segment in change.removed}
-                self._retire(s for s in change.partition.segments if s.id in removed)
+                self._retired.add_segments(s for s in change.partition.segments if s.id in removed)
                 change.partition.segments = after[change.partition]
 
     def set_index(self, collection: Collection, change: Callable[[IndexState], IndexState]) -> None:
@@ -217,11 +200,11 @@ class Store:
             if collection.dropped:
                 raise no_collection(collection.schema.name)
             state = change(collection.index)
-            old = [] if state.spec == collection.index.spec else list(_indexed(collection))
+            old = [] if state.spec == collection.index.spec else list(collection.indexed())
             self._catalog.set_index(collection.id, state, [index.id for _, _, index in old])
             collection.index = state
             for partition, segment, _ in old:
-                self._retire_index(segment)
+                self._retired.add_index(segment)
                 partition.replace(segments.with_index(segment, None))
 
     def add_index(
@@ -231,107 +214,14 @@ class Store:
         with self._catalog_lock:
             current = partition.now(segment)
             if current is None or collection.index.spec != index.spec:
-                self._retired.append(index.path)
+                self._retired.add(index.path)
                 return
             try:
                 self._catalog.add_index(index.id, segment.id)
             except RequestError:
-                self._retired.append(index.path)
+                self._retired.add(index.path)
                 raise
             partition.replace(segments.with_index(current, index))
-
-    def load_index(self, index_id: int, spec: IndexSpec, segment_id: int, rows: int) -> IndexFile:
-        """Map an index file; raises DamagedIndex.
-
-        Damage that shows when it is read is left to `retire_damaged_indexes`.
-        """
-        path = self.directory.index_path(index_id)
-
-        def on_damage(what: str) -> None:
-            logger.error("%s; it is built anew", what)
-            self._damaged.append((segment_id, index_id))
-
-        memory = self.directory.memory
-        return index_files.load(path, index_id, spec, rows, memory=memory, on_damage=on_damage)
-
-    def retire_damaged_indexes(self) -> None:
-        """Retire the indexes that turned out to be damaged when a search read them."""
-        while self._damaged:
-            segment_id, index_id = self._damaged.popleft()
-            with self._catalog_lock:
-                for collection in self.collections():
-                    for partition, segment, index in _indexed(collection):
-                        if (segment.id, index.id) != (segment_id, index_id):
-                            continue
-                        self._remove_index(partition, segment, index)
-
-    def retire_damaged_index(
-        self, partition: Partition, segment: Segment, index: IndexFile, error: DamagedIndex
-    ) -> bool:
-        """Retire an index whose file is damaged; return False if it is gone anyway."""
-        with self._catalog_lock:
-            current = partition.now(segment)
-            if current is None or current.index is not index:
-                return False
-            self._remove_index(partition, current, index)
-        logger.error("%s; it is built anew", error)
-        return True
-
-    def _remove_index(self, partition: Partition, segment: Segment, index: IndexFile) -> None:
-        self._catalog.remove_index(index.id)
-        self._retire_index(segment)
-        partition.replace(segments.with_index(segment, None))
-
-    def rewrite(self, partition: Partition, segment: Segment, error: DamagedSegment) -> bool:
-        """Write a segment's file anew from memory; return False if that is not sound or it is gone.
-
-        Raises DiskIsFull.
-        """
-        written = self.directory.rewritten(segment) if partition.has(segment) else None
-        if written is None:
-            return False
-        with self._catalog_lock:
-            current = partition.now(segment)
-            if current is None:
-                self.directory.remove([written])
-                return False
-            fresh = self.directory.put_back(written, current)
-            partition.replace(segments.moved(current, fresh))
-        current.raw.retire()
-        logger.error("%s; memory has it intact, and it was written anew: nothing is lost", error)
-        return True
-
-    def quarantine(
-        self, collection: Collection, partition: Partition, segment: Segment, error: DamagedSegment
-    ) -> bool:
-        """Leave out a damaged segment, as the start does; return False if it is gone anyway."""
-        with self._catalog_lock:
-            current = partition.now(segment)
-            if current is None:
-                return False
-            if current.index is not None:
-                self._catalog.remove_index(current.index.id)
-                self._retire_index(current)
-            partition.damaged += (current.path,)
-            partition.segments = tuple(s for s in partition.segments if s is not current)
-        current.raw.retire()
-        damage.left_out(error, current.rows, partition, collection)
-        return True
-
-    def mend_catalog(self) -> bool:
-        """Write the catalog anew from memory if the disk has damaged it; tell whether it has."""
-        what = self._catalog.damage_on_disk(self._catalog_lock)
-        if what is None:
-            return False
-        with self._catalog_lock:
-            self._catalog.restore()
-        logger.error(
-            "catalog %s is damaged: %s; memory has it intact, and it was written anew: nothing is"
-            " lost",
-            self.directory.catalog_path,
-            what,
-        )
-        return True
 
     def checkpoint(self) -> None:
         """Write the catalog's commits out, so that files that only they made superfluous may go."""
@@ -342,17 +232,10 @@ class Store:
         """Remove the files of what was dropped or merged away; tell whether there were any."""
         with self._catalog_lock:
             self._catalog.empty_journal()
-            retired, self._retired = self._retired, []
+            retired = self._retired.take()
         self.directory.remove(retired)
         return bool(retired)
 
     def close(self) -> None:
         self._catalog.close()
         self.directory.close()
-
-
-def _indexed(collection: Collection) -> Iterator[tuple[Partition, Segment, IndexFile]]:
-    for partition in list(collection.partitions.values()):
-        for segment in partition.segments:
-            if segment.index is not None:
-                yield partition, segment, segment.index

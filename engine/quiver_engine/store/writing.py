@@ -229,7 +229,7 @@ class Writer:
             try:
                 segments.verify(segment)
             except DamagedSegment as error:
-                self._store.quarantine(collection, partition, segment, error)
+                self._store.mending.quarantine(collection, partition, segment, error)
                 return True
         return False
 
