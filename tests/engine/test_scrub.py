@@ -175,3 +175,29 @@ def test_metrics_tell_how_old_the_oldest_check_is(
     own_engine.stop()
     fill(connect(own_engine.start("--scrub-rate", "1")), "age")
     wait_until(lambda: (metric(own_engine, age) or 0) > 0.5, "the age grows")
+
+
+def test_what_is_dropped_is_let_go_by_a_walk_that_has_it_before_it(
+    own_engine: EngineProcess, connect: Connect
+) -> None:
+    """A walk takes days where there is much to read: the disk has the room at once."""
+    age = "quiver_engine_scrub_oldest_check_age_seconds"
+    own_engine.stop()
+    client = connect(own_engine.start("--scrub-rate", "1"))
+    fill(client, "dropped")
+    own_engine.stop()
+    client = connect(own_engine.start("--scrub-rate", "1"))
+    wait_until(lambda: (metric(own_engine, age) or 0) > 0.5, "the walk has begun")
+    client.drop("dropped")
+    folder = own_engine.data_dir / "segments"
+    wait_until(lambda: not list(folder.iterdir()), "the files are removed")
+    wait_until(lambda: not held_files(own_engine), "removed files are let go")
+
+
+def held_files(engine: EngineProcess) -> list[str]:
+    """Return the removed files that a process still has open or mapped."""
+    process = Path(f"/proc/{engine.pid}")
+    opened = [str(link.readlink()) for link in (process / "fd").iterdir() if link.is_symlink()]
+    mapped = (process / "maps").read_text().splitlines()
+    mark = f"{engine.data_dir}/segments/"
+    return [each for each in (*opened, *mapped) if mark in each and "(deleted)" in each]

@@ -9,8 +9,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from quiver_engine.errors import (
     DamagedIndex,
@@ -20,7 +21,6 @@ from quiver_engine.errors import (
     StartError,
 )
 from quiver_engine.files import index_files, reading, segments
-from quiver_engine.files.index_files import IndexFile
 from quiver_engine.files.segments import Segment
 from quiver_engine.store.collection import Collection, Partition
 from quiver_engine.store.store import Store
@@ -37,6 +37,8 @@ OUTCOMES = (
     ("catalog", "rewritten"),
 )
 RETRY_S = 1.0
+LOOK_S = 1.0
+"""How long what is dropped may be held by the check of it."""
 STOP_S = 5.0
 
 
@@ -44,8 +46,19 @@ class _Stopped(Exception):
     """The engine stops, so that the file that is being read stays unjudged."""
 
 
-@dataclass(frozen=True)
-class _File:
+class _Gone(Exception):
+    """The file that is being read no longer counts."""
+
+
+class _Place(NamedTuple):
+    """Where a segment is."""
+
+    collection: str
+    tag: str
+    segment: int
+
+
+class _File(NamedTuple):
     path: Path
     check: Callable[[], None]
 
@@ -104,7 +117,8 @@ class Scrub:
         began, before = time.monotonic(), self.bytes_read
         files = list(self._files())
         self._checked = {file.path: self._checked.get(file.path, began) for file in files}
-        for file in sorted(files, key=lambda file: self._checked[file.path]):
+        files.sort(key=lambda file: self._checked[file.path])
+        for file in files:
             self._check(file)
             self._checked[file.path] = time.monotonic()
         self._rest(LEAST_ROUND_BYTES - (self.bytes_read - before))
@@ -112,56 +126,90 @@ class Scrub:
     def _check(self, file: _File) -> None:
         try:
             file.check()
+        except _Gone:
+            return
         except DiskIsFull:
             logger.error("%s stays damaged until the disk has room to write it anew", file.path)  # noqa: TRY400 - the check has said the rest
         except StartError as error:
             logger.warning("%s", error)
 
     def _files(self) -> Iterator[_File]:
+        """Yield what there is to check. It names segments and does not hold them, since a round may
+        take days: what is dropped meanwhile has to leave the disk.
+        """
         yield _File(self._store.directory.catalog_path, self._check_catalog)
         for collection in self._store.collections():
             for partition in list(collection.partitions.values()):
                 for segment in partition.segments:
-                    yield self._segment(collection, partition, segment)
+                    place = _Place(collection.schema.name, partition.tag, segment.id)
+                    yield _File(segment.path, partial(self._check_segment, place))
                     if segment.index is not None:
-                        yield self._index(partition, segment, segment.index)
+                        yield _File(segment.index.path, partial(self._check_index, place))
 
     def _check_catalog(self) -> None:
         if self._store.mending.mend_catalog():
             self.damage["catalog", "rewritten"] += 1
-        self._read(self._store.directory.catalog_path.stat().st_size)
+        size = self._store.directory.catalog_path.stat().st_size
+        self.bytes_read += size
+        self._rest(size)
 
-    def _segment(self, collection: Collection, partition: Partition, segment: Segment) -> _File:
-        def check() -> None:
-            if not partition.has(segment):
-                return
-            try:
-                segments.verify(segment, self._read, reading.past_cache)
-            except DamagedSegment as error:
-                # A file that is removed meanwhile is one that no longer counts.
-                if self._store.mending.rewrite(partition, segment, error):
-                    self.damage["segment", "rewritten"] += 1
-                elif self._store.mending.quarantine(collection, partition, segment, error):
-                    self.damage["segment", "left_out"] += 1
+    def _check_segment(self, place: _Place) -> None:
+        found = self._found(place)
+        if found is None:
+            return
+        collection, partition, segment = found
+        try:
+            segments.verify(segment, self._reading(segment.path, place), reading.past_cache)
+        except DamagedSegment as error:
+            # A file that is removed meanwhile is one that no longer counts.
+            if self._store.mending.rewrite(partition, segment, error):
+                self.damage["segment", "rewritten"] += 1
+            elif self._store.mending.quarantine(collection, partition, segment, error):
+                self.damage["segment", "left_out"] += 1
 
-        return _File(segment.path, check)
+    def _check_index(self, place: _Place) -> None:
+        found = self._found(place)
+        index = None if found is None else found[2].index
+        if found is None or index is None:
+            return
+        _, partition, segment = found
+        try:
+            read = self._reading(index.path, place)
+            index_files.verify(index.path, segment.rows, read, reading.past_cache)
+        except DamagedIndex as error:
+            if self._store.mending.retire_damaged_index(partition, segment, index, error):
+                self.damage["index", "rebuilt"] += 1
 
-    def _index(self, partition: Partition, segment: Segment, index: IndexFile) -> _File:
-        def check() -> None:
-            if not partition.has(segment, index):
-                return
-            try:
-                index_files.verify(index.path, segment.rows, self._read, reading.past_cache)
-            except DamagedIndex as error:
-                if self._store.mending.retire_damaged_index(partition, segment, index, error):
-                    self.damage["index", "rebuilt"] += 1
+    def _found(self, place: _Place) -> tuple[Collection, Partition, Segment] | None:
+        collection = self._store.find(place.collection)
+        partition = None if collection is None else collection.partitions.get(place.tag)
+        if collection is None or partition is None:
+            return None
+        segment = next((s for s in partition.segments if s.id == place.segment), None)
+        return None if segment is None else (collection, partition, segment)
 
-        return _File(index.path, check)
+    def _counts(self, path: Path, place: _Place) -> bool:
+        """Return whether the file is still that of a segment, or of its index."""
+        found = self._found(place)
+        if found is None:
+            return False
+        segment = found[2]
+        return path == segment.path or (segment.index is not None and path == segment.index.path)
 
-    def _read(self, count: int) -> None:
-        self.bytes_read += count
-        self._rest(count)
+    def _reading(self, path: Path, place: _Place) -> Callable[[int], None]:
+        """Return what to call after each chunk: it rests, and ends the check of what goes."""
 
-    def _rest(self, count: int) -> None:
+        def rest(count: int) -> None:
+            self.bytes_read += count
+            left_s = count / self.rate
+            while left_s > 0:
+                self._rest(min(left_s, LOOK_S) * self.rate)
+                left_s -= LOOK_S
+                if not self._counts(path, place):
+                    raise _Gone
+
+        return rest
+
+    def _rest(self, count: float) -> None:
         if self._stopping.wait(max(0, count) / self.rate):
             raise _Stopped

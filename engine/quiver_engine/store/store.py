@@ -74,6 +74,9 @@ class Store:
     def has(self, name: str) -> bool:
         return name in self._collections
 
+    def find(self, name: str) -> Collection | None:
+        return self._collections.get(name)
+
     def collection(self, name: str) -> Collection:
         """Return a collection.
 
