@@ -1,6 +1,6 @@
 """`python -m bench.recall_of_stored`: what small graphs find, beside annoy and hnswlib.
 
-Writes the table of docs/engine-indexes.md: the recall of the ten nearest, and the share of stored
+Writes the table of docs/engine-graphs.md: the recall of the ten nearest, and the share of stored
 rows that a search for themselves finds. annoy 1.17.3 and hnswlib 0.8.0 have no wheels, so that
 their figures are kept in a file: `--libraries` measures them anew where both are installed.
 """
@@ -15,13 +15,14 @@ import click
 import faiss
 import numpy as np
 
-from bench.recall import PAGE, recall, replace_table
+from bench.recall import recall, replace_table
 from quiver_engine.indexes import faiss_indexes
 from quiver_engine.indexes.faiss_indexes import METRICS, CpuTrainer
 from quiver_engine.indexes.graphs import Graph
 from quiver_engine.indexes.kinds import KINDS
 from quiver_engine.model import Floats, Ids, IndexSpec, IndexType, Metric
 
+PAGE = Path(__file__).parents[2] / "docs" / "engine-graphs.md"
 LIBRARIES = Path(__file__).parent / "results" / "recall-libraries.json"
 BEGIN, END = "<!-- recall of stored: begin -->", "<!-- recall of stored: end -->"
 
