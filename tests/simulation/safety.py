@@ -232,7 +232,7 @@ class Safety:
         if change.call == "create" and self._dropped.get((change.home, change.name)) == _uid(owner):
             self.says(change.actor, f"{what}: it was dropped, and is created anew, for one object")
         if change.call == "drop":
-            self._check_drop(change, owner)
+            self._check_drop(change, [m for m in owners if _uid(m) == _uid(owner)])
 
     def _is_there(self, manifest: Manifest) -> bool:
         found = self._server.find(VECTOR_COLLECTION, Key.of(manifest))
@@ -304,14 +304,19 @@ class Safety:
             return False
         return engine_key(manifest) == engine_key(owner)
 
-    def _check_drop(self, change: Change, owner: Manifest) -> None:
+    def _check_drop(self, change: Change, versions: list[Manifest]) -> None:
+        """`versions` are those of the owner that the operator may have seen, newest first: a user
+        may have changed it while the call was under way.
+        """
+        owner = versions[0]
         self._dropped[change.home, change.name] = _uid(owner)
         present = self._fleet.data_of(change.home).get(change.name)
         if present is None:
             return
         what = f"{change.name!r} at {change.home.name}"
         made_at = self._made_at.get((change.home, change.name), 0.0)
-        if described(present.schema) != schema_of(owner) and self._now() - made_at > AT_ONCE_S + 5:
+        is_meant = any(described(present.schema) == schema_of(m) for m in versions)
+        if not is_meant and self._now() - made_at > AT_ONCE_S + 5:
             self.says(change.actor, f"{what} is dropped, though it is another collection")
         engine = self._server.find(VECTOR_ENGINE, engine_key(owner))
         filled_at = self._filled_at.get((change.home, change.name), 0.0)

@@ -13,6 +13,7 @@ FOUND_BY = {
     "the finalizer goes before the drop": 16,
     "a stale cache is trusted when an engine is changed": 557,
     "a write has no precondition": 71,
+    "a suspension goes unnoticed": 1575,
     "what failed is never tried again": 4,
     "another collection under the name is dropped": 65,
     "somebody else's collection is taken": 62,

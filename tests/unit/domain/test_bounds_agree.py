@@ -14,6 +14,7 @@ from quiver.domain.collections import PARTITION_BYTES, CollectionSchema, VectorC
 from quiver.domain.engines import COLLECTIONS_AND_PARTITIONS, VectorEngine
 from quiver.domain.kubernetes_types import Condition, ObjectMeta
 from quiver.ports.errors import EngineRefused
+from quiver.reconcile.engines.revisions import HELD
 from quiver.reconcile.engines.workload import stateful_set_for
 from quiver_engine import cli, model
 from support import fake_engine
@@ -117,6 +118,12 @@ def test_the_engine_takes_what_the_crd_takes() -> None:
     assert limits["maxCollectionsAndPartitions"]["maximum"] == most == MOST_COLLECTIONS
     assert model.COLLECTIONS_AND_PARTITIONS == COLLECTIONS_AND_PARTITIONS
     assert spec_field("partitions")["maxItems"] == model.MAX_PARTITIONS == MOST_PARTITIONS - 1
+
+
+def test_a_held_rollout_holds_back_every_pod_that_an_engine_may_have() -> None:
+    """The StatefulSet replaces pods whose ordinal is not below the partition."""
+    replicas = crd_of("vectorengines")["properties"]["spec"]["properties"]["replicas"]
+    assert replicas["maximum"] <= HELD
 
 
 def test_the_engine_knows_the_options_of_its_pods() -> None:
