@@ -92,10 +92,11 @@ def main() -> None:
 
 
 def replace_table(page: Path, marks: tuple[str, str], lines: list[str]) -> None:
-    """Put lines in place of those between two marks of a page."""
-    before, _, rest = page.read_text().partition(marks[0])
-    after = rest.partition(marks[1])[2]
-    page.write_text("\n".join([before + marks[0], *lines, marks[1]]) + after)
+    """Put lines in place of those between two marks of a page; raises ValueError without them."""
+    begin, end = marks
+    before, rest = page.read_text().split(begin)
+    _, after = rest.split(end)
+    page.write_text("\n".join([before + begin, *lines, end]) + after)
 
 
 def descriptors() -> tuple[Floats, Floats]:

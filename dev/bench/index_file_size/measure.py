@@ -1,7 +1,7 @@
 """Measures one index_file_size on Quiver's engine, without the network."""
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -58,15 +58,6 @@ class Figures:
     """The largest index file: what has to fit into memory at once."""
     searches: list[Search]
     flat: Search | None
-
-    @classmethod
-    def of(cls, stored: dict) -> "Figures":  # type: ignore[type-arg] # what JSON has
-        searches = [Search(**each) for each in stored.pop("searches")]
-        flat = stored.pop("flat")
-        return cls(searches=searches, flat=Search(**flat) if flat else None, **stored)
-
-    def stored(self) -> dict:  # type: ignore[type-arg] # what JSON takes
-        return asdict(self)
 
 
 def measure(directory: Path, size_mb: int, plan: Plan, data: Data) -> Figures:

@@ -6,11 +6,11 @@ from bench.index_file_size.data import Plan
 from bench.index_file_size.measure import BATCH, Figures
 
 
-def table(plan: Plan, figures: list[Figures]) -> str:
+def table(plan: Plan, figures: list[Figures]) -> list[str]:
     rows = [_row(plan, each) for each in figures]
     head = list(rows[0])
     lines = [head, ["---"] * len(head), *(list(row.values()) for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return [f"| {' | '.join(line)} |" for line in lines]
 
 
 def _row(plan: Plan, f: Figures) -> dict[str, str]:

@@ -121,7 +121,7 @@ class Scrub:
         for file in files:
             self._check(file)
             self._checked[file.path] = time.monotonic()
-        self._rest(LEAST_ROUND_BYTES - (self.bytes_read - before))
+        self._wait((LEAST_ROUND_BYTES - (self.bytes_read - before)) / self.rate)
 
     def _check(self, file: _File) -> None:
         try:
@@ -151,7 +151,7 @@ class Scrub:
             self.damage["catalog", "rewritten"] += 1
         size = self._store.directory.catalog_path.stat().st_size
         self.bytes_read += size
-        self._rest(size)
+        self._wait(size / self.rate)
 
     def _check_segment(self, place: _Place) -> None:
         found = self._found(place)
@@ -169,8 +169,7 @@ class Scrub:
 
     def _check_index(self, place: _Place) -> None:
         found = self._found(place)
-        index = None if found is None else found[2].index
-        if found is None or index is None:
+        if found is None or (index := found[2].index) is None:
             return
         _, partition, segment = found
         try:
@@ -203,13 +202,14 @@ class Scrub:
             self.bytes_read += count
             left_s = count / self.rate
             while left_s > 0:
-                self._rest(min(left_s, LOOK_S) * self.rate)
+                self._wait(min(left_s, LOOK_S))
                 left_s -= LOOK_S
                 if not self._counts(path, place):
                     raise _Gone
 
         return rest
 
-    def _rest(self, count: float) -> None:
-        if self._stopping.wait(max(0, count) / self.rate):
+    def _wait(self, seconds: float) -> None:
+        """Raises _Stopped."""
+        if self._stopping.wait(max(0, seconds)):
             raise _Stopped
