@@ -7,208 +7,22 @@ import pytest
 
 from quiver.domain.claims import FINALIZER, claim_of, retained_as
 from quiver.domain.collections import Claim, CollectionSchema, Index
-from quiver.domain.kubernetes_types import POD, VECTOR_COLLECTION, VECTOR_ENGINE, Key, Manifest
+from quiver.domain.kubernetes_types import VECTOR_ENGINE, Key, Manifest
 from quiver.domain.placement import NO_LOAD, Load
-from quiver.domain.servers import Server
 from quiver.domain.troubles import NO_REPORT, EngineReport
-from quiver.ports.errors import ApiUnavailable, Conflict, EngineRefused, NotFound, WrongEngine
-from quiver.reconcile.collections import act, preconditions
-from quiver.reconcile.collections.act import Actor
+from quiver.ports.errors import ApiUnavailable, Conflict, EngineRefused
+from quiver.reconcile.collections import act
 from quiver.reconcile.collections.decision import (
-    CreateCollection,
-    CreatePartition,
-    DropCollection,
     KeepFinalizer,
     NoteRetained,
     RecordClaim,
-    Release,
     ReplaceClaim,
     SetIndex,
 )
 from quiver.reconcile.result import Result
-from support.builders import NAMESPACE, claim, claimed, collection, engine, external, intended, pod
+from support.builders import claim, claimed, collection, engine, intended
 from support.fake_cluster import Cluster
-
-AT = "10.0.0.7:19530"
-ID, OTHER_ID = "0" * 32, "1" * 32
-
-
-def identity(instance: str | None) -> str:
-    return Server("uid-of-engine", instance, None).identity
-
-
-HELD = claim(server=identity(ID))
-KEY, ENGINE = Key(NAMESPACE, "test01"), Key(NAMESPACE, "engine")
-NAMED = "milvus.example.org:19530"
-
-
-class PodCluster(Cluster):
-    """A cluster with a ready pod, the engine in it, and a collection."""
-
-    def __init__(
-        self, manifest: Manifest | None = None, *, instance: str | None = ID, ip: str = "10.0.0.7"
-    ) -> None:
-        super().__init__(engine(), pod(ip=ip), manifest or collection())
-        address = f"[{ip}]:19530" if ":" in ip else f"{ip}:19530"
-        self.server = self.engines.start(address, instance=instance)
-
-    async def actor(self) -> Actor:
-        """Return who acts upon what is there now; `calls` are those since."""
-        gathered = await self.gather()
-        self.api.calls.clear()
-        return Actor(gathered, self.tools)
-
-    async def reconcile(self) -> Result:
-        return await self.reconciler.reconcile(KEY)
-
-
-async def test_a_pod_that_tells_no_instance_is_read_before_its_engine_is_changed() -> None:
-    """Its address may be another pod's by now, whose engine could not tell that it is not meant.
-
-    Once is enough for all steps.
-    """
-    cluster = PodCluster(claimed(HELD), instance=None)
-    actor = await cluster.actor()
-    await actor.do(CreateCollection((await cluster.gather()).collection.schema))
-    await actor.do(CreatePartition("a"))
-    assert cluster.api.calls == ["get Pod engine-0", "get VectorCollection test01"]
-    assert cluster.server.describe("test01") is not None
-
-
-@pytest.mark.parametrize("instance", [ID, None])
-@pytest.mark.parametrize("manifest", [collection(), claimed(claim(server="instance:gone"))])
-async def test_a_new_claim_rests_on_a_pod_that_is_there_still(
-    manifest: Manifest, instance: str | None
-) -> None:
-    """Whatever the server says that answered: what a claim is to remember is the pod's."""
-    cluster = PodCluster(manifest, instance=instance)
-    cluster.add(engine(uid="uid-of-the-new-engine"))
-    actor, moved = await cluster.actor(), await cluster.actor()
-    await actor.do(RecordClaim(HELD))
-    assert cluster.api.calls == ["get Pod engine-0", "patch VectorCollection test01"]
-    cluster.api.store(POD, pod(ip="10.0.0.8"))
-    for step in (RecordClaim(HELD), ReplaceClaim(HELD), Release()):
-        with pytest.raises(Conflict, match="another address"):
-            await moved.do(step)
-
-
-@pytest.mark.parametrize("ip", ["10.0.0.8", "10.0.0.70", None])
-async def test_a_pod_that_is_elsewhere_by_now_is_not_called(ip: str | None) -> None:
-    """Neither where it was nor where it is: the next look finds out."""
-    cluster = PodCluster(instance=None)
-    actor = await cluster.actor()
-    cluster.api.store(POD, pod(ip=ip))
-    with pytest.raises(Conflict, match="Pod team-a/engine-0 has another address"):
-        await actor.do(DropCollection("test01"))
-    assert cluster.server.calls["drop"] == 0
-
-
-async def test_a_pod_that_is_gone_by_now_is_not_called() -> None:
-    """Its address may be anybody's."""
-    cluster = PodCluster(instance=None)
-    actor = await cluster.actor()
-    del cluster.api.objects[POD, Key(NAMESPACE, "engine-0")]
-    with pytest.raises(Conflict):
-        await actor.do(DropCollection("test01"))
-    assert cluster.server.calls["drop"] == 0
-
-
-async def test_a_pod_is_found_by_an_address_of_either_kind() -> None:
-    """IPv6 addresses are dialled in brackets, and told without."""
-    cluster = PodCluster(instance=None, ip="fd00::7")
-    await (await cluster.actor()).do(DropCollection("test01"))
-    assert cluster.server.calls["drop"] == 1
-
-
-async def test_an_engine_that_tells_its_instance_refuses_what_is_meant_for_another() -> None:
-    """No pod is read for it: the call itself says whom it is for."""
-    cluster = PodCluster(claimed(HELD))
-    actor = await cluster.actor()
-    cluster.server.instance = OTHER_ID
-    with pytest.raises(WrongEngine):
-        await actor.do(DropCollection("test01"))
-    assert cluster.api.calls == ["get VectorCollection test01"]
-
-
-@pytest.mark.parametrize("manifest", [collection(), claimed(HELD)], ids=["new", "claimed"])
-async def test_a_member_is_not_asked_again_for_each_step(manifest: Manifest) -> None:
-    """What it said a moment ago holds."""
-    cluster = PodCluster(manifest)
-    await cluster.reconcile()
-    assert cluster.server.collections.keys() == {"test01"}
-    assert cluster.server.calls["instance"] == 1
-
-
-@pytest.mark.parametrize("step", [RecordClaim(HELD), DropCollection("test01"), Release()])
-async def test_a_member_that_was_asked_long_ago_is_asked_again(
-    monkeypatch: pytest.MonkeyPatch, step: Any
-) -> None:
-    """The process may have stood still meanwhile: what rests on the answer is not done if it is
-    another by now.
-    """
-    monkeypatch.setattr(preconditions, "TRUSTED_S", -1)
-    cluster = PodCluster(claimed(HELD))
-    actor, late = await cluster.actor(), await cluster.actor()
-    await actor.do(step)
-    assert cluster.server.calls["instance"] == 3
-    cluster.server.calls.clear()
-    cluster.api.calls.clear()
-    cluster.server.instance = OTHER_ID
-    with pytest.raises(WrongEngine, match="engine-0 is another server than a moment ago"):
-        await late.do(step)
-    assert (cluster.server.calls["drop"], cluster.api.calls) == (0, [])
-
-
-async def test_a_drop_does_not_rest_on_reads_from_before_a_suspension(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The process stood still while it waited for an answer: there may be another collection of
-    that name by now. The next reconcile looks again.
-    """
-    monkeypatch.setattr(preconditions, "RECENT_S", -1)
-    cluster = PodCluster(claimed(HELD))
-    actor = await cluster.actor()
-    with pytest.raises(Conflict, match="no longer recent"):
-        await actor.do(DropCollection("test01"))
-    assert cluster.server.calls["drop"] == 0
-
-
-async def test_a_pod_is_read_again_where_its_engine_is_asked_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """That it was there a while ago says nothing about now."""
-    monkeypatch.setattr(preconditions, "TRUSTED_S", -1)
-    cluster = PodCluster(claimed(HELD), instance=None)
-    actor = await cluster.actor()
-    await actor.do(DropCollection("test01"))
-    cluster.api.store(POD, pod(ip="10.0.0.8"))
-    with pytest.raises(Conflict):
-        await actor.do(DropCollection("test01"))
-    assert cluster.server.calls["drop"] == 1
-
-
-async def test_an_external_server_has_no_pod_to_read() -> None:
-    """It is dialled at the address that was found."""
-    cluster = Cluster(external(NAMED), collection())
-    cluster.names.addresses = {"milvus.example.org": ("10.0.0.9",)}
-    server = cluster.engines.start("10.0.0.9:19530")
-    actor = Actor(await cluster.gather(), cluster.tools)
-    await actor.do(DropCollection("test01"))
-    assert server.calls["drop"] == 1
-    assert "get Pod" not in str(cluster.api.calls)
-
-
-async def test_an_object_that_has_changed_since_has_nothing_done_for_it() -> None:
-    """It may want something else by now, or nothing any more."""
-    cluster = PodCluster()
-    changed, gone = await cluster.actor(), await cluster.actor()
-    cluster.api.store(VECTOR_COLLECTION, collection())
-    with pytest.raises(Conflict, match="has changed since"):
-        await changed.do(DropCollection("test01"))
-    del cluster.api.objects[VECTOR_COLLECTION, KEY]
-    with pytest.raises(NotFound):
-        await gone.do(DropCollection("test01"))
-    assert cluster.server.calls["drop"] == 0
+from support.pod_cluster import ENGINE, HELD, ID, OTHER_ID, PodCluster, identity
 
 
 async def test_a_claim_is_recorded_signed_and_with_the_finalizer() -> None:
