@@ -92,6 +92,7 @@ class Fleet:
         is, as Quiver's does.
         """
         server = Server(home, engine or FakeEngine())
+        server.engine.up = True  # its data may be of one that was down when its pod went
         self.servers[address] = server
         self.homes[address] = home
         if engine is None and tells:
