@@ -1,0 +1,118 @@
+"""Today's CRDs, held against those of the release before: what that one took is taken still."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from support import before
+from support.schema_changes import tightened
+
+NAMES = ("vectorcollections", "vectorengines")
+OF_NEW_FIELDS = ".spec rule !has(self.external) || !"
+OF_PODS = " || ".join(
+    f"has(self.{field})"
+    for field in (
+        *("affinity", "topologySpreadConstraints", "imagePullSecrets", "podLabels"),
+        *("podAnnotations", "priorityClassName", "runtimeClassName", "serviceAccountName"),
+        "terminationGracePeriodSeconds",
+    )
+)
+LONG_KEYS = "rule self.all(key, size(key) <= 317)"
+RESOURCES = (
+    "rule self.all(name, name in ['cpu', 'memory', 'ephemeral-storage'] || "
+    "(size(name) <= 317 && (name.startsWith('hugepages-') || name.contains('/'))))"
+)
+EXPECTED = {
+    "vectorcollections": {
+        # What is stored in spec and status fits an object; the operator's memory is bounded by it.
+        ".spec.partitions rule self.map(tag, bytes(tag).size()).sum() <= 262144",
+    },
+    "vectorengines": {
+        # No key of a label is longer, and no name of a resource: none of these had an effect.
+        f".spec.nodeSelector {LONG_KEYS}",
+        f".spec.allowedNamespaces.selector.matchLabels {LONG_KEYS}",
+        f".spec.resources.requests {RESOURCES}",
+        f".spec.resources.limits {RESOURCES}",
+        # The operator would look a bare name up in its own namespace, applications elsewhere.
+        ".spec.external.endpoints[] rule !self.matches('^[-A-Za-z0-9]+:[0-9]+$')",
+        # An external engine has no pods, so that it takes none of the fields that are new.
+        f"{OF_NEW_FIELDS}({OF_PODS})",
+        f"{OF_NEW_FIELDS}has(self.networkPolicy)",
+        f"{OF_NEW_FIELDS}has(self.upgradePolicy)",
+    },
+}
+"""Each way in which the API is tighter, with its reason. It is in the changelog, too."""
+
+
+def read(folder: Path, plural: str) -> Any:
+    return yaml.safe_load((folder / "crds" / f"quiver.dev_{plural}.yaml").read_text())
+
+
+def schema(crd: Any) -> Any:
+    (version,) = crd["spec"]["versions"]
+    return version["schema"]["openAPIV3Schema"]
+
+
+@pytest.mark.parametrize("plural", NAMES)
+def test_no_field_goes_and_no_bound_tightens(plural: str) -> None:
+    """But for those that are listed here."""
+    earlier, today = (schema(read(folder, plural)) for folder in (before.FOLDER, before.ROOT))
+    assert {*tightened(earlier, today)} == EXPECTED[plural]
+
+
+@pytest.mark.parametrize("plural", NAMES)
+def test_what_clients_call_by_name_stays(plural: str) -> None:
+    """Version, names, scope, subresources, columns and field selectors."""
+    earlier, today = (read(folder, plural)["spec"] for folder in (before.FOLDER, before.ROOT))
+    assert [today[key] for key in ("group", "scope", "names")] == [
+        earlier[key] for key in ("group", "scope", "names")
+    ]
+    (was,), (now,) = earlier["versions"], today["versions"]
+    for key in ("name", "served", "storage", "subresources", "selectableFields"):
+        assert now.get(key) == was.get(key)
+    columns = [[column["name"] for column in v["additionalPrinterColumns"]] for v in (was, now)]
+    assert {*columns[0]} <= {*columns[1]}
+
+
+TIGHTER: dict[str, tuple[tuple[str, ...], dict[str, Any], str]] = {
+    "a lower maximum": (("dimension",), {"maximum": 1}, "maximum 32768 -> 1"),
+    "a greatest length": (("metricType",), {"maxLength": 2}, "maxLength None -> 2"),
+    "a higher minimum": (("dimension",), {"minimum": 2}, "minimum 1 -> 2"),
+    "another pattern": (("collectionName",), {"pattern": "^a$"}, "pattern ^[A-Za-z_]"),
+    "a value less": (("metricType",), {"enum": ["L2"]}, "enum without ['IP', 'HAMMING'"),
+    "a list of values": (("collectionName",), {"enum": ["a"]}, "enum without"),
+    "another default": (("metricType",), {"default": "IP"}, "default L2 -> IP"),
+    "another type": (("dimension",), {"type": "string"}, "type integer -> string"),
+    "a required field": ((), {"required": ["engineRef", "index"]}, "requires ['index']"),
+    "a rule": (("dimension",), {"x-kubernetes-validations": [{"rule": "self > 1"}]}, "rule self"),
+    "no field": (("index",), {"properties": {}}, ".spec.index.type is gone"),
+    "no items": (("partitions",), {"items": {"type": "integer"}}, "[] type string -> integer"),
+}
+
+
+@pytest.mark.parametrize(("at", "change", "told"), TIGHTER.values(), ids=TIGHTER)
+def test_a_tighter_schema_is_noticed(at: tuple[str, ...], change: Any, told: str) -> None:
+    """Whatever is tighter in it."""
+    earlier = schema(read(before.FOLDER, "vectorcollections"))
+    tighter = copy.deepcopy(earlier)
+    spec = tighter["properties"]["spec"]
+    (spec["properties"][at[0]] if at else spec).update(change)
+    assert [line for line in tightened(earlier, tighter) if told in line]
+
+
+def test_the_copies_are_those_of_the_commit(tmp_path: Path) -> None:
+    """What stands here is what that release was installed from, byte for byte."""
+    folders = ("charts", "crds", "manifests/samples")
+    history = before.unpack(tmp_path, *folders)
+    for name in folders:
+        kept, had = _files(before.FOLDER / name), _files(history / name)
+        assert kept == {at: text for at, text in had.items() if at.name != "README.md"}
+
+
+def _files(folder: Path) -> dict[Path, bytes]:
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
