@@ -4,10 +4,9 @@ That one wrote claims without a signature into annotation and status, and knew e
 """
 
 import json
-import subprocess
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +28,7 @@ from quiver.domain.kubernetes_types import (
     Kind,
     Manifest,
 )
+from support import before
 from support.admin_api import AdminApi
 from support.answers import answered, is_the_elder, take_away
 from support.fake_engine import FakeEngine
@@ -40,9 +40,6 @@ from support.standin_node import StandinNode
 from support.tenants import ADOPTING, Tenant, annotate, patch_status
 from support.waiting import eventually
 
-ROOT = Path(__file__).parents[2]
-BEFORE = "3712b0e"
-"""The last commit of the release before."""
 FIELDS = ("objectUID", "engineUID", "member", "collectionName", "origin")
 """What that release knows of a claim."""
 NEWER = "registry.invalid/engine:2"
@@ -288,14 +285,7 @@ async def workload(world: Namespace) -> list[object]:
 @pytest.fixture(scope="module")
 def release_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The source of the release before, out of the history of this checkout."""
-    folder = tmp_path_factory.mktemp("before")
-    command = ["git", "-C", str(ROOT), "archive", BEFORE, "operator", "proto", "crds"]
-    try:
-        archive = subprocess.run(command, capture_output=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip(f"the history of this checkout has no commit {BEFORE}")
-    subprocess.run(["tar", "-x", "-C", str(folder)], input=archive, check=True)
-    return folder
+    return before.unpack(tmp_path_factory.mktemp("before"), "operator", "proto", "crds")
 
 
 @contextmanager
@@ -316,7 +306,7 @@ def running_before(release: Path, control_plane: ControlPlane, kubeconfig: Path)
             assert process.is_running
             process.stop()
     finally:
-        apply_crds(control_plane, ROOT)
+        apply_crds(control_plane, before.ROOT)
 
 
 def apply_crds(control_plane: ControlPlane, release: Path) -> None:
@@ -336,28 +326,44 @@ async def test_a_release_is_rolled_back_and_forth(
     changes and drops what it is asked to, and no other vectors are lost.
     """
     await world.patch("engine", {"spec": {"allowedNamespaces": {"from": "All"}}}, VECTOR_ENGINE)
-    before = partial(running_before, release_before, quiver_api, operator_kubeconfig)
-    with before():
-        await made(world, client, "first")
-    async with running(world.operator_api, world.engines):
+    earlier = partial(running_before, release_before, quiver_api, operator_kubeconfig)
+    with earlier():
+        await made(world, client, "first", "idle")
+    async with taken_over(world, {"first": 1, "idle": 1}):
         await made(world, client, "second", "third")
         await made(neighbour, client, "guest")
         await changed(world, ["first", "second"], "this")
         await changed(neighbour, ["guest"], "this")
-    with before():
+    idle = await world.get("idle")
+    with earlier():
         await changed(world, ["first", "second"], "that")
         await changed(neighbour, ["guest"], "that")
         (fourth,) = await made(world, client, "fourth")
         assert "signature" not in fourth["metadata"]["annotations"][CLAIM_ANNOTATION]
         await take_away(world, "third")
-    async with running(world.operator_api, world.engines):
+    assert await world.get("idle") == idle
+    async with taken_over(world, dict.fromkeys(["first", "second", "fourth", "guest"], 1)):
         await changed(world, ["first", "second", "fourth"], "again")
         await changed(neighbour, ["guest"], "again")
         counted = {name: client.count(name) for name in client.collections()}
-        assert counted == dict.fromkeys(["first", "second", "fourth", "guest"], ROWS)
-        await take_away(world, "first", "second", "fourth")
+        assert counted == dict.fromkeys(["first", "second", "fourth", "guest", "idle"], ROWS)
+        await take_away(world, "first", "second", "fourth", "idle")
         await take_away(neighbour, "guest")
     assert client.collections() == []
+
+
+@asynccontextmanager
+async def taken_over(world: Namespace, writes: dict[str, int]) -> AsyncIterator[None]:
+    """Run today's operator. Its takeover writes so many statuses of collections, which tell each
+    claim its server, and nothing else of them.
+    """
+    counted = CountedApi(world.operator_api)
+    async with running(counted, world.engines) as operator:
+        await all_reconciled(operator, len(writes) + 1)
+        of_engine = {("engine", "status"), ("engine", "")}
+        written = {at: n for at, n in counted.writes.items() if at not in of_engine}
+        assert written == {(name, "status"): n for name, n in writes.items()}
+        yield
 
 
 async def made(world: Namespace, client: Milvus1, *names: str) -> list[Manifest]:
