@@ -168,7 +168,8 @@ def test_what_is_stored_stays_and_can_be_changed(
     objects: Objects, control_plane: ControlPlane
 ) -> None:
     """Under today's CRDs, and under those of before once they are back: an object that would be
-    refused if it were new can be labelled, reported on and changed elsewhere.
+    refused if it were new can be labelled, reported on and changed elsewhere. The way back takes
+    fields that are new, and no other.
     """
     stored = [*specs()]
     for plural, title, spec in stored:
@@ -189,6 +190,10 @@ def test_what_is_stored_stays_and_can_be_changed(
         objects.change(plural, title, {"metadata": {"labels": {"changed": "back"}}})
         objects.change_status(plural, title, SEEN)
         objects.change(plural, title, {"spec": OTHERWISE[plural]})
+        if (plural, title) in had:
+            changed = merged(had[plural, title], OTHERWISE[plural])
+            assert objects.spec(plural, title) == changed, title
+    assert "podAnnotations" not in objects.spec("vectorengines", "an annotation")
 
 
 def test_what_was_taken_is_taken_but_for_what_is_listed(
