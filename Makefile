@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEEDS ?= 10000
 
-.PHONY: help setup demo test simulate fuzz storm soak lint up down bench-operator bench-index-file-size bench-recall bench-engine lock proto render
+.PHONY: help setup demo test simulate fuzz storm soak lint up down bench-operator bench-index-file-size bench-recall bench-engine lock proto render images pin-base
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-21s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,12 @@ up: setup ## Leave a Kubernetes with Quiver in it standing, and say what to type
 down: setup ## Take that Kubernetes away
 	$(BIN)/python -m localcluster down
 
+images: setup ## Build the images into dist/; IMAGE_REGISTRY= PUSH=1 pushes, GPU=1 the engine for GPUs, BASE=, BUILDER=
+	$(BIN)/python -m imagebuild images
+
+pin-base: setup ## Write the digest of the images' base into images/Containerfile (asks the registry)
+	$(BIN)/python -m imagebuild pin-base
+
 bench-operator: setup ## Measure the operator with 4,096 and 10,000 collections, into the docs; COLLECTIONS=N for a look
 	$(BIN)/python -m localcluster build
 	$(BIN)/python -m bench.scale $(if $(COLLECTIONS),--collections $(COLLECTIONS) --engines $(or $(ENGINES),1))
@@ -69,7 +75,9 @@ bench-engine: setup ## Measure the engine beside what limits it and beside Milvu
 lock: setup ## Resolve the requirements anew, with hashes
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml -o requirements/operator.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml --extra engine -o requirements/engine.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml --extra engine-gpu -o requirements/engine-gpu.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml --extra engine --group dev -o requirements/dev.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --group build --constraint requirements/dev.txt -o requirements/build.txt
 
 render: setup ## Write the files that are made from crds/ and charts/
 	$(BIN)/python -m tools.render

@@ -1,1 +1,1 @@
-"""OCI images of operator and engine, made without a daemon of what is installed here."""
+"""The images of operator and engine: built by what is here, or packed without a builder."""

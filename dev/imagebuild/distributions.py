@@ -1,11 +1,10 @@
-"""Which installed distributions a project needs, and their files."""
+"""Which installed distributions a project needs."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
-from pathlib import Path, PurePosixPath
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -51,20 +50,6 @@ def _requirements(
         marker = requirement.marker
         if marker is None or any(marker.evaluate(environment) for environment in environments):
             yield canonicalize_name(requirement.name), frozenset(requirement.extras)
-
-
-def files(owner: Distribution) -> list[tuple[Path, PurePosixPath]]:
-    """(file, its path below site-packages) for all that the distribution's RECORD names.
-
-    Bytecode is left out, for it holds times; so are scripts, which lie outside of the folder.
-    """
-    found = []
-    for entry in owner.files or []:
-        if ".." not in entry.parts and "__pycache__" not in entry.parts:
-            path = Path(str(owner.locate_file(entry)))
-            if path.is_file():
-                found.append((path, PurePosixPath(entry)))
-    return sorted(found, key=lambda item: str(item[1]))
 
 
 def fingerprint(owner: Distribution) -> str:

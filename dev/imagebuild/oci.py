@@ -1,4 +1,8 @@
-"""OCI image archives, written by hand: no daemon, no registry, the same bytes every time."""
+"""Image archives, written by hand: no daemon, no registry, the same bytes every time.
+
+They are of the OCI's layout, and have Docker's index besides, as those of `docker save` do: `kind
+load image-archive` reads that alone.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,13 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from machine.paths import goarch
 
-SEARCH_PATH = "PATH=/usr/local/bin:/usr/bin:/bin"
 MEDIA = "application/vnd.oci.image"
 
 
@@ -25,66 +28,7 @@ class ImageConfig:
     entrypoint: Sequence[str]
     user: str = ""
     environment: Sequence[str] = field(default_factory=tuple)
-
-
-class LayerWriter:
-    """Writes one layer: sorted by the caller, root's, readable by all, without times."""
-
-    def __init__(self, path: Path) -> None:
-        """Open the layer's tar file for writing."""
-        self._tar = tarfile.open(path, "w", format=tarfile.GNU_FORMAT)  # noqa: SIM115
-        self._seen: set[str] = set()
-
-    def __enter__(self) -> Self:
-        """Return the writer."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Finish the tar file."""
-        self._tar.close()
-
-    def folder(self, target: str, mode: int = 0o755) -> None:
-        """Add a folder, and those above it, unless they are there already."""
-        target = target.strip("/")
-        if not target or target in self._seen:
-            return
-        self.folder(str(Path(target).parent) if "/" in target else "")
-        entry = self._entry(target, mode)
-        entry.type = tarfile.DIRTYPE
-        self._tar.addfile(entry)
-
-    def file(self, source: Path, target: str) -> None:
-        """Add a copy of a file, executable if the source is."""
-        target = target.strip("/")
-        if target in self._seen:
-            return
-        self.folder(str(Path(target).parent))
-        status = source.stat()
-        entry = self._entry(target, 0o755 if status.st_mode & 0o100 else 0o644)
-        entry.size = status.st_size
-        with source.open("rb") as content:
-            self._tar.addfile(entry, content)
-
-    def text(self, target: str, content: str) -> None:
-        """Add a file with this content."""
-        self.folder(str(Path(target).parent))
-        data = content.encode()
-        entry = self._entry(target.strip("/"), 0o644)
-        entry.size = len(data)
-        self._tar.addfile(entry, io.BytesIO(data))
-
-    def link(self, target: str, to: str) -> None:
-        """Add a symbolic link."""
-        self.folder(str(Path(target).parent))
-        entry = self._entry(target.strip("/"), 0o777)
-        entry.type, entry.linkname = tarfile.SYMTYPE, to
-        self._tar.addfile(entry)
-
-    def _entry(self, name: str, mode: int) -> tarfile.TarInfo:
-        self._seen.add(name)
-        entry = tarfile.TarInfo(name)
-        entry.mode = mode
-        return entry
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_archive(path: Path, config: ImageConfig, layers: Sequence[Path]) -> Path:
@@ -99,11 +43,13 @@ def write_archive(path: Path, config: ImageConfig, layers: Sequence[Path]) -> Pa
             "os": "linux",
             "config": {
                 "Entrypoint": list(config.entrypoint),
-                "Env": [SEARCH_PATH, *config.environment],
+                "Env": list(config.environment),
                 "User": config.user,
                 "WorkingDir": "/",
+                "Labels": dict(config.labels),
             },
             "rootfs": {"type": "layers", "diff_ids": digests},
+            "history": [{"created_by": "imagebuild"} for _ in digests],
         }
     )
     described = [
@@ -122,6 +68,7 @@ def write_archive(path: Path, config: ImageConfig, layers: Sequence[Path]) -> Pa
     with tarfile.open(unfinished, "w") as archive:
         _add_bytes(archive, "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
         _add_bytes(archive, "index.json", _index(config.name, manifest))
+        _add_bytes(archive, "manifest.json", _docker_index(config.name, image, digests))
         for content in (manifest, image):
             _add_bytes(archive, _blob(_digest(content)), content)
         for digest, layer in zip(digests, layers, strict=True):
@@ -138,6 +85,15 @@ def _index(name: str, manifest: bytes) -> bytes:
     }
     kind = f"{MEDIA}.index.v1+json"
     return _encode({"schemaVersion": 2, "mediaType": kind, "manifests": [entry]})
+
+
+def _docker_index(name: str, image: bytes, layers: Sequence[str]) -> bytes:
+    entry = {
+        "Config": _blob(_digest(image)),
+        "RepoTags": [name],
+        "Layers": [_blob(digest) for digest in layers],
+    }
+    return json.dumps([entry]).encode()
 
 
 def _descriptor(kind: str, digest: str, size: int) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import click
 
-from imagebuild.images import IMAGES, build_image
+from imagebuild.images import IMAGES
+from imagebuild.packing import build_image
 from localcluster import catalogue, preflight
 from localcluster.binaries import Binaries
 from localcluster.cluster import Cluster

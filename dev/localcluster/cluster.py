@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from imagebuild.images import build_image
+from imagebuild.packing import build_image
 from localcluster import catalogue, cgroups, network, preflight
 from localcluster.components import SERVICE_ADDRESS, Addresses
 from localcluster.controlplane import ControlPlane

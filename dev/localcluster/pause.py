@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from imagebuild.oci import ImageConfig, LayerWriter, write_archive
+from imagebuild.collect.layer import LayerWriter
+from imagebuild.oci import ImageConfig, write_archive
 from localcluster.node import PAUSE_IMAGE
 from machine.locks import file_lock
 from machine.paths import cache_dir

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from localcluster import cgroups, runc
 from localcluster.errors import LocalClusterError
+from machine import debian
 
 Problem = tuple[str, str]
 NEEDED_CONTROLLERS = ("blkio", "cpu", "cpuacct", "cpuset", "devices", "freezer", "memory", "pids")
@@ -96,7 +97,7 @@ def _controllers(kind: str, root: Path) -> list[str]:
 
 
 def _runc() -> Iterator[Problem]:
-    if runc.find_runc() is None and not runc.can_fetch():
+    if runc.find_runc() is None and not debian.can_unpack():
         yield "there is no runc >= 1.1, and no apt-get to fetch it with", runc.REMEDY
 
 

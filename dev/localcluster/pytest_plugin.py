@@ -1,5 +1,7 @@
 """Fixtures that give tests a Kubernetes: `control_plane`, `cluster`, `namespace`, `binaries`.
 
+`built_images` gives its nodes the images as images/Containerfile has them built.
+
 Programs that the collected tests need are built before the first of them starts, so that a
 first run, which takes minutes, breaks no test's time limit.
 """
@@ -8,9 +10,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from imagebuild.buildah import can_bring
+from imagebuild.building import built_archives
 from localcluster import Binaries, Cluster, ControlPlane, preflight
 from machine.progress import Say
 
@@ -28,6 +33,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         Binaries.ensure(_teller(session.config), [*Cluster.programs, HELM])
     elif "control_plane" in asked:
         Binaries.ensure(_teller(session.config), [*ControlPlane.programs, HELM])
+    if "built_images" in asked and not can_bring():
+        built_archives(_teller(session.config))
 
 
 def _teller(config: pytest.Config) -> Say:
@@ -61,6 +68,21 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     directory = tmp_path_factory.mktemp("cluster")
     with Cluster(directory, audit=True, progress=print) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def built_images() -> Iterator[Path]:
+    """The folder of the images as a builder builds them: clusters and demos take them from there.
+
+    Skipped, with the reason, where Debian's buildah cannot run. Its tests carry
+    `@pytest.mark.xdist_group("node")`.
+    """
+    if reason := can_bring():
+        pytest.skip(f"no images can be built here: {reason}")
+    folder = built_archives(print)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QUIVER_IMAGES", str(folder))
+        yield folder
 
 
 @pytest.fixture

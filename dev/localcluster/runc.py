@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localcluster.versions import numbers
+from machine import debian
 from machine.errors import BuildError
 from machine.locks import file_lock
 from machine.paths import cache_dir, platform_name
@@ -42,11 +43,6 @@ def find_runc() -> Runc | None:
     return None
 
 
-def can_fetch() -> bool:
-    """Whether `ensure_runc` could bring one from Debian."""
-    return all(shutil.which(program) for program in ("apt-get", "dpkg-deb"))
-
-
 def ensure_runc(say: Say) -> Runc:
     """A runc that runs, fetched where there is none.
 
@@ -58,7 +54,7 @@ def ensure_runc(say: Say) -> Runc:
     with file_lock(_folder().with_suffix(".lock")):
         if not _folder().exists():
             say(f"runc: PATH has none >= 1.1; unpacking Debian's package into {_folder()}")
-            _fetch(_folder())
+            debian.unpack(PACKAGES, _folder(), REMEDY)
     found = find_runc()
     if found is None:
         raise BuildError(f"the runc in {_folder()} does not run. Remedy: {REMEDY}")
@@ -90,37 +86,3 @@ def _runs(runc: Runc) -> bool:
         return False
     found = re.search(r"runc version (\S+)", output)
     return found is not None and numbers(found[1])[:2] >= MINIMUM
-
-
-def _fetch(target: Path) -> None:
-    work = target.with_suffix(".unfinished")
-    shutil.rmtree(work, ignore_errors=True)
-    for folder in ("lists/partial", "archives/partial", "root"):
-        (work / folder).mkdir(parents=True)
-    # The machine's own apt lists and cache stay as they are.
-    options = [
-        "-q",
-        *("-o", f"Dir::State::Lists={work / 'lists'}"),
-        *("-o", f"Dir::Cache={work}"),
-        *("-o", f"Dir::Cache::Archives={work / 'archives'}"),
-        *("-o", "APT::Sandbox::User=root"),
-    ]
-    try:
-        _run(["apt-get", *options, "update"], work)
-        _run(["apt-get", *options, "download", *PACKAGES], work)
-        for package in sorted(work.glob("*.deb")):
-            _run(["dpkg-deb", "-x", str(package), str(work / "root")], work)
-        (work / "root").rename(target)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-
-
-def _run(command: list[str], folder: Path) -> None:
-    try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    except FileNotFoundError as error:
-        raise BuildError(f"there is no runc and no {command[0]}. Remedy: {REMEDY}") from error
-    if done.returncode != 0:
-        raise BuildError(
-            f"{' '.join(command)} failed: {done.stderr.strip()[-500:]}\nRemedy: {REMEDY}"
-        )

@@ -57,6 +57,8 @@ SHOWN_BELOW = {
     *(*PROBES, "dnsPolicy", "dnsConfig", "extraVolumes"),
     *("extraVolumeMounts", "extraObjects", "uninstallHook.enabled"),
     *(f"podDisruptionBudget.{knob}" for knob in ("enabled", "maxUnavailable", "minAvailable")),
+    # In test_readme.py.
+    "imageRegistry",
     # In test_monitoring.py.
     *(f"service.{knob}" for knob in ("annotations", "ipFamilyPolicy", "ipFamilies")),
     *(f"networkPolicy.{knob}" for knob in ("enabled", "from", "egress")),
@@ -69,6 +71,7 @@ WRONG = {
     "a mistyped name": {"replicas": 2},
     "no operator": {"replicaCount": 0},
     "17 operators": {"replicaCount": 17},
+    "a registry with a slash behind it": {"imageRegistry": "registry.example.org/"},
     "a mistyped name in image": {"image": {"repo": "a"}},
     "a mistyped name in crds": {"crds": {"install": True}},
     "a mistyped name in serviceAccount": {"serviceAccount": {"labels": {}}},

@@ -25,8 +25,10 @@ def _run(*arguments: str) -> None:
 
 @pytest.mark.node
 @pytest.mark.xdist_group("node")
-def test_the_whole_story_holds_on_a_node() -> None:
-    """Every step of `make demo` does what it should, on a cluster with a GPU node."""
+def test_the_whole_story_holds_on_a_node(built_images: Path) -> None:
+    """Every step of `make demo` does what it should, on a cluster with a GPU node, with the images
+    as images/Containerfile has them built.
+    """
     problems = preflight.node_problems()
     if problems:
         pytest.skip("no node here: " + "; ".join(f"{what} ({cure})" for what, cure in problems))

@@ -10,7 +10,7 @@ from imagebuild.images import PROJECT
 from quiver import __version__
 
 ROOT = Path(__file__).resolve().parents[2]
-READ = ("docs", "charts", "manifests", "operator", "engine", "proto", "dev")
+READ = ("docs", "charts", "images", "manifests", "operator", "engine", "proto", "dev")
 INSTALLED = re.compile(r"\b(?:pip|pipx|uv)\b[^\n`]*? install\b([^\n`]*)")
 OURS = re.compile(r"quiver(?:[-_.]operator)?(?:[\[=<>~!@;].*)?", re.IGNORECASE)
 WITH_EXTRAS = re.compile(r"(?<![/\w.-])quiver(?:[-_.]operator)?\[engine[a-z-]*\]", re.IGNORECASE)
@@ -43,9 +43,3 @@ def test_the_distribution_has_a_name_of_its_own() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["name"] == PROJECT == "quiver-operator"
     assert version(PROJECT) == __version__
-
-
-def test_recipes_name_the_wheel_that_is_built() -> None:
-    """The wheel that a recipe of an image copies is the one that a clone builds."""
-    pages = "\n".join(path.read_text() for path in (ROOT / "docs").glob("*.md"))
-    assert set(re.findall(r"(\w+)-\*\.whl", pages)) == {PROJECT.replace("-", "_")}

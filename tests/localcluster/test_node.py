@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import urllib.request
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from imagebuild.collect.interpreter import COMMAND
 from imagebuild.images import IMAGES
-from imagebuild.interpreter import COMMAND
 from localcluster import Cluster
 from support.waiting import wait_until
 
@@ -34,8 +35,10 @@ print(urllib.request.urlopen(request, context=context).read().decode())
 
 
 @pytest.fixture(scope="module")
-def node(cluster: Cluster) -> Cluster:
-    """The cluster, with the images; the GPU node has the operator's too, for its small Python."""
+def node(cluster: Cluster, built_images: Path) -> Cluster:
+    """The cluster, with the images as images/Containerfile has them built; the GPU node has the
+    operator's too, for its small Python.
+    """
     cluster.load_images(["operator", "engine"])
     cluster.import_image(cluster.image_archive("operator"), ["gpu-node"])
     return cluster

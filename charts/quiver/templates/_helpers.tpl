@@ -63,7 +63,7 @@ common ones. */ -}}
 {{- define "quiver.image" -}}
 {{- $tag := .Values.image.tag }}
 {{- if not .Values.image.digest }}{{ $tag = $tag | default .Chart.AppVersion }}{{ end }}
-{{- .Values.image.repository }}{{ with $tag }}:{{ . }}{{ end }}{{ with .Values.image.digest }}@{{ . }}{{ end }}
+{{- .Values.image.repository | default (printf "%s/quiver-operator" .Values.imageRegistry) }}{{ with $tag }}:{{ . }}{{ end }}{{ with .Values.image.digest }}@{{ . }}{{ end }}
 {{- end }}
 
 {{- define "quiver.serviceAccountName" -}}

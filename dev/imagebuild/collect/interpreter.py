@@ -25,8 +25,11 @@ LEFT_OUT = {
     "test",
     "tests",
     "tkinter",
+    "turtle.py",
     "turtledemo",
 }
+# Modules of windows and of Python's own tests: with them X11 and Tcl would be in the image.
+LEFT_OUT_MODULES = re.compile(r"lib-dynload/(_tkinter|_test|_ctypes_test|_xx|xx)")
 # The dynamic loader looks here of itself; all else needs LD_LIBRARY_PATH.
 DEFAULT_FOLDERS = ("/lib", "/lib64", "/usr/lib", "/usr/lib64")
 # Opened by name at run time, so that no program's header mentions them.
@@ -44,7 +47,7 @@ def standard_library() -> Iterator[tuple[Path, str]]:
     root = Path(sysconfig.get_path("stdlib"))
     for path in sorted(root.rglob("*")):
         relative = path.relative_to(root)
-        unwanted = LEFT_OUT.intersection(relative.parts)
+        unwanted = LEFT_OUT.intersection(relative.parts) or LEFT_OUT_MODULES.match(str(relative))
         if path.is_file() and not unwanted and not relative.parts[0].startswith("config-"):
             yield path, f"{LIBRARY}/{relative}"
 

@@ -1,7 +1,7 @@
 """Compiling modules for an image: without it every start of a pod would compile them anew.
 
-The work is done by processes of `python -m imagebuild.bytecode`, not by forks of the caller,
-who may run threads and holds pipes that others must not keep open.
+The work is done by processes of this module, not by forks of the caller, who may run threads and
+holds pipes that others must not keep open.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def compile_all(sources: Iterable[tuple[Path, str]], folder: Path) -> Iterator[t
 def _run(jobs: list[Job], workers: int) -> None:
     processes = [
         subprocess.Popen(
-            module_command("imagebuild.bytecode"),
+            module_command("imagebuild.collect.bytecode"),
             stdin=subprocess.PIPE,
             text=True,
             env={**module_environment(), "PYTHONHASHSEED": "0"},

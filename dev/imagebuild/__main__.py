@@ -1,0 +1,5 @@
+"""`python -m imagebuild`: the command line."""
+
+from imagebuild.cli import main
+
+main()

@@ -1,0 +1,105 @@
+"""What can build the Containerfile on this machine, and how each is told to."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from imagebuild import buildah
+from machine.errors import BuildError
+from machine.progress import Say
+
+ON_PATH = ("docker", "podman", "buildah")
+PATIENCE_S = 20
+
+
+@dataclass(frozen=True)
+class Builder:
+    """A program that builds images: its name, and the words that it is run with."""
+
+    name: str
+    command: Sequence[str]
+    policy: Sequence[str] = ()
+    """Options of those commands that read or write a registry or an archive."""
+
+    def build(self, arguments: Sequence[str], folder: Path) -> None:
+        """Build an image with these arguments of `build`. Raises BuildError."""
+        layers = [] if self.name == "docker" else ["--layers", *self.policy]
+        self._run(["build", *layers, *arguments, "."], folder)
+
+    def save(self, reference: str, archive: Path) -> None:
+        """Write an image as `docker save` does; the file appears when it is complete."""
+        unfinished = archive.with_suffix(".unfinished")
+        unfinished.unlink(missing_ok=True)
+        target = f"docker-archive:{unfinished}:{reference}"
+        self._run(
+            {
+                "docker": ["save", "--output", str(unfinished), reference],
+                "podman": ["save", "--output", str(unfinished), reference],
+                "buildah": ["push", "--quiet", *self.policy, reference, target],
+            }[self.name]
+        )
+        unfinished.rename(archive)
+
+    def load(self, archive: Path) -> None:
+        """Take in an image from its archive."""
+        self._run(
+            ["pull", "--quiet", *self.policy, f"oci-archive:{archive}"]
+            if self.name == "buildah"
+            else ["load", "--quiet", "--input", str(archive)]
+        )
+
+    def push(self, reference: str) -> None:
+        """Push an image to the registry that its name begins with."""
+        self._run(["push", *self.policy, reference])
+
+    def _run(self, arguments: Sequence[str], folder: Path | None = None) -> None:
+        # Its output is for whoever waits for it; they see why it fails.
+        done = subprocess.run([*self.command, *arguments], cwd=folder, check=False)
+        if done.returncode:
+            raise BuildError(f"{self.name} {arguments[0]} failed; the reason stands above")
+
+
+def find_builder(wanted: str, say: Say) -> Builder | None:
+    """The builder that is `wanted`, else the first that works here; what is passed over, is said.
+
+    Raises BuildError when the one that is wanted does not work.
+    """
+    for name in [wanted] if wanted else ON_PATH:
+        why_not = _trouble(name)
+        if not why_not:
+            say(f"builder: {name}")
+            return Builder(name, [name])
+        say(f"builder: not {name}: {why_not}")
+    if wanted == "buildah":
+        return debians_buildah(say)
+    if wanted:
+        raise BuildError(f"{wanted} does not work here: {why_not}")
+    return None
+
+
+def debians_buildah(say: Say) -> Builder:
+    """Debian's buildah, in the cache. Raises BuildError where it cannot run."""
+    builder = Builder("buildah", buildah.buildah_command(say), buildah.policy())
+    say("builder: Debian's buildah, unpacked into the cache")
+    return builder
+
+
+def _trouble(name: str) -> str:
+    """Why a builder does not work; empty if it does."""
+    if shutil.which(name) is None:
+        return "it is not installed"
+    with tempfile.TemporaryFile("w+") as output:
+        try:
+            done = subprocess.run(
+                [name, "info"], stdout=output, stderr=output, timeout=PATIENCE_S, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return str(error)
+        output.seek(0)
+        lines = output.read().split("\n")
+    return next((line for line in reversed(lines) if line.strip()), "") if done.returncode else ""

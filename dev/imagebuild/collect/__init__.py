@@ -1,0 +1,1 @@
+"""Which files are in an image. It needs nothing but Python: images/Containerfile runs it, too."""

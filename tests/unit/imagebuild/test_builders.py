@@ -1,0 +1,111 @@
+"""Which builder is taken, and what it is told; the programs are stand-ins that note their words."""
+
+from pathlib import Path
+
+import pytest
+
+from imagebuild import pinning
+from imagebuild.builders import find_builder
+from imagebuild.images import IMAGES, build_labels
+from imagebuild.pinning import pin
+from machine.errors import BuildError
+
+DIGEST = f"sha256:{'ab' * 32}"
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only folder on PATH but the system's, which has no builder."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    return folder
+
+
+def program(folder: Path, name: str, script: str) -> None:
+    """A program that is a shell script."""
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+    (folder / name).chmod(0o755)
+
+
+def test_the_first_builder_that_works_is_taken(programs: Path) -> None:
+    """A docker without its daemon is passed over, and why is said."""
+    program(programs, "docker", "echo Is the docker daemon running? >&2; exit 1")
+    program(programs, "podman", "exit 0")
+    said: list[str] = []
+    found = find_builder("", said.append)
+    assert found is not None
+    assert found.name == "podman"
+    assert said == ["builder: not docker: Is the docker daemon running?", "builder: podman"]
+
+
+def test_the_builder_that_is_wanted_is_taken_or_nothing(programs: Path) -> None:
+    """With BUILDER no other is taken, and why it does not work is said."""
+    program(programs, "podman", "exit 0")
+    with pytest.raises(BuildError, match="docker does not work here: it is not installed"):
+        find_builder("docker", print)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("docker", ["save", "--output", "{file}", "{image}"]),
+        ("podman", ["save", "--output", "{file}", "{image}"]),
+        ("buildah", ["push", "--quiet", "{image}", "docker-archive:{file}:{image}"]),
+    ],
+)
+def test_archives_are_those_of_docker(
+    programs: Path, tmp_path: Path, name: str, words: list[str]
+) -> None:
+    """Each builder writes the format that kind reads; a file is there when it is complete."""
+    archive, image = tmp_path / "image.tar", IMAGES["operator"].reference
+    unfinished = archive.with_suffix(".unfinished")
+    program(programs, name, f'touch {unfinished}; echo "$@" >{tmp_path}/words')
+    builder = find_builder(name, print)
+    assert builder is not None
+    builder.save(image, archive)
+    assert archive.exists()
+    expected = " ".join(words).format(file=unfinished, image=image)
+    assert (tmp_path / "words").read_text().strip() == expected
+
+
+@pytest.mark.parametrize(
+    ("remote", "source"),
+    [
+        (
+            "https://user:secret@git.example.org/team/quiver.git",
+            "https://git.example.org/team/quiver",
+        ),
+        ("git@git.example.org:team/quiver.git", "https://git.example.org/team/quiver"),
+        ("/home/me/quiver", ""),
+    ],
+)
+def test_labels_name_the_repository_and_no_secret(programs: Path, remote: str, source: str) -> None:
+    """The label has an address that others can read, or nothing."""
+    program(programs, "git", f'case "$*" in *remote*) echo {remote};; *HEAD) echo 0123abc;; esac')
+    assert (build_labels()["revision"], build_labels()["source"]) == ("0123abc", source)
+
+
+def test_the_base_is_pinned_and_pinned_anew(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The digest that the registry tells stands behind the tag, in place of an older one; whoever
+    could not ask is named.
+    """
+    containerfile = tmp_path / "Containerfile"
+    containerfile.write_text(f"ARG BASE=python:3.11@sha256:{'cd' * 32}\nFROM ${{BASE}} AS common\n")
+    monkeypatch.setattr(pinning, "CONTAINERFILE", containerfile)
+    program(programs, "docker", "echo no buildx >&2; exit 1")
+    program(programs, "skopeo", f'test "$5" = docker://python:3.11 && echo {DIGEST}')
+    said: list[str] = []
+    assert pin(said.append) == f"python:3.11@{DIGEST}"
+    assert containerfile.read_text() == f"ARG BASE=python:3.11@{DIGEST}\nFROM ${{BASE}} AS common\n"
+    assert said == ["not docker: no buildx"]
+
+
+def test_a_digest_is_never_made_up(programs: Path) -> None:
+    """Where nobody can ask the registry, that is said, and nothing is written."""
+    before = pinning.CONTAINERFILE.read_text()
+    with pytest.raises(BuildError, match="cannot be resolved"):
+        pin(print)
+    assert pinning.CONTAINERFILE.read_text() == before
