@@ -25,6 +25,8 @@ class Builder:
     command: Sequence[str]
     policy: Sequence[str] = ()
     """Options of those commands that read or write a registry or an archive."""
+    quiet: bool = False
+    """Whether its output is shown only if it fails."""
 
     def build(self, arguments: Sequence[str], folder: Path) -> None:
         """Build an image with these arguments of `build`. Raises BuildError."""
@@ -58,10 +60,17 @@ class Builder:
         self._run(["push", *self.policy, reference])
 
     def _run(self, arguments: Sequence[str], folder: Path | None = None) -> None:
-        # Its output is for whoever waits for it; they see why it fails.
-        done = subprocess.run([*self.command, *arguments], cwd=folder, check=False)
+        done = subprocess.run(
+            [*self.command, *arguments],
+            cwd=folder,
+            stdout=subprocess.PIPE if self.quiet else None,
+            stderr=subprocess.STDOUT if self.quiet else None,
+            text=True,
+            check=False,
+        )
         if done.returncode:
-            raise BuildError(f"{self.name} {arguments[0]} failed; the reason stands above")
+            reason = f": {done.stdout[-2000:]}" if self.quiet else "; the reason stands above"
+            raise BuildError(f"{self.name} {arguments[0]} failed{reason}")
 
 
 def find_builder(wanted: str, say: Say) -> Builder | None:
@@ -82,9 +91,9 @@ def find_builder(wanted: str, say: Say) -> Builder | None:
     return None
 
 
-def debians_buildah(say: Say) -> Builder:
+def debians_buildah(say: Say, *, quiet: bool = False) -> Builder:
     """Debian's buildah, in the cache. Raises BuildError where it cannot run."""
-    builder = Builder("buildah", buildah.buildah_command(say), buildah.policy())
+    builder = Builder("buildah", buildah.buildah_command(say), buildah.policy(), quiet)
     say("builder: Debian's buildah, unpacked into the cache")
     return builder
 

@@ -82,7 +82,7 @@ def built_archives(say: Say, names: Sequence[str] = tuple(IMAGES)) -> Path:
         missing = [name for name in names if not (folder / IMAGES[name].archive_name).exists()]
         if missing:
             folder.mkdir(parents=True, exist_ok=True)
-            builder = debians_buildah(say)
+            builder = debians_buildah(say, quiet=True)
             for name in missing:
                 build(builder, IMAGES[name], LOCAL_BASE, say)
                 builder.save(IMAGES[name].reference, folder / IMAGES[name].archive_name)

@@ -14,9 +14,8 @@ CONTAINERFILE = (ROOT / "images" / "Containerfile").read_text()
 
 def first_commands(text: str) -> list[str]:
     """The block that begins with `make images` alone, without comments."""
-    [block] = re.findall(
-        r"^```(?:sh)?\n(make images *(?:#.*)?\n.*?)^```", text, re.MULTILINE | re.DOTALL
-    )
+    blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    [block] = [found for found in blocks if re.match(r"make images *(#|\n)", found)]
     return [line.partition(" #")[0].rstrip() for line in block.splitlines()]
 
 

@@ -32,12 +32,12 @@ def archive() -> Path:
 
 
 def test_an_image_is_not_packed_again_when_nothing_changed(archive: Path) -> None:
-    """A second time takes the archive that is there, and has nothing to say."""
+    """A second time takes the archive that is there, and packs nothing."""
     packed = archive.stat().st_mtime_ns
     said: list[str] = []
     assert build_image("operator", said.append) == archive
     assert archive.stat().st_mtime_ns == packed
-    assert said == []
+    assert [line for line in said if "packing" in line] == []
 
 
 def test_an_image_is_named_after_the_projects_version(archive: Path) -> None:

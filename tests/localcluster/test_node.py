@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 import urllib.request
 from importlib.metadata import version
 from pathlib import Path
@@ -10,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from demo.binding import exports
 from imagebuild.collect.interpreter import COMMAND
-from imagebuild.images import IMAGES
+from imagebuild.images import IMAGES, ROOT
 from localcluster import Cluster
 from support.waiting import wait_until
 
@@ -159,6 +162,31 @@ def test_the_images_run_the_projects_command(node: Cluster, namespace: str, imag
     del container["command"]
     create(node, namespace, document)
     assert version("quiver-operator") in logs_when_done(node, namespace, image)
+
+
+def test_the_commands_of_the_page_lead_to_a_collection(node: Cluster, namespace: str) -> None:
+    """What docs/install.md tells to type, once nodes have the images, ends with a Ready collection,
+    whose engine runs on a read-only root as a user who is not root.
+    """
+    page = (ROOT / "docs" / "install.md").read_text()
+    [block] = re.findall(r"^```sh\nmake images\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    loading, *commands = block.splitlines()
+    assert "kind load" in loading
+    assert len(commands) == 3
+    typed = "\n".join(commands).replace("kubectl ", f"kubectl --namespace {namespace} ")
+    script = "\n".join([*exports(node), typed])
+    try:
+        done = subprocess.run(
+            ["bash", "-euxc", script], cwd=ROOT, text=True, capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        [pod] = json.loads(node.kubectl("get", "pods", "-n", namespace, "-o", "json"))["items"]
+        [container] = pod["spec"]["containers"]
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+        assert container["image"] == IMAGES["engine"].reference
+        node.kubectl("delete", "-n", namespace, "-f", str(ROOT / "manifests/samples/first.yaml"))
+    finally:
+        node.helm("uninstall", "quiver", "--namespace", "quiver-system", "--wait", check=False)
 
 
 def test_a_volume_is_made_for_a_claim_and_outlives_the_pod(node: Cluster, namespace: str) -> None:
