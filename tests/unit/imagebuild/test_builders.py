@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from imagebuild import pinning
+from imagebuild import pinning, sbom
 from imagebuild.builders import find_builder
-from imagebuild.images import IMAGES, build_labels
+from imagebuild.cli import main
+from imagebuild.images import GPU_ENGINE, IMAGES, build_labels
 from imagebuild.pinning import pin
 from machine.errors import BuildError
 
@@ -67,6 +69,35 @@ def test_archives_are_those_of_docker(
     assert archive.exists()
     expected = " ".join(words).format(file=unfinished, image=image)
     assert (tmp_path / "words").read_text().strip() == expected
+
+
+def test_images_are_pushed_to_the_registry_that_is_told(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PUSH=1 builds, keeps and pushes each image under the name that IMAGE_REGISTRY gives it."""
+    monkeypatch.setattr(sbom, "of_image", lambda _, archive: archive)
+    monkeypatch.setattr(sbom, "of_wheel", lambda wheel: wheel)
+    note = f'case "$1" in save) touch "$3";; esac; echo "$@" >>{tmp_path}/words'
+    program(programs, "docker", note)
+    variables = {"PUSH": "1", "IMAGE_REGISTRY": "registry.example.org/team/", "GPU": "1"}
+    done = CliRunner().invoke(main, ["images", "--into", str(tmp_path / "dist")], env=variables)
+    assert done.exit_code == 0, done.output
+    words = (tmp_path / "words").read_text().splitlines()
+    names = [image.named("registry.example.org/team") for image in (IMAGES["operator"], GPU_ENGINE)]
+    assert [line for line in words if line.startswith("push ")] == [
+        f"push {name}" for name in names
+    ]
+    builds = [line for line in words if line.startswith("build ")]
+    for name, target, build in zip(names, ("operator", "engine"), builds, strict=True):
+        assert f"--target {target} --tag {name} " in build
+    assert "--build-arg EXTRA=engine-gpu" in builds[1]
+
+
+def test_pushing_needs_to_be_told_where(programs: Path, tmp_path: Path) -> None:
+    """Without IMAGE_REGISTRY nothing is built, and the message has an example."""
+    told = CliRunner().invoke(main, ["images", "--into", str(tmp_path)], env={"PUSH": "1"})
+    assert told.exit_code == 1
+    assert "IMAGE_REGISTRY=registry.example.org" in told.output
 
 
 @pytest.mark.parametrize(
