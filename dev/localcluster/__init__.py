@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from localcluster import preflight
+    from localcluster.apiserver import ApiServer
     from localcluster.binaries import Binaries
     from localcluster.cluster import Cluster
     from localcluster.controlplane import ControlPlane
     from localcluster.errors import LocalClusterError
 
-__all__ = ["Binaries", "Cluster", "ControlPlane", "LocalClusterError", "preflight"]
+__all__ = ["ApiServer", "Binaries", "Cluster", "ControlPlane", "LocalClusterError", "preflight"]
 
 _HOME = {
+    "ApiServer": "localcluster.apiserver",
     "Binaries": "localcluster.binaries",
     "Cluster": "localcluster.cluster",
     "ControlPlane": "localcluster.controlplane",

@@ -48,7 +48,7 @@ def build(program: Program, go: Go, say: Callable[[str], None]) -> Path:
         for leftover in target.parent.glob(f"{UNFINISHED}*"):
             leftover.unlink()
         started = time.monotonic()
-        say(f"building version {program.version}, usually {program.usual_build_s} s on two cores")
+        say(f"building version {program.version}")
         unfinished = target.parent / f"{UNFINISHED}{program.name}-{os.getpid()}"
         _compile(program, go, unfinished, say)
         unfinished.rename(target)

@@ -18,8 +18,9 @@ class Program:
     """A Go program of a pinned module.
 
     `version_args` makes a foreign copy print its version; None means that foreign copies are
-    never taken. A foreign copy fits when the first `version_parts` parts equal ours.
-    `usual_build_s` is what a first build takes on two cores, in seconds.
+    never taken. A foreign copy fits when the first `version_parts` parts equal ours, but for
+    a last one that may be `skew` less or more. `usual_build_s` is what a first build takes on
+    two cores, in seconds.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Program:
     tags: str = ""
     version_args: tuple[str, ...] | None = None
     version_parts: int = 2
+    skew: int = 0
     usual_build_s: int = 5
 
     def build_arguments(self) -> list[str]:
@@ -39,10 +41,10 @@ class Program:
             *("-ldflags", self.linker_flags),
         ]
 
-    def fits(self, candidate: Path) -> bool:
-        """Whether the program at `candidate` is of the version that we pin."""
+    def version_of(self, candidate: Path) -> str:
+        """What the program at `candidate` says its version is; empty where it says none."""
         if self.version_args is None:
-            return False
+            return ""
         try:
             output = subprocess.run(
                 [candidate, *self.version_args],
@@ -52,16 +54,26 @@ class Program:
                 timeout=VERSION_TIMEOUT_S,
             ).stdout
         except (OSError, subprocess.SubprocessError):
-            return False
+            return ""
         found = re.search(r"v?(\d+\.\d+\.\d+)(\S*)", output)
-        if found is None or "dispatcher" in found[2]:
-            return False
-        parts = self.version_parts
-        return numbers(found[1])[:parts] == numbers(self.version)[:parts]
+        # A dispatcher is no program by itself: it fetches one that fits the server.
+        return "" if found is None or "dispatcher" in found[2] else found[1]
+
+    def fits(self, version: str) -> bool:
+        """Whether a foreign program of this version does in place of the one that we pin."""
+        theirs, ours = (numbers(v)[: self.version_parts] for v in (version, self.version))
+        return theirs[:-1] == ours[:-1] and abs(theirs[-1] - ours[-1]) <= self.skew
+
+    @property
+    def fitting(self) -> str:
+        """Which versions fit, in words."""
+        *before, last = numbers(self.version)[: self.version_parts]
+        fitting = [".".join(map(str, (*before, n))) for n in (last - self.skew, last + self.skew)]
+        return " to ".join(dict.fromkeys(fitting))
 
 
 def _kubernetes(
-    name: str, usual_build_s: int, version_args: tuple[str, ...] = ("--version",)
+    name: str, usual_build_s: int, version_args: tuple[str, ...] = ("--version",), skew: int = 0
 ) -> Program:
     version = pinned(KUBERNETES)
     major, minor = numbers(version)[:2]
@@ -82,6 +94,7 @@ def _kubernetes(
         version,
         linker_flags=" ".join(["-s -w", *stamps]),
         version_args=version_args,
+        skew=skew,
         usual_build_s=usual_build_s,
     )
 
@@ -134,7 +147,8 @@ def _catalogue() -> dict[str, Program]:
     programs = [
         _etcd(),
         _kubernetes("kube-apiserver", 215),
-        _kubernetes("kubectl", 20, ("version", "--client")),
+        # Kubernetes supports a kubectl that is one minor version off.
+        _kubernetes("kubectl", 20, ("version", "--client"), skew=1),
         _helm(),
         _kubernetes("kube-controller-manager", 80),
         _kubernetes("kube-scheduler", 10),
@@ -148,7 +162,8 @@ def _catalogue() -> dict[str, Program]:
     return {program.name: program for program in programs}
 
 
-CONTROL_PLANE = ("etcd", "kube-apiserver", "kubectl", "kube-controller-manager", "kube-scheduler")
+API = ("etcd", "kube-apiserver", "kubectl")
+CONTROL_PLANE = (*API, "kube-controller-manager", "kube-scheduler")
 CONTAINER_RUNTIME = ("containerd", "containerd-shim-runc-v2", "ctr")
 NETWORK_PLUGINS = (("main", "bridge"), ("ipam", "host-local"), ("main", "loopback"))
 CATALOGUE = _catalogue()

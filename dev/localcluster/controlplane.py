@@ -15,7 +15,7 @@ from localcluster.commands import Commands
 from localcluster.components import SERVICE_ADDRESS, Addresses, ControlPlaneProcesses
 from localcluster.kubeconfig import write_kubeconfig
 from localcluster.layout import Layout
-from localcluster.processes import SupervisorSpec
+from localcluster.processes import ProcessSpec, SupervisorSpec
 from localcluster.session import Session
 from localcluster.status import record
 from localcluster.teardown import tear_down
@@ -232,8 +232,11 @@ class ControlPlane:
             self.binaries, self.layout, self._addresses, self.audit_log is not None
         )
 
+    def _described_processes(self) -> list[ProcessSpec]:
+        return self._processes().all()
+
     def _launch(self) -> Session:
-        spec = SupervisorSpec(str(self.layout.authority), self._processes().all())
+        spec = SupervisorSpec(str(self.layout.authority), self._described_processes())
         spec.save(self.layout.spec)
         command = module_command("localcluster.supervisor", str(self.layout.spec))
         return Session(command, self.layout.log("supervisor"))

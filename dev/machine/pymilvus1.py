@@ -21,21 +21,33 @@ def pymilvus_python() -> Path:
 
     The first call installs from the package index that pip is set up for, in some ten seconds.
     """
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    home = cache_dir().with_name(f"pymilvus-1.1.2-py{python}")
+    home = _home()
     with file_lock(home.with_name(f"{home.name}.lock")):
         _make(home)
     return home / "bin" / "python"
 
 
+def is_made() -> bool:
+    """Whether its environment is there and current."""
+    ready = _home() / "made-from"
+    return ready.exists() and ready.read_text() == _wanted()
+
+
+def _home() -> Path:
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return cache_dir().with_name(f"pymilvus-1.1.2-py{python}")
+
+
+def _wanted() -> str:
+    return hashlib.sha256(_REQUIREMENTS.read_bytes()).hexdigest()
+
+
 def _make(home: Path) -> None:
-    ready = home / "made-from"
-    wanted = hashlib.sha256(_REQUIREMENTS.read_bytes()).hexdigest()
-    if ready.exists() and ready.read_text() == wanted:
+    if is_made():
         return
     shutil.rmtree(home, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", home], check=True)
     install: list[str | Path] = [home / "bin" / "python", "-m", "pip", "install", "--quiet"]
     install += ["--disable-pip-version-check", "--no-deps", "--require-hashes"]
     subprocess.run([*install, "-r", _REQUIREMENTS], check=True)
-    ready.write_text(wanted)
+    (home / "made-from").write_text(_wanted())

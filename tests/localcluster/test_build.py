@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from localcluster.binaries import Binaries
+from localcluster.binaries import Binaries, misfits
 from localcluster.build import build, cached_path
-from localcluster.catalogue import Program
+from localcluster.catalogue import CATALOGUE, Program
 from localcluster.toolchain import Go
+from localcluster.versions import numbers
 from machine.errors import BuildError
 from machine.modules import module_environment
 from support.waiting import wait_until
@@ -151,3 +152,27 @@ def test_a_provided_program_is_taken_where_its_version_fits(
     found = Binaries.ensure(names=["etcd"])
     assert (found.path("etcd") == provided) is taken
     assert ("KUBEBUILDER_ASSETS" in found.origins()[0]) is taken
+
+
+def test_a_program_that_is_not_taken_is_named_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has a program of another version learns which one is needed."""
+    provided = tmp_path / "helm"
+    provided.write_text("#!/bin/sh\necho v3.19.0\n")
+    provided.chmod(0o755)
+    monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path))
+    monkeypatch.setenv("PATH", "/nowhere")
+    said = list(misfits("helm"))
+    assert said == [
+        f"{provided} is not taken: it is 3.19.0, and {CATALOGUE['helm'].fitting} is needed"
+    ]
+
+
+def test_kubectl_may_be_one_minor_version_off() -> None:
+    """Kubernetes supports such a kubectl, so it is taken; an API server has to be as pinned."""
+    major, minor = numbers(CATALOGUE["kubectl"].version)[:2]
+    versions = [f"{major}.{minor + n}.0" for n in (-2, -1, 0, 1, 2)]
+    fits = [CATALOGUE["kubectl"].fits(version) for version in versions]
+    assert fits == [False, True, True, True, False]
+    assert [CATALOGUE["kube-apiserver"].fits(version) for version in versions].count(True) == 1
