@@ -19,8 +19,8 @@ $(VENV)/.ready: requirements/dev.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: setup ## Run the whole story on a Kubernetes of its own, then take it away again
-	$(BIN)/python -m demo
+demo: setup ## Run the whole story on a Kubernetes of its own, or in yours: KUBECONFIG=FILE, IMAGE_REGISTRY=HOST/PATH
+	$(BIN)/python -m demo $(if $(filter command%,$(origin KUBECONFIG)),--kubeconfig '$(KUBECONFIG)' $(if $(IMAGE_REGISTRY),--image-registry '$(IMAGE_REGISTRY)'))
 
 test: setup ## Run every test
 	$(BIN)/python -m localcluster build

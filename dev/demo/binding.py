@@ -1,6 +1,8 @@
 """A shell that reaches one cluster of localcluster's and leaves the user's own settings alone."""
 
 import shlex
+from collections.abc import Sequence
+from functools import partial
 
 from demo.screen import Screen
 from demo.shell import Shell
@@ -8,26 +10,28 @@ from localcluster import Binaries, ControlPlane
 from localcluster.commands import Commands
 from machine.pymilvus1 import pymilvus_python
 
-PROGRAMS = ("kubectl", "helm")
+KUBECTL = ("kubectl",)
+KUBECTL_AND_HELM = ("kubectl", "helm")
 
 
-def bound_shell(cluster: ControlPlane, screen: Screen) -> Shell:
-    """Return a shell with kubectl, helm, and a `python` that has pymilvus 1.1.2.
+def bound_shell(cluster: ControlPlane, screen: Screen, names: Sequence[str]) -> Shell:
+    """Return a shell with these programs, and a `python` that has pymilvus 1.1.2.
 
-    What is missing of them is built or installed into the user's cache first.
+    What is missing of the programs is built into the user's cache first, pymilvus is installed
+    there when it is called for.
     """
-    found = Binaries.ensure(screen.progress, PROGRAMS)
-    programs = {name: found.path(name) for name in PROGRAMS}
+    found = Binaries.ensure(screen.progress, names)
+    programs = {name: partial(found.path, name) for name in names}
     commands = Commands(cluster.kubeconfig, cluster.layout.directory / "cache")
     # pymilvus 1.1.2 is from 2021: today's setuptools warns of it at each start.
     environment = {**commands.environment(), "PYTHONWARNINGS": "ignore::UserWarning"}
-    return Shell(screen, {**programs, "python": pymilvus_python()}, environment)
+    return Shell(screen, {**programs, "python": pymilvus_python}, environment)
 
 
-def exports(cluster: ControlPlane) -> list[str]:
-    """Return the lines that give a user's own shell the cluster, kubectl and helm."""
-    found = Binaries.ensure(names=PROGRAMS)
-    folders = dict.fromkeys(str(found.path(name).parent) for name in PROGRAMS)
+def exports(cluster: ControlPlane, names: Sequence[str] = KUBECTL_AND_HELM) -> list[str]:
+    """Return the lines that give a user's own shell the cluster and these programs."""
+    found = Binaries.ensure(names=names)
+    folders = dict.fromkeys(str(found.path(name).parent) for name in names)
     return [
         f"export KUBECONFIG={shlex.quote(str(cluster.kubeconfig))}",
         f'export PATH="{":".join(folders)}:$PATH"',

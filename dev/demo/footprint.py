@@ -1,33 +1,27 @@
-"""What a stage has on this machine: looked up before its end, so that its end can be checked."""
+"""What there is of a stage: looked up before its end, so that its end can be checked."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from localcluster import cgroups
 
+Footprint = Mapping[str, Sequence[str]]
+"""Names of what belongs to a stage, by kind."""
 
-class Footprint(NamedTuple):
-    """Process ids, mount points, network links and cgroups that belong to one stage."""
 
-    processes: tuple[str, ...]
-    mounts: tuple[str, ...]
-    links: tuple[str, ...]
-    cgroups: tuple[str, ...]
+def counted(footprint: Footprint) -> str:
+    return ", ".join(f"{len(names)} {kind}" for kind, names in footprint.items())
 
-    @classmethod
-    def of(cls, directory: Path, mark: str) -> "Footprint":
-        """Find what names the stage's `directory`, or carries its `mark`."""
-        return cls(
-            processes=tuple(_processes(str(directory), mark)),
-            mounts=tuple(_mounts(str(directory))),
-            links=tuple(p.name for p in Path("/sys/class/net").iterdir() if p.name == mark),
-            cgroups=tuple(str(p) for p in cgroups.leftovers(mark)),
-        )
 
-    def __str__(self) -> str:
-        counted = (f"{len(found)} {what}" for what, found in zip(self._fields, self, strict=True))
-        return ", ".join(counted)
+def on_this_machine(directory: Path, mark: str) -> Footprint:
+    """Find what names the stage's `directory`, or carries its `mark`."""
+    return {
+        "processes": _processes(str(directory), mark),
+        "mounts": _mounts(str(directory)),
+        "network links": [p.name for p in Path("/sys/class/net").iterdir() if p.name == mark],
+        "cgroups": [str(p) for p in cgroups.leftovers(mark)],
+    }
 
 
 def _processes(directory: str, mark: str) -> list[str]:

@@ -2,30 +2,30 @@
 
 from pathlib import Path
 
-from demo.binding import bound_shell, client_command, exports
-from demo.footprint import Footprint
+from demo import in_pods
+from demo.binding import KUBECTL_AND_HELM, bound_shell, client_command, exports
+from demo.footprint import Footprint, on_this_machine
+from demo.in_pods import ENGINE_POD, GRPC_PORT, Release
 from demo.screen import Screen
-from demo.shell import Shell, Unexpected
-from demo.stage import ENGINE, RESYNC_S, SYSTEM_NAMESPACE
+from demo.shell import Shell
+from demo.stage import NO_DEFAULT_RESYNC, SYSTEM_NAMESPACE
 from localcluster import Cluster
 
-ENGINE_POD = f"{ENGINE}-0"
-GRPC_PORT = 19530
-OPERATOR = "app.kubernetes.io/name=quiver"
-LOG_LINES = 15
-RESTART = "--timeout=60s"
+NO_DNS = "It has no DNS and no kube-proxy: pods are reached by address, not by a Service's name."
 
 
 class InCluster:
     """A Kubernetes with a node of two pretend GPUs; the operator is its Helm chart's Deployment."""
 
-    has_node = True
+    has_pods = True
+    has_gpus = True
     leaves_out = ""
 
     def __init__(self, directory: Path, screen: Screen) -> None:
         self._directory = directory
         self._screen = screen
         self._cluster = Cluster(directory, gpus=2, gpu_memory_mib=40960, progress=screen.progress)
+        self._release = Release("quiver", SYSTEM_NAMESPACE, ("--create-namespace",))
         self._shell: Shell | None = None
 
     @property
@@ -35,17 +35,12 @@ class InCluster:
 
     def start(self) -> None:
         self._cluster.start()
-        self._shell = bound_shell(self._cluster, self._screen)
+        self._shell = bound_shell(self._cluster, self._screen, KUBECTL_AND_HELM)
         self._cluster.load_images(["operator", "engine"])
         self.shell.run("kubectl", "get", "nodes", "-Lnvidia.com/gpu.count,nvidia.com/gpu.memory")
 
     def install(self) -> None:
-        self.shell.run(
-            *("helm", "install", "quiver", "charts/quiver", "--wait", "--hide-notes"),
-            *("--namespace", SYSTEM_NAMESPACE, "--create-namespace"),
-            *("--set", f"resyncPeriod={RESYNC_S}"),
-        )
-        self.shell.run("kubectl", "get", "pods", "--namespace", SYSTEM_NAMESPACE)
+        self._release.install(self.shell)
 
     def apply_engine(self) -> None:
         self.shell.run("kubectl", "apply", "-f", "dev/demo/manifests/engine.yaml")
@@ -55,30 +50,19 @@ class InCluster:
         return f"{ip}:{GRPC_PORT}"
 
     def kill_operator(self) -> None:
-        self.shell.run(
-            *("kubectl", "delete", "pod", "--namespace", SYSTEM_NAMESPACE, "-l", OPERATOR),
-            *("--force", "--grace-period=0"),
-        )
+        self._release.kill_operator(self.shell)
 
     def kill_engine(self) -> None:
-        self.shell.run("kubectl", "delete", "pod", ENGINE_POD, "--force", "--grace-period=0")
-        for state in ("create", "condition=Ready"):
-            self.shell.run("kubectl", "wait", f"pod/{ENGINE_POD}", f"--for={state}", RESTART)
+        in_pods.kill_engine(self.shell)
 
     def operator_log(self) -> str:
-        try:
-            return self.shell.quiet(
-                *("kubectl", "logs", "--namespace", SYSTEM_NAMESPACE, "-l", OPERATOR),
-                f"--tail={LOG_LINES}",
-            )
-        except Unexpected as error:
-            return str(error)
+        return self._release.operator_log(self.shell)
 
     def uninstall(self) -> None:
-        self.shell.run("helm", "uninstall", "quiver", "--namespace", SYSTEM_NAMESPACE, "--wait")
+        self._release.uninstall(self.shell)
 
     def footprint(self) -> Footprint:
-        return Footprint.of(self._directory, self._cluster.layout.mark)
+        return on_this_machine(self._directory, self._cluster.layout.mark)
 
     def stop(self) -> None:
         self._cluster.stop()
@@ -93,4 +77,6 @@ class InCluster:
         self._screen.command(f"kubectl port-forward pod/{ENGINE_POD} {GRPC_PORT}:{GRPC_PORT}")
         self._screen.note("Then a Milvus 1.x client, in another terminal, finds the engine:")
         self._screen.command(client_command(f"127.0.0.1:{GRPC_PORT}"))
+        self._screen.note(NO_DEFAULT_RESYNC)
+        self._screen.note(NO_DNS)
         self._screen.note("To take the cluster away: make down")

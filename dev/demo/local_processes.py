@@ -7,16 +7,18 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from demo.binding import bound_shell, client_command, exports
-from demo.footprint import Footprint
+from demo.binding import KUBECTL, bound_shell, client_command, exports
+from demo.footprint import Footprint, on_this_machine
 from demo.screen import Screen
 from demo.shell import Shell
-from demo.stage import ENGINE, RESYNC_S, SYSTEM_NAMESPACE
-from localcluster import ControlPlane
+from demo.stage import ENGINE, NO_DEFAULT_RESYNC, RESYNC_S, SYSTEM_NAMESPACE
+from localcluster import ApiServer, ControlPlane
 from machine.engine_process import LISTENING
 from machine.lifetime import die_with_parent
 from machine.processes import ChildProcess
 
+INSTALL = "manifests/install.yaml"
+CRDS = ("crd/vectorcollections.quiver.dev", "crd/vectorengines.quiver.dev")
 QUIVER = Path(sys.executable).with_name("quiver")
 LOG_LINES = 15
 STOP_S = 10.0
@@ -34,16 +36,19 @@ spec:
 class LocalProcesses:
     """Operator and engine are processes of the demo; the engine is an external VectorEngine."""
 
-    has_node = False
+    has_pods = False
+    has_gpus = False
     leaves_out = (
         "images, the chart's pod, engine pods with their volumes, "
         "and GPUs with their device plugin and scheduling"
     )
 
-    def __init__(self, directory: Path, screen: Screen) -> None:
+    def __init__(self, directory: Path, screen: Screen, *, controllers: bool = False) -> None:
+        """`controllers` brings Kubernetes' own, which the story does without and users do not."""
         self._directory = directory
         self._screen = screen
-        self._cluster = ControlPlane(directory, progress=screen.progress)
+        kind = ControlPlane if controllers else ApiServer
+        self._cluster = kind(directory, progress=screen.progress)
         self._shell: Shell | None = None
         self._operator: ChildProcess | None = None
         self._engine: ChildProcess | None = None
@@ -56,16 +61,14 @@ class LocalProcesses:
 
     def start(self) -> None:
         self._cluster.start()
-        self._shell = bound_shell(self._cluster, self._screen)
+        self._shell = bound_shell(self._cluster, self._screen, KUBECTL)
         self.shell.run("kubectl", "get", "namespaces")
 
     def install(self) -> None:
-        self.shell.run(
-            *("helm", "install", "quiver", "charts/quiver", "--hide-notes"),
-            *("--namespace", SYSTEM_NAMESPACE, "--create-namespace"),
-        )
+        self.shell.run("kubectl", "apply", "--server-side", "-f", INSTALL)
+        self.shell.run("kubectl", "wait", "--for=condition=Established", *CRDS)
         self._screen.note(
-            "no node runs the chart's pod: the operator runs here, with its account's rights"
+            "no node runs the operator's pod: it runs here, with its account's rights"
         )
         self._start_operator()
 
@@ -99,12 +102,12 @@ class LocalProcesses:
         if self._operator is not None:
             _stop(self._operator)
             self._operator = None
-        # Without a node the hook's pod cannot run. Nothing is left for it to do.
-        where = ("--namespace", SYSTEM_NAMESPACE)
-        self.shell.run("helm", "uninstall", "quiver", "--no-hooks", *where)
+        # The namespace goes when Kubernetes' controllers have emptied it, where there are some.
+        self.shell.run("kubectl", "delete", "-f", INSTALL, "--wait=false")
+        self.shell.run("kubectl", "wait", "--for=delete", *CRDS, "--timeout=60s")
 
     def footprint(self) -> Footprint:
-        return Footprint.of(self._directory, self._cluster.layout.mark)
+        return on_this_machine(self._directory, self._cluster.layout.mark)
 
     def stop(self) -> None:
         for process in (self._operator, self._engine):
@@ -115,13 +118,17 @@ class LocalProcesses:
 
     def leave(self) -> None:
         self._screen.note("It runs until you press Ctrl-C. In another terminal:")
-        for line in exports(self._cluster):
-            self._screen.command(line)
-        self._screen.command("kubectl get vcol,veng")
+        self.say_how_to_use()
+        self._screen.note(NO_DEFAULT_RESYNC)
         self._screen.note("A Milvus 1.x client finds the engine:")
         self._screen.command(client_command(self._address))
         with suppress(KeyboardInterrupt):
             signal.pause()
+
+    def say_how_to_use(self) -> None:
+        for line in exports(self._cluster, KUBECTL):
+            self._screen.command(line)
+        self._screen.command("kubectl get vcol,veng")
 
     def _start_operator(self) -> None:
         account = self._cluster.service_account_kubeconfig(SYSTEM_NAMESPACE, "quiver")

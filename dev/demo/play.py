@@ -1,5 +1,6 @@
 """What the steps of the story share: the stage, and the client that uses the engine."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,10 +17,15 @@ class Play:
 
     stage: Stage
     screen: Screen
+    began: float
+    """When the demo began, by the monotonic clock."""
 
     @property
     def shell(self) -> Shell:
         return self.stage.shell
+
+    def age_s(self) -> float:
+        return time.monotonic() - self.began
 
     def client(self, *words: str) -> str:
         """Run the Milvus 1.x client against the engine; return what it said."""

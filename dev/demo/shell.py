@@ -24,11 +24,14 @@ class Unexpected(Exception):
 class Shell:
     """Runs commands in the repository's root, bound to one cluster.
 
-    `programs` says which file stands behind a command's first word.
+    `programs` says which file stands behind a command's first word, once one is needed.
     """
 
     def __init__(
-        self, screen: Screen, programs: Mapping[str, Path], environment: Mapping[str, str]
+        self,
+        screen: Screen,
+        programs: Mapping[str, Callable[[], Path]],
+        environment: Mapping[str, str],
     ) -> None:
         self._screen = screen
         self._programs = programs
@@ -48,9 +51,9 @@ class Shell:
             raise Unexpected(f"`{shlex.join(words)}` to be refused", done.stdout)
         return done.stdout + done.stderr
 
-    def quiet(self, *words: str) -> str:
+    def quiet(self, *words: str, stdin: str | None = None) -> str:
         """Run a command that has to succeed, showing nothing; return its standard output."""
-        done = self._capture(words)
+        done = self._capture(words, stdin)
         if done.returncode != 0:
             raise Unexpected(f"`{shlex.join(words)}` to succeed", done.stderr or done.stdout)
         return done.stdout
@@ -112,6 +115,10 @@ class Shell:
             raise Unexpected(
                 f"`{shlex.join(words)}` to end within {COMMAND_TIMEOUT_S} s", stdout + stderr
             ) from None
+        except BaseException:  # Ctrl-C: what follows must not meet it at work
+            process.kill()
+            process.wait()
+            raise
         self._screen.answer(stdout + stderr)
         if process.returncode != 0:
             raise Unexpected(
@@ -119,12 +126,14 @@ class Shell:
             )
         return stdout
 
-    def _capture(self, words: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    def _capture(
+        self, words: Sequence[str], stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             self._argv(words),
             cwd=REPOSITORY,
             env=self._environment,
-            stdin=subprocess.DEVNULL,
+            input=stdin or "",
             capture_output=True,
             text=True,
             timeout=COMMAND_TIMEOUT_S,
@@ -133,4 +142,5 @@ class Shell:
 
     def _argv(self, words: Sequence[str]) -> list[str]:
         program, *arguments = words
-        return [str(self._programs.get(program, program)), *arguments]
+        found = self._programs.get(program)
+        return [str(found()) if found else program, *arguments]

@@ -4,17 +4,27 @@ from typing import Protocol
 
 from demo.footprint import Footprint
 from demo.shell import Shell
+from machine.errors import SetupError
 
 SYSTEM_NAMESPACE = "quiver-system"
 ENGINE = "main"
 RESYNC_S = 5
 """Seconds after which the operator looks again though nothing was heard. 60 is the default."""
+NO_DEFAULT_RESYNC = (
+    f"This is no default installation: the operator looks again every {RESYNC_S} s "
+    f"(resyncPeriod; 60 by default), so drift is repaired sooner than elsewhere."
+)
+
+
+class Refused(SetupError):
+    """The stage cannot be where it was to be, and nothing was made there."""
 
 
 class Stage(Protocol):
     """What differs between the places; the story itself is the same."""
 
-    has_node: bool
+    has_pods: bool
+    has_gpus: bool
     leaves_out: str
     """What this stage cannot show, in a sentence; empty where it shows everything."""
 
@@ -47,7 +57,7 @@ class Stage(Protocol):
         """Take the operator away."""
 
     def footprint(self) -> Footprint:
-        """Look what there is of this stage on the machine."""
+        """Look what there is of this stage."""
 
     def stop(self) -> None:
         """Take Kubernetes away. Does nothing when it is gone already."""

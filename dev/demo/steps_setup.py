@@ -1,5 +1,6 @@
 """Steps that build the stage, look at it, and take it away."""
 
+from demo.footprint import counted
 from demo.play import Play, expect
 from demo.shell import Unexpected
 from demo.stage import ENGINE
@@ -21,12 +22,13 @@ def apply_collections(play: Play) -> None:
     play.stage.apply_engine()
     play.wait_ready(f"veng/{ENGINE}")
     play.wait_ready("vcol", "--all")
+    play.screen.note(f"collections are Ready {play.age_s():.0f} s after the demo began")
 
 
 def look_around(play: Play) -> None:
-    pods = ",pods" if play.stage.has_node else ""
+    pods = ",pods" if play.stage.has_pods else ""
     play.shell.run("kubectl", "get", f"vcol,veng{pods}", "-o", "wide")
-    if not play.stage.has_node:
+    if not play.stage.has_gpus:
         return
     play.screen.note("GPUUnused: the pod has a GPU, and the default image computes on the CPU")
     play.screen.note("the GPU that the device plugin gave the pod")
@@ -46,10 +48,10 @@ def ask_for_too_many_gpus(play: Play) -> None:
 
 def stop_cluster(play: Play) -> None:
     before = play.stage.footprint()
-    play.screen.note(f"this cluster has on this machine: {before}")
-    if not before.processes:
-        raise Unexpected("the running cluster to have processes", str(before))
+    play.screen.note(f"there are of the demo: {counted(before)}")
+    if not any(before.values()):
+        raise Unexpected("the running demo to leave traces", counted(before))
     play.stage.stop()
     after = play.stage.footprint()
-    play.screen.note(f"after its end: {after}")
-    expect([*after.processes, *after.mounts, *after.links, *after.cgroups], [], "what is left")
+    play.screen.note(f"after its end: {counted(after)}")
+    expect([name for names in after.values() for name in names], [], "what is left")

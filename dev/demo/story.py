@@ -8,33 +8,42 @@ from demo.play import Play
 
 
 class Step(NamedTuple):
-    """`on_node` marks what only a node can show."""
+    """`usual_s` is what it takes in seconds, `needs_gpus` marks what only GPUs can show."""
 
     title: str
     perform: Callable[[Play], None]
-    on_node: bool = False
+    usual_s: float
+    needs_gpus: bool = False
 
+
+_FIXED = Step("What is fixed in a collection is not changed", steps_use.change_what_is_fixed, 1)
+END = Step("Everything is as it was before", steps_setup.stop_cluster, 2)
 
 SETUP = (
-    Step("A Kubernetes of its own", steps_setup.start_cluster),
-    Step("Quiver, installed from its Helm chart", steps_setup.install),
-    Step("An engine, and three collections on it", steps_setup.apply_collections),
-    Step("What is there now", steps_setup.look_around),
+    Step("A Kubernetes", steps_setup.start_cluster, 8),
+    Step("Quiver, installed", steps_setup.install, 5),
+    Step("An engine, and three collections on it", steps_setup.apply_collections, 5),
+    Step("What is there now", steps_setup.look_around, 1),
 )
 REST = (
     Step(
         "An engine that asks for more GPUs than there are waits, and says why",
         steps_setup.ask_for_too_many_gpus,
-        on_node=True,
+        3,
+        needs_gpus=True,
     ),
-    Step("A Milvus 1.x client, unchanged, uses the collections", steps_use.insert_and_search),
-    Step("What is fixed in a collection is not changed", steps_use.change_what_is_fixed),
+    Step("A Milvus 1.x client, unchanged, uses the collections", steps_use.insert_and_search, 8),
+    _FIXED,
     Step(
-        "A collection dropped behind Quiver's back comes back", steps_trouble.drop_behind_its_back
+        "A collection dropped behind Quiver's back comes back",
+        steps_trouble.drop_behind_its_back,
+        8,
     ),
-    Step("The operator is killed in the middle of work", steps_trouble.kill_the_operator),
-    Step("The engine is killed, and its vectors are there again", steps_trouble.kill_the_engine),
-    Step("Everything is deleted, except what is to be retained", steps_use.delete_everything),
-    Step("The machine is as before", steps_setup.stop_cluster),
+    Step("The operator is killed in the middle of work", steps_trouble.kill_the_operator, 8),
+    Step("The engine is killed, and its vectors are there again", steps_trouble.kill_the_engine, 8),
+    Step("Everything is deleted, except what is to be retained", steps_use.delete_everything, 8),
+    END,
 )
 STORY = SETUP + REST
+FIRST_LOOK = (*SETUP, _FIXED)
+"""What an API server alone can show, with operator and engine as processes."""
