@@ -1,4 +1,4 @@
-"""Write the files that are made from crds/ and charts/: run it after changing either."""
+"""Write the files that are made from crds/, charts/ and others: run it after a change."""
 
 from __future__ import annotations
 
@@ -17,12 +17,16 @@ import yaml
 
 from localcluster.binaries import Binaries
 from machine.errors import SetupError
+from tools import argocd
+from tools.version import CHART_FILE, with_version
 
 ROOT = Path(__file__).resolve().parents[2]
 CRDS = ROOT / "crds"
 CHART = ROOT / "charts" / "quiver"
 CHART_CRDS = CHART / "templates" / "crds"
 INSTALL = ROOT / "manifests" / "install.yaml"
+GITOPS_INSTALL = ROOT / "manifests" / "gitops" / "infrastructure" / "quiver" / "install.yaml"
+"""The same file once more: Kustomize reads none from above its folder."""
 REFERENCE = ROOT / "docs" / "reference.md"
 NAMESPACE = "quiver-system"
 
@@ -87,12 +91,12 @@ def helm() -> Path:
         raise CannotRenderError(f"rendering needs helm, and there is none: {error}") from error
 
 
-def install_manifest(crds: Mapping[Path, str]) -> str:
+def install_manifest(rendered_files: Mapping[Path, str]) -> str:
     """The chart with its default values, as one file that needs no Helm."""
     with tempfile.TemporaryDirectory() as folder:
         chart = Path(folder) / "quiver"
         shutil.copytree(CHART, chart, ignore=shutil.ignore_patterns("crds"))
-        for path, text in crds.items():
+        for path, text in rendered_files.items():
             copy = chart / path.relative_to(CHART)
             copy.parent.mkdir(exist_ok=True)
             copy.write_text(text)
@@ -208,7 +212,11 @@ def code(value: object) -> str:
 def rendered() -> dict[Path, str]:
     """Every rendered file with the text that it should have."""
     crds = chart_crds()
-    return {**crds, INSTALL: install_manifest(crds), REFERENCE: reference()}
+    versioned = with_version()
+    install = install_manifest({**crds, CHART_FILE: versioned[CHART_FILE]})
+    installs = {INSTALL: install, GITOPS_INSTALL: install}
+    pages = {REFERENCE: reference(), argocd.PATCH: argocd.config_map_patch()}
+    return {**crds, **versioned, **installs, **pages}
 
 
 def stale(wanted: Mapping[Path, str]) -> list[Path]:
@@ -232,7 +240,7 @@ def write(path: Path, text: str | None) -> None:
 @click.command()
 @click.option("--check", is_flag=True, help="Write nothing; fail if a file is not up to date.")
 def main(check: bool) -> None:
-    """Render crds/ into the chart, the chart into manifests/install.yaml, and docs/reference.md."""
+    """Render what is made from crds/, charts/, Argo CD's health checks and the version."""
     wanted = rendered()
     found = stale(wanted)
     for path in found:

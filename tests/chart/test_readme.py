@@ -13,9 +13,10 @@ import pytest
 import yaml
 
 from imagebuild.images import IMAGES as BUILT
+from quiver import __version__
 
 ROOT = Path(__file__).parents[2]
-IMAGES = ["registry.example.org/quiver-operator:0.1.0", "registry.example.org/quiver-engine:0.1.0"]
+IMAGES = [f"registry.example.org/quiver-{name}:{__version__}" for name in ("operator", "engine")]
 
 
 @pytest.fixture(scope="module")

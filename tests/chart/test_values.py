@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from quiver import __version__
+
 TOLERATION = {"key": "a", "operator": "Exists"}
 SPREAD = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}
 AFFINITY = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}
@@ -146,7 +148,7 @@ def test_default_arguments(chart: Any) -> None:
     assert chart.container()["args"] == [
         "operator",
         "--http=0.0.0.0:8080",
-        "--engine-image=localhost/quiver-engine:0.1.0",
+        f"--engine-image=localhost/quiver-engine:{__version__}",
         "--resync-period=60",
         "--workers=48",
         "--secrets-role=team:quiver-secrets",
@@ -232,7 +234,7 @@ def test_image(chart: Any) -> None:
     """Repository and tag make the image; the chart's version is the tag unless one is given."""
     values = {"image": {"repository": "registry.example.org/q", "pullPolicy": "Always"}}
     container = chart.container(values)
-    assert container["image"] == "registry.example.org/q:0.1.0"
+    assert container["image"] == f"registry.example.org/q:{__version__}"
     assert container["imagePullPolicy"] == "Always"
     assert chart.container({"image": {"tag": "dev"}})["image"] == "localhost/quiver-operator:dev"
 

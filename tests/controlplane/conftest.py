@@ -22,6 +22,7 @@ from support.milvus1_client import Milvus1
 from support.namespaces import Namespace
 from support.release import Install, Release
 from support.standin_node import StandinNode
+from support.statuses import watched
 from support.tenants import Tenant
 from support.waiting import eventually
 
@@ -60,8 +61,9 @@ async def _take_away(api: AdminApi, kind: Kind, key: Key) -> None:
 
 @pytest.fixture
 async def operator_api(operator_kubeconfig: Path) -> AsyncIterator[AdminApi]:
-    async with connected(operator_kubeconfig) as client:
+    async with watched(operator_kubeconfig) as client:
         yield client
+    assert client.problems == []
 
 
 @pytest.fixture

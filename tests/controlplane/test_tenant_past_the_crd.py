@@ -15,6 +15,7 @@ from quiver.ports.engines import EngineClient
 from support.answers import answered, is_the_elder, take_away
 from support.fake_engine import FakeEngine, FakeEngines
 from support.fake_names import FakeNames
+from support.health import argo_health
 from support.namespaces import Namespace, ready_condition, types
 from support.operators import running
 from support.tenants import ADOPTING, Tenant
@@ -197,3 +198,14 @@ async def test_an_object_that_turns_to_another_engine_brings_no_claim_along(
         await fake_world.look_now("docs")
         await fake_world.ready("docs")
     assert fake.count_rows("docs", None) == ROWS
+
+
+async def test_an_engine_that_the_crd_would_refuse_says_what_is_missing(
+    fake_world: Namespace,
+) -> None:
+    """Milvus1 has no image of its own. Waiting does not help, as Argo CD and Flux see too."""
+    world = fake_world
+    async with running(world.operator_api, world.engines):
+        await world.create(VECTOR_ENGINE, "odd", {"type": "Milvus1"})
+        odd = await world.says("odd", "InvalidSpec", "spec.image", kind=VECTOR_ENGINE)
+        assert argo_health(odd).status == "Degraded"

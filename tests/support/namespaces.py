@@ -9,6 +9,7 @@ from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Key
 from quiver.ports.engines import EngineClient, Engines
 from quiver.ports.errors import NotFound
 from support.admin_api import AdminApi
+from support.statuses import keep
 from support.waiting import DEADLINE_S, eventually
 
 
@@ -73,6 +74,7 @@ class Namespace:
             return manifest if told else None
 
         found: Manifest = await eventually(holds, f"{kind.kind} {name} says {reason}")
+        keep(found)
         return found
 
     async def says(
