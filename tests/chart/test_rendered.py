@@ -89,3 +89,11 @@ def test_old_clusters_are_refused(chart: Any, helm_error: type[Exception]) -> No
     """A Kubernetes that does not know all that the CRDs use is refused at once."""
     with pytest.raises(helm_error, match=r"1\.30\.0-0"):
         chart.run("template", "quiver", str(chart.path), "--kube-version=1.29.9")
+
+
+def test_the_sample_of_a_helm_release_has_values_of_the_chart(chart: Any) -> None:
+    """No controller for it runs in tests; the chart takes its values, and both images are named."""
+    folder = ROOT / "manifests" / "gitops" / "infrastructure" / "quiver-helm"
+    release = yaml.safe_load((folder / "release.yaml").read_text())
+    container = chart.container(release["spec"]["values"])
+    assert "localhost/" not in yaml.safe_dump(container)
