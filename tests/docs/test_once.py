@@ -9,6 +9,9 @@ from quiver.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
+KINDS_OF_CHANGE = (
+    *("Before you upgrade", "Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"),
+)
 PAGES = (*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md")), ROOT / "charts/quiver/README.md")
 
 
@@ -50,3 +53,12 @@ def test_readme_says_what_quiver_is_not() -> None:
     words = ("one copy", "one pod", "No backups", "No passwords", "Milvus 1.x")
     assert len(lines) == len(words)
     assert [word for word, line in zip(words, lines, strict=True) if word not in line] == []
+
+
+def test_the_changelog_is_one_that_is_kept() -> None:
+    """In the form of Keep a Changelog, with what has to be done before an upgrade on top."""
+    parts = re.split(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
+    assert re.match(r"\[Unreleased\]", parts[1])
+    for section in parts[2::2]:
+        kinds = re.findall(r"^### (.+)$", section, re.MULTILINE)
+        assert kinds == [kind for kind in KINDS_OF_CHANGE if kind in kinds]
