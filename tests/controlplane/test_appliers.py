@@ -68,7 +68,7 @@ class Appliers:
         self.helm()
 
 
-@pytest.mark.timeout(900)  # a hundred processes: about 30 s where nothing else runs
+@pytest.mark.timeout(900)  # a hundred processes: half a minute where nothing else runs
 async def test_a_hundred_applies_of_the_same_are_none(
     fake_world: Namespace, fake_address: str, quiver_api: ControlPlane, tmp_path: Path
 ) -> None:
