@@ -16,7 +16,11 @@ from support.milvus1_client import Milvus1
 from support.searching import Searching
 from support.waiting import wait_until
 
-pytestmark = [pytest.mark.node, pytest.mark.xdist_group("node")]
+pytestmark = [
+    pytest.mark.node,
+    pytest.mark.xdist_group("node"),
+    pytest.mark.usefixtures("built_images"),
+]
 
 TODAY = str(before.ROOT / "charts" / "quiver")
 CRDS = ("crd/vectorcollections.quiver.dev", "crd/vectorengines.quiver.dev")

@@ -20,6 +20,7 @@ from support.waiting import wait_until
 
 pytestmark = [pytest.mark.node, pytest.mark.xdist_group("node")]
 
+CRDS = ("crd/vectorcollections.quiver.dev", "crd/vectorengines.quiver.dev")
 DEADLINE_S = 40.0
 GPU_TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
 SERVE = "import http.server as h; h.test(h.SimpleHTTPRequestHandler, port=8000)"
@@ -173,6 +174,7 @@ def test_the_commands_of_the_page_lead_to_a_collection(node: Cluster, namespace:
     loading, *commands = block.splitlines()
     assert "kind load" in loading
     assert len(commands) == 3
+    node.kubectl("wait", "--for=delete", *CRDS, "--timeout=60s")
     typed = "\n".join(commands).replace("kubectl ", f"kubectl --namespace {namespace} ")
     script = "\n".join([*exports(node), typed])
     try:
@@ -187,6 +189,8 @@ def test_the_commands_of_the_page_lead_to_a_collection(node: Cluster, namespace:
         node.kubectl("delete", "-n", namespace, "-f", str(ROOT / "manifests/samples/first.yaml"))
     finally:
         node.helm("uninstall", "quiver", "--namespace", "quiver-system", "--wait", check=False)
+        # The release leaves them, and another one could not take them over without being told.
+        node.kubectl("delete", *CRDS, "--ignore-not-found", "--timeout=60s")
 
 
 def test_a_volume_is_made_for_a_claim_and_outlives_the_pod(node: Cluster, namespace: str) -> None:
