@@ -35,8 +35,9 @@ def build(builder: Builder, image: Image, base: str, say: Say) -> None:
     say(f"image {image.reference}: building with {builder.name}")
     with tempfile.TemporaryDirectory() as folder:
         arguments = ["--file", str(CONTAINERFILE), "--target", image.name, "--tag", image.reference]
-        values = {name.upper(): value for name, value in build_labels().items()}
-        values |= {name: os.environ[name] for name in PROXIES if name in os.environ}
+        for name, value in build_labels().items():
+            arguments += ["--label", f"{name}={value}"]
+        values = {name: os.environ[name] for name in PROXIES if name in os.environ}
         if image.extra:
             values["EXTRA"] = image.extra
         if base == LOCAL_BASE:

@@ -62,13 +62,12 @@ class Image:
 
     def labels(self) -> dict[str, str]:
         """What it says of itself, in the words of the OCI."""
-        told = {
-            "title": f"quiver-{self.name}",
-            "description": self.description,
-            "licenses": "Apache-2.0",
+        return {
+            f"{LABEL}.title": f"quiver-{self.name}",
+            f"{LABEL}.description": self.description,
+            f"{LABEL}.licenses": "Apache-2.0",
             **build_labels(),
         }
-        return {f"{LABEL}.{name}": value for name, value in told.items()}
 
 
 _ENGINE_ENVIRONMENT = (*ENVIRONMENT, "NVIDIA_DRIVER_CAPABILITIES=compute,utility")
@@ -85,18 +84,19 @@ def chart_registry() -> str:
 
 
 def build_labels() -> dict[str, str]:
-    """Version, commit and repository; empty where nothing tells them.
+    """Version, commit and repository, as far as something tells them.
 
     SOURCE_URL in the environment says which repository it is, before git's `origin` does.
     """
     changed = "-dirty" if _git("status", "--porcelain", "--untracked-files=no") else ""
     revision = _git("rev-parse", "HEAD")
     source = os.environ.get("SOURCE_URL") or _public_url(_git("remote", "get-url", "origin"))
-    return {
+    told = {
         "version": version(PROJECT),
         "revision": f"{revision}{changed}" if revision else "",
         "source": source,
     }
+    return {f"{LABEL}.{name}": value for name, value in told.items() if value}
 
 
 def _git(*arguments: str) -> str:

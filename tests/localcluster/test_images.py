@@ -12,7 +12,7 @@ import pytest
 
 from imagebuild import oci, sbom
 from imagebuild.collect.layer import LayerWriter
-from imagebuild.images import IMAGES, ROOT
+from imagebuild.images import IMAGES, ROOT, build_labels
 from imagebuild.oci import ImageConfig
 from imagebuild.packing import build_image, pack_image
 from machine.errors import BuildError
@@ -88,7 +88,9 @@ def test_built_and_packed_images_are_the_same(built_images: Path, name: str) -> 
     assert built.names == packed.names
     for setting in ("Env", "Entrypoint", "User", "WorkingDir"):
         assert built.config[setting] == packed.config[setting]
-    assert built.config["Labels"].items() >= packed.config["Labels"].items()
+    assert (
+        built.config["Labels"].items() >= packed.config["Labels"].items() >= build_labels().items()
+    )
     assert built.config["User"] == "65532:65532"
     assert built.owners == packed.owners == {(0, 0)}
 
