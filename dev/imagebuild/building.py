@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -34,9 +35,8 @@ def build(builder: Builder, image: Image, base: str, say: Say) -> None:
     """
     say(f"image {image.reference}: building with {builder.name}")
     with tempfile.TemporaryDirectory() as folder:
-        arguments = ["--file", str(CONTAINERFILE), "--target", image.name, "--tag", image.reference]
-        for name, value in build_labels().items():
-            arguments += ["--label", f"{name}={value}"]
+        recipe = _labelled(image, Path(folder))
+        arguments = ["--file", str(recipe), "--target", "labelled", "--tag", image.reference]
         values = {name: os.environ[name] for name in PROXIES if name in os.environ}
         if image.extra:
             values["EXTRA"] = image.extra
@@ -50,6 +50,18 @@ def build(builder: Builder, image: Image, base: str, say: Say) -> None:
         for name, path in _secrets(Path(folder)):
             arguments += ["--secret", f"id={name},src={path}"]
         builder.build(arguments, ROOT)
+
+
+def _labelled(image: Image, folder: Path) -> Path:
+    """The Containerfile with one stage more, whose labels stand there word by word.
+
+    Buildah's cache passes over changes of --label and of arguments in a LABEL.
+    """
+    labels = " ".join(f"{name}={json.dumps(value)}" for name, value in build_labels().items())
+    recipe = folder / "Containerfile"
+    stage = f"\nFROM {image.name} AS labelled\nLABEL {labels}\n"
+    recipe.write_text(CONTAINERFILE.read_text() + stage)
+    return recipe
 
 
 def _secrets(folder: Path) -> Iterator[tuple[str, Path]]:
