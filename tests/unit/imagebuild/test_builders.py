@@ -78,7 +78,7 @@ def test_images_are_pushed_to_the_registry_that_is_told(
     """PUSH=1 builds, keeps and pushes each image under the name that IMAGE_REGISTRY gives it."""
     monkeypatch.setattr(sbom, "of_image", lambda _, archive: archive)
     monkeypatch.setattr(sbom, "of_wheel", lambda wheel: wheel)
-    note = f'case "$1" in save) touch "$3";; build) tail=$(tail -2 "$3" | head -1);; esac; '
+    note = 'case "$1" in save) touch "$3";; build) tail=$(tail -2 "$3" | head -1);; esac; '
     note += f'echo "$@" "$tail" >>{tmp_path}/words'
     program(programs, "docker", note)
     variables = {"PUSH": "1", "IMAGE_REGISTRY": "registry.example.org/team/", "GPU": "1"}
