@@ -30,9 +30,10 @@ from machine.pymilvus1 import pymilvus_python
 PROGRAMS = ("kubectl", "helm")
 FORWARDED = r"Forwarding from (127\.0\.0\.1:\d+)"
 HOW_TO_LOAD = (
-    "Make the archives with `.venv/bin/python -m localcluster images`, and load both with `kind "
-    "load image-archive`, `minikube image load`, `k3d image import` or `ctr -n k8s.io images "
-    "import`; or push them to a registry that the nodes pull from: IMAGE_REGISTRY=HOST/PATH"
+    "`make images` puts the archives into dist/. Load both with `kind load image-archive`, "
+    "`minikube image load`, `k3d image import` or `ctr -n k8s.io images import`; or push them to a "
+    "registry that the nodes pull from, `make images IMAGE_REGISTRY=HOST/PATH PUSH=1`, and name it "
+    "here too: IMAGE_REGISTRY=HOST/PATH"
 )
 
 
