@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -25,6 +27,8 @@ PIP_SETTINGS = ("index-url", "extra-index-url", "proxy", "timeout", "trusted-hos
 # What the builder is given, besides what git ignores: .containerignore.
 SOURCES = ("operator", "engine", "proto", "requirements", "dev/imagebuild/collect")
 SOURCE_FILES = ("pyproject.toml", "README.md", "LICENSE", "images/Containerfile")
+IN_USE_S = 2 * 60 * 60
+"""Longer than any run of the tests."""
 
 
 def build(builder: Builder, image: Image, base: str, say: Say) -> None:
@@ -100,6 +104,7 @@ def built_archives(say: Say, names: Sequence[str] = tuple(IMAGES)) -> Path:
                 build(builder, IMAGES[name], LOCAL_BASE, say)
                 builder.save(IMAGES[name].reference, folder / IMAGES[name].archive_name)
             _forget_older(folder)
+        os.utime(folder)  # it is in use
     return folder
 
 
@@ -115,9 +120,9 @@ def _key() -> str:
 
 
 def _forget_older(keep: Path) -> None:
-    """Remove all but the newest two: the other may be somebody's who is importing it."""
+    """Remove what is not the newest; what was made lately may be somebody's who imports it."""
+    lately = time.time() - IN_USE_S
     others = (path for path in keep.parent.glob("built-*") if path.is_dir() and path != keep)
-    for path in sorted(others, key=lambda path: path.stat().st_mtime, reverse=True)[1:]:
-        for archive in path.iterdir():
-            archive.unlink()
-        path.rmdir()
+    for path in others:
+        if path.stat().st_mtime < lately:
+            shutil.rmtree(path)
