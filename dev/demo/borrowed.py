@@ -49,11 +49,7 @@ class Borrowed:
         self._screen = screen
         self._given = kubeconfig
         self._name = f"quiver-demo-{uuid.uuid4().hex[:6]}"
-        references = {name: IMAGES[name].reference for name in ("operator", "engine")}
-        self._images = {
-            name: reference.replace("localhost", registry.rstrip("/"), 1)
-            for name, reference in references.items()
-        }
+        self._images = {name: each.named(registry.rstrip("/")) for name, each in IMAGES.items()}
         self._shell: Shell | None = None
         self._forward: ChildProcess | None = None
         self._began = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,18 +14,8 @@ from imagebuild.builders import ON_PATH, Builder, find_builder
 from imagebuild.building import build
 from imagebuild.images import GPU_ENGINE, IMAGES, ROOT, Image
 from imagebuild.packing import build_wheel, pack_image
-from machine.errors import BuildError, SetupError
-
-
-class _Group(click.Group):
-    """Shows what went wrong, and what to do, instead of a traceback."""
-
-    def invoke(self, context: click.Context) -> object:
-        try:
-            return super().invoke(context)
-        except SetupError as error:
-            click.secho(f"Error: {error}", fg="red", err=True)
-            sys.exit(1)
+from machine.cli import Group
+from machine.errors import BuildError
 
 
 @dataclass(frozen=True)
@@ -52,7 +41,7 @@ def say(line: str) -> None:
     click.echo(line, err=True)
 
 
-@click.group(cls=_Group, context_settings={"max_content_width": 100})
+@click.group(cls=Group, context_settings={"max_content_width": 100})
 def main() -> None:
     """Build the images of operator and engine."""
 

@@ -23,21 +23,10 @@ from localcluster.paths import state_dir
 from localcluster.runtime import import_archive
 from localcluster.status import Status, read_status
 from localcluster.teardown import supervisors, tear_down
-from machine.errors import SetupError
+from machine.cli import Group
 
 
-class _Group(click.Group):
-    """Shows what went wrong, and what to do, instead of a traceback."""
-
-    def invoke(self, context: click.Context) -> object:
-        try:
-            return super().invoke(context)
-        except SetupError as error:
-            click.secho(f"Error: {error}", fg="red", err=True)
-            sys.exit(1)
-
-
-@click.group(cls=_Group, context_settings={"max_content_width": 100})
+@click.group(cls=Group, context_settings={"max_content_width": 100})
 def main() -> None:
     """A Kubernetes of your own on this machine, up in seconds, gone without a trace.
 
