@@ -33,7 +33,7 @@ async def created(spec: kopf.Spec, name: str, patch: kopf.Patch, **_: Any) -> No
     schema = pb.CollectionSchema(
         collection_name=collection,
         dimension=spec["dimension"],
-        index_file_size=spec["indexFileSize"],
+        index_file_size=spec.get("indexFileSize", 1024),
         metric_type=L2,
     )
     require(await stub_of(name).CreateCollection(schema, timeout=30))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import math
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,13 @@ GPUS = {
     "decimal": ("16G", math.ceil(16 * 10**9 / 2**20)),
     "in-bytes": (17179869185, 16385),
     "huge": ("80Gi", 81920),
+    "below-default": ("1500Mi", 1500),
+    "above-default": ("1700Mi", 1700),
+}
+UNSAID = {
+    "nothing": {},
+    "a metric alone": {"metricType": "L2"},
+    "a size alone": {"indexFileSize": 1024},
 }
 UNKNOWN = {
     "any-gpu": {"gpu": {}},
@@ -124,6 +132,28 @@ def test_what_is_tight_is_warned_of(guarded: Any, engine: str, shape: Any) -> No
     [warning] = answer.warnings
     assert f"takes {needed(most + 1, gpu, shape)} MiB on a GPU" in warning
     assert warning.endswith(f"; .spec.indexFileSize of at most {most} leaves that much")
+
+
+@pytest.mark.parametrize("spec", UNSAID.values(), ids=UNSAID)
+def test_what_a_collection_does_not_say_is_the_default(guarded: Any, spec: Any) -> None:
+    """Both policies take it for what the operator would: segments of 1024 MB, and L2."""
+    refused = guarded.admission({"engineRef": {"name": "below-default"}, **spec}).refusal
+    needs = needed_mib(1024, 256, "L2", 1500)
+    assert f"takes {needs} MiB on a GPU (1024 for vectors, 8 for ids, " in refused
+    tight = guarded.admission({"engineRef": {"name": "above-default"}, **spec})
+    assert tight.refusal is None
+    [warning] = tight.warnings
+    assert f"takes {needs} MiB on a GPU (1024 for vectors, 8 for ids, " in warning
+
+
+def test_no_policy_reads_a_field_that_may_be_absent(policies: list[Any], schemas: Any) -> None:
+    """Its expression would fail, and with failurePolicy Ignore let everything through."""
+    required = {*schemas["vectorcollections"]["properties"]["spec"]["required"]} - {"dimension"}
+    for policy in policies:
+        if "variables" in policy["spec"]:
+            text = yaml.safe_dump(policy["spec"], width=10**6)
+            read = {*re.findall(r"object\.spec\.(\w+)", text)}
+            assert read - {*re.findall(r"has\(object\.spec\.(\w+)", text)} <= required
 
 
 def test_what_is_refused_is_not_warned_of(guarded: Any) -> None:

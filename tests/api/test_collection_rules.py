@@ -85,6 +85,7 @@ ACCEPTED = {
     **{metric: {"metricType": metric} for metric in (*NUMBERS, *BITS)},
     "the fewest bits": {"metricType": "HAMMING", "dimension": 8},
     "numbers that are not a multiple of 8": {"dimension": 12, "metricType": "IP"},
+    "numbers without a metric that are not a multiple of 8": {"dimension": 12},
     "an engine in another namespace": {"engineRef": {"namespace": "0-shared"}},
     "an engine in a namespace of 63 characters": {"engineRef": {"namespace": "n" * 63}},
     **dict(accepted_indexes()),
@@ -184,6 +185,7 @@ REFUSED = {
     "a tag twice": ({"partitions": ["a", "a"]}, "spec.partitions[1]", "Duplicate value"),
     "4097 partitions": ({"partitions": [f"{n}" for n in range(4097)]}, "spec.partitions", "4096"),
 }
+DEFAULTS = {"indexFileSize": 1024, "metricType": "L2"}
 NAMED = {"collectionName": "a"}
 SHARED = {"engineRef": {"namespace": "shared"}}
 FIXED = {
@@ -193,6 +195,18 @@ FIXED = {
     "an engine here from now on": (SHARED, {"engineRef": {"namespace": None}}, NAMESPACE, "copy"),
     "another dimension": ({}, {"dimension": 128}, "spec.dimension", "insert vectors"),
     "other segments": ({}, {"indexFileSize": 2048}, "spec.indexFileSize", "copy the vectors"),
+    "other segments than were named": (
+        DEFAULTS,
+        {"indexFileSize": 512},
+        "spec.indexFileSize",
+        "copy the vectors",
+    ),
+    "another metric than was named": (
+        DEFAULTS,
+        {"metricType": "IP"},
+        "spec.metricType",
+        "copy the vectors",
+    ),
     "the default in place of another": (
         {"indexFileSize": 512},
         {"indexFileSize": None},
@@ -231,7 +245,8 @@ CHANGEABLE = {
     "no binding any more": ({"binding": {"secretName": "a"}}, {"binding": None}),
     "suspended": ({}, {"suspend": True}),
     "no longer suspended": ({"suspend": True}, {"suspend": False}),
-    "the default said aloud": ({}, {"indexFileSize": 1024, "metricType": "L2"}),
+    "the default said aloud": ({}, DEFAULTS),
+    "the default no longer said": (DEFAULTS, {"indexFileSize": None, "metricType": None}),
 }
 
 
@@ -284,12 +299,12 @@ def test_several_fixed_fields_at_once(collections: Any) -> None:
 
 
 def test_defaults(collections: Any) -> None:
-    """What is absent is stored as its default, where that is the same for every collection."""
+    """What is absent is stored as its default, where that is the same for every collection. The
+    engine's type decides what indexFileSize and metricType are, so that they are not filled in.
+    """
     assert collections.create({}, dry_run="All")["spec"] == {
         "engineRef": {"name": "main"},
         "dimension": 256,
-        "indexFileSize": 1024,
-        "metricType": "L2",
         "adoptionPolicy": "Never",
         "suspend": False,
     }

@@ -37,10 +37,10 @@ def header_size(output: str) -> int:
 
 def test_collection_columns(kubectl: Any, collections: Any) -> None:
     """A collection is shown with its engine, its name there, its shape, and how it is."""
-    collections.create({"metricType": "IP", "suspend": True}, name="columns")
+    collections.create({"suspend": True}, name="columns")
     collections.create({}, name="in-use")
     for name in ("columns", "in-use"):
-        collections.patch_status(name, {"collectionName": "shown"})
+        collections.patch_status(name, {"collectionName": "shown", "metricType": "IP"})
     output = kubectl("get", "vcol")
     assert output.splitlines()[0].split() == COLLECTION_COLUMNS.split()
     row = cells(output, "columns")
@@ -55,13 +55,29 @@ def test_wide_collection_columns(kubectl: Any, collections: Any) -> None:
     """Asked for more, kubectl shows the size of a segment, the index, the pod and the message."""
     index = {"type": "IVF_FLAT", "params": {"nlist": 64}}
     collections.create({"index": index}, name="wide")
-    collections.patch_status("wide", {"collectionName": "a", "placement": {"pod": "main-0"}})
+    told = {"collectionName": "a", "indexFileSize": 512, "metricType": "L2"}
+    collections.patch_status("wide", {**told, "placement": {"pod": "main-0"}})
     row = cells(kubectl("get", "vcol", "--output=wide"), "wide")
     assert [*row][-4:] == ["INDEX-FILE-SIZE", "INDEX", "POD", "MESSAGE"]
     assert [row[key] for key in ("INDEX-FILE-SIZE", "INDEX", "POD")] == [
-        *("1024", "IVF_FLAT", "main-0")
+        *("512", "IVF_FLAT", "main-0")
     ]
     assert row["MESSAGE"] == "Waiting for the Quiver operator."
+
+
+def test_null_is_absent_but_for_server_side_apply(
+    control_plane: ControlPlane, client: Any, shared_namespace: str
+) -> None:
+    """Which refuses it, as in every field that has no default."""
+    at = (f"--namespace={shared_namespace}", "--filename=-", "--dry-run=server", "--output=json")
+    spec = {"engineRef": {"name": "main"}, "dimension": 8, "metricType": None}
+    kind = {"apiVersion": "quiver.dev/v1alpha1", "kind": "VectorCollection"}
+    text = json.dumps({**kind, "metadata": {"name": "nothing"}, "spec": spec})
+    for verb in ("create", "apply"):
+        made = json.loads(control_plane.kubectl(verb, *at, input=text))
+        assert "metricType" not in made["spec"]
+    with pytest.raises(LocalClusterError, match="must be of type string"):
+        control_plane.kubectl("apply", "--server-side", *at, input=text)
 
 
 def test_engine_columns(kubectl: Any, engines: Any) -> None:

@@ -27,6 +27,8 @@ COLLECTION_STATUS = {
     },
     "placement": {"pod": "main-0", "endpoint": "main-0.main.team.svc:19530"},
     "partitions": ["y2024"],
+    "indexFileSize": 1024,
+    "metricType": "L2",
     "index": {"type": "IVF_PQ", "params": {"nlist": 1024, "m": 16, "nbits": 8}},
     "binding": {"name": "test01-binding"},
 }
@@ -59,6 +61,9 @@ REFUSED_COLLECTION_STATUS = {
     "generation -1": ({"observedGeneration": -1}, "status.observedGeneration", "equal to 0"),
     "another origin": ({"origin": "Found"}, "status.origin", '"Created", "Adopted"'),
     "another claimed origin": ({"claim": {"origin": "Found"}}, "status.claim.origin", '"Adopted"'),
+    "a segment of 0 MB": ({"indexFileSize": 0}, "status.indexFileSize", "equal to 1"),
+    "a segment too large": ({"indexFileSize": 131073}, "status.indexFileSize", "equal to 131072"),
+    "another metric": ({"metricType": "COSINE"}, "status.metricType", '"L2", "IP"'),
     "another index": ({"index": {"type": "FLAT"}}, "status.index.type", '"IVF_FLAT"'),
     "an index without a type": ({"index": {}}, "status.index.type", "Required"),
     "a parameter in words": (

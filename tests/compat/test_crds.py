@@ -22,6 +22,14 @@ OF_PODS = " || ".join(
         "terminationGracePeriodSeconds",
     )
 )
+OF_METRICS = (
+    "self.metricType in ['L2', 'IP'] || self.dimension % 8 == 0",
+    (
+        "!(self.metricType in ['HAMMING', 'JACCARD', 'TANIMOTO']) || !has(self.index) || "
+        "self.index.type == 'IVF_FLAT'"
+    ),
+    "!(self.metricType in ['SUBSTRUCTURE', 'SUPERSTRUCTURE']) || !has(self.index)",
+)
 LONG_KEYS = "rule self.all(key, size(key) <= 317)"
 RESOURCES = (
     "rule self.all(name, name in ['cpu', 'memory', 'ephemeral-storage'] || "
@@ -31,6 +39,16 @@ EXPECTED = {
     "vectorcollections": {
         # What is stored in spec and status fits an object; the operator's memory is bounded by it.
         ".spec.partitions rule self.map(tag, bytes(tag).size()).sum() <= 262144",
+        # Absent means the same as before, and is stored as it is: the engine's type decides.
+        ".spec.indexFileSize default 1024 -> None",
+        ".spec.metricType default L2 -> None",
+        # These take what the rules before took, where the fields are there.
+        *(
+            f".spec rule (has(self.{field}) ? self.{field} : {default}) == "
+            f"(has(oldSelf.{field}) ? oldSelf.{field} : {default})"
+            for field, default in (("indexFileSize", "1024"), ("metricType", "'L2'"))
+        ),
+        *(f".spec rule !has(self.metricType) || {rule}" for rule in OF_METRICS),
     },
     "vectorengines": {
         # No key of a label is longer, and no name of a resource: none of these had an effect.

@@ -28,6 +28,8 @@ OTHERWISE: dict[str, Any] = {
     "vectorengines": {"defaultDeletionPolicy": "Retain"},
 }
 """A change of a spec that has nothing to do with what is tighter today."""
+FILLED_IN = {"indexFileSize": 1024, "metricType": "L2"}
+"""What the CRD of before writes into each spec that does not name it, and today's does not."""
 SEEN: dict[str, Any] = {
     "conditions": [
         {
@@ -169,7 +171,7 @@ def test_what_is_stored_stays_and_can_be_changed(
 ) -> None:
     """Under today's CRDs, and under those of before once they are back: an object that would be
     refused if it were new can be labelled, reported on and changed elsewhere. The way back takes
-    fields that are new, and no other.
+    fields that are new, and no other, and fills in the defaults that there were.
     """
     stored = [*specs()]
     for plural, title, spec in stored:
@@ -184,6 +186,7 @@ def test_what_is_stored_stays_and_can_be_changed(
     for plural, changes in TAKEN_SINCE.items():
         for title, change in changes.items():
             objects.create(plural, title, merged(SMALLEST[plural], change))
+    assert not objects.spec("vectorcollections", MORE_TAGS).keys() & FILLED_IN.keys()
     apply_crds(control_plane, before.FOLDER, objects)
     since = [(plural, title, None) for plural, changes in TAKEN_SINCE.items() for title in changes]
     for plural, title, _ in [*stored, *since]:
@@ -193,6 +196,7 @@ def test_what_is_stored_stays_and_can_be_changed(
         if (plural, title) in had:
             changed = merged(had[plural, title], OTHERWISE[plural])
             assert objects.spec(plural, title) == changed, title
+    assert objects.spec("vectorcollections", MORE_TAGS).items() >= FILLED_IN.items()
     assert "podAnnotations" not in objects.spec("vectorengines", "an annotation")
 
 

@@ -92,8 +92,6 @@ async def test_what_is_created_is_there_with_its_defaults(api: Api, name: str) -
     assert made["spec"] == {
         "engineRef": {"name": "engine"},
         "dimension": 8,
-        "indexFileSize": 1024,
-        "metricType": "L2",
         "adoptionPolicy": "Never",
         "suspend": False,
     }
@@ -185,6 +183,16 @@ async def test_what_is_fixed_does_not_change(api: Api, name: str, change: Manife
     made = await api.create(VECTOR_COLLECTION, collection(f"{name[:40]}-{field}"))
     with pytest.raises(ApiRefused, match="fixed"):
         await api.patch(VECTOR_COLLECTION, Key.of(made), {"spec": change})
+
+
+async def test_a_fixed_field_may_be_named_as_it_is(api: Api, name: str) -> None:
+    """What a field means that is absent may be written into the spec, and taken off again."""
+    made = await api.create(VECTOR_COLLECTION, collection(name))
+    named = {"indexFileSize": 1024, "metricType": "L2"}
+    changed = await api.patch(VECTOR_COLLECTION, Key.of(made), {"spec": named})
+    assert changed["spec"] == {**made["spec"], **named}
+    off = await api.patch(VECTOR_COLLECTION, Key.of(made), {"spec": dict.fromkeys(named)})
+    assert off["spec"] == made["spec"]
 
 
 async def test_a_finalizer_holds_an_object_until_it_is_taken_off(api: Api, name: str) -> None:

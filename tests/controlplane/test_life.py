@@ -28,6 +28,7 @@ async def test_an_applied_collection_is_on_the_engine_as_described(world: Namesp
     assert found.partitions == {"a", "b"}
     assert ready["status"]["placement"] == {"endpoint": world.address}
     assert ready["status"]["collectionName"] == "test01"
+    assert (ready["status"]["indexFileSize"], ready["status"]["metricType"]) == (1024, "L2")
     assert FINALIZER in ready["metadata"]["finalizers"]
     assert len(await world.events("test01", "Created")) == 1
 

@@ -341,7 +341,7 @@ async def test_a_release_is_rolled_back_and_forth(
         (fourth,) = await made(world, client, "fourth")
         assert "signature" not in fourth["metadata"]["annotations"][CLAIM_ANNOTATION]
         await take_away(world, "third")
-    assert await world.get("idle") == idle
+    assert version(await world.get("idle")) == version(idle)
     async with taken_over(world, dict.fromkeys(["first", "second", "fourth", "guest"], 1)):
         await changed(world, ["first", "second", "fourth"], "again")
         await changed(neighbour, ["guest"], "again")
@@ -364,6 +364,12 @@ async def taken_over(world: Namespace, writes: dict[str, int]) -> AsyncIterator[
         written = {at: n for at, n in counted.writes.items() if at not in of_engine}
         assert written == {(name, "status"): n for name, n in writes.items()}
         yield
+
+
+def version(manifest: Manifest) -> str:
+    """Return what changes with each write: under other CRDs the same object reads differently."""
+    found: str = manifest["metadata"]["resourceVersion"]
+    return found
 
 
 async def made(world: Namespace, client: Milvus1, *names: str) -> list[Manifest]:

@@ -21,13 +21,13 @@ PENDING: Manifest = {
 }
 DEFAULTS: dict[Kind, Manifest] = {
     VECTOR_COLLECTION: {
-        "indexFileSize": 1024,
-        "metricType": "L2",
         "adoptionPolicy": "Never",
         "suspend": False,
     },
     VECTOR_ENGINE: {"type": "Quiver", "replicas": 1},
 }
+ABSENT: Manifest = {"indexFileSize": 1024, "metricType": "L2"}
+"""What a field means that is fixed, and that a spec does not name."""
 FIXED: dict[Kind, tuple[str, ...]] = {
     VECTOR_COLLECTION: (
         "engineRef",
@@ -57,7 +57,8 @@ def check_transition(kind: Kind, old: Manifest, new: Manifest) -> None:
     before: Any = old.get("spec", {})
     after: Any = new.get("spec", {})
     for field in FIXED.get(kind, ()):
-        if before.get(field) != after.get(field):
+        absent = ABSENT.get(field)
+        if before.get(field, absent) != after.get(field, absent):
             raise ApiRefused(f"spec.{field} is fixed")
     if kind == VECTOR_ENGINE and ("external" in before) != ("external" in after):
         raise ApiRefused("spec.external cannot be added or taken away")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from quiver.domain.kubernetes_types import Key, Kind, Manifest
+from simulation.admission import ABSENT
 from simulation.api_server import Write
 
 
@@ -45,4 +46,5 @@ def schema_of(manifest: Manifest) -> tuple[str, int, int, str]:
     if not name:
         name = manifest["metadata"]["name"].replace("-", "_").replace(".", "_")
         name = f"_{name}" if name[0].isdigit() else name
-    return name, spec["dimension"], spec["indexFileSize"], spec["metricType"]
+    fixed = {**ABSENT, **spec}
+    return name, fixed["dimension"], fixed["indexFileSize"], fixed["metricType"]

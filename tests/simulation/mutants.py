@@ -167,8 +167,7 @@ def _created_anew_because_of_an_edit() -> Any:
         decision = present.collection_differs(g)
         if decision is None or g.claim is None:
             return decision
-        schema = g.collection.schema
-        steps = (DropCollection(g.collection_name), CreateCollection(schema))
+        steps = (DropCollection(g.collection_name), CreateCollection(g.schema))
         return replace(decision, steps=steps)
 
     policies = [anew if p is present.collection_differs else p for p in present.POLICIES]

@@ -79,6 +79,10 @@ class Outcome:
         index = spec.get("index")
         if index and found.index != Index(type=index["type"], params=index["params"]):
             yield f"{name} is Available with index {found.index}, not {index}"
+        status = manifest["status"]
+        shown = (status.get("indexFileSize"), status.get("metricType"))
+        if shown != (found.schema.index_file_size, found.schema.metric_type):
+            yield f"{name} is Available and shows {shown} of {found.schema}"
         binding = spec.get("binding")
         if binding:
             key = Key(manifest["metadata"]["namespace"], binding["secretName"])

@@ -40,8 +40,6 @@ def collection(
         "spec": {
             "engineRef": {"name": "engine"},
             "dimension": 256,
-            "indexFileSize": 1024,
-            "metricType": "L2",
             **(spec or {}),
         },
         "status": status or {},

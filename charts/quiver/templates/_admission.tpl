@@ -3,6 +3,9 @@ What a full segment of a collection takes on a GPU of its engine, in MiB (2^20 b
 engine of the collection's namespace in turn: the raw vectors, an id of 8 bytes for each of them,
 and what FAISS sets aside for its own use on a GPU of that size (getDefaultTempMemForGPU in its
 StandardGpuResources.cpp). The operator computes the same in operator/quiver/domain/fit.py.
+
+An expression that reads an absent field fails, and failurePolicy has it pass over: has() comes first.
+What absent means depends on the engine's type: operator/quiver/domain/capabilities.py.
 */ -}}
 {{- define "quiver.segmentVariables" -}}
 - name: applies
@@ -10,7 +13,11 @@ StandardGpuResources.cpp). The operator computes the same in operator/quiver/dom
     object.spec.engineRef.name == params.metadata.name &&
     (!has(object.spec.engineRef.namespace) ||
     object.spec.engineRef.namespace == params.metadata.namespace) &&
-    has(params.spec.gpu) && has(params.spec.gpu.minMemory)
+    has(params.spec.gpu) && has(params.spec.gpu.minMemory) && has(object.spec.dimension)
+- name: indexFileSize
+  expression: "has(object.spec.indexFileSize) ? object.spec.indexFileSize : 1024"
+- name: metricType
+  expression: "has(object.spec.metricType) ? object.spec.metricType : 'L2'"
 - name: gpu
   expression: >-
     (int(quantity(string(params.spec.gpu.minMemory)).asApproximateFloat()) + 1048575) / 1048576
@@ -18,16 +25,16 @@ StandardGpuResources.cpp). The operator computes the same in operator/quiver/dom
   expression: "variables.gpu <= 4096 ? 512 : variables.gpu <= 8192 ? 1024 : 1536"
 - name: rowBytes
   expression: >-
-    object.spec.metricType in ['L2', 'IP'] ? object.spec.dimension * 4 : object.spec.dimension / 8
+    variables.metricType in ['L2', 'IP'] ? object.spec.dimension * 4 : object.spec.dimension / 8
 - name: ids
   expression: >-
-    (object.spec.indexFileSize * 8 + variables.rowBytes - 1) / variables.rowBytes
+    (variables.indexFileSize * 8 + variables.rowBytes - 1) / variables.rowBytes
 - name: needed
-  expression: object.spec.indexFileSize + variables.ids + variables.faiss
+  expression: variables.indexFileSize + variables.ids + variables.faiss
 - name: needs
   expression: >-
     'a full segment takes ' + string(variables.needed) + ' MiB on a GPU (' +
-    string(object.spec.indexFileSize) + ' for vectors, ' + string(variables.ids) + ' for ids, ' +
+    string(variables.indexFileSize) + ' for vectors, ' + string(variables.ids) + ' for ids, ' +
     string(variables.faiss) + ' for FAISS itself), and the GPUs of VectorEngine ' +
     params.metadata.name + ' are only known to have ' + string(variables.gpu) +
     ' MiB (.spec.gpu.minMemory)'

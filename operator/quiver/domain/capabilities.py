@@ -8,11 +8,26 @@ from quiver.domain.engines import EngineType
 
 
 @dataclass(frozen=True, kw_only=True)
+class SchemaDefaults:
+    """What a field of a collection's schema is if the spec does not name it.
+
+    The CRD's transition rules and the chart's admission policies have the same values.
+    """
+
+    index_file_size: int
+    metric_type: str
+
+
+MILVUS_1 = SchemaDefaults(index_file_size=1024, metric_type="L2")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Capabilities:
     """What an engine type can do. Policies refuse a spec that asks for what its type cannot do.
 
     `has_default_image`: pods run the operator's default engine image, if the spec names none.
-    `pods_serve_tls`: the server accepts a certificate and a key.
+    `pods_serve_tls`: the server accepts a certificate and a key. `schema_defaults`: what the fields
+    of a collection mean that its spec does not name.
 
     The operator asks each server for its instance id and never infers from the type whether there
     is one: an external engine may be another server than its type says.
@@ -20,11 +35,16 @@ class Capabilities:
 
     has_default_image: bool
     pods_serve_tls: bool
+    schema_defaults: SchemaDefaults
 
 
 CAPABILITIES: Mapping[EngineType, Capabilities] = MappingProxyType(
     {
-        "Quiver": Capabilities(has_default_image=True, pods_serve_tls=True),
-        "Milvus1": Capabilities(has_default_image=False, pods_serve_tls=False),
+        "Quiver": Capabilities(
+            has_default_image=True, pods_serve_tls=True, schema_defaults=MILVUS_1
+        ),
+        "Milvus1": Capabilities(
+            has_default_image=False, pods_serve_tls=False, schema_defaults=MILVUS_1
+        ),
     }
 )

@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from quiver.domain.capabilities import CAPABILITIES
 from quiver.domain.deletion import DeletionPolicy
+from quiver.domain.engines import EngineType
 from quiver.domain.kubernetes_types import Condition, Key, ObjectMeta, Struct
 
 MetricType = Literal["L2", "IP", "HAMMING", "JACCARD", "TANIMOTO", "SUBSTRUCTURE", "SUPERSTRUCTURE"]
@@ -43,13 +45,16 @@ class BindingSpec(Struct, frozen=True, kw_only=True):
 
 
 class CollectionSpec(Struct, frozen=True, kw_only=True):
-    """The spec, checked against the CRD's rules again: a looser CRD may be installed."""
+    """The spec, checked against the CRD's rules again: a looser CRD may be installed.
+
+    What index_file_size and metric_type are in the end, `VectorCollection.schema` says.
+    """
 
     engine_ref: EngineRef
     dimension: Annotated[int, Meta(ge=1, le=32768)]
     collection_name: CollectionName | None = None
-    index_file_size: Annotated[int, Meta(ge=1, le=131072)] = 1024
-    metric_type: MetricType = "L2"
+    index_file_size: Annotated[int, Meta(ge=1, le=131072)] | None = None
+    metric_type: MetricType | None = None
     partitions: tuple[Partition, ...] = ()
     index: Index | None = None
     adoption_policy: AdoptionPolicy = "Never"
@@ -93,6 +98,8 @@ class CollectionStatus(Struct, frozen=True, kw_only=True):
     placement: Placement | None = None
     partitions: tuple[str, ...] = ()
     retained_partitions: tuple[str, ...] | None = None
+    index_file_size: int | None = None
+    metric_type: str | None = None
     index: Index | None = None
     binding: Binding | None = None
     managed_by: str | None = None
@@ -117,13 +124,15 @@ class VectorCollection(Struct, frozen=True, kw_only=True):
         reference = self.spec.engine_ref
         return Key(reference.namespace or self.metadata.namespace, reference.name)
 
-    @property
-    def schema(self) -> "CollectionSchema":
+    def schema(self, engine_type: EngineType) -> "CollectionSchema":
+        """Return what an engine of this type is asked for: the type decides what absent means."""
+        spec, defaults = self.spec, CAPABILITIES[engine_type].schema_defaults
+        size, metric = spec.index_file_size, spec.metric_type
         return CollectionSchema(
             name=self.collection_name,
-            dimension=self.spec.dimension,
-            index_file_size=self.spec.index_file_size,
-            metric_type=self.spec.metric_type,
+            dimension=spec.dimension,
+            index_file_size=defaults.index_file_size if size is None else size,
+            metric_type=defaults.metric_type if metric is None else metric,
         )
 
 

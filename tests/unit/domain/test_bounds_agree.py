@@ -10,8 +10,9 @@ import yaml
 from msgspec import inspect
 
 from quiver.adapters.milvus1.answers import MOST_COLLECTIONS, MOST_PARTITIONS
+from quiver.domain.capabilities import CAPABILITIES
 from quiver.domain.collections import PARTITION_BYTES, CollectionSchema, VectorCollection
-from quiver.domain.engines import COLLECTIONS_AND_PARTITIONS, VectorEngine
+from quiver.domain.engines import COLLECTIONS_AND_PARTITIONS, EngineType, VectorEngine
 from quiver.domain.kubernetes_types import Condition, ObjectMeta
 from quiver.ports.errors import EngineRefused
 from quiver.reconcile.engines.revisions import HELD
@@ -21,7 +22,9 @@ from support import fake_engine
 from support.builders import engine
 from support.fake_engine import FakeEngine
 
-CRDS = Path(__file__).parents[3] / "crds"
+ROOT = Path(__file__).parents[3]
+CRDS = ROOT / "crds"
+POLICIES = ROOT / "charts" / "quiver" / "templates" / "_admission.tpl"
 RANGES = ("minimum", "maximum")
 
 
@@ -118,6 +121,23 @@ def test_the_engine_takes_what_the_crd_takes() -> None:
     assert limits["maxCollectionsAndPartitions"]["maximum"] == most == MOST_COLLECTIONS
     assert model.COLLECTIONS_AND_PARTITIONS == COLLECTIONS_AND_PARTITIONS
     assert spec_field("partitions")["maxItems"] == model.MAX_PARTITIONS == MOST_PARTITIONS - 1
+
+
+@pytest.mark.parametrize("type_", CAPABILITIES)
+def test_what_absent_means_is_said_alike(type_: EngineType) -> None:
+    """In the operator, in the CRD's transition rules and descriptions, in the chart's policies."""
+    spec = crd_of("vectorcollections")["properties"]["spec"]
+    rules = " ".join(rule["rule"] for rule in spec["x-kubernetes-validations"])
+    defaults = CAPABILITIES[type_].schema_defaults
+    for field, value, in_cel in (
+        ("indexFileSize", defaults.index_file_size, f"{defaults.index_file_size}"),
+        ("metricType", defaults.metric_type, f"'{defaults.metric_type}'"),
+    ):
+        for self in ("self", "oldSelf"):
+            assert f"(has({self}.{field}) ? {self}.{field} : {in_cel})" in rules
+        expression = f'"has(object.spec.{field}) ? object.spec.{field} : {in_cel}"'
+        assert expression in POLICIES.read_text()
+        assert f"{value} when absent." in spec_field(field)["description"]
 
 
 def test_a_held_rollout_holds_back_every_pod_that_an_engine_may_have() -> None:

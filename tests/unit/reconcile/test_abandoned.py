@@ -100,7 +100,7 @@ async def test_the_claim_of_an_object_that_was_made_anew_is_abandoned() -> None:
     cluster = cluster_of(intended(HELD), is_there=False)
     gathered = await cluster.gather()
     actor = Actor(gathered, cluster.tools)
-    await actor.do(CreateCollection(gathered.collection.schema))
+    await actor.do(CreateCollection(gathered.schema))
     cluster.api.store(VECTOR_COLLECTION, collection(uid="another"))
     await actor.keep_claim(HELD)
     assert cluster.get()["status"] == {}

@@ -20,7 +20,7 @@ from quiver.reconcile.collections.decision import (
     SetIndex,
 )
 from quiver.reconcile.result import Result
-from support.builders import claim, claimed, collection, engine, intended
+from support.builders import claim, claimed, collection, engine, intended, pod
 from support.fake_cluster import Cluster
 from support.pod_cluster import ENGINE, HELD, ID, OTHER_ID, PodCluster, identity
 
@@ -124,13 +124,48 @@ async def test_a_new_collection_is_claimed_made_and_reported() -> None:
 async def test_a_claim_gets_its_server_with_the_next_status() -> None:
     """No write of its own is made for it, and none once it is there."""
     cluster = PodCluster(claimed(claim(), status={"origin": "Created"}))
-    cluster.server.create((await cluster.gather()).collection.schema)
+    cluster.server.create((await cluster.gather()).schema)
     cluster.api.calls.clear()
     await cluster.reconcile()
     assert status_claim(cluster) == HELD
     assert cluster.api.calls == ["patch VectorCollection test01 status"]
     await cluster.reconcile()
     assert len(cluster.api.calls) == 1
+
+
+async def test_the_status_shows_what_the_collection_is_on_the_engine() -> None:
+    """Also what the spec does not name. It is part of the write that says Available."""
+    cluster = PodCluster(collection(spec={"metricType": "IP"}))
+    await cluster.reconcile()
+    assert (ready_reason(cluster), schema_in_status(cluster)) == ("Available", (1024, "IP"))
+    assert len([call for call in cluster.api.calls if call.startswith("patch")]) == 2
+
+
+async def test_the_status_shows_a_collection_that_is_not_complete() -> None:
+    """It is there, though the engine refuses its index. What was seen stays while it is away."""
+    index = {"type": "IVF_SQ8H", "params": {"nlist": 16}}
+    cluster = PodCluster(collection(spec={"index": index}))
+    await cluster.reconcile()
+    assert ready_reason(cluster) == "EngineRefused"
+    assert schema_in_status(cluster) == (1024, "L2")
+    cluster.add(cluster.get(), pod(ready=False))
+    await cluster.reconcile()
+    assert ready_reason(cluster) == "EngineNotReady"
+    assert schema_in_status(cluster) == (1024, "L2")
+
+
+async def test_the_status_shows_nothing_of_what_is_somebody_elses() -> None:
+    """A collection that the object may not adopt is not its own."""
+    cluster = PodCluster()
+    cluster.server.create((await cluster.gather()).schema)
+    await cluster.reconcile()
+    assert ready_reason(cluster) == "AlreadyExists"
+    assert schema_in_status(cluster) == (None, None)
+
+
+def schema_in_status(cluster: PodCluster) -> tuple[int | None, str | None]:
+    status = cluster.get()["status"]
+    return status.get("indexFileSize"), status.get("metricType")
 
 
 @pytest.mark.parametrize("manifest", [claimed(HELD), intended(HELD)], ids=["status", "annotation"])
@@ -170,7 +205,7 @@ async def test_a_collection_waits_while_the_disk_of_its_engine_is_full() -> None
 async def test_a_server_that_comes_back_has_its_collection_still() -> None:
     """As long as nothing was made on the other, its claim is kept."""
     cluster = PodCluster(claimed(HELD), instance=OTHER_ID)
-    schema = (await cluster.gather()).collection.schema
+    schema = (await cluster.gather()).schema
     cluster.server.create(schema)
     await cluster.reconcile()
     assert ready_reason(cluster) == "AlreadyExists"
@@ -184,7 +219,7 @@ async def test_a_server_that_comes_back_has_its_collection_still() -> None:
 async def test_a_deleted_object_drops_nothing_from_another_server() -> None:
     """What is there under the name is not the collection that was claimed."""
     cluster = PodCluster(claimed(HELD, deletionTimestamp="2024-05-02T10:00:00Z"), instance=OTHER_ID)
-    cluster.server.create((await cluster.gather()).collection.schema)
+    cluster.server.create((await cluster.gather()).schema)
     await cluster.reconcile()
     assert cluster.server.collections.keys() == {"test01"}
     (told,) = cluster.events
@@ -239,7 +274,7 @@ async def test_what_was_set_aside_stays_while_nobody_knows_of_the_claim() -> Non
 async def test_an_index_that_an_engine_notes_and_refuses_is_being_built() -> None:
     """As when its first build failed, or too many calls wait for theirs: the next look tells."""
     cluster = PodCluster(claimed(HELD))
-    cluster.server.create((await cluster.gather()).collection.schema)
+    cluster.server.create((await cluster.gather()).schema)
     cluster.server.insert("test01", 10**9)
     cluster.server.fail_builds("no room")
     index = Index(type="IVF_FLAT", params={"nlist": 8})
@@ -250,6 +285,6 @@ async def test_an_index_that_an_engine_notes_and_refuses_is_being_built() -> Non
 async def test_an_index_that_an_engine_refuses_and_does_not_note_is_refused() -> None:
     """Its parameters are wrong: nothing is being built."""
     cluster = PodCluster(claimed(HELD))
-    cluster.server.create((await cluster.gather()).collection.schema)
+    cluster.server.create((await cluster.gather()).schema)
     with pytest.raises(EngineRefused, match="nlist"):
         await (await cluster.actor()).do(SetIndex(Index(type="IVF_FLAT", params={})))

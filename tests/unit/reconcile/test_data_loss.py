@@ -25,7 +25,7 @@ from support.gathered import FOUND, gathered, lapsed
 KEY = Key(NAMESPACE, "test01")
 ID = "0" * 32
 HELD = claim(server=Server("uid-of-engine", ID, None).identity)
-SCHEMA = msgspec.convert(collection(), VectorCollection).schema
+SCHEMA = msgspec.convert(collection(), VectorCollection).schema("Quiver")
 TAGS = ("a", "b")
 SPEC: Manifest = {"partitions": [*TAGS]}
 STATUS: Manifest = {"origin": "Created", "partitions": [*TAGS]}

@@ -28,7 +28,7 @@ async def test_a_pod_that_tells_no_instance_is_read_before_its_engine_is_changed
     """
     cluster = PodCluster(claimed(HELD), instance=None)
     actor = await cluster.actor()
-    await actor.do(CreateCollection((await cluster.gather()).collection.schema))
+    await actor.do(CreateCollection((await cluster.gather()).schema))
     await actor.do(CreatePartition("a"))
     assert cluster.api.calls == ["get Pod engine-0", "get VectorCollection test01"]
     assert cluster.server.describe("test01") is not None

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from quiver.domain.capabilities import CAPABILITIES
 from quiver.domain.collections import (
     Index,
     IndexProgress,
@@ -12,7 +13,7 @@ from quiver.domain.collections import (
     ObservedIndex,
 )
 from quiver.domain.conditions import State
-from quiver.domain.engines import VectorEngine
+from quiver.domain.engines import EngineType, VectorEngine
 from quiver.domain.placement import Load
 from quiver.domain.reasons import Reason
 from quiver.ports.errors import (
@@ -64,6 +65,41 @@ def test_a_free_name_is_claimed_before_the_collection_is_created() -> None:
         CreatePartition,
     ]
     assert decide(found).verdict.state is State.READY
+
+
+@pytest.mark.parametrize("type_", CAPABILITIES)
+@pytest.mark.parametrize(
+    ("spec", "size", "metric"),
+    [
+        ({}, 1024, "L2"),
+        ({"indexFileSize": 512}, 512, "L2"),
+        ({"metricType": "IP"}, 1024, "IP"),
+    ],
+    ids=["nothing", "a size", "a metric"],
+)
+def test_what_the_spec_does_not_name_is_the_default_of_the_type(
+    type_: EngineType, spec: Any, size: int, metric: str
+) -> None:
+    """The collection is created with 1024 MB and L2 on every engine of Milvus 1.x's protocol."""
+    of_type = msgspec.convert(engine(spec={"type": type_}), VectorEngine)
+    decision = decide(gathered(claimed(HELD, spec=spec), engine=of_type))
+    wanted = msgspec.structs.replace(SCHEMA, index_file_size=size, metric_type=metric)
+    assert decision.steps[0] == CreateCollection(wanted)
+    assert decision.schema == wanted
+
+
+@pytest.mark.parametrize("spec", [{}, {"indexFileSize": 1024, "metricType": "L2"}])
+def test_a_default_in_the_spec_is_no_difference(spec: Any) -> None:
+    """A spec that names it and one that does not ask for the same collection."""
+    decision = decide(gathered(claimed(HELD, spec=spec), observed=FOUND))
+    assert (decision.steps, decision.verdict.state) == ((), State.READY)
+
+
+def test_a_segment_of_the_default_size_has_to_fit_too() -> None:
+    """A spec without indexFileSize is refused where segments of 1024 MB do not fit a GPU."""
+    decision = decide(gathered(gpu_mib=1500))
+    assert (decision.steps, decision.verdict.reason) == ((), Reason.SEGMENT_TOO_LARGE)
+    assert "A segment of 1024 MB needs 1544 MiB on a GPU" in decision.verdict.message
 
 
 def test_a_crash_after_the_claim_is_made_good_without_a_second_claim() -> None:

@@ -52,6 +52,7 @@ def converge(g: Gathered) -> Decision:
         retained_partitions=_retained(g),
         claim=claim,
         placement=placement,
+        schema=g.observed.schema if g.observed else g.schema,
         binding=_binding(g),
     )
     return (
@@ -92,7 +93,7 @@ def _loss_steps(g: Gathered) -> list[Step]:
 
 def _collection_steps(g: Gathered) -> list[Step]:
     if g.observed is None:
-        return [CreateCollection(g.collection.schema), PublishEvent(_created(g))]
+        return [CreateCollection(g.schema), PublishEvent(_created(g))]
     if g.claim is None:
         note = f"Adopted collection {g.collection_name!r}, which was there already."
         return [PublishEvent(Event("Normal", "Adopted", "Adopt", note))]

@@ -106,7 +106,8 @@ class Decision:
     into the status. `converged` says that the engine then matches the spec, whatever the verdict,
     but for `kept_partitions`: the spec no longer lists these, and a later reconcile drops them.
     `retained_partitions` are no longer listed either, but remain for good. `made_partitions` were
-    created before a step failed.
+    created before a step failed. `schema` is what the collection is on the engine after the steps;
+    None if this reconcile does not know it.
     """
 
     verdict: Verdict
@@ -118,4 +119,5 @@ class Decision:
     made_partitions: tuple[str, ...] = ()
     claim: Claim | None = None
     placement: Placement | None = None
+    schema: CollectionSchema | None = None
     binding: Binding | None = None

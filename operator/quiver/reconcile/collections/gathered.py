@@ -5,7 +5,13 @@ from dataclasses import dataclass, field
 
 from quiver.domain.access import PLAIN, Access, Target
 from quiver.domain.claims import has_status_claim, is_endpoint, reserved_partitions_of
-from quiver.domain.collections import Claim, ObservedCollection, ObservedIndex, VectorCollection
+from quiver.domain.collections import (
+    Claim,
+    CollectionSchema,
+    ObservedCollection,
+    ObservedIndex,
+    VectorCollection,
+)
 from quiver.domain.deletion import DeletionPolicy, deletion_policy
 from quiver.domain.engines import VectorEngine
 from quiver.domain.kubernetes_types import Manifest
@@ -122,10 +128,15 @@ class Gathered:
         return self.claim.collection_name if self.claim else self.collection.collection_name
 
     @property
+    def schema(self) -> CollectionSchema:
+        """The schema that the object asks its engine for, with what the spec does not name."""
+        return self.collection.schema(self.engine_there.spec.type)
+
+    @property
     def differences(self) -> str:
         """What the spec asks for and the engine's collection is not; empty where they agree."""
         if self.observed is not None:
-            return ", ".join(self.collection.schema.differences(self.observed.schema))
+            return ", ".join(self.schema.differences(self.observed.schema))
         # A collection that is gone from the engine is created again under the claimed name only.
         claimed, wanted = self.collection_name, self.collection.collection_name
         return f"collectionName is {claimed}, not {wanted}" if claimed != wanted else ""

@@ -135,14 +135,14 @@ def no_member_is_ready(g: Gathered) -> Decision | None:
 def segment_does_not_fit(g: Gathered) -> Decision | None:
     if g.gpu_mib is None:
         return None
-    spec = g.collection.spec
-    needed = needed_mib(spec.index_file_size, spec.dimension, spec.metric_type, g.gpu_mib)
+    size = g.schema.index_file_size
+    needed = needed_mib(size, g.schema.dimension, g.schema.metric_type, g.gpu_mib)
     if needed <= g.gpu_mib:
         return None
     return stalled(
         g,
         Reason.SEGMENT_TOO_LARGE,
-        f"A segment of {spec.index_file_size} MB needs {needed} MiB on a GPU, and those of the "
+        f"A segment of {size} MB needs {needed} MiB on a GPU, and those of the "
         f"engine's node have {g.gpu_mib} MiB. Make this object anew with a smaller indexFileSize, "
         "or choose an engine with larger GPUs.",
     )

@@ -125,9 +125,15 @@ class CollectionReconciler:
                 continue
             claim = claim_of(actor.manifest or gathered.manifest)
             made = tuple(tag for tag in actor.made if tag not in collection.status.partitions)
-            is_there = not any(isinstance(s, CreateCollection) for s in decision.steps[number:])
-            placed = decision.placement if claim is not None and is_there else failed.placement
-            return replace(failed, claim=claim, placement=placed, made_partitions=made)
+            is_to_come = any(isinstance(s, CreateCollection) for s in decision.steps[number:])
+            known = failed if claim is None or is_to_come else decision
+            return replace(
+                failed,
+                claim=claim,
+                placement=known.placement,
+                schema=known.schema,
+                made_partitions=made,
+            )
         return decision
 
     async def _report(
@@ -150,6 +156,8 @@ class CollectionReconciler:
         if decision.converged:
             partitions = (*spec.partitions, *decision.kept_partitions)
             retained = decision.retained_partitions or None
+        # A collection's schema never changes, so that what was once seen of it holds.
+        known = decision.schema or before
         return CollectionStatus(
             observed_generation=generation,
             conditions=(
@@ -164,6 +172,8 @@ class CollectionReconciler:
             placement=decision.placement,
             partitions=partitions,
             retained_partitions=retained,
+            index_file_size=known.index_file_size,
+            metric_type=known.metric_type,
             index=spec.index if decision.converged else before.index,
             binding=decision.binding if decision.converged else before.binding,
             managed_by=before.managed_by,
