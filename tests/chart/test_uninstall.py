@@ -23,17 +23,13 @@ spec: {engineRef: {name: main}, dimension: 8}
 
 
 def test_uninstall(control_plane: ControlPlane) -> None:
-    """`helm uninstall` takes the operator, its rights and its Lease, so that the next release finds
-    an empty one and need not wait. It leaves the CRDs and all objects.
-    """
+    """`helm uninstall` takes the operator and its rights. It leaves the CRDs and all objects."""
     release = Release.install(control_plane)
-    held = '{"spec": {"holderIdentity": "quiver-0_1"}}'
-    release.kubectl("patch", "lease/quiver-operator", "--type=merge", f"--patch={held}")
     release.kubectl("wait", "--for=condition=Established", "--timeout=30s", *CRDS)
     release.kubectl("create", "--filename=-", input=COLLECTION)
     release.helm("uninstall", "--no-hooks")
     assert release.kubectl("get", "vcol/kept", "--output=name").strip().endswith("/kept")
-    assert release.kubectl("get", "deployments,services,leases", "--output=name") == ""
+    assert release.kubectl("get", "deployments,services,leases,roles", "--output=name") == ""
     kinds = (
         *("clusterroles", "clusterrolebindings"),
         *("validatingadmissionpolicies", "validatingadmissionpolicybindings"),

@@ -8,6 +8,7 @@ import re
 import signal
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from support.faulty_engine import FaultyEngine, Proceed, once
 from support.namespaces import Namespace
 from support.waiting import eventually
 
+LEASE = "lease/quiver-operator"
 LEASE_S = 15
 SLACK_S = 12
 """For polling every 2 s, and for a busy machine."""
@@ -143,6 +145,20 @@ async def test_a_paused_leader_that_wakes_up_writes_nothing(
     log = pair.first.log.read_text()
     assert "Traceback" not in log
     assert re.search(r"ERROR +the lease is lost: .*; ending at once", log.splitlines()[-1])
+
+
+async def test_a_lease_that_is_deleted_changes_no_leader(pair: Pair, namespace: str) -> None:
+    """Whoever makes it anew: it is the leader's again, and the other one stands by."""
+    kubectl = partial(pair.plane.kubectl, f"--namespace={namespace}")
+    kubectl("delete", LEASE)
+
+    async def is_back() -> bool:
+        asked = ("get", LEASE, "--ignore-not-found", "--output=jsonpath={.spec.holderIdentity}")
+        return (await asyncio.to_thread(kubectl, *asked)).startswith("first_")
+
+    await eventually(is_back, "the Lease is the leader's again")
+    await pair.second.says("standby: first leads")
+    await pair.first.says("ok")
 
 
 async def test_a_leader_that_is_told_to_end_hands_over(world: Namespace, pair: Pair) -> None:

@@ -31,6 +31,7 @@ from quiver.domain.engines import EngineSpec
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Kind, Manifest
 from quiver.domain.manifests import uid_of
 from quiver.domain.servers import Server
+from quiver.ports.api import Api
 from quiver.ports.errors import EngineUnreachable
 from quiver.reconcile.collections import adoption, deletion, present
 from quiver.reconcile.collections.act import Actor
@@ -309,6 +310,13 @@ def _lease_given_back_early() -> Any:
     return patch.object(Leadership, "quiet_in", lambda _leadership, _late: 0.0)
 
 
+def _deleted_lease_taken_for_free() -> Any:
+    async def has_none(_api: Api, _namespace: str) -> bool:
+        return False
+
+    return patch("quiver.control.leader.election.has_keys", has_none)
+
+
 def _deletion_given_up() -> Any:
     def give_up(g: Gathered, error: Exception) -> Decision:
         return deletion._retain(g, "Warning", str(error))
@@ -351,6 +359,7 @@ MUTANTS = (
     Mutant("a call without an answer is taken for done", _lost_answer_taken_for_done),
     Mutant("the lease is not looked at before a write", _lease_not_looked_at),
     Mutant("the lease is given back while a write is on its way", _lease_given_back_early),
+    Mutant("a deleted lease is taken for a free one", _deleted_lease_taken_for_free),
     Mutant("a deletion is given up", _deletion_given_up),
     Mutant("an upgrade replaces pods", _pods_replaced_for_an_upgrade),
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from quiver.control.leader.election import LEASE
+from quiver.control.leader.election import LEASE, SOMEBODY
 from quiver.domain.claims import FINALIZER
 from quiver.domain.collections import Claim
 from quiver.domain.kubernetes_types import (
@@ -39,8 +39,9 @@ class Safety:
         self, server: ApiServer, fleet: Fleet, claims: Claims, now: Callable[[], float]
     ) -> None:
         self.broken: list[str] = []
-        self.elected: Key | None = None
-        """The Lease that says who may act, where operators take turns."""
+        self.elects = False
+        """Whether operators take turns, by a Lease."""
+        self._leader: str | None = None
         self._server = server
         self._fleet = fleet
         self._claims = claims
@@ -76,6 +77,10 @@ class Safety:
 
     def _wrote(self, write: Write) -> None:
         self._history.note(write)
+        # Who held a Lease that was deleted may lead on, until another one has it.
+        if write.kind == LEASE and write.new is not None:
+            holder = write.new["spec"].get("holderIdentity")
+            self._leader = self._leader if holder == SOMEBODY else holder
         if not _is_operator(write.actor) or write.kind == LEASE:
             return
         self._check_leads(write.actor)
@@ -91,12 +96,8 @@ class Safety:
             self._check_secret(write)
 
     def _check_leads(self, actor: str) -> None:
-        if self.elected is None:
-            return
-        lease = self._server.find(LEASE, self.elected) or {"spec": {}}
-        holder = lease["spec"].get("holderIdentity")
-        if holder != actor:
-            self.says(actor, f"something is changed by an operator while {holder} leads")
+        if self.elects and self._leader != actor:
+            self.says(actor, f"something is changed by an operator while {self._leader} leads")
 
     def _check_news(self, write: Write) -> None:
         """A patch is bound to the version that it was made from; what is applied may be made from

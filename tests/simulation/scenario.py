@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from random import Random
 
+from quiver.control.claim_keys import SECRET_NAME
 from quiver.control.leader.election import LEASE, LEASE_NAME
-from quiver.domain.kubernetes_types import Key
+from quiver.domain.kubernetes_types import SECRET, Key
 from quiver.settings import Settings
 from simulation.api_server import ApiServer, Write
 from simulation.claims import Claims
@@ -29,6 +30,8 @@ QUIET_S = 150.0
 MISLED_S = 20.0
 UPGRADED = 6
 """Of each ten seeds, the one in which each operator has another default image."""
+UNLEASED = 8
+"""Of each ten seeds, the one in which somebody deletes the Lease now and then."""
 
 
 @dataclass
@@ -65,6 +68,7 @@ class Scenario:
         # Drawn from no generator, so that the stories of the other seeds stay what they are.
         self._upgrades = seed % 10 == UPGRADED
         self._elect = rng.random() < 0.35
+        self._unleases = self._elect and seed % 10 == UNLEASED
         self._kill_at = {rng.randint(1, 80) for _ in range(rng.choice((0, 0, 1, 3, 6)))}
         self._mislead_at = {rng.randint(1, 80) for _ in range(rng.choice((0, 0, 1, 3)))}
         self._settings = Settings(
@@ -74,8 +78,7 @@ class Scenario:
             workers_per_engine=rng.choice((1, 2, 4)),
             namespace=NAMESPACE,
         )
-        if self._elect:
-            self._safety.elected = Key(NAMESPACE, LEASE_NAME)
+        self._safety.elects = self._elect
 
     async def run(self) -> list[str]:
         """Return what was violated, in sentences."""
@@ -99,6 +102,8 @@ class Scenario:
             await asyncio.sleep(rng.uniform(0, 2 * pause))
             if self._safety.broken:
                 return
+            if self._unleases and rng.random() < 0.3:
+                self._delete_lease()
             if rng.random() < 0.06:
                 self._disturb()
             else:
@@ -152,6 +157,12 @@ class Scenario:
         else:
             process.terminate()
             self._follow()
+
+    def _delete_lease(self) -> None:
+        # Not before a leader has made its keys, with which it shows that there is one.
+        lease, keys = Key(NAMESPACE, LEASE_NAME), Key(NAMESPACE, SECRET_NAME)
+        if self._server.find(LEASE, lease) and self._server.find(SECRET, keys):
+            self._server.delete("somebody", LEASE, lease)
 
     def _kill(self, process: Process) -> None:
         process.kill()

@@ -151,7 +151,8 @@ def _rights_in(entry: dict[str, Any], place: str) -> Iterator[Right]:
     target, verb = entry["objectRef"], entry["verb"]
     resource = "/".join(filter(None, (target["resource"], target.get("subresource"))))
     full_name = _full_name(resource, target.get("apiGroup", ""))
-    is_of_one = place == "own" or target["resource"] == "customresourcedefinitions"
+    is_own = place == "own" and verb != "create"  # the right to create has no names
+    is_of_one = is_own or target["resource"] == "customresourcedefinitions"
     name = target.get("name", "") if is_of_one else ""
     yield Right(place, verb, full_name, name)
     if (verb, entry["responseStatus"]["code"]) == ("patch", 201):

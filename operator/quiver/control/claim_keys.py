@@ -21,6 +21,14 @@ CURRENT, PREVIOUS = "current", "previous"
 RETRY_S = 2.0
 
 
+async def has_keys(api: Api, namespace: str) -> bool:
+    """Tell whether an operator has put keys into the Secret. Raises: ApiError."""
+    try:
+        return bool((await api.get(SECRET, Key(namespace, SECRET_NAME))).get("data"))
+    except NotFound:
+        return False
+
+
 class UnusableKey(Exception):
     """The Secret has no usable key."""
 

@@ -11,35 +11,42 @@ from typing import Any
 import pytest
 
 from quiver.adapters.clock import SystemClock
-from quiver.control.leader.election import LEASE, LEASE_NAME, Election, Terms
+from quiver.control.leader.election import LEASE, LEASE_NAME, SOMEBODY, Election, Terms
 from quiver.control.leader.leadership import Leadership, NotLeading
 from quiver.control.observe.metrics import Metrics
 from quiver.control.observe.readiness import Readiness
-from quiver.domain.kubernetes_types import Key, Kind, Manifest
+from quiver.domain.kubernetes_types import SECRET, Key, Kind, Manifest
 from quiver.ports.errors import ApiError, ApiRefused, ApiUnavailable, Conflict, NotFound
 from support.waiting import eventually
 
 TERMS = Terms(duration=1, renew=0.4, retry=0.02)
 PATIENT = Terms(duration=60, renew=40, retry=0.02)
 DEADLINE_S = 20
+KEYS = {"current": "a2V5"}
 
 
 class FakeLeases:
     """An API server with one Lease, which checks versions; `failure` is how it answers meanwhile.
 
-    The answer of a call that was told to be `lost` gets lost after it took effect.
+    `keys` are what the Secret of claim keys holds: None without a Secret. The answer of a call that
+    was told to be `lost` gets lost after it took effect.
     """
 
     def __init__(self) -> None:
         self.lease: Manifest | None = None
         self.failure: ApiError | None = None
+        self.keys: Manifest | None = {}
         self.may_create = True
         self.lost = 0
         self._version = 0
 
     async def get(self, kind: Kind, _key: Key) -> Manifest:
-        assert kind == LEASE
         self._fail()
+        if kind == SECRET:
+            if self.keys is None:
+                raise NotFound("no secret")
+            return {"metadata": {}, "data": self.keys}
+        assert kind == LEASE
         if self.lease is None:
             raise NotFound("no lease")
         return copy.deepcopy(self.lease)
@@ -125,9 +132,19 @@ def leases() -> FakeLeases:
     return FakeLeases()
 
 
+@pytest.mark.parametrize("keys", [None, {}], ids=["no Secret", "an empty Secret"])
+async def test_the_first_operator_makes_the_lease(leases: FakeLeases, keys: Manifest) -> None:
+    """It leads at once: where no keys were made yet, no operator has led."""
+    leases.keys = keys
+    candidate = Candidate(leases, "one", PATIENT)
+    async with candidate.running():
+        await candidate.until_leading()
+        assert leases.holder == "one_1"
+
+
 @pytest.mark.parametrize("empty", [{"metadata": {}}, {"metadata": {}, "spec": {}}])
-async def test_the_empty_lease_of_the_chart_is_free(leases: FakeLeases, empty: Manifest) -> None:
-    """It is acquired without the right to create Leases."""
+async def test_an_empty_lease_is_free(leases: FakeLeases, empty: Manifest) -> None:
+    """It may be made by hand, for an operator without the right to create it."""
     leases.may_create = False
     leases.store(empty)
     candidate = Candidate(leases, "one", PATIENT)
@@ -141,7 +158,7 @@ async def test_a_lease_that_may_not_be_created_is_waited_for(leases: FakeLeases)
     leases.may_create = False
     candidate = Candidate(leases, "one", PATIENT)
     async with candidate.running():
-        said = "the operator may not create it: leases is forbidden. The chart and install.yaml"
+        said = "the operator may not create it: leases is forbidden. Give its service account"
         readiness = candidate.readiness
         await eventually(lambda: said in (readiness.problem or ""), "the operator says what to do")
         leases.store({"metadata": {}, "spec": {}})
@@ -276,6 +293,61 @@ async def test_a_lease_that_somebody_deletes_is_made_anew(leases: FakeLeases) ->
         leases.lease = None
         await eventually(lambda: leases.holder == "one_1", "it leads")
         assert not task.done()
+
+
+async def test_a_lease_that_is_deleted_changes_no_leader(leases: FakeLeases) -> None:
+    """Also if the other one is the first to find that: it stands by, and the leader leads on."""
+    leases.keys = KEYS
+    first = Candidate(leases, "one", Terms(duration=60, renew=40, retry=0.5))
+    second = Candidate(leases, "two", PATIENT)
+    leases.store({"metadata": {}, "spec": {}})
+    async with first.running() as task:
+        await first.until_leading()
+        async with second.running():
+            await eventually(lambda: second.readiness.problem is None, "the second stands by")
+            leases.lease = None
+            await eventually(lambda: leases.holder == SOMEBODY, "the second makes it anew")
+            assert second.readiness.state == f"standby: {SOMEBODY} leads"
+            await eventually(lambda: leases.holder == "one_1", "the first takes it back")
+            await eventually(lambda: "one leads" in second.readiness.state, "the second stands by")
+            assert not task.done()
+    assert first.losses == []
+    assert not second.leads.is_set()
+
+
+async def test_a_deleted_lease_without_a_leader_is_taken_after_its_duration(
+    leases: FakeLeases,
+) -> None:
+    """Whoever held it leads no longer by then."""
+    leases.keys = KEYS
+    heir = Candidate(leases, "heir")
+    begun = time.monotonic()
+    async with heir.running():
+        await heir.until_leading()
+        assert leases.holder == "heir_1"
+    assert time.monotonic() - begun >= TERMS.duration
+
+
+async def test_a_leader_ends_at_once_when_another_has_made_its_lease_anew(
+    leases: FakeLeases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It finds the Lease gone, then cannot create it: the renewal that finds that is its last."""
+    leader = Candidate(leases, "one", PATIENT)
+    async with leader.running() as task:
+        await leader.until_leading()
+        renewals = 0
+
+        async def gone(*_: Any) -> Manifest:
+            nonlocal renewals
+            renewals += 1
+            raise NotFound("no lease")
+
+        monkeypatch.setattr(leases, "patch", gone)
+        leases.write(holderIdentity="two_1")
+        with pytest.raises(BaseExceptionGroup):
+            await asyncio.wait_for(task, DEADLINE_S)
+    assert leader.losses == ["two_1 has it now"]
+    assert renewals == 1
 
 
 async def test_a_standby_that_cannot_read_the_lease_is_not_ready(leases: FakeLeases) -> None:

@@ -1,7 +1,8 @@
 """Leader election by client-go's rules: the operator that keeps renewing a Lease leads.
 
 Times of different machines are never compared. A lease expires when this process has not seen it
-change for its duration.
+change for its duration. Who held a lease that was deleted may lead on. So a candidate makes it anew
+in the name of SOMEBODY, and it expires as any other, unless the leader takes it back.
 """
 
 import asyncio
@@ -13,10 +14,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from quiver.control.claim_keys import has_keys
 from quiver.control.leader.leadership import Leadership
 from quiver.control.observe.metrics import Metrics
 from quiver.control.observe.readiness import Readiness
-from quiver.domain.kubernetes_types import Key, Kind, Manifest
+from quiver.domain.kubernetes_types import (
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    Key,
+    Kind,
+    Manifest,
+)
 from quiver.ports.api import Api
 from quiver.ports.clock import Clock
 from quiver.ports.errors import ApiError, ApiRefused, Conflict, NotFound
@@ -25,6 +33,7 @@ log = logging.getLogger(__name__)
 
 LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 LEASE_NAME = "quiver-operator"
+SOMEBODY = "holder-of-a-deleted-lease"
 JITTER = 0.2
 RELEASE_S = 3.0
 
@@ -111,28 +120,34 @@ class Election:
 
     async def _try_to_acquire(self) -> str | None:
         """Acquire the lease if it is free, and return None; else return the pod that holds it."""
-        asked = self._leadership.now()
+        asked, is_first = self._leadership.now(), False
         try:
             lease = await self._api.get(LEASE, self._key)
         except NotFound:
-            won = await self._create()
-        else:
-            spec = lease.get("spec", {})
-            holder: str = spec.get("holderIdentity") or ""
-            if not self._is_free(spec):
-                return holder.rpartition("_")[0] or holder
-            won = await self._api.patch(LEASE, self._key, self._claim(lease))
+            lease = await self._create({**self._held_from_now(), "holderIdentity": SOMEBODY})
+            # A leader makes the keys before it does anything else: without them none has led.
+            is_first = not await has_keys(self._api, self._key.namespace)
+        spec = lease.get("spec", {})
+        holder: str = spec.get("holderIdentity") or ""
+        if not is_first and not self._is_free(spec):
+            return holder.rpartition("_")[0] or holder
+        won = await self._api.patch(LEASE, self._key, self._claim(lease))
         self._version = won["metadata"]["resourceVersion"]
         self._leadership.begin(asked + self._terms.renew)
         return None
 
-    async def _create(self) -> Manifest:
+    async def _create(self, spec: Manifest) -> Manifest:
+        metadata = {
+            "namespace": self._key.namespace,
+            "name": self._key.name,
+            "labels": {MANAGED_BY_LABEL: MANAGED_BY},
+        }
         try:
-            return await self._api.create(LEASE, self._new_lease())
+            return await self._api.create(LEASE, {"metadata": metadata, "spec": spec})
         except ApiRefused as error:
             raise ApiRefused(
                 f"it does not exist, and the operator may not create it: {error}."
-                " The chart and install.yaml create it: apply them again"
+                " Give its service account the right to create Leases in this namespace"
             ) from error
 
     def _is_free(self, spec: Manifest) -> bool:
@@ -157,19 +172,24 @@ class Election:
     async def _renew(self) -> None:
         asked = self._leadership.now()
         try:
-            lease = await self._api.patch(LEASE, self._key, self._patch(renewTime=self._moment()))
-        except NotFound:
-            lease = await self._create()
+            lease = await self._patch_or_create()
         except Conflict:
             # The lease was changed, perhaps by this process in a call whose answer was lost.
             lease = await self._api.get(LEASE, self._key)
             holder = lease["spec"].get("holderIdentity")
-            if holder != self._identity:
+            if holder not in (self._identity, SOMEBODY):
                 self._leadership.lose(f"{holder or 'nobody'} has it now")
             self._version = lease["metadata"]["resourceVersion"]
             return
         self._version = lease["metadata"]["resourceVersion"]
         self._leadership.extend(asked + self._terms.renew)
+
+    async def _patch_or_create(self) -> Manifest:
+        renewed = self._patch(renewTime=self._moment(), holderIdentity=self._identity)
+        try:
+            return await self._api.patch(LEASE, self._key, renewed)
+        except NotFound:
+            return await self._create(self._held_from_now())
 
     async def _release(self) -> None:
         if self._leadership.remaining <= 0 or not self._leadership.resign():
@@ -193,10 +213,6 @@ class Election:
         self._version = lease["metadata"]["resourceVersion"]
         transitions = lease.get("spec", {}).get("leaseTransitions", 0) + 1
         return self._patch(**self._held_from_now(), leaseTransitions=transitions)
-
-    def _new_lease(self) -> Manifest:
-        metadata = {"namespace": self._key.namespace, "name": self._key.name}
-        return {"metadata": metadata, "spec": {**self._held_from_now(), "leaseTransitions": 0}}
 
     def _held_from_now(self) -> dict[str, Any]:
         return {
