@@ -6,7 +6,13 @@ from functools import lru_cache
 import msgspec
 
 from quiver.control.claim_keys import SECRET_NAME
-from quiver.domain.claims import CLAIM_ANNOTATION, PARTITIONS, ClaimKeys, claim_of
+from quiver.domain.claims import (
+    CLAIM_ANNOTATION,
+    PARTITIONS,
+    ClaimKeys,
+    claim_of,
+    is_released,
+)
 from quiver.domain.collections import Claim
 from quiver.domain.kubernetes_types import SECRET, Manifest
 from simulation.api_server import ApiServer, Write
@@ -25,7 +31,9 @@ class Claims:
         server.observers.append(self._note)
 
     def of(self, manifest: Manifest) -> Claim | None:
-        """Return the claim that a VectorCollection holds."""
+        """Return the claim that a VectorCollection holds. What was released holds none."""
+        if is_released(manifest):
+            return None
         if "claim" in manifest.get("status", {}):
             return claim_of(manifest)
         text = manifest["metadata"].get("annotations", {}).get(CLAIM_ANNOTATION)

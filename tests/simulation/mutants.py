@@ -317,6 +317,10 @@ def _deleted_lease_taken_for_free() -> Any:
     return patch("quiver.control.leader.election.has_keys", has_none)
 
 
+def _release_unsaid() -> Any:
+    return patch.object(deletion, "other_finalizers", lambda _collection: [])
+
+
 def _deletion_given_up() -> Any:
     def give_up(g: Gathered, error: Exception) -> Decision:
         return deletion._retain(g, "Warning", str(error))
@@ -360,6 +364,7 @@ MUTANTS = (
     Mutant("the lease is not looked at before a write", _lease_not_looked_at),
     Mutant("the lease is given back while a write is on its way", _lease_given_back_early),
     Mutant("a deleted lease is taken for a free one", _deleted_lease_taken_for_free),
+    Mutant("a release is not said", _release_unsaid),
     Mutant("a deletion is given up", _deletion_given_up),
     Mutant("an upgrade replaces pods", _pods_replaced_for_an_upgrade),
 )

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from quiver.domain.claims import FINALIZER
 from quiver.domain.collections import Claim, Index
 from quiver.domain.conditions import ready_reason
 from quiver.domain.kubernetes_types import (
@@ -91,6 +92,8 @@ class Outcome:
 
     def _reasons_to_wait(self, manifest: Manifest) -> set[str]:
         """Return the reasons for which an object that is being deleted may still be there."""
+        if FINALIZER not in manifest["metadata"].get("finalizers", ()):
+            return {"Released"}
         claim = self._claims.of(manifest)
         engine = self._server.find(VECTOR_ENGINE, engine_key(manifest))
         if claim is None or engine is None:
@@ -226,10 +229,9 @@ class Outcome:
                 continue
             is_same_engine = engine_key(other) == engine_key(manifest)
             if claim is None:
-                wants = (
-                    is_same_engine and schema_of(other)[0] == name and _is_allowed(engine, other)
-                )
-                if wants and theirs < mine and not has_claim:
+                stays = "deletionTimestamp" not in other["metadata"]
+                wants = stays and is_same_engine and schema_of(other)[0] == name
+                if wants and _is_allowed(engine, other) and theirs < mine and not has_claim:
                     return True
                 continue
             if claim.collection_name != name or (own is not None and theirs > mine):

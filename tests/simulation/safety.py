@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from quiver.control.leader.election import LEASE, SOMEBODY
 from quiver.domain.claims import FINALIZER
 from quiver.domain.collections import Claim
+from quiver.domain.conditions import ready_reason
 from quiver.domain.kubernetes_types import (
     SECRET,
     VECTOR_COLLECTION,
@@ -161,6 +162,8 @@ class Safety:
             return
         if "deletionTimestamp" not in old["metadata"]:
             self.says(write.actor, f"the finalizer of {write.key} goes, though it is to stay")
+        if write.new is not None and ready_reason(write.new) != "Released":
+            self.says(write.actor, f"{write.key} stays, and does not say that it was released")
         if mine is None or old["spec"].get("suspend") or not self._engine_stands(old):
             return
         engine = self._server.find(VECTOR_ENGINE, engine_key(old))

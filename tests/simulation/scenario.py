@@ -30,6 +30,8 @@ QUIET_S = 150.0
 MISLED_S = 20.0
 UPGRADED = 6
 """Of each ten seeds, the one in which each operator has another default image."""
+HELD = 9
+"""Of each twenty seeds, the one in which users hold objects by finalizers of their own."""
 UNLEASED = 8
 """Of each ten seeds, the one in which somebody deletes the Lease now and then."""
 
@@ -58,7 +60,8 @@ class Scenario:
         fleet = self._fleet = Fleet(self.trace, loop.time, rng)
         claims = self._claims = Claims(server, fleet)
         self._safety = Safety(server, fleet, claims, loop.time)
-        self._users = Users(server, fleet, self._safety, rng)
+        hold = seed % 20 == HELD
+        self._users = Users(server, fleet, self._safety, rng, hold=hold)
         self._around = Surroundings(loop, rng, self.trace, weather, server, fleet)
         self._controllers = Controllers(server, fleet, rng)
         server.observers.append(self._note_write)

@@ -29,13 +29,24 @@ INDEXES: tuple[Manifest | None, ...] = (
     {"type": "IVF_FLAT", "params": {"nlist": 16}},
     {"type": "HNSW", "params": {"M": 16, "efConstruction": 64}},
 )
+HOLD = "example.org/hold"
 POLICIES = (None, None, "Delete", "Delete", "Retain", "DeleteIfEmpty")
 
 
 class Users:
     """Does one thing at a time, chosen by the seed. Engines are in namespace x."""
 
-    def __init__(self, server: ApiServer, fleet: Fleet, safety: Safety, rng: Random) -> None:
+    def __init__(
+        self,
+        server: ApiServer,
+        fleet: Fleet,
+        safety: Safety,
+        rng: Random,
+        *,
+        hold: bool = False,
+    ) -> None:
+        """With `hold` some objects that are deleted have a finalizer of the users' too."""
+        self._hold = hold
         self._server = server
         self._fleet = fleet
         self._rng = rng
@@ -87,6 +98,7 @@ class Users:
             self._change_engine: 4,
             self._remove_engine: 1,
             self._make_some_engine: 2,
+            **({self._let_go: 4} if self._hold else {}),
         }
 
     # Objects
@@ -142,8 +154,23 @@ class Users:
 
     def _delete(self) -> None:
         found = self._some(VECTOR_COLLECTION)
-        if found is not None:
-            self._server.delete(ACTOR, VECTOR_COLLECTION, Key.of(found))
+        if found is None:
+            return
+        finalizers = found["metadata"].get("finalizers", [])
+        if self._hold and HOLD not in finalizers and self._rng.random() < 0.6:
+            self._patch(found, {"metadata": {"finalizers": [*finalizers, HOLD]}})
+        self._server.delete(ACTOR, VECTOR_COLLECTION, Key.of(found))
+
+    def _let_go(self) -> None:
+        held = [
+            m
+            for m in self._server.all(VECTOR_COLLECTION)
+            if HOLD in m["metadata"].get("finalizers", ())
+        ]
+        if held:
+            found = self._rng.choice(held)
+            others = [name for name in found["metadata"]["finalizers"] if name != HOLD]
+            self._patch(found, {"metadata": {"finalizers": others or None}})
 
     def _repent(self) -> None:
         """Keep the collection of an object that is being deleted already."""

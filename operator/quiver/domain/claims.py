@@ -13,7 +13,9 @@ from typing import Any
 import msgspec
 
 from quiver.domain.collections import Claim, VectorCollection
+from quiver.domain.conditions import ready_reason
 from quiver.domain.kubernetes_types import GROUP, Key, Manifest
+from quiver.domain.reasons import Reason
 
 CLAIM_ANNOTATION = f"{GROUP}/claim"
 FINALIZER = f"{GROUP}/collection"
@@ -101,8 +103,11 @@ def verified(manifest: Manifest, keys: ClaimKeys) -> Manifest:
 def claim_of(manifest: Manifest) -> Claim | None:
     """Return the claim of a VectorCollection, given its manifest from the cache.
 
-    It must carry the object's own uid: a copied or restored object inherits no claim.
+    It must carry the object's own uid: a copied or restored object inherits no claim. An object
+    that Quiver has released, and others hold, claims nothing any more.
     """
+    if is_released(manifest):
+        return None
     claim = _decoded(manifest.get("status", {}).get("claim") or manifest.get(VERIFIED))
     return claim if claim is not None and claim.object_uid == manifest["metadata"]["uid"] else None
 
@@ -183,16 +188,23 @@ def replacing_status(claim: Claim) -> Manifest:
 
 def finalizing_patch(collection: VectorCollection) -> Manifest:
     """Return the merge patch that adds the finalizer."""
-    return {"metadata": {"finalizers": [*_other_finalizers(collection), FINALIZER]}}
+    return {"metadata": {"finalizers": [*other_finalizers(collection), FINALIZER]}}
 
 
 def releasing_patch(collection: VectorCollection) -> Manifest:
     """Return the merge patch that removes Quiver's finalizer and no other."""
-    return {"metadata": {"finalizers": _other_finalizers(collection) or None}}
+    return {"metadata": {"finalizers": other_finalizers(collection) or None}}
 
 
-def _other_finalizers(collection: VectorCollection) -> list[str]:
+def other_finalizers(collection: VectorCollection) -> list[str]:
+    """Return the finalizers that are not Quiver's."""
     return [f for f in collection.metadata.finalizers if f != FINALIZER]
+
+
+def is_released(manifest: Manifest) -> bool:
+    """Tell whether Quiver has let the object go, and others hold it."""
+    is_going = "deletionTimestamp" in manifest["metadata"] and not has_finalizer(manifest)
+    return is_going and ready_reason(manifest) == Reason.RELEASED
 
 
 def _decoded(found: Any) -> Claim | None:

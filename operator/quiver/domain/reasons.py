@@ -27,6 +27,7 @@ class Reason(StrEnum):
     NOT_EMPTY = "NotEmpty"
     SUSPENDED = "Suspended"
     DROPPING = "Dropping"
+    RELEASED = "Released"
     AVAILABLE = "Available"
 
     RECREATING = "Recreating"

@@ -5,8 +5,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from quiver.domain.claims import FINALIZER
 from quiver.domain.conditions import State
 from quiver.domain.engines import VectorEngine
+from quiver.domain.kubernetes_types import Manifest
 from quiver.domain.members import Member
 from quiver.domain.reasons import Reason
 from quiver.ports.errors import (
@@ -21,6 +23,7 @@ from quiver.reconcile.collections.decision import (
     DropCollection,
     NoteRetained,
     PublishEvent,
+    RecordRelease,
     Release,
 )
 from quiver.reconcile.collections.gathered import Gathered
@@ -271,7 +274,66 @@ def test_nothing_is_remembered_of_what_is_not_left(found: Gathered) -> None:
 def test_an_object_without_our_finalizer_is_not_touched() -> None:
     """Another controller's finalizer keeps it: it is none of our business any more."""
     manifest = collection(deletionTimestamp=DELETED, finalizers=["example.com/other"])
-    assert steps(gathered(manifest, observed=FOUND)) == []
+    found = gathered(manifest, observed=FOUND)
+    assert steps(found) == []
+    assert decide(found).verdict[:2] == (State.RECONCILING, Reason.RELEASED)
+
+
+def test_what_stays_without_our_finalizer_counts_to_its_namespace() -> None:
+    """Whoever takes the finalizer off gets no room for it."""
+    manifest = going(spec=GUEST)
+    manifest["metadata"]["finalizers"] = ["example.com/other"]
+    host = hosting()
+    assert steps(gathered(manifest, engine=host, observed=FOUND)) == [NoteRetained]
+    assert steps(gathered(manifest, engine=host)) == []
+
+
+def going_with_others(**rest: Any) -> Manifest:
+    """Return an object that is being deleted, and held by another finalizer too."""
+    manifest = going(**rest)
+    manifest["metadata"]["finalizers"] = ["foregroundDeletion", FINALIZER]
+    return manifest
+
+
+HELD_BY_OTHERS: list[tuple[str, Gathered, str]] = [
+    (
+        "dropped",
+        gathered(going_with_others(), observed=FOUND),
+        "Dropped collection 'test01' and its vectors.",
+    ),
+    ("gone already", gathered(going_with_others()), "'test01' was gone already"),
+    (
+        "retained",
+        gathered(going_with_others(spec=RETAIN), observed=FOUND),
+        "Left collection 'test01' where it is: deletionPolicy is Retain.",
+    ),
+    (
+        "let go",
+        gathered(going_with_others(), engine=None, member=None),
+        "Left collection 'test01' where it is: its VectorEngine is gone.",
+    ),
+    ("never claimed", gathered(going_with_others(held=False)), "It had no collection"),
+]
+
+
+@pytest.mark.parametrize(
+    ("found", "said"), [c[1:] for c in HELD_BY_OTHERS], ids=[c[0] for c in HELD_BY_OTHERS]
+)
+def test_an_object_that_others_hold_says_what_became_of_its_collection(
+    found: Gathered, said: str
+) -> None:
+    """Just before the finalizer goes: it is the last word about it."""
+    *_, record, release = decide(found).steps
+    assert isinstance(record, RecordRelease)
+    assert record.verdict[:2] == (State.RECONCILING, Reason.RELEASED)
+    assert said in record.verdict.message
+    assert release == Release()
+
+
+def test_what_became_of_a_collection_is_said_once() -> None:
+    """As after a crash between the two writes: it was gone already only since Quiver dropped it."""
+    said = {"type": "Ready", "status": "False", "reason": "Released", "message": "Dropped."}
+    assert steps(gathered(going_with_others(status={"conditions": [said]}))) == [Release]
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,14 @@ async def test_of_those_that_wish_the_oldest_is_first() -> None:
     assert (await cluster.gather("a")).holder is None
 
 
+async def test_a_wish_that_goes_is_in_nobodys_way() -> None:
+    """An object that is being deleted without a claim gets no collection any more."""
+    held = {"deletionTimestamp": DELETED, "finalizers": ["example.com/theirs"]}
+    going = collection("a", spec={"collectionName": "test01"}, **OLD, **held)
+    cluster, _ = pod_cluster(going, collection(**NEW))
+    assert (await cluster.gather()).holder is None
+
+
 async def test_a_wish_that_is_not_welcome_is_in_nobodys_way() -> None:
     """However old it is: the engine does not take it."""
     spec = {"engineRef": {"name": "engine", "namespace": NAMESPACE}}

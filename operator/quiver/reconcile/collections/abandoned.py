@@ -10,9 +10,8 @@ from quiver.domain.collections import VectorCollection
 from quiver.domain.kubernetes_types import Key, Manifest
 from quiver.ports.errors import ApiRefused
 from quiver.reconcile.collections.act import Actor, Tools
-from quiver.reconcile.collections.deletion import record_steps
+from quiver.reconcile.collections.deletion import steps_for_what_stays
 from quiver.reconcile.collections.gather import Sources, gather
-from quiver.reconcile.collections.gathered import Gathered
 from quiver.reconcile.collections.observe import observe
 
 
@@ -37,12 +36,5 @@ async def _record(manifest: Manifest, sources: Sources, tools: Tools) -> None:
     except msgspec.ValidationError:
         return  # stored under a looser CRD: the operator has made nothing for it
     gathered = await observe(await gather(manifest, collection, sources), sources)
-    if gathered.claimants or _is_gone(gathered):
-        return
-    for step in record_steps(gathered):
+    for step in steps_for_what_stays(gathered):
         await Actor(gathered, tools).do(step)
-
-
-def _is_gone(g: Gathered) -> bool:
-    """Tell whether the server has answered that it has no such collection."""
-    return g.server is not None and g.observation.failure is None and g.observed is None

@@ -40,18 +40,24 @@ from quiver.reconcile.collections.decision import (
     PublishEvent,
     RecordClaim,
     RecordLoss,
+    RecordRelease,
     Release,
     ReplaceClaim,
     SetIndex,
+    StatusStep,
     Step,
 )
 from quiver.reconcile.collections.gathered import Gathered
 from quiver.reconcile.collections.preconditions import Preconditions
+from quiver.reconcile.collections.released import release_patch
 from quiver.reconcile.identities import Identities
 
 log = logging.getLogger(__name__)
 
-_RESTS_ON_IDENTITY = (RecordClaim, ReplaceClaim, RecordLoss, EngineStep, Release)
+_RESTS_ON_IDENTITY = (
+    *(RecordClaim, ReplaceClaim, RecordLoss, RecordRelease),
+    *(EngineStep, Release),
+)
 MOST_RETAINED = 1024
 """Entries in an engine's status. With more, the object would be slow to read and write."""
 
@@ -122,7 +128,7 @@ class Actor:
                 await self._objects.delete(SECRET, manifest)
             case PublishEvent(event):
                 await self._publish(event)
-            case NoteRetained() | RecordLoss():
+            case NoteRetained() | RecordLoss() | RecordRelease():
                 await self._write_status(step)
             case _:
                 await self._object_is_unchanged()
@@ -172,11 +178,15 @@ class Actor:
         self.manifest = await self._objects.patch_status(VECTOR_COLLECTION, self.manifest, status)
         self._preconditions.object_was_written()
 
-    async def _write_status(self, step: NoteRetained | RecordLoss) -> None:
-        if isinstance(step, RecordLoss):
-            await self._record_loss(step.what)
-        else:
-            await self._note(step)
+    async def _write_status(self, step: StatusStep) -> None:
+        match step:
+            case RecordLoss(what):
+                await self._record_loss(what)
+            case RecordRelease(verdict):
+                collection, now = self._gathered.collection, self._clock.now()
+                await self._patch_status(release_patch(collection, verdict, now))
+            case NoteRetained():
+                await self._note(step)
 
     async def _record_loss(self, what: str) -> None:
         assert self.manifest is not None

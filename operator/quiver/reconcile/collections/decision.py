@@ -46,6 +46,15 @@ class RecordLoss:
 
 
 @dataclass(frozen=True)
+class RecordRelease:
+    """Write into the status, before the finalizer goes, what became of the collection, where
+    finalizers of others hold the object.
+    """
+
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
 class CreateCollection:
     schema: CollectionSchema
 
@@ -94,7 +103,7 @@ class Release:
 
 EngineStep = CreateCollection | DropCollection | CreatePartition | DropPartition | SetIndex
 ClaimStep = RecordClaim | ReplaceClaim | KeepFinalizer
-StatusStep = NoteRetained | RecordLoss
+StatusStep = NoteRetained | RecordLoss | RecordRelease
 Step = ClaimStep | StatusStep | EngineStep | ApplySecret | DeleteSecret | PublishEvent | Release
 
 

@@ -4,7 +4,12 @@ No policy gives up: while the collection should be dropped but cannot be, the ob
 conditions say why.
 """
 
-from quiver.domain.claims import FINALIZER, reserved_partitions_of, retained_as
+from quiver.domain.claims import (
+    FINALIZER,
+    other_finalizers,
+    reserved_partitions_of,
+    retained_as,
+)
 from quiver.domain.conditions import State, Verdict
 from quiver.domain.kubernetes_types import COLLECTIONS_CRD
 from quiver.domain.reasons import Reason
@@ -16,20 +21,25 @@ from quiver.reconcile.collections.decision import (
     DropCollection,
     NoteRetained,
     PublishEvent,
+    RecordRelease,
     Release,
     Step,
 )
 from quiver.reconcile.collections.gathered import Gathered
-
-_DELETING = Verdict.reconciling(Reason.DROPPING, "The object is being deleted.")
+from quiver.reconcile.collections.released import recorded_release, released
 
 
 def finalizer_is_gone(g: Gathered) -> Decision | None:
-    return None if FINALIZER in g.collection.metadata.finalizers else _proceed(g)
+    if FINALIZER in g.collection.metadata.finalizers:
+        return None
+    what = "Quiver has no finalizer on it, and leaves what it may have on an engine."
+    return _proceed(g, released(what), *steps_for_what_stays(g))
 
 
 def nothing_was_claimed(g: Gathered) -> Decision | None:
-    return _proceed(g, Release()) if g.claim is None and g.lapsed is None else None
+    if g.claim is not None or g.lapsed is not None:
+        return None
+    return _release(g, "It had no collection.")
 
 
 def collection_is_to_be_retained(g: Gathered) -> Decision | None:
@@ -139,7 +149,9 @@ def collection_is_somebody_elses(g: Gathered) -> Decision | None:
 
 
 def collection_is_gone(g: Gathered) -> Decision | None:
-    return _proceed(g, Release()) if g.observed is None else None
+    if g.observed is not None:
+        return None
+    return _release(g, f"Collection {g.collection_name!r} was gone already.")
 
 
 def collection_is_another(g: Gathered) -> Decision | None:
@@ -157,8 +169,9 @@ def collection_is_not_empty(g: Gathered) -> Decision | None:
 
 def collection_exists(g: Gathered) -> Decision | None:
     name = g.collection_name
-    dropped = Event("Normal", "Dropped", "Drop", f"Dropped collection {name!r} and its vectors.")
-    return _proceed(g, DropCollection(name), PublishEvent(dropped), Release())
+    note = f"Dropped collection {name!r} and its vectors."
+    dropped = Event("Normal", "Dropped", "Drop", note)
+    return _release(g, note, DropCollection(name), PublishEvent(dropped))
 
 
 POLICIES = (
@@ -198,15 +211,31 @@ def failed(g: Gathered, error: EngineError) -> Decision:
     return _waiting(g, reason, f"{_claimed(g)} did not drop it: {error}", state=state)
 
 
-def _proceed(g: Gathered, *steps: Step) -> Decision:
+def _proceed(g: Gathered, verdict: Verdict, *steps: Step) -> Decision:
     placement = g.collection.status.placement
-    return Decision(verdict=_DELETING, steps=steps, claim=g.status_claim, placement=placement)
+    return Decision(verdict=verdict, steps=steps, claim=g.status_claim, placement=placement)
+
+
+def _release(g: Gathered, what: str, *steps: Step) -> Decision:
+    """Let the object go after the steps. If it goes at once, nobody reads in its status `what`
+    became of its collection.
+    """
+    verdict = released(what)
+    is_said = recorded_release(g.collection) is not None or not other_finalizers(g.collection)
+    record = [] if is_said else [RecordRelease(verdict)]
+    return _proceed(g, verdict, *steps, *record, Release())
 
 
 def _retain(g: Gathered, type_: str, why: str) -> Decision:
     note = f"Left collection {g.collection_name!r} where it is: {why}."
     event = Event("Warning" if type_ == "Warning" else "Normal", "Left", "Release", note)
-    return _proceed(g, *record_steps(g), PublishEvent(event), Release())
+    return _release(g, note, *record_steps(g), PublishEvent(event))
+
+
+def steps_for_what_stays(g: Gathered) -> list[Step]:
+    """Return the steps for the collection of an object that goes without a release by Quiver."""
+    is_gone = g.server is not None and g.observation.failure is None and g.observed is None
+    return [] if g.claimants or is_gone else record_steps(g)
 
 
 def record_steps(g: Gathered) -> list[Step]:

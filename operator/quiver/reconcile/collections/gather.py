@@ -159,12 +159,13 @@ class _Gathering:
         return tuple(m for m in claimants if uid_of(m) != own)
 
     async def _elders(self, found: Gathered) -> tuple[Manifest, ...]:
-        """Return the older objects that ask for the same name, have no claim yet, and are of a
-        namespace that the engine admits.
+        """Return the older objects that ask for the same name, have no claim yet, are not being
+        deleted, and are of a namespace that the engine admits.
         """
         collection = found.collection
         namesakes = self._objects.namesakes(collection.engine_key, collection.collection_name)
         seniority = collection.metadata.seniority
-        elders = [m for m in namesakes if seniority_of(m) < seniority and claim_of(m) is None]
+        staying = [m for m in namesakes if "deletionTimestamp" not in m["metadata"]]
+        elders = [m for m in staying if seniority_of(m) < seniority and claim_of(m) is None]
         admitted = await self._admitted.among(Key.of(m).namespace for m in elders)
         return tuple(m for m in elders if Key.of(m).namespace in admitted)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import msgspec
 
-from quiver.domain.claims import claim_of
+from quiver.domain.claims import claim_of, is_released
 from quiver.domain.collections import CollectionStatus, VectorCollection
 from quiver.domain.data_loss import unacknowledged
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Manifest
@@ -55,6 +55,8 @@ class CollectionReconciler:
             collection = msgspec.convert(manifest, VectorCollection)
         except msgspec.ValidationError as error:
             return await self._reporter.invalid_spec(VECTOR_COLLECTION, manifest, error)
+        if is_released(manifest):
+            return Result.DONE
         try:
             gathered = await self.prepare(manifest, collection)
         except ApiRefused as error:

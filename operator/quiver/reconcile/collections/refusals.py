@@ -14,6 +14,7 @@ from quiver.reconcile.collections.decision import (
     NoteRetained,
     RecordClaim,
     RecordLoss,
+    RecordRelease,
     Release,
     ReplaceClaim,
     Step,
@@ -32,6 +33,7 @@ _PARTS: dict[type[Step], str] = {
     Release: "the removal of the finalizer",
     NoteRetained: "the status of the VectorEngine",
     RecordLoss: "the status",
+    RecordRelease: "the status",
 }
 
 
