@@ -10,6 +10,7 @@ import pytest
 from localcluster import ControlPlane
 from localcluster.certificates import Authority
 from quiver.domain.access import Target
+from quiver.domain.collections import CollectionSchema
 from quiver.domain.ephemeral_data import DATA_EPHEMERAL
 from quiver.domain.kubernetes_types import (
     POD,
@@ -36,6 +37,7 @@ OUR_LABELS = {
 }
 TWO_GPUS = 2
 """As many as the node has."""
+SCHEMA = CollectionSchema(name="theirs", dimension=8, index_file_size=1024, metric_type="L2")
 COLLECTED_S = 75.0
 """The garbage collector looks for new kinds, and so for ours, every 30 s."""
 
@@ -204,6 +206,33 @@ async def test_a_pod_that_holds_a_collection_is_not_scaled_away(
         await managed.gone("engine-1", POD)
         await managed.settled_engine()
     assert len(await on_pod(managed, "engine-0")) == 1
+
+
+async def test_a_pod_with_collections_that_no_object_claims_is_not_scaled_away(
+    managed: Namespace, node: StandinNode
+) -> None:
+    """What deletionPolicy Retain has left on a pod, and what applications made there, keep it. The
+    engine names them, and the pod goes once they are dropped.
+    """
+    async with running(managed.operator_api, managed.engines):
+        await create_engine(managed, node)
+        await managed.settled_engine()
+        await managed.create_collection("docs", deletionPolicy="Retain")
+        await managed.ready("docs")
+        address = (await managed.get("engine-0", POD))["status"]["podIP"]
+        there = managed.engines.at(Target(f"{address}:19530", "Quiver"))
+        await there.create(SCHEMA)
+        await managed.patch("engine", {"spec": {"replicas": 0}}, VECTOR_ENGINE)
+        await managed.settled("engine", "ScaleDownBlocked", VECTOR_ENGINE)
+        await managed.delete("docs")
+        await managed.gone("docs")
+        told = "Pod engine-0 holds collections that no VectorCollection claims: docs, theirs."
+        await says(managed, "engine", told, VECTOR_ENGINE)
+        assert await on_pod(managed, "engine-0") == {"docs", "theirs"}
+        for name in ("docs", "theirs"):
+            await there.drop(name)
+        await managed.gone("engine-0", POD)
+        await managed.settled("engine", "ScaledToZero", VECTOR_ENGINE)
 
 
 async def test_a_stateful_set_that_was_edited_is_put_back(

@@ -231,6 +231,19 @@ class Pod(Struct, frozen=True, kw_only=True):
         return condition is not None and condition.status == "True" and not self.metadata.deleting
 
     @property
+    def was_ready(self) -> bool:
+        """Whether the pod is or was ready. The kubelet first says that it is not, at the moment at
+        which it says that it has initialized it; Ready changes later only if the pod gets ready.
+        """
+        ready = find_condition(self.status.conditions, "Ready")
+        begun = find_condition(self.status.conditions, "Initialized")
+        if ready is None:
+            return False
+        if ready.status == "True" or begun is None:
+            return True
+        return (ready.last_transition_time or "") > (begun.last_transition_time or "")
+
+    @property
     def trouble(self) -> tuple[str, str] | None:
         """What keeps the pod from running: (reason, message) of the scheduler or the kubelet."""
         scheduled = find_condition(self.status.conditions, "PodScheduled")

@@ -25,6 +25,7 @@ from quiver.reconcile.engines.default_image import default_image
 from quiver.reconcile.engines.disruption_budget import disruption_budget_for
 from quiver.reconcile.engines.gather import Gathered, Held
 from quiver.reconcile.engines.scaling import highest_replicas
+from quiver.reconcile.engines.unclaimed import Unclaimed
 from quiver.reconcile.engines.workload import (
     service_for,
     stateful_set_for,
@@ -246,6 +247,20 @@ STANDINGS: list[tuple[str, Gathered, State, Reason, str]] = [
         "They are being deleted. Quiver scales down once they are gone.",
     ),
     (
+        "scale-down of a pod with what no object claims",
+        gathered(unclaimed=(Unclaimed(1, ("old",)), Unclaimed(2, ("theirs",)))),
+        State.STALLED,
+        Reason.SCALE_DOWN_BLOCKED,
+        "Pods engine-1, engine-2 hold collections that no VectorCollection claims: old, theirs.",
+    ),
+    (
+        "scale-down of a pod that does not answer",
+        gathered(unclaimed=(Unclaimed(1, silence="it is not ready"),)),
+        State.RECONCILING,
+        Reason.SCALE_DOWN_BLOCKED,
+        "Pod engine-1 does not say which collections it holds: it is not ready. Set replicas back",
+    ),
+    (
         "silent endpoint",
         gathered(TWO, silent={"b.org:1": "refused"}),
         State.RECONCILING,
@@ -379,6 +394,18 @@ def test_a_pod_that_holds_collections_is_not_scaled_away(
     )
     applied = [m for kind, m in decide(found, IMAGE).manifests if kind == STATEFUL_SET]
     assert [m["spec"]["replicas"] for m in applied] == ([replicas] if replicas != 2 else [])
+
+
+def test_a_pod_with_what_no_object_claims_is_not_scaled_away() -> None:
+    """The StatefulSet keeps the pod, and the engine is looked at again: nothing tells that such a
+    collection was dropped.
+    """
+    two = rolled_out(gathered().engine, replicas=3)
+    found = gathered({"replicas": 0}, unclaimed=(Unclaimed(1, ("old",)),), stateful_set=two)
+    decision = decide(found, IMAGE)
+    applied = [m for kind, m in decision.manifests if kind == STATEFUL_SET]
+    assert [m["spec"]["replicas"] for m in applied] == [2]
+    assert decision.retry
 
 
 @pytest.mark.parametrize(

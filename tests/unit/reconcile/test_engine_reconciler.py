@@ -8,6 +8,7 @@ import pytest
 
 from quiver.domain.access import PLAIN
 from quiver.domain.claims import KEY_BYTES, ClaimKeys
+from quiver.domain.collections import CollectionSchema
 from quiver.domain.engines import Pod, VectorEngine
 from quiver.domain.kubernetes_types import (
     NETWORK_POLICY,
@@ -87,6 +88,46 @@ async def test_a_claim_that_is_none_holds_nothing(member: str) -> None:
         cluster.add(claimed(claim("b", member=member), "b"))
     status = await cluster.reconcile()
     assert (cluster.replicas(), status["highestReplicas"]) == (0, 3)
+
+
+def never_ready(name: str) -> Manifest:
+    at = {"lastTransitionTime": "2024-05-01T11:00:00Z"}
+    conditions = [
+        {"type": "Initialized", "status": "True", **at},
+        {"type": "Ready", "status": "False", **at},
+    ]
+    return {**pod(name), "status": {"podIP": "10.0.0.7", "conditions": conditions}}
+
+
+@pytest.mark.parametrize(
+    ("found", "held", "replicas"),
+    [
+        (pod("engine-1"), ["docs"], 2),
+        (pod("engine-1"), [], 0),
+        (pod("engine-1"), None, 2),
+        (pod("engine-1", ready=False), ["docs"], 2),
+        (never_ready("engine-1"), ["docs"], 0),
+        (pod("engine-0"), ["mine"], 1),
+    ],
+    ids=["holds one", "empty", "silent", "was ready", "never was ready", "a claimed one"],
+)
+async def test_a_pod_is_asked_before_it_is_scaled_away(
+    found: Manifest, held: list[str] | None, replicas: int
+) -> None:
+    """What it holds without a claim keeps it, and so does silence, unless it never was ready."""
+    once = engine(spec={"replicas": 0}, status={"highestReplicas": 3})
+    mine = claimed(claim("mine", member="engine-0"), "mine")
+    cluster = EngineCluster(once, found, *([mine] if held == ["mine"] else []))
+    server = cluster.engines.start("10.0.0.7:19530")
+    server.up = held is not None
+    for name in held or ():
+        server.create(
+            CollectionSchema(name=name, dimension=8, index_file_size=1024, metric_type="L2")
+        )
+    status = await cluster.reconcile()
+    assert cluster.replicas() == replicas
+    blocked = status["conditions"][0]["message"].startswith("Not scaled down to 0")
+    assert blocked is bool(replicas)
 
 
 async def test_the_most_replicas_are_in_the_status() -> None:

@@ -162,7 +162,8 @@ def _is_to_be_looked_at_again(gathered: Gathered) -> bool:
     """Tell whether what is in the way may change without a change of an object that is watched."""
     waits = any(pod.waits_for_volume for pod in gathered.pods)
     is_short = lacks_pods(gathered.engine, gathered.stateful_set)
-    return gathered.access.trouble is not None or waits or is_short
+    is_held_back = bool(gathered.unclaimed)
+    return gathered.access.trouble is not None or waits or is_short or is_held_back
 
 
 def _verdict(gathered: Gathered, replicas: int, rolling: str | None) -> Verdict:

@@ -1,6 +1,7 @@
 """Gathers what a decision about one VectorEngine needs."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -34,6 +35,7 @@ from quiver.reconcile.engines.answers import Answer
 from quiver.reconcile.engines.network_policy import wants_network_policy
 from quiver.reconcile.engines.pod_events import NO_EVENTS, PodEvents, pod_events
 from quiver.reconcile.engines.reports import reports_of
+from quiver.reconcile.engines.unclaimed import Unclaimed, unclaimed_on
 from quiver.reconcile.identities import Identities
 
 WAITING = (Reason.ENGINE_NOT_READY, Reason.ENGINE_UNREACHABLE)
@@ -44,13 +46,15 @@ CONCURRENT_LOOKS = 8
 
 class Held(NamedTuple):
     """A VectorCollection whose claim names the engine's pod of this ordinal. `is_going` tells
-    whether it is being deleted, `waits` whether it cannot be used for the pod's sake.
+    whether it is being deleted, `waits` whether it cannot be used for the pod's sake. `name` is
+    that of the collection on the engine.
     """
 
     ordinal: int
     collection: Key
     is_going: bool
     waits: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +62,9 @@ class Gathered:
     """One VectorEngine, and all that a decision about it depends on.
 
     `holds_collections` tells whether claims name pods of the engine. `beyond` has the collections
-    on pods that the spec no longer asks for, as claims name them, `waited_for` the ordinals of pods
-    that collections wait for. `may_upgrade` tells whether an upgrade may begin by itself.
+    on pods that the spec no longer asks for, as claims name them, `unclaimed` those pods that hold
+    collections without a claim. `waited_for` has the ordinals of pods that collections wait for.
+    `may_upgrade` tells whether an upgrade may begin by itself.
     `silent` maps each external endpoint that did not answer to the reason. `unlisted` maps each
     member that did not list its collections, when it was asked last, to its refusal. `reports`
     has what members say of themselves, `events` what Kubernetes says of missing pods.
@@ -76,6 +81,7 @@ class Gathered:
     pods: tuple[Pod, ...] = ()
     holds_collections: bool = False
     beyond: tuple[Held, ...] = ()
+    unclaimed: tuple[Unclaimed, ...] = ()
     waited_for: frozenset[int] = frozenset()
     may_upgrade: bool = False
     events: PodEvents = NO_EVENTS
@@ -128,6 +134,7 @@ async def gather(
         pods=pods,
         holds_collections=bool(held),
         beyond=tuple(h for h in held if h.ordinal >= engine.spec.replicas),
+        unclaimed=await _unclaimed(engine, pods, members, held, engines),
         waited_for=frozenset(h.ordinal for h in held if h.waits),
         events=await pod_events(engine, stateful_set, pods, objects),
         unlisted=unlisted,
@@ -168,10 +175,25 @@ def _held(engine: VectorEngine, objects: Objects) -> Iterator[Held]:
     for manifest in objects.collections_of(engine.metadata.key):
         claim = claim_of(manifest)
         ordinal = None if claim is None else ordinal_of(claim.member, engine.metadata.name)
-        if ordinal is not None:
+        if claim is not None and ordinal is not None:
             is_going = "deletionTimestamp" in manifest["metadata"]
             waits = ready_reason(manifest) in WAITING
-            yield Held(ordinal, Key.of(manifest), is_going, waits)
+            yield Held(ordinal, Key.of(manifest), is_going, waits, claim.collection_name)
+
+
+async def _unclaimed(
+    engine: VectorEngine,
+    pods: Iterable[Pod],
+    members: Iterable[Member],
+    held: Iterable[Held],
+    engines: Engines,
+) -> tuple[Unclaimed, ...]:
+    name, replicas = engine.metadata.name, engine.spec.replicas
+    leaving = [p for p in pods if (ordinal_of(p.metadata.name, name) or 0) >= replicas]
+    claimed = defaultdict[int, set[str]](set)
+    for each in held:
+        claimed[each.ordinal].add(each.name)
+    return await unclaimed_on(leaving, members, claimed, name, engines)
 
 
 async def _silent(members: Iterable[Member], engines: Engines) -> dict[str, str]:

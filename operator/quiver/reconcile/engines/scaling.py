@@ -1,11 +1,12 @@
 """How many pods an engine keeps: those that the spec asks for, and those with collections. Pure."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from quiver.domain.conditions import Verdict
 from quiver.domain.manifests import owner_uids
 from quiver.domain.reasons import Reason
 from quiver.reconcile.engines.gather import Gathered, Held
+from quiver.reconcile.engines.unclaimed import Unclaimed
 
 NAMED = 8
 """Pods, and collections, that a message names."""
@@ -23,26 +24,67 @@ def highest_replicas(gathered: Gathered) -> int:
 
 
 def replicas_to_keep(gathered: Gathered) -> int:
-    """Return the number of replicas that keeps each pod that holds collections."""
-    in_use = (held.ordinal + 1 for held in _blocking(gathered))
+    """Return the number of replicas that keeps each pod that holds, or may hold, collections."""
+    in_use = [held.ordinal + 1 for held in _blocking(gathered)]
+    in_use += [pod.ordinal + 1 for pod in gathered.unclaimed]
     return max(gathered.engine.spec.replicas, *in_use, 0)
 
 
 def scale_down_blocked(gathered: Gathered) -> Verdict | None:
-    """Return the verdict while pods hold collections that the spec no longer asks for."""
-    blocking, engine = _blocking(gathered), gathered.engine
-    if not blocking:
+    """Return the verdict while pods that the spec no longer asks for hold collections."""
+    blocking, unclaimed = _blocking(gathered), [p for p in gathered.unclaimed if p.names]
+    silent = [pod for pod in gathered.unclaimed if pod.silence is not None]
+    found = [
+        *_told_of_claimed(blocking, gathered),
+        *_told_of_unclaimed(unclaimed, gathered),
+        *_told_of_silent(silent, gathered),
+    ]
+    if not found:
         return None
-    ordinals = sorted({held.ordinal for held in blocking})
-    pods = _some([f"{engine.metadata.name}-{ordinal}" for ordinal in ordinals])
-    holding = f"pod {pods} holds" if len(ordinals) == 1 else f"pods {pods} hold"
+    message = f"Not scaled down to {gathered.engine.spec.replicas}: {' '.join(found)}"
+    if unclaimed or not all(held.is_going for held in blocking):
+        return Verdict.stalled(Reason.SCALE_DOWN_BLOCKED, message)
+    return Verdict.reconciling(Reason.SCALE_DOWN_BLOCKED, message)
+
+
+def _told_of_claimed(blocking: Sequence[Held], gathered: Gathered) -> Iterator[str]:
+    if not blocking:
+        return
     collections = _some([str(held.collection) for held in blocking])
-    told = f"Not scaled down to {engine.spec.replicas}: {holding} collections: {collections}."
+    yield f"{_holding('pod', blocking, gathered)} collections: {collections}."
     if all(held.is_going for held in blocking):
-        message = f"{told} They are being deleted. Quiver scales down once they are gone."
-        return Verdict.reconciling(Reason.SCALE_DOWN_BLOCKED, message)
-    message = f"{told} Delete these VectorCollections, or set replicas back."
-    return Verdict.stalled(Reason.SCALE_DOWN_BLOCKED, message)
+        yield "They are being deleted. Quiver scales down once they are gone."
+    else:
+        yield "Delete these VectorCollections, or set replicas back."
+
+
+def _told_of_unclaimed(pods: Sequence[Unclaimed], gathered: Gathered) -> Iterator[str]:
+    if not pods:
+        return
+    names = _some([name for pod in pods for name in pod.names])
+    holding = _holding("Pod", pods, gathered)
+    yield f"{holding} collections that no VectorCollection claims: {names}."
+    yield "Drop them there, or set replicas back."
+
+
+def _told_of_silent(pods: Sequence[Unclaimed], gathered: Gathered) -> Iterator[str]:
+    for pod in pods[:1]:
+        name = f"{gathered.engine.metadata.name}-{pod.ordinal}"
+        more = f" (so do {len(pods) - 1} more)" if len(pods) > 1 else ""
+        yield (
+            f"Pod {name} does not say which collections it holds{more}: {pod.silence}. Set "
+            "replicas back, or wait until it does. If it never will, delete the pod: one that does "
+            f"not get ready anew is scaled away. {_LEAVES[gathered.engine.spec.is_ephemeral]}"
+        )
+
+
+_LEAVES = {True: "Its vectors are lost with it.", False: "Its volume stays."}
+
+
+def _holding(noun: str, pods: Iterable[Held | Unclaimed], gathered: Gathered) -> str:
+    ordinals = sorted({pod.ordinal for pod in pods})
+    names = _some([f"{gathered.engine.metadata.name}-{ordinal}" for ordinal in ordinals])
+    return f"{noun} {names} holds" if len(ordinals) == 1 else f"{noun}s {names} hold"
 
 
 def _blocking(gathered: Gathered) -> list[Held]:
