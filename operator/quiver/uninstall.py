@@ -39,7 +39,7 @@ _LEADS = (
 def uninstall(
     release: str, deployment: str | None, namespaces: tuple[str, ...], timeout: float
 ) -> None:
-    """Take the finalizer off each VectorCollection that the release manages.
+    """Take the finalizers off each VectorCollection and VectorEngine that the release manages.
 
     Without an operator nobody else would: the objects, and their namespaces, could not be deleted.
     Nothing is dropped. Collections stay on their engines with their vectors, and objects stay as
@@ -68,4 +68,8 @@ async def _leave(
             await departure.stop(deployment)
         await departure.wait_for_the_lease()
         released = await departure.release()
-    click.echo(f"{released} VectorCollections are released. Nothing was dropped.")
+        engines = await departure.release_engines()
+    click.echo(
+        f"{released} VectorCollections and {engines} VectorEngines are released."
+        " Nothing was dropped."
+    )

@@ -47,6 +47,7 @@ ON = {"docs": "stored", "dropped": "stored", "loose": "bare"}
 WRITTEN = {
     *(f"vectorcollections/{name}/status" for name in ON),
     *("vectorengines/stored/status", "vectorengines/bare/status"),
+    *("vectorengines/stored/", "vectorengines/bare/", "services/stored/", "services/bare/"),
     *("statefulsets/stored/", "statefulsets/bare/", "poddisruptionbudgets/bare/"),
 }
 """What operators may write to objects that are there."""

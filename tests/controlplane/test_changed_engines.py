@@ -2,8 +2,11 @@
 let go.
 """
 
+from contextlib import suppress
+
 from machine.engine_process import EngineProcess
-from quiver.domain.kubernetes_types import VECTOR_ENGINE, Manifest
+from quiver.domain.kubernetes_types import STATEFUL_SET, VECTOR_ENGINE, Manifest
+from quiver.ports.errors import NotFound
 from support.namespaces import Namespace
 from support.operators import running
 from support.standin_node import StandinNode
@@ -13,6 +16,8 @@ ANOTHER = "is of another kind now"
 
 async def create_anew(world: Namespace, spec: Manifest) -> None:
     await world.delete("engine", VECTOR_ENGINE)
+    with suppress(NotFound):  # one with pods would wait for its collections
+        await world.patch("engine", {"metadata": {"finalizers": None}}, VECTOR_ENGINE)
     await world.gone("engine", VECTOR_ENGINE)
     await world.create(VECTOR_ENGINE, "engine", spec)
 
@@ -61,3 +66,4 @@ async def test_collections_of_an_engine_with_pods_go_when_it_is_external(
         await world.gone("docs")
         event = await world.told("docs", "Left")
         assert f"it is on engine-0, and VectorEngine 'engine' {ANOTHER}" in event["note"]
+        await world.gone("engine", STATEFUL_SET)

@@ -23,6 +23,7 @@ from quiver.domain.kubernetes_types import (
     Kind,
     Manifest,
 )
+from quiver.domain.possession import UID_ANNOTATION
 from quiver.ports.errors import EngineUnreachable
 from support.namespaces import Namespace, ready_condition, types
 from support.operators import running
@@ -38,8 +39,6 @@ OUR_LABELS = {
 TWO_GPUS = 2
 """As many as the node has."""
 SCHEMA = CollectionSchema(name="theirs", dimension=8, index_file_size=1024, metric_type="L2")
-COLLECTED_S = 75.0
-"""The garbage collector looks for new kinds, and so for ours, every 30 s."""
 
 
 async def create_engine(world: Namespace, node: StandinNode, **spec: Any) -> Manifest:
@@ -87,8 +86,7 @@ async def test_an_engine_becomes_a_pod_that_takes_collections(
         for kind in (SERVICE, STATEFUL_SET, POD_DISRUPTION_BUDGET):
             metadata = (await managed.get("engine", kind))["metadata"]
             assert metadata["labels"] == OUR_LABELS
-            (owner,) = metadata["ownerReferences"]
-            assert (owner["uid"], owner["controller"]) == (engine["metadata"]["uid"], True)
+            assert metadata["annotations"][UID_ANNOTATION] == engine["metadata"]["uid"]
         pod = await managed.get("engine-0", POD)
         assert pod["spec"]["nodeName"] == node.name
         limits = pod["spec"]["containers"][0]["resources"]["limits"]
@@ -311,23 +309,6 @@ async def test_a_namespace_goes_with_its_managed_engine(
             return not await managed.api.has_namespace(managed.namespace)
 
         await eventually(is_gone, "the namespace is gone")
-
-
-async def test_a_deleted_engine_takes_its_workload_along(
-    managed: Namespace, node: StandinNode
-) -> None:
-    """The garbage collector removes all that it became; collections say what happened."""
-    async with running(managed.operator_api, managed.engines):
-        await create_engine(managed, node)
-        await managed.create_collection("docs")
-        await managed.ready("docs")
-        await managed.delete("engine", VECTOR_ENGINE)
-        await managed.settled("docs", "EngineNotFound")
-        for kind in (SERVICE, STATEFUL_SET, POD_DISRUPTION_BUDGET):
-            await managed.gone("engine", kind, COLLECTED_S)
-        await managed.gone("engine-0", POD, COLLECTED_S)
-        await managed.delete("docs")
-        await managed.gone("docs")
 
 
 async def test_a_segment_too_large_for_the_nodes_gpus_is_not_made(

@@ -16,6 +16,7 @@ from quiver.domain.kubernetes_types import (
     VECTOR_ENGINE,
     Manifest,
 )
+from quiver.domain.possession import UID_ANNOTATION
 from support.admin_api import AdminApi
 from support.fake_engine import FakeEngines
 from support.installation import SYSTEM
@@ -158,13 +159,12 @@ async def test_pods_of_other_engines_are_not_concerned(world: Namespace) -> None
 
 
 async def test_it_goes_with_its_engine_or_its_field(world: Namespace) -> None:
-    """The engine owns it; taken out of the spec or switched off, it is deleted, and made again."""
+    """It carries the engine's uid. Taken out of the spec or off, it is deleted, and made again."""
     async with running(world.operator_api, world.engines):
         await create_engine(world, {})
         policy = await found(world)
         engine = await world.get("engine", VECTOR_ENGINE)
-        (owner,) = policy["metadata"]["ownerReferences"]
-        assert (owner["uid"], owner["controller"]) == (engine["metadata"]["uid"], True)
+        assert policy["metadata"]["annotations"][UID_ANNOTATION] == engine["metadata"]["uid"]
         for off, on in ((None, {}), ({"enabled": False}, {"enabled": True})):
             await world.patch("engine", {"spec": {"networkPolicy": off}}, VECTOR_ENGINE)
             await world.gone("engine", NETWORK_POLICY)

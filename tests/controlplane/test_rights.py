@@ -10,6 +10,7 @@ from quiver.domain.access import Target
 from quiver.domain.kubernetes_types import (
     NETWORK_POLICY,
     POD,
+    POD_DISRUPTION_BUDGET,
     SECRET,
     VECTOR_ENGINE,
     Kind,
@@ -63,6 +64,10 @@ async def run_through_its_deeds(world: Namespace, guest: Namespace, node: Standi
     await world.gone("engine", NETWORK_POLICY)
     await world.delete("docs")
     await world.gone("docs")
+    await world.delete("engine", VECTOR_ENGINE)
+    await world.settled("engine", "DeletionBlocked", VECTOR_ENGINE)
+    await world.patch("engine", {"metadata": {"finalizers": None}}, VECTOR_ENGINE)
+    await world.gone("engine", POD_DISRUPTION_BUDGET)
 
 
 async def in_force(world: Namespace) -> bool:

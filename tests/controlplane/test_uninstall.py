@@ -8,14 +8,17 @@ from click.testing import CliRunner
 from localcluster import ControlPlane
 from quiver.cli import main
 from quiver.domain.claims import FINALIZER
-from quiver.domain.kubernetes_types import VECTOR_ENGINE, Manifest
+from quiver.domain.kubernetes_types import SERVICE, STATEFUL_SET, VECTOR_ENGINE, Manifest
 from support.fake_engine import FakeEngine
 from support.installation import SYSTEM
 from support.namespaces import Namespace
 from support.operators import running
+from support.standin_node import StandinNode
 from support.waiting import eventually
 
 OTHERS = "example.org/keep"
+COLLECTED_S = 75.0
+"""The garbage collector looks for new kinds, and so for ours, every 30 s."""
 
 
 async def uninstall(kubeconfig: Path, *arguments: str) -> str:
@@ -49,7 +52,7 @@ async def test_no_object_is_stuck_and_nothing_is_dropped(
     where = (f"--release={SYSTEM}", f"--namespace={world.namespace}")
     said = await uninstall(operator_kubeconfig, *where)
     assert f"VectorCollection {world.namespace}/kept is released; collection 'kept' stays" in said
-    assert said.endswith("3 VectorCollections are released. Nothing was dropped.\n")
+    assert "3 VectorCollections and 0 VectorEngines are released. Nothing was dropped." in said
     assert await world.find("waits") is None
     await world.delete("deleted")
     assert await world.find("deleted") is None
@@ -77,3 +80,27 @@ async def test_what_another_release_manages_is_left_alone(
         where = ("--release=another", f"--namespace={fake_world.namespace}")
         assert "0 VectorCollections" in await uninstall(quiver_api.kubeconfig, *where)
     assert FINALIZER in await finalizers(fake_world, "docs")
+
+
+async def test_an_engine_goes_with_its_pods_once_quiver_is_uninstalled(
+    managed: Namespace, node: StandinNode, operator_kubeconfig: Path
+) -> None:
+    """Kubernetes deletes what it became. A release that is installed again takes that back."""
+    async with running(managed.operator_api, managed.engines):
+        await managed.create(VECTOR_ENGINE, "engine", {"nodeSelector": node.selector})
+        await managed.settled_engine()
+    where = (f"--release={SYSTEM}", f"--namespace={managed.namespace}")
+    assert "0 VectorCollections and 1 VectorEngines" in await uninstall(operator_kubeconfig, *where)
+    (owner,) = (await managed.get("engine", STATEFUL_SET))["metadata"]["ownerReferences"]
+    assert owner["name"] == "engine"
+    async with running(managed.operator_api, managed.engines):
+
+        async def is_taken_back() -> bool:
+            metadata = (await managed.get("engine", STATEFUL_SET))["metadata"]
+            return "ownerReferences" not in metadata
+
+        await eventually(is_taken_back, "the next operator takes the StatefulSet back")
+    await uninstall(operator_kubeconfig, *where)
+    await managed.delete("engine", VECTOR_ENGINE)
+    for kind in (STATEFUL_SET, SERVICE):
+        await managed.gone("engine", kind, COLLECTED_S)

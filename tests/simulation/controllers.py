@@ -53,6 +53,8 @@ class Controllers:
             asyncio.get_running_loop().call_later(0.1, self._sync, _owner_of(write), context=WORLD)
         if write.new is None or "ownerReferences" in write.new["metadata"]:
             self._later(self._collect_garbage, 0.05, 2.0)
+        if write.kind == VECTOR_ENGINE and _begins_to_go(write):
+            self._delete_dependents(write.old or {})
         if write.kind == NAMESPACE and write.new is not None:
             self._later(lambda: self._empty(write.key.name), 0.05, 1.0)
 
@@ -180,6 +182,12 @@ class Controllers:
             if owners and all(owner["uid"] not in alive for owner in owners):
                 self._delete(kind, key)
 
+    def _delete_dependents(self, owner: Manifest) -> None:
+        """Do what the garbage collector does first where `--cascade=foreground` is given."""
+        for kind, key, manifest in self._server.everything():
+            if _is_owned_by(manifest, owner):
+                self._delete(kind, key)
+
     def _empty(self, name: str) -> None:
         """Delete what is in a namespace that is going, and then the namespace."""
         found = self._server.find(NAMESPACE, Key("", name))
@@ -202,6 +210,11 @@ class Controllers:
 def _is_owned_by(pod: Manifest, owner: Manifest) -> bool:
     owners = pod["metadata"].get("ownerReferences", [])
     return any(o["uid"] == owner["metadata"]["uid"] for o in owners)
+
+
+def _begins_to_go(write: Write) -> bool:
+    before, after = (write.old or {"metadata": {}}), (write.new or {"metadata": {}})
+    return "deletionTimestamp" in after["metadata"].keys() - before["metadata"].keys()
 
 
 def _owner_of(write: Write) -> Key:

@@ -27,9 +27,15 @@ from quiver.domain.claims import (
     verified,
 )
 from quiver.domain.collections import Claim
-from quiver.domain.engines import EngineSpec
-from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Kind, Manifest
-from quiver.domain.manifests import uid_of
+from quiver.domain.engines import EngineSpec, VectorEngine
+from quiver.domain.kubernetes_types import (
+    VECTOR_COLLECTION,
+    VECTOR_ENGINE,
+    Key,
+    Kind,
+    Manifest,
+)
+from quiver.domain.manifests import owner_reference, uid_of
 from quiver.domain.servers import Server
 from quiver.ports.api import Api
 from quiver.ports.errors import EngineUnreachable
@@ -49,7 +55,9 @@ from quiver.reconcile.collections.gathered import Gathered
 from quiver.reconcile.collections.preconditions import Preconditions
 from quiver.reconcile.collections.reconciler import CollectionReconciler
 from quiver.reconcile.collections.reservations import Reservations
+from quiver.reconcile.engines.possession import Possession
 from quiver.reconcile.engines.revisions import Rollout, held_rollout
+from quiver.reconcile.engines.workload import owned
 
 RECONCILER = "quiver.reconcile.collections.reconciler"
 CLAIM_READERS = (
@@ -335,6 +343,28 @@ def _pods_replaced_for_an_upgrade() -> Any:
     return patch("quiver.reconcile.engines.rollout.held_rollout", open_rollout)
 
 
+def _owned(engine: VectorEngine, api_version: str, kind: str, spec: Manifest) -> Manifest:
+    made = owned(engine, api_version, kind, spec)
+    made["metadata"]["ownerReferences"] = [owner_reference(VECTOR_ENGINE, engine.metadata)]
+    return made
+
+
+@contextmanager
+def _engine_owns_its_workload() -> Iterator[None]:
+    async def leave(*_: object) -> dict[Kind, Manifest]:
+        return {}
+
+    with (
+        patch("quiver.reconcile.engines.workload.owned", _owned),
+        patch.object(Possession, "disown", leave),
+    ):
+        yield
+
+
+def _engine_waits_for_nothing() -> Any:
+    return patch("quiver.reconcile.engines.decide.deletion_blocked", lambda _g: None)
+
+
 MUTANTS = (
     Mutant("the claim is written after the collection is created", _claim_after_create),
     Mutant("the finalizer goes before the drop", _finalizer_before_drop),
@@ -367,4 +397,6 @@ MUTANTS = (
     Mutant("a release is not said", _release_unsaid),
     Mutant("a deletion is given up", _deletion_given_up),
     Mutant("an upgrade replaces pods", _pods_replaced_for_an_upgrade),
+    Mutant("an engine owns its workload", _engine_owns_its_workload),
+    Mutant("an engine waits for no collections", _engine_waits_for_nothing),
 )

@@ -40,6 +40,8 @@ class Outcome:
 
     def _about_engine(self, manifest: Manifest) -> Iterator[str]:
         said, allowed = ready_reason(manifest), {"Available", "ScaledToZero", "ScaleDownBlocked"}
+        if "deletionTimestamp" in manifest["metadata"]:
+            allowed = {"DeletionBlocked"} if self._holds_collections(manifest) else set()
         name = f"VectorEngine {Key.of(manifest)}"
         if said not in allowed:
             yield f"{name} says {said}, not one of {sorted(allowed)}"
@@ -47,6 +49,14 @@ class Outcome:
             budget = self._server.find(POD_DISRUPTION_BUDGET, Key.of(manifest))
             if budget is None or budget["spec"]["maxUnavailable"] != 0:
                 yield f"{name} has no storage, and pods that may be evicted"
+
+    def _holds_collections(self, engine: Manifest) -> bool:
+        claims = (
+            self._claims.of(m)
+            for m in self._server.all(VECTOR_COLLECTION)
+            if engine_key(m) == Key.of(engine)
+        )
+        return any(claim is not None for claim in claims)
 
     def _about_collection(self, manifest: Manifest) -> Iterator[str]:
         name, said = f"VectorCollection {Key.of(manifest)}", ready_reason(manifest)
@@ -118,6 +128,8 @@ class Outcome:
             return "NamespaceNotAllowed"
         claim = self._claims.of(manifest)
         if claim is None:
+            if "deletionTimestamp" in engine["metadata"]:
+                return "EngineNotFound"
             return self._reason_without_claim(manifest, engine)
         return self._reason_of_claimed(manifest, engine, claim)
 

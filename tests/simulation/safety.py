@@ -7,7 +7,9 @@ from quiver.domain.claims import FINALIZER
 from quiver.domain.collections import Claim
 from quiver.domain.conditions import ready_reason
 from quiver.domain.kubernetes_types import (
+    NAMESPACE,
     SECRET,
+    STATEFUL_SET,
     VECTOR_COLLECTION,
     VECTOR_ENGINE,
     Key,
@@ -78,6 +80,7 @@ class Safety:
 
     def _wrote(self, write: Write) -> None:
         self._history.note(write)
+        self._check_pods_stay(write)
         # Who held a Lease that was deleted may lead on, until another one has it.
         if write.kind == LEASE and write.new is not None:
             holder = write.new["spec"].get("holderIdentity")
@@ -95,6 +98,22 @@ class Safety:
             self._check_adoption(write, write.old)
         if write.kind == SECRET:
             self._check_secret(write)
+
+    def _check_pods_stay(self, write: Write) -> None:
+        """An engine's StatefulSet stays while objects have collections on its pods, whoever deletes
+        the engine; but for a namespace that is going.
+        """
+        if write.kind != STATEFUL_SET or write.new is not None or write.old is None:
+            return
+        namespace = self._server.find(NAMESPACE, Key("", write.key.namespace))
+        if namespace is None or "deletionTimestamp" in namespace["metadata"]:
+            return
+        for manifest in self._server.all(VECTOR_COLLECTION):
+            mine = self._claims.held(manifest) if engine_key(manifest) == write.key else None
+            if mine is not None and mine[1] in self._fleet.data_of(mine[0]):
+                self.says(
+                    write.actor, f"{write.key} loses its pods, and {Key.of(manifest)} is there"
+                )
 
     def _check_leads(self, actor: str) -> None:
         if self.elects and self._leader != actor:

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
+import msgspec
+
 from quiver.control.leader.election import LEASE, LEASE_NAME, Terms
 from quiver.domain.claims import FINALIZER, has_finalizer
 from quiver.domain.kubernetes_types import (
@@ -11,9 +13,11 @@ from quiver.domain.kubernetes_types import (
     Key,
     Kind,
     Manifest,
+    ObjectMeta,
 )
 from quiver.domain.managers import Manager
 from quiver.domain.manifests import engine_of
+from quiver.domain.possession import ENGINE_FINALIZER, PARTS, owning_patch, releasing_patch
 from quiver.ports.api import Api
 from quiver.ports.errors import Conflict, NotFound
 
@@ -85,6 +89,43 @@ class Departure:
                 batch = held[start : start + AT_ONCE]
                 released += sum(await asyncio.gather(*map(self._release, batch)))
         return released
+
+    async def release_engines(self) -> int:
+        """Have Kubernetes delete what each engine of the release became with the engine, and take
+        its finalizer off. Return how many engines that were.
+        """
+        released = 0
+        while held := [e for e in await self._all(VECTOR_ENGINE) if self._is_held(e)]:
+            for engine in held:
+                released += await self._release_engine(engine)
+        return released
+
+    def _is_held(self, engine: Manifest) -> bool:
+        is_ours = self._manager.other_manager_of(engine) is None
+        return is_ours and ENGINE_FINALIZER in (engine["metadata"].get("finalizers") or ())
+
+    async def _release_engine(self, engine: Manifest) -> bool:
+        key, metadata = Key.of(engine), engine["metadata"]
+        version = {name: metadata[name] for name in ("uid", "resourceVersion")}
+        patch = releasing_patch(metadata["finalizers"])["metadata"]
+        try:
+            for kind in PARTS:
+                await self._give_away(kind, key, msgspec.convert(metadata, ObjectMeta))
+            await self._api.patch(VECTOR_ENGINE, key, {"metadata": {**patch, **version}})
+        except (Conflict, NotFound):
+            return False  # it has changed, and is looked at again
+        self._tell(f"VectorEngine {key} is released; its pods stay, and go with it.")
+        return True
+
+    async def _give_away(self, kind: Kind, key: Key, engine: ObjectMeta) -> None:
+        try:
+            part = await self._api.get(kind, key)
+        except NotFound:
+            return
+        patch = owning_patch(part, engine)
+        if patch is not None:
+            version = {"resourceVersion": part["metadata"]["resourceVersion"]}
+            await self._api.patch(kind, key, {"metadata": {**patch["metadata"], **version}})
 
     async def _held(self) -> list[Manifest]:
         engines = {Key.of(engine): engine for engine in await self._all(VECTOR_ENGINE)}

@@ -46,6 +46,7 @@ class Reason(StrEnum):
     STARTING = "Starting"
     SCALED_TO_ZERO = "ScaledToZero"
     SCALE_DOWN_BLOCKED = "ScaleDownBlocked"
+    DELETION_BLOCKED = "DeletionBlocked"
     APPLY_REFUSED = "ApplyRefused"
     ENDPOINT_REFUSED = "EndpointRefused"
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - no password, a word about one

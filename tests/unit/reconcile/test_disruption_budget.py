@@ -77,7 +77,7 @@ def test_one_that_lets_pods_go_is_put_right(live: Manifest | None) -> None:
 def test_one_of_another_owner_is_left_alone_and_named() -> None:
     """The engine needs the name, and applies nothing until it is free."""
     live = stored(maxUnavailable=1)
-    live["metadata"]["ownerReferences"] = []
+    del live["metadata"]["annotations"]
     decision = decided(live)
     assert (decision.manifests, decision.deletions) == ((), ())
     assert decision.verdict[:2] == (State.STALLED, Reason.NAME_TAKEN)

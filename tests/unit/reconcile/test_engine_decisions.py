@@ -18,6 +18,7 @@ from quiver.domain.kubernetes_types import (
     Kind,
     Manifest,
 )
+from quiver.domain.possession import ENGINE_FINALIZER, UID_ANNOTATION
 from quiver.domain.reasons import Reason
 from quiver.ports.errors import EngineRefused
 from quiver.reconcile.engines.decide import Decision, decide
@@ -459,3 +460,64 @@ def test_a_trouble_with_a_secret_is_told_and_the_workload_kept_as_it_should_be()
     assert decide(settled, IMAGE) == Decision(trouble, retry=True)
     new = replace(settled, stateful_set=None, service=None)
     assert [kind for kind, _ in decide(new, IMAGE).manifests] == [SERVICE, STATEFUL_SET]
+
+
+def going(
+    *collections: Held, finalizers: tuple[str, ...] = (ENGINE_FINALIZER,), **facts: Any
+) -> Any:
+    """Return an engine that is being deleted, with these collections on its pods."""
+    found = gathered(status=ONCE_THREE, **facts)
+    metadata = msgspec.structs.replace(
+        found.engine.metadata, deletion_timestamp="2024-05-02T10:00:00Z", finalizers=finalizers
+    )
+    parsed = msgspec.structs.replace(found.engine, metadata=metadata)
+    return replace(found, engine=parsed, held=tuple(collections))
+
+
+@pytest.mark.parametrize(
+    ("held_there", "state", "told"),
+    [
+        (held(0), State.STALLED, "team-a/docs. Delete these VectorCollections: the engine and its"),
+        (held(0, is_going=True), State.RECONCILING, "team-a/docs. They are being deleted."),
+    ],
+)
+def test_an_engine_that_is_deleted_waits_for_its_collections(
+    held_there: Held, state: State, told: str
+) -> None:
+    """It names them, and nothing of it is deleted: a Service that is missing is made again."""
+    decision = decide(going(held_there, service=None), IMAGE)
+    assert decision.verdict[:2] == (state, Reason.DELETION_BLOCKED)
+    assert told in decision.verdict.message
+    assert [kind for kind, _ in decision.manifests] == [SERVICE]
+    assert (decision.deletions, decision.is_to_go) == ((), False)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        going(),
+        going(held(7)),
+        going(held(0), is_namespace_going=True),
+        going(held(0), finalizers=("others.example/keep",)),
+    ],
+    ids=["empty", "a claim on a pod that never was", "namespace goes too", "finalizer taken off"],
+)
+def test_an_engine_that_waits_for_nothing_goes_with_its_parts(found: Gathered) -> None:
+    """The StatefulSet first: what guards the pods is there until they are told to go."""
+    decision = decide(found, IMAGE)
+    assert [kind for kind, _ in decision.deletions] == [
+        STATEFUL_SET,
+        SERVICE,
+        POD_DISRUPTION_BUDGET,
+    ]
+    assert decision.is_to_go
+
+
+def test_what_an_engine_of_the_name_has_left_without_an_owner_is_deleted() -> None:
+    """The garbage collector does not know whose it was."""
+    earlier = copy.deepcopy(rolled_out(gathered().engine))
+    earlier["metadata"]["annotations"][UID_ANNOTATION] = "uid-of-the-one-before"
+    decision = decide(gathered(stateful_set=earlier), IMAGE)
+    assert decision.deletions == ((STATEFUL_SET, earlier),)
+    assert decision.verdict[:2] == (State.RECONCILING, Reason.NAME_TAKEN)
+    assert decision.retry

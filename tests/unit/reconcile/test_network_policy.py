@@ -155,6 +155,7 @@ def test_one_of_another_owner_is_left_alone(owners: list[Manifest]) -> None:
     and nothing is applied: without the policy its pods would be open to everyone.
     """
     live = stored(ENABLED)
+    del live["metadata"]["annotations"]
     live["metadata"]["ownerReferences"] = owners
     assert applied({}, live) == []
     decision = decide(gathered(ENABLED, live, service=None, stateful_set=None), IMAGE)

@@ -21,6 +21,7 @@ from quiver.domain.kubernetes_types import (
     Manifest,
 )
 from quiver.domain.outdated_pods import UPGRADE_ANNOTATION
+from quiver.domain.possession import UID_ANNOTATION
 from quiver.reconcile.engines.revisions import (
     FIELDS_ANNOTATION,
     REVISION_LABEL,
@@ -45,6 +46,7 @@ _ANNOTATIONS = (
     ACKNOWLEDGING,
     UPGRADE_ANNOTATION,
     HASH_ANNOTATION,
+    UID_ANNOTATION,
     TEMPLATE_ANNOTATION,
     FIELDS_ANNOTATION,
 )
@@ -53,7 +55,7 @@ _POD_STATUS = ("phase", "podIP", "podIPs", "conditions", "containerStatuses")
 _SHARED = frozenset({"namespace", "metricType", "type", "status", "reason", "pod", "endpoint"})
 """Fields whose values many objects have in common."""
 _MOST_OWNERS = 16
-"""Quiver's objects have one, the first."""
+"""A Secret of Quiver's has one, the first; what an engine becomes has none."""
 
 
 def trim(kind: Kind, manifest: Manifest) -> Manifest:
@@ -86,7 +88,7 @@ def _trim_metadata(kind: Kind, metadata: Manifest) -> Manifest:
     if kind not in (VECTOR_COLLECTION, VECTOR_ENGINE):
         kept["labels"] = _only(metadata.get("labels") or {}, _LABELS)
         kept["ownerReferences"] = metadata.get("ownerReferences", [])[:_MOST_OWNERS]
-    if kind == VECTOR_COLLECTION and metadata.get("finalizers"):
+    if kind in (VECTOR_COLLECTION, VECTOR_ENGINE) and metadata.get("finalizers"):
         # One more than there may be shows that there are more.
         kept["finalizers"] = metadata["finalizers"][: MOST_FINALIZERS + 1]
     return kept

@@ -110,7 +110,9 @@ class Gathered:
         """Whether the object may be given a member, if it has no collection yet."""
         collection = self.collection
         is_wanted = not collection.metadata.deleting and not collection.spec.suspend
-        return self.engine is not None and self.allowed and is_wanted
+        if self.engine is None or self.engine.metadata.deleting:
+            return False
+        return self.allowed and is_wanted
 
     @property
     def target(self) -> Target:

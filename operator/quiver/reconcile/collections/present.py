@@ -56,6 +56,18 @@ def _what_is_left(g: Gathered) -> str:
     )
 
 
+def engine_is_being_deleted(g: Gathered) -> Decision | None:
+    """What is there stays until its object is deleted; nothing new comes."""
+    if g.claim is not None or g.engine is None or not g.engine.metadata.deleting:
+        return None
+    return waiting(
+        g,
+        Reason.ENGINE_NOT_FOUND,
+        f"VectorEngine {g.collection.engine_key} is being deleted, and takes no new collections. "
+        "Make this object anew with another engineRef, or create the engine again once it is gone.",
+    )
+
+
 def namespace_is_not_allowed(g: Gathered) -> Decision | None:
     if g.allowed:
         return None
@@ -166,6 +178,7 @@ def collection_differs(g: Gathered) -> Decision | None:
 POLICIES = (
     object_is_suspended,
     engine_does_not_exist,
+    engine_is_being_deleted,
     namespace_is_not_allowed,
     name_is_taken,
     claimed_member_is_no_more,

@@ -1,7 +1,7 @@
 """Decides what to apply for a VectorEngine, and its verdict. Pure."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from quiver.domain.capabilities import CAPABILITIES
 from quiver.domain.conditions import State, Verdict
@@ -10,6 +10,7 @@ from quiver.domain.outdated_pods import OutdatedPods
 from quiver.domain.reasons import Reason
 from quiver.reconcile.engines.answers import GUARDS
 from quiver.reconcile.engines.default_image import default_image
+from quiver.reconcile.engines.deletion import deletion_blocked, left_parts, own_parts
 from quiver.reconcile.engines.gather import Gathered
 from quiver.reconcile.engines.parts import (
     is_stale,
@@ -46,7 +47,8 @@ class Decision:
 
     `deletions` are live objects. `retry` requeues the engine without a change. `outdated` is why
     pods keep an earlier template. `is_held` tells whether the StatefulSet may have one that no pod
-    is to get yet, and `wants_turn` whether that waits for the engine's turn.
+    is to get yet, and `wants_turn` whether that waits for the engine's turn. `is_to_go` lets the
+    engine go after the deletions.
     """
 
     verdict: Verdict
@@ -56,11 +58,25 @@ class Decision:
     outdated: OutdatedPods | None = None
     is_held: bool = False
     wants_turn: bool = False
+    is_to_go: bool = False
 
 
 def decide(gathered: Gathered, installed_image: str) -> Decision:
     if gathered.engine.metadata.deleting:
-        return Decision(Verdict.reconciling(Reason.DROPPING, "The engine is being deleted."))
+        return _deleting(gathered, installed_image)
+    return _standing(gathered, installed_image)
+
+
+def _deleting(gathered: Gathered, installed_image: str) -> Decision:
+    """While collections keep the engine, its pods, and all that goes with them, are as before."""
+    blocked = deletion_blocked(gathered)
+    if blocked is not None:
+        return replace(_standing(gathered, installed_image), verdict=blocked)
+    verdict = Verdict.reconciling(Reason.DROPPING, "The engine is being deleted.")
+    return Decision(verdict, deletions=own_parts(gathered), is_to_go=True)
+
+
+def _standing(gathered: Gathered, installed_image: str) -> Decision:
     if gathered.engine.spec.external is not None:
         return _external(gathered)
     return _impossible(gathered) or _foreign(gathered) or _managed(gathered, installed_image)
@@ -124,7 +140,10 @@ def _too_large(gathered: Gathered) -> Decision | None:
 
 def _foreign(gathered: Gathered) -> Decision | None:
     verdict = taken_name(gathered)
-    return None if verdict is None else Decision(verdict)
+    if verdict is None:
+        return None
+    left = left_parts(gathered)
+    return Decision(verdict, deletions=left, retry=bool(left))
 
 
 def _managed(gathered: Gathered, installed_image: str) -> Decision:

@@ -15,6 +15,7 @@ from quiver.domain.engines import Pod, VectorEngine
 from quiver.domain.installation import OperatorPods
 from quiver.domain.kubernetes_types import (
     ENGINE_LABEL,
+    NAMESPACE,
     NETWORK_POLICY,
     POD,
     POD_DISRUPTION_BUDGET,
@@ -61,7 +62,8 @@ class Held(NamedTuple):
 class Gathered:
     """One VectorEngine, and all that a decision about it depends on.
 
-    `holds_collections` tells whether claims name pods of the engine. `beyond` has the collections
+    `held` has the collections whose claims name pods of the engine. `is_namespace_going` is asked
+    of an engine that is being deleted. `beyond` has the collections
     on pods that the spec no longer asks for, as claims name them, `unclaimed` those pods that hold
     collections without a claim. `waited_for` has the ordinals of pods that collections wait for.
     `may_upgrade` tells whether an upgrade may begin by itself.
@@ -79,7 +81,8 @@ class Gathered:
     network_policy: Manifest | None = None
     disruption_budget: Manifest | None = None
     pods: tuple[Pod, ...] = ()
-    holds_collections: bool = False
+    held: tuple[Held, ...] = ()
+    is_namespace_going: bool = False
     beyond: tuple[Held, ...] = ()
     unclaimed: tuple[Unclaimed, ...] = ()
     waited_for: frozenset[int] = frozenset()
@@ -93,7 +96,7 @@ class Gathered:
     @property
     def is_data_at_risk(self) -> bool:
         """Tell whether collections are lost with the engine's pods."""
-        return self.engine.spec.is_ephemeral and self.holds_collections
+        return self.engine.spec.is_ephemeral and bool(self.held)
 
 
 async def gather(
@@ -132,7 +135,8 @@ async def gather(
         network_policy=await _find_network_policy(engine, objects),
         disruption_budget=await _find_disruption_budget(engine, objects),
         pods=pods,
-        holds_collections=bool(held),
+        held=tuple(held),
+        is_namespace_going=await _is_namespace_going(engine, objects),
         beyond=tuple(h for h in held if h.ordinal >= engine.spec.replicas),
         unclaimed=await _unclaimed(engine, pods, members, held, engines),
         waited_for=frozenset(h.ordinal for h in held if h.waits),
@@ -147,6 +151,13 @@ async def _find(kind: Kind, key: Key, objects: Objects) -> Manifest | None:
     label, and an object of another owner may have the name: it must not be overwritten.
     """
     return objects.get(kind, key) or await objects.fetch(kind, key)
+
+
+async def _is_namespace_going(engine: VectorEngine, objects: Objects) -> bool:
+    if not engine.metadata.deleting:
+        return False
+    namespace = await objects.fetch(NAMESPACE, Key("", engine.metadata.namespace))
+    return namespace is None or "deletionTimestamp" in namespace["metadata"]
 
 
 async def _find_network_policy(engine: VectorEngine, objects: Objects) -> Manifest | None:

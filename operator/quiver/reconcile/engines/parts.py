@@ -14,7 +14,8 @@ from quiver.domain.kubernetes_types import (
     Kind,
     Manifest,
 )
-from quiver.domain.manifests import is_about_to_go, owner_uids
+from quiver.domain.manifests import is_about_to_go
+from quiver.domain.possession import is_left_behind, is_part_of
 from quiver.domain.reasons import Reason
 from quiver.domain.text import one_line
 from quiver.reconcile.engines.answers import Answer, differences_of
@@ -83,8 +84,8 @@ def taken_name(gathered: Gathered) -> Verdict | None:
 
 def _name_taken(kind: Kind, live: Manifest, engine: VectorEngine) -> Verdict:
     what = f"{kind.kind} {engine.metadata.name!r}"
-    if is_about_to_go(live, VECTOR_ENGINE, engine.metadata):
-        message = f"The {what} of an earlier VectorEngine is still there. Kubernetes removes it."
+    if is_about_to_go(live, VECTOR_ENGINE, engine.metadata) or is_left_behind(live):
+        message = f"The {what} of an earlier VectorEngine is still there. It is removed first."
         return Verdict.reconciling(Reason.NAME_TAKEN, message)
     message = (
         f"A {what} that is not this engine's exists in the namespace, and is left alone. "
@@ -94,7 +95,7 @@ def _name_taken(kind: Kind, live: Manifest, engine: VectorEngine) -> Verdict:
 
 
 def is_owned(live: Manifest, engine: VectorEngine) -> bool:
-    return engine.metadata.uid in owner_uids(live)
+    return is_part_of(live, engine.metadata.uid)
 
 
 def is_stale(gathered: Gathered, part: Part) -> bool:

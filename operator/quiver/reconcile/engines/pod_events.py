@@ -14,7 +14,8 @@ from quiver.domain.kubernetes_types import (
     Key,
     Manifest,
 )
-from quiver.domain.manifests import owner_uids, uid_of
+from quiver.domain.manifests import uid_of
+from quiver.domain.possession import is_part_of
 from quiver.domain.text import one_line
 from quiver.ports.errors import ApiRefused
 from quiver.ports.kubernetes import Objects, ReportedEvent
@@ -44,7 +45,7 @@ def lacks_pods(engine: VectorEngine, stateful_set: Manifest | None) -> bool:
     """Tell whether the controller of the engine's StatefulSet has created fewer pods than it shall,
     as far as it has seen what it shall.
     """
-    if stateful_set is None or engine.metadata.uid not in owner_uids(stateful_set):
+    if stateful_set is None or not is_part_of(stateful_set, engine.metadata.uid):
         return False
     status, wanted = stateful_set.get("status", {}), stateful_set["spec"].get("replicas", 0)
     is_seen = status.get("observedGeneration") == stateful_set["metadata"].get("generation")

@@ -21,6 +21,7 @@ from quiver.domain.kubernetes_types import (
     Manifest,
 )
 from quiver.domain.outdated_pods import outdated_condition, standing
+from quiver.domain.possession import ENGINE_FINALIZER
 from quiver.domain.troubles import (
     NOTHING_HEARD,
     full_disks,
@@ -34,7 +35,9 @@ from quiver.reconcile.dialling import Dialling
 from quiver.reconcile.engines.answers import Answers
 from quiver.reconcile.engines.decide import Decision, decide
 from quiver.reconcile.engines.default_image import default_image
+from quiver.reconcile.engines.deletion import own_parts
 from quiver.reconcile.engines.gather import Gathered, gather
+from quiver.reconcile.engines.possession import Possession
 from quiver.reconcile.engines.scaling import highest_replicas
 from quiver.reconcile.engines.upgrade_turns import UpgradeTurns
 from quiver.reconcile.engines.workload import image_of, selector_of
@@ -49,7 +52,8 @@ Write = Callable[[Kind, Manifest], Awaitable[object]]
 class EngineReconciler:
     """Applies the workload of a managed engine, and reports the state of any engine.
 
-    Kubernetes' garbage collector deletes the workload with its owner: no finalizer is needed.
+    A managed engine has a finalizer, and the operator deletes its workload once no collection is on
+    it: the garbage collector would not wait.
     """
 
     def __init__(
@@ -69,6 +73,7 @@ class EngineReconciler:
         self._installation = installation
         self._answers = Answers()
         self._turns = UpgradeTurns(objects)
+        self._possession = Possession(objects)
 
     async def reconcile(self, key: Key) -> Result:
         manifest = self._objects.get(VECTOR_ENGINE, key)
@@ -76,11 +81,22 @@ class EngineReconciler:
             self._answers.forget(key)
             self._dialling.forget(key)
             self._identities.forget(key)
+            await self._possession.remove_left(key)
             return Result.DONE
         try:
             engine = msgspec.convert(manifest, VectorEngine)
         except msgspec.ValidationError as error:
             return await self._reporter.invalid_spec(VECTOR_ENGINE, manifest, error)
+        try:
+            if engine.spec.external is not None:
+                await self._possession.remove_left(key)
+            held = await self._possession.hold(engine, manifest)
+        except ApiRefused as error:
+            decision = Decision(refused("the VectorEngine", error), retry=True)
+            await self._report(decision, manifest, engine, self._judged(engine, decision, None))
+            return Result.RETRY
+        if held is not manifest:
+            manifest, engine = held, msgspec.convert(held, VectorEngine)
         operator_pods = self._installation.operator_pods
         try:
             gathered = await gather(
@@ -99,6 +115,10 @@ class EngineReconciler:
             self._identities.note_disks(engine, full_disks(gathered.reports))
             decision, gathered = await self._decide_and_apply(gathered)
             status = self._status(decision, gathered)
+        is_held = ENGINE_FINALIZER in engine.metadata.finalizers
+        if decision.is_to_go and is_held and not decision.retry:
+            await self._possession.release(engine, manifest)
+            return Result.DONE
         await self._report(decision, manifest, engine, status)
         return Result.RETRY if decision.retry else Result.DONE
 
@@ -134,6 +154,12 @@ class EngineReconciler:
                 what = f"{kind.kind} {manifest['metadata']['name']!r}"
                 decision = dataclasses.replace(decision, verdict=refused(what, error), retry=True)
                 return decision, gathered
+        parts = {} if decision.is_to_go else {**dict(own_parts(gathered)), **live}
+        try:
+            live |= await self._possession.disown(gathered.engine, parts)
+        except ApiRefused as error:
+            told = refused("the owner reference", error)
+            return dataclasses.replace(decision, verdict=told, retry=True), gathered
         if not live:
             return decision, gathered
         gathered = dataclasses.replace(

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from quiver.domain.conditions import Verdict
-from quiver.domain.manifests import owner_uids
+from quiver.domain.possession import is_part_of
 from quiver.domain.reasons import Reason
 from quiver.reconcile.engines.gather import Gathered, Held
 from quiver.reconcile.engines.unclaimed import Unclaimed
@@ -18,7 +18,7 @@ def highest_replicas(gathered: Gathered) -> int:
     """
     engine, live = gathered.engine, gathered.stateful_set
     known = engine.status.highest_replicas
-    if known is None and live is not None and engine.metadata.uid in owner_uids(live):
+    if known is None and live is not None and is_part_of(live, engine.metadata.uid):
         known = live["spec"].get("replicas", 0)
     return max(known or 0, engine.spec.replicas)
 
@@ -50,7 +50,7 @@ def scale_down_blocked(gathered: Gathered) -> Verdict | None:
 def _told_of_claimed(blocking: Sequence[Held], gathered: Gathered) -> Iterator[str]:
     if not blocking:
         return
-    collections = _some([str(held.collection) for held in blocking])
+    collections = some([str(held.collection) for held in blocking])
     yield f"{_holding('pod', blocking, gathered)} collections: {collections}."
     if all(held.is_going for held in blocking):
         yield "They are being deleted. Quiver scales down once they are gone."
@@ -61,7 +61,7 @@ def _told_of_claimed(blocking: Sequence[Held], gathered: Gathered) -> Iterator[s
 def _told_of_unclaimed(pods: Sequence[Unclaimed], gathered: Gathered) -> Iterator[str]:
     if not pods:
         return
-    names = _some([name for pod in pods for name in pod.names])
+    names = some([name for pod in pods for name in pod.names])
     holding = _holding("Pod", pods, gathered)
     yield f"{holding} collections that no VectorCollection claims: {names}."
     yield "Drop them there, or set replicas back."
@@ -83,7 +83,7 @@ _LEAVES = {True: "Its vectors are lost with it.", False: "Its volume stays."}
 
 def _holding(noun: str, pods: Iterable[Held | Unclaimed], gathered: Gathered) -> str:
     ordinals = sorted({pod.ordinal for pod in pods})
-    names = _some([f"{gathered.engine.metadata.name}-{ordinal}" for ordinal in ordinals])
+    names = some([f"{gathered.engine.metadata.name}-{ordinal}" for ordinal in ordinals])
     return f"{noun} {names} holds" if len(ordinals) == 1 else f"{noun}s {names} hold"
 
 
@@ -95,7 +95,8 @@ def _blocking(gathered: Gathered) -> list[Held]:
     return [held for held in gathered.beyond if held.ordinal < highest]
 
 
-def _some(names: Collection[str]) -> str:
+def some(names: Collection[str]) -> str:
+    """Return the first names, and how many more there are."""
     named = list(names)[:NAMED]
     if len(names) > NAMED:
         named.append(f"and {len(names) - NAMED} more")

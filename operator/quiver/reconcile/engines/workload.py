@@ -11,11 +11,11 @@ from quiver.domain.kubernetes_types import (
     GROUP,
     MANAGED_BY,
     MANAGED_BY_LABEL,
-    VECTOR_ENGINE,
     Manifest,
 )
-from quiver.domain.manifests import digest, owner_reference, owner_uids
+from quiver.domain.manifests import digest
 from quiver.domain.members import GRPC_PORT
+from quiver.domain.possession import UID_ANNOTATION, is_part_of
 from quiver.domain.quantities import parse_quantity
 from quiver.domain.text import one_line
 from quiver.reconcile.engines.container_profiles import CONTAINER_PROFILES, ContainerProfile
@@ -103,8 +103,7 @@ def template_size(engine: VectorEngine) -> int:
 
 
 def owned(engine: VectorEngine, api_version: str, kind: str, spec: Manifest) -> Manifest:
-    """Return a manifest of the engine's name, with its labels, which goes with the engine."""
-    owner = owner_reference(VECTOR_ENGINE, engine.metadata, block_deletion=True)
+    """Return a manifest of the engine's name and with its labels, marked as this engine's."""
     return {
         "apiVersion": api_version,
         "kind": kind,
@@ -112,8 +111,10 @@ def owned(engine: VectorEngine, api_version: str, kind: str, spec: Manifest) -> 
             "name": engine.metadata.name,
             "namespace": engine.metadata.namespace,
             "labels": labels_of(engine),
-            "annotations": {HASH_ANNOTATION: digest(spec)},
-            "ownerReferences": [owner],
+            "annotations": {
+                HASH_ANNOTATION: digest(spec),
+                UID_ANNOTATION: engine.metadata.uid,
+            },
         },
         "spec": spec,
     }
@@ -123,7 +124,7 @@ def image_of(engine: VectorEngine, stateful_set: Manifest | None) -> str | None:
     """Return the image of the engine's pods, as the API server has it: a webhook may have named
     another than Quiver did.
     """
-    if stateful_set is None or engine.metadata.uid not in owner_uids(stateful_set):
+    if stateful_set is None or not is_part_of(stateful_set, engine.metadata.uid):
         return None
     containers = stateful_set["spec"].get("template", {}).get("spec", {}).get("containers", ())
     images = (c.get("image", "") for c in containers if c.get("name") == CONTAINER)
