@@ -66,12 +66,17 @@ async def test_an_engine_waits_for_its_collections(
         await managed.gone("engine-0", POD)
 
 
+@pytest.mark.parametrize("protected", [False, True], ids=["plain", "protected"])
 async def test_a_namespace_goes_with_its_engine_and_its_collections(
-    managed: Namespace, node: StandinNode, quiver_api: ControlPlane
+    managed: Namespace, node: StandinNode, quiver_api: ControlPlane, *, protected: bool
 ) -> None:
-    """`kubectl delete ns` deletes the pods at once: nothing waits for what they can do no more."""
+    """`kubectl delete ns` deletes the pods at once: nothing waits for what they can do no more, and
+    no protection has it hang.
+    """
     async with running(managed.operator_api, managed.engines):
         await with_a_collection(managed, node)
+        for name, kind in (("engine", VECTOR_ENGINE), ("docs", VECTOR_COLLECTION)):
+            await managed.patch(name, {"spec": {"deletionProtection": protected}}, kind)
         await asyncio.to_thread(
             quiver_api.kubectl, "delete", "ns", managed.namespace, "--wait=false"
         )

@@ -59,6 +59,7 @@ class CollectionSpec(Struct, frozen=True, kw_only=True):
     index: Index | None = None
     adoption_policy: AdoptionPolicy = "Never"
     deletion_policy: DeletionPolicy | None = None
+    deletion_protection: bool = False
     binding: BindingSpec | None = None
     suspend: bool = False
 

@@ -3,6 +3,10 @@
 from typing import Literal
 
 DeletionPolicy = Literal["Delete", "Retain", "DeleteIfEmpty"]
+PROTECTED = (
+    "Not deleted: spec.deletionProtection is true, and the admission policy that refuses the "
+    "deletion is not installed. Set it to false to let the object go."
+)
 
 
 def deletion_policy(

@@ -121,6 +121,7 @@ class EngineSpec(Struct, frozen=True, kw_only=True):
     upgrade_policy: UpgradePolicy = "Manual"
     limits: Limits = Limits()
     default_deletion_policy: DeletionPolicy | None = None
+    deletion_protection: bool = False
     allowed_namespaces: AllowedNamespaces = AllowedNamespaces()
 
     @property

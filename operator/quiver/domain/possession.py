@@ -71,8 +71,8 @@ def owning_patch(part: Manifest, engine: ObjectMeta) -> Manifest | None:
 def is_to_be_held(engine: VectorEngine) -> bool:
     """Tell whether the engine lacks the finalizer that it is to have."""
     metadata = engine.metadata
-    is_managed = engine.spec.external is None
-    return is_managed and not metadata.deleting and ENGINE_FINALIZER not in metadata.finalizers
+    is_kept = engine.spec.external is None or engine.spec.deletion_protection
+    return is_kept and not metadata.deleting and ENGINE_FINALIZER not in metadata.finalizers
 
 
 def holding_patch(finalizers: Any) -> Manifest:

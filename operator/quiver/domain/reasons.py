@@ -47,6 +47,7 @@ class Reason(StrEnum):
     SCALED_TO_ZERO = "ScaledToZero"
     SCALE_DOWN_BLOCKED = "ScaleDownBlocked"
     DELETION_BLOCKED = "DeletionBlocked"
+    DELETION_PROTECTED = "DeletionProtected"
     APPLY_REFUSED = "ApplyRefused"
     ENDPOINT_REFUSED = "EndpointRefused"
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - no password, a word about one

@@ -371,3 +371,28 @@ def test_a_suspended_object_that_is_deleted_leaves_its_collection() -> None:
     """Hands off, and no namespace is held up by it."""
     found = gathered(going(spec={"suspend": True}), engine=None, member=None)
     assert steps(found) == [PublishEvent, Release]
+
+
+PROTECTED = {"deletionProtection": True}
+
+
+def protected(**facts: Any) -> Gathered:
+    held = claimed(claim(), deletionTimestamp=DELETED, spec=PROTECTED)
+    return gathered(held, observed=FOUND, **facts)
+
+
+def test_a_protected_object_that_is_deleted_past_the_policy_stays() -> None:
+    """Nothing is dropped, and it says how it may go."""
+    decision = decide(protected())
+    assert decision.verdict[:2] == (State.STALLED, Reason.DELETION_PROTECTED)
+    assert "Set it to false to let the object go." in decision.verdict.message
+    assert decision.steps == ()
+
+
+@pytest.mark.parametrize("cause", ["is_namespace_going", "is_crd_deleted"])
+def test_a_protected_object_that_goes_with_others_leaves_its_collection(cause: str) -> None:
+    """Whoever deleted its namespace, or its kind, has not decided about its vectors."""
+    decision = decide(protected(**{cause: True}))
+    kinds = [type(step) for step in decision.steps]
+    assert kinds[-2:] == [PublishEvent, Release]
+    assert DropCollection not in kinds

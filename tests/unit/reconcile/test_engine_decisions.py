@@ -521,3 +521,13 @@ def test_what_an_engine_of_the_name_has_left_without_an_owner_is_deleted() -> No
     assert decision.deletions == ((STATEFUL_SET, earlier),)
     assert decision.verdict[:2] == (State.RECONCILING, Reason.NAME_TAKEN)
     assert decision.retry
+
+
+@pytest.mark.parametrize("spec", [None, TWO], ids=["pods", "external"])
+def test_a_protected_engine_that_is_deleted_past_the_policy_stays(spec: Manifest | None) -> None:
+    """As long as its finalizer can hold it: not in a namespace that goes."""
+    protected = {**(spec or {}), "deletionProtection": True}
+    decision = decide(going(spec=protected), IMAGE)
+    assert decision.verdict[:2] == (State.STALLED, Reason.DELETION_PROTECTED)
+    assert (decision.deletions, decision.is_to_go) == ((), False)
+    assert decide(going(spec=protected, is_namespace_going=True), IMAGE).is_to_go

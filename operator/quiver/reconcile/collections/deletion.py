@@ -11,6 +11,7 @@ from quiver.domain.claims import (
     retained_as,
 )
 from quiver.domain.conditions import State, Verdict
+from quiver.domain.deletion import PROTECTED
 from quiver.domain.kubernetes_types import COLLECTIONS_CRD
 from quiver.domain.reasons import Reason
 from quiver.domain.servers import is_of_another_engine
@@ -40,6 +41,20 @@ def nothing_was_claimed(g: Gathered) -> Decision | None:
     if g.claim is not None or g.lapsed is not None:
         return None
     return _release(g, "It had no collection.")
+
+
+def object_is_protected(g: Gathered) -> Decision | None:
+    """The API server refuses such a deletion, but for a namespace that goes, or a CRD; or its
+    policy is not installed. Nobody has decided about the vectors.
+    """
+    if not g.collection.spec.deletion_protection:
+        return None
+    if g.is_namespace_going:
+        why = "spec.deletionProtection is true, and its namespace is being deleted"
+        return _retain(g, "Warning", why)
+    if g.is_crd_deleted:
+        return crd_is_being_deleted(g)
+    return _proceed(g, Verdict.stalled(Reason.DELETION_PROTECTED, PROTECTED))
 
 
 def collection_is_to_be_retained(g: Gathered) -> Decision | None:
@@ -177,6 +192,7 @@ def collection_exists(g: Gathered) -> Decision | None:
 POLICIES = (
     finalizer_is_gone,
     nothing_was_claimed,
+    object_is_protected,
     object_is_suspended,
     collection_is_to_be_retained,
     crd_is_being_deleted,

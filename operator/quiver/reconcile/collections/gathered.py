@@ -58,7 +58,8 @@ class Gathered:
     VectorEngine of another namespace.
 
     `is_crd_deleted`: the object goes, its collection is to go too, and the CustomResourceDefinition
-    of VectorCollections is being deleted.
+    of VectorCollections is being deleted. `is_namespace_going` is asked of a protected object that
+    is being deleted.
 
     `gpu_mib` is the memory of one GPU on the member's node, read only until the collection is
     placed. `secrets` has, by name, the existing Secrets of the wanted and the published binding.
@@ -86,6 +87,7 @@ class Gathered:
     is_borrowed: bool = False
     is_elders: bool = False
     is_crd_deleted: bool = False
+    is_namespace_going: bool = False
     gpu_mib: int | None = None
     observation: Observation = Observation()
     secrets: Mapping[str, Manifest] = field(default_factory=dict)

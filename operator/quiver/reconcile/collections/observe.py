@@ -17,6 +17,7 @@ from quiver.ports.errors import ApiRefused, EngineError
 from quiver.ports.kubernetes import Objects
 from quiver.reconcile.collections.gather import Sources
 from quiver.reconcile.collections.gathered import Gathered, Observation
+from quiver.reconcile.namespaces import is_namespace_going
 from quiver.reconcile.refusals import words_of
 
 
@@ -33,6 +34,9 @@ async def observe(found: Gathered, sources: Sources) -> Gathered:
     if found.server is not None and not found.is_borrowed and not is_retained:
         client = sources.engines.at(found.target)
         found = replace(found, observation=await _observation_or_failure(client, found))
+    if found.collection.spec.deletion_protection:
+        going = await is_namespace_going(found.collection.metadata, sources.objects)
+        found = replace(found, is_namespace_going=going)
     if _may_be_dropped(found):
         found = replace(found, is_crd_deleted=await _is_crd_deleted(sources))
     found = await _with_secrets(found, sources)
@@ -85,7 +89,8 @@ def _may_be_dropped(found: Gathered) -> bool:
     collection = found.collection
     is_released_now = collection.metadata.deleting and FINALIZER in collection.metadata.finalizers
     has_engine = found.claim is not None and found.engine is not None
-    keeps_off = collection.spec.suspend or found.deletion_policy == "Retain"
+    is_retained = collection.spec.suspend or found.deletion_policy == "Retain"
+    keeps_off = is_retained and not collection.spec.deletion_protection
     return is_released_now and has_engine and not keeps_off
 
 

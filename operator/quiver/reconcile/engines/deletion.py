@@ -1,6 +1,7 @@
 """What is decided about a VectorEngine that is being deleted. Pure."""
 
 from quiver.domain.conditions import Verdict
+from quiver.domain.deletion import PROTECTED
 from quiver.domain.kubernetes_types import (
     NETWORK_POLICY,
     POD_DISRUPTION_BUDGET,
@@ -16,13 +17,17 @@ from quiver.reconcile.engines.scaling import highest_replicas, some
 
 
 def deletion_blocked(gathered: Gathered) -> Verdict | None:
-    """Return the verdict while collections keep the engine; None if nothing does.
+    """Return the verdict while its protection or collections keep the engine; None if nothing does.
 
     Only claims count: an object that merely refers to the engine has nothing there. In a namespace
     that is going Kubernetes deletes the pods at once, and there is nothing left to wait for.
     """
-    meta, holding = gathered.engine.metadata, _holding(gathered)
-    if not holding or gathered.is_namespace_going or ENGINE_FINALIZER not in meta.finalizers:
+    if gathered.is_namespace_going or ENGINE_FINALIZER not in gathered.engine.metadata.finalizers:
+        return None
+    if gathered.engine.spec.deletion_protection:
+        return Verdict.stalled(Reason.DELETION_PROTECTED, PROTECTED)
+    holding = _holding(gathered)
+    if not holding:
         return None
     collections = some([str(held.collection) for held in holding])
     told = f"Not deleted yet: the engine holds collections: {collections}."

@@ -15,7 +15,6 @@ from quiver.domain.engines import Pod, VectorEngine
 from quiver.domain.installation import OperatorPods
 from quiver.domain.kubernetes_types import (
     ENGINE_LABEL,
-    NAMESPACE,
     NETWORK_POLICY,
     POD,
     POD_DISRUPTION_BUDGET,
@@ -38,6 +37,7 @@ from quiver.reconcile.engines.pod_events import NO_EVENTS, PodEvents, pod_events
 from quiver.reconcile.engines.reports import reports_of
 from quiver.reconcile.engines.unclaimed import Unclaimed, unclaimed_on
 from quiver.reconcile.identities import Identities
+from quiver.reconcile.namespaces import is_namespace_going
 
 WAITING = (Reason.ENGINE_NOT_READY, Reason.ENGINE_UNREACHABLE)
 """Reasons of a collection that waits for its pod."""
@@ -117,6 +117,7 @@ async def gather(
             engine=engine,
             operator_pods=operator_pods,
             access=access,
+            is_namespace_going=await is_namespace_going(engine.metadata, objects),
             silent=silent,
             unlisted=unlisted,
             reports=await reports_of(answering, len(members), engines),
@@ -136,7 +137,7 @@ async def gather(
         disruption_budget=await _find_disruption_budget(engine, objects),
         pods=pods,
         held=tuple(held),
-        is_namespace_going=await _is_namespace_going(engine, objects),
+        is_namespace_going=await is_namespace_going(engine.metadata, objects),
         beyond=tuple(h for h in held if h.ordinal >= engine.spec.replicas),
         unclaimed=await _unclaimed(engine, pods, members, held, engines),
         waited_for=frozenset(h.ordinal for h in held if h.waits),
@@ -151,13 +152,6 @@ async def _find(kind: Kind, key: Key, objects: Objects) -> Manifest | None:
     label, and an object of another owner may have the name: it must not be overwritten.
     """
     return objects.get(kind, key) or await objects.fetch(kind, key)
-
-
-async def _is_namespace_going(engine: VectorEngine, objects: Objects) -> bool:
-    if not engine.metadata.deleting:
-        return False
-    namespace = await objects.fetch(NAMESPACE, Key("", engine.metadata.namespace))
-    return namespace is None or "deletionTimestamp" in namespace["metadata"]
 
 
 async def _find_network_policy(engine: VectorEngine, objects: Objects) -> Manifest | None:
