@@ -51,14 +51,14 @@ def clear_away(shell: Shell, screen: Screen, name: str) -> None:
 
 
 def _let_go(shell: Shell, where: tuple[str, str]) -> None:
-    """Take the finalizer off collections that no operator lets go: their engine goes with them."""
+    """Take the finalizers off what no operator lets go: engines go with their collections."""
     patch = ("--type=merge", "-p", '{"metadata":{"finalizers":null}}')
     try:
-        left = shell.quiet("kubectl", "get", "vcol", *where, "-o", "name").split()
+        left = shell.quiet("kubectl", "get", "vcol,veng", *where, "-o", "name").split()
     except Unexpected:
-        return  # no CRD, no collections
-    for collection in left:
-        _try(shell, "kubectl", "patch", collection, *where, *patch)
+        return  # no CRDs, no objects
+    for found in left:
+        _try(shell, "kubectl", "patch", found, *where, *patch)
 
 
 def _let_volumes_go(shell: Shell, name: str) -> None:

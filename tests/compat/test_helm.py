@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from demo.binding import exports
 from localcluster import Cluster
 from support import before, old_images, searching
 from support.milvus1_client import Milvus1
@@ -22,6 +24,7 @@ pytestmark = [
     pytest.mark.usefixtures("built_images"),
 ]
 
+OPERATIONS = before.ROOT / "docs" / "operations.md"
 TODAY = str(before.ROOT / "charts" / "quiver")
 CRDS = ("crd/vectorcollections.quiver.dev", "crd/vectorengines.quiver.dev")
 DEADLINE_S = 90
@@ -94,6 +97,31 @@ class Release:
         seen = f"--for=jsonpath={{.status.partitions[0]}}={tag}"
         self.kubectl("wait", "vcol", "--all", seen, f"--timeout={DEADLINE_S}s")
         self.ready("vcol", "--all")
+
+    def says(self, reason: str) -> None:
+        """Wait until each engine says so."""
+        said = '{.status.conditions[?(@.type=="Ready")].reason}'
+        how = (f"--for=jsonpath={said}={reason}", f"--timeout={DEADLINE_S}s")
+        self.kubectl("wait", "veng", "--all", *how)
+
+    def go_back(self) -> None:
+        """Do what the documentation tells to do after a rollback."""
+        section = OPERATIONS.read_text().split("\n### Going back to the version before\n", 1)[1]
+        _, block, _ = section.split("```", 2)
+        commands = block.removeprefix("sh\n")
+        script = "\n".join(["set -o pipefail", *exports(self.cluster), commands])
+        subprocess.run(["bash", "-euc", script], check=True)
+
+    def owners(self) -> str:
+        """Return who owns what engines became."""
+        parts = "statefulsets,services,poddisruptionbudgets"
+        return self.kubectl(
+            "get", parts, "-o=jsonpath={.items[*].metadata.ownerReferences[*].name}"
+        )
+
+    def finalizers(self) -> str:
+        """Return those of the engines."""
+        return self.kubectl("get", "veng", "-o=jsonpath={.items[*].metadata.finalizers[*]}")
 
     def begin_upgrade(self, engine: str) -> str:
         """Have the engine's only pod replaced, as its condition says; return the new address."""
@@ -168,8 +196,15 @@ def test_upgraded_rolled_back_and_uninstalled_under_a_searching_client(
         upgrade = ("upgrade", TODAY, "--reset-values", "--take-ownership", f"--set={RESYNC}")
         for step in (upgrade, ("rollback", "1"), upgrade):
             release.helm(*step)
+            if step[0] == "rollback":
+                release.says("NameTaken")
+                release.go_back()
+                release.ready("veng", "--all")
+                assert release.finalizers() == ""
             release.change(f"after-{step[0]}-{len(release.written())}")
             assert release.pods() == pods
+        assert release.owners() == ""
+        assert release.finalizers().split() == ["quiver.dev/engine"] * 2
         assert {*release.written()[begun:]} == WRITTEN
         assert client.failures() == []
         stored = release.begin_upgrade("stored")

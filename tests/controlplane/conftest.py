@@ -55,6 +55,7 @@ async def swept(api: AdminApi) -> None:
 
 async def _take_away(api: AdminApi, kind: Kind, key: Key) -> None:
     with suppress(NotFound):
+        await api.patch(kind, key, {"spec": {"deletionProtection": None}})
         await api.delete(kind, key)
         await api.patch(kind, key, {"metadata": {"finalizers": None}})
 

@@ -2,11 +2,8 @@
 let go.
 """
 
-from contextlib import suppress
-
 from machine.engine_process import EngineProcess
 from quiver.domain.kubernetes_types import STATEFUL_SET, VECTOR_ENGINE, Manifest
-from quiver.ports.errors import NotFound
 from support.namespaces import Namespace
 from support.operators import running
 from support.standin_node import StandinNode
@@ -15,10 +12,7 @@ ANOTHER = "is of another kind now"
 
 
 async def create_anew(world: Namespace, spec: Manifest) -> None:
-    await world.delete("engine", VECTOR_ENGINE)
-    with suppress(NotFound):  # one with pods would wait for its collections
-        await world.patch("engine", {"metadata": {"finalizers": None}}, VECTOR_ENGINE)
-    await world.gone("engine", VECTOR_ENGINE)
+    await world.give_up_engine()
     await world.create(VECTOR_ENGINE, "engine", spec)
 
 

@@ -373,7 +373,7 @@ async def test_the_operator_outlives_a_restart_of_the_api_server(
             await all_reconciled(operator, 4)
             await asyncio.to_thread(own_plane.stop_apiserver)
             await asyncio.to_thread(own_plane.start_apiserver)
-            await world.delete("other", VECTOR_ENGINE)
+            await world.give_up_engine("other")
             await world.create_collection("after")
             await world.ready("after", "before")
             await world.settled("orphan", "EngineNotFound")

@@ -8,7 +8,7 @@ from machine.engine_process import EngineProcess
 from quiver.domain.access import Target
 from quiver.domain.claims import CLAIM_ANNOTATION, FINALIZER, claim_of
 from quiver.domain.collections import CollectionSchema
-from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Key
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Manifest
 from support.namespaces import Namespace, ready_condition
 from support.operators import running
 from support.waiting import eventually
@@ -157,7 +157,7 @@ async def test_a_collection_goes_when_its_engine_is_gone(world: Namespace) -> No
     async with running(world.operator_api, world.engines):
         await world.create_collection("docs")
         await world.ready("docs")
-        await world.delete("engine", VECTOR_ENGINE)
+        await world.give_up_engine()
         await world.settled("docs", "EngineNotFound")
         await world.delete("docs")
         await world.gone("docs")
@@ -185,12 +185,26 @@ async def test_a_collection_changed_under_a_looser_crd_is_not_made_anew(world: N
     assert "dimension is 8, not 16" in ready_condition(differing)["message"]
 
 
-@pytest.mark.parametrize("policy", ["Delete", "Retain"])
-async def test_a_namespace_goes_with_all_that_is_in_it(world: Namespace, policy: str) -> None:
-    """Collections, engine and namespace go together, in whatever order they are deleted."""
+@pytest.mark.parametrize(
+    ("spec", "stays"),
+    [
+        ({"deletionPolicy": "Delete"}, False),
+        ({"deletionPolicy": "Retain"}, True),
+        ({"deletionProtection": True}, True),
+    ],
+    ids=["Delete", "Retain", "protected"],
+)
+async def test_a_namespace_goes_with_all_that_is_in_it(
+    world: Namespace, spec: Manifest, *, stays: bool
+) -> None:
+    """Collections, engine and namespace go together, in whatever order they are deleted. The
+    server, which others run, keeps what is retained or protected, and nothing else.
+    """
+    protection = {"deletionProtection": spec.get("deletionProtection", False)}
+    await world.patch("engine", {"spec": protection}, VECTOR_ENGINE)
     async with running(world.operator_api, world.engines):
-        await world.create_collection("one", deletionPolicy=policy)
-        await world.create_collection("two", deletionPolicy=policy)
+        for name in ("one", "two"):
+            await world.create_collection(name, **spec)
         await world.ready("one", "two")
         await world.api.delete_namespace(world.namespace)
 
@@ -198,6 +212,7 @@ async def test_a_namespace_goes_with_all_that_is_in_it(world: Namespace, policy:
             return not await world.api.has_namespace(world.namespace)
 
         await eventually(is_gone, "the namespace is gone")
+        assert await world.engine.list_collections() == ({"one", "two"} if stays else set())
 
 
 async def test_an_external_milvus_server_is_an_engine_like_any_other(

@@ -40,7 +40,7 @@ async def test_an_engine_made_anew_over_its_data_has_its_collections(
     async with running(world.operator_api, world.engines):
         (before, _) = await made(world, client, "docs", "more")
         spec = (await world.get("engine", VECTOR_ENGINE))["spec"]
-        await world.delete("engine", VECTOR_ENGINE)
+        await world.give_up_engine()
         await world.settled("docs", "EngineNotFound")
         engine = await world.create(VECTOR_ENGINE, "engine", spec)
         (after, _) = await world.ready("docs", "more")

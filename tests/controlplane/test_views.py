@@ -179,7 +179,7 @@ async def test_lost_events_of_an_engine_are_made_up_for(fake_world: Namespace) -
         endpoints = {"endpoints": [world.address]}
         await world.create(VECTOR_ENGINE, "late", {"external": endpoints})
         await world.ready("docs")
-        await world.delete("late", VECTOR_ENGINE)
+        await world.give_up_engine("late")
         await world.settled("docs", "EngineNotFound")
         await world.delete("docs")
         await world.gone("docs")

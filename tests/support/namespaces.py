@@ -1,6 +1,7 @@
 """A namespace of a real API server, and what tests do and wait for in it."""
 
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +63,13 @@ class Namespace:
 
     async def delete(self, name: str, kind: Kind = VECTOR_COLLECTION) -> None:
         await self.api.delete(kind, Key(self.namespace, name))
+
+    async def give_up_engine(self, name: str = "engine") -> None:
+        """Delete a VectorEngine and have it wait for no collection, as the documentation says."""
+        await self.delete(name, VECTOR_ENGINE)
+        with suppress(NotFound):
+            await self.patch(name, {"metadata": {"finalizers": None}}, VECTOR_ENGINE)
+        await self.gone(name, VECTOR_ENGINE)
 
     async def settled(self, name: str, reason: str, kind: Kind = VECTOR_COLLECTION) -> Manifest:
         """Wait until the object's Ready condition says `reason` of its present generation."""

@@ -49,7 +49,7 @@ class Tenant:
     async def with_elder_engine(self, world: Namespace, endpoint: str) -> Namespace:
         """Do the same before the world's own engine: that is made anew, and younger."""
         spec = (await world.get("engine", VECTOR_ENGINE))["spec"]
-        await world.delete("engine", VECTOR_ENGINE)
+        await world.give_up_engine()
         own = await self.with_engine(world, endpoint)
         await is_the_elder(own, "engine", VECTOR_ENGINE)
         await world.create(VECTOR_ENGINE, "engine", spec)

@@ -24,6 +24,8 @@ from quiver.domain.manifests import owner_reference, owner_uids
 ENGINE_FINALIZER = f"{GROUP}/engine"
 UID_ANNOTATION = f"{GROUP}/engine-uid"
 """Of an object that an engine became: the engine's uid."""
+HASH_ANNOTATION = f"{GROUP}/manifest-hash"
+"""Of the same: a hash of what it was made from. It changes when a field is removed, too."""
 PARTS = (STATEFUL_SET, SERVICE, NETWORK_POLICY, POD_DISRUPTION_BUDGET)
 """What an engine becomes, in the order in which it is deleted: what guards pods goes last."""
 
@@ -34,18 +36,27 @@ def engine_uid_of(part: Manifest) -> str | None:
 
 
 def is_part_of(part: Manifest, engine_uid: str) -> bool:
-    """Tell whether the object is the engine's. Those of the release before have an owner alone."""
-    return engine_uid in owner_uids(part) or engine_uid_of(part) == engine_uid
+    """Tell whether the object, which has the engine's name, is the engine's. Those of the release
+    before have an owner alone.
+
+    One that was made for an engine, and whose uid somebody took off, is taken up again.
+    """
+    annotations = part["metadata"].get("annotations") or {}
+    if UID_ANNOTATION not in annotations and not owner_uids(part):
+        return _is_made_here(part) and HASH_ANNOTATION in annotations
+    return engine_uid in owner_uids(part) or annotations.get(UID_ANNOTATION) == engine_uid
 
 
 def is_left_behind(part: Manifest) -> bool:
     """Tell whether the object was made for an engine, and no owner deletes it: once that engine is
     gone, the operator does.
     """
-    metadata = part["metadata"]
-    is_made_here = (metadata.get("labels") or {}).get(MANAGED_BY_LABEL) == MANAGED_BY
-    has_owner = bool(metadata.get("ownerReferences"))
-    return is_made_here and engine_uid_of(part) is not None and not has_owner
+    has_owner = bool(owner_uids(part))
+    return _is_made_here(part) and engine_uid_of(part) is not None and not has_owner
+
+
+def _is_made_here(part: Manifest) -> bool:
+    return (part["metadata"].get("labels") or {}).get(MANAGED_BY_LABEL) == MANAGED_BY
 
 
 def disowning_patch(part: Manifest, engine_uid: str) -> Manifest | None:
@@ -61,7 +72,7 @@ def owning_patch(part: Manifest, engine: ObjectMeta) -> Manifest | None:
     """Return the merge patch with which Kubernetes deletes the object with the engine; None if it
     does so already, or the object is not the engine's.
     """
-    if engine_uid_of(part) != engine.uid or engine.uid in owner_uids(part):
+    if not is_part_of(part, engine.uid) or engine.uid in owner_uids(part):
         return None
     owner = owner_reference(VECTOR_ENGINE, engine, block_deletion=True)
     owners = part["metadata"].get("ownerReferences") or []
@@ -71,8 +82,7 @@ def owning_patch(part: Manifest, engine: ObjectMeta) -> Manifest | None:
 def is_to_be_held(engine: VectorEngine) -> bool:
     """Tell whether the engine lacks the finalizer that it is to have."""
     metadata = engine.metadata
-    is_kept = engine.spec.external is None or engine.spec.deletion_protection
-    return is_kept and not metadata.deleting and ENGINE_FINALIZER not in metadata.finalizers
+    return not metadata.deleting and ENGINE_FINALIZER not in metadata.finalizers
 
 
 def holding_patch(finalizers: Any) -> Manifest:

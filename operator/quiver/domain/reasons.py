@@ -64,5 +64,6 @@ EVENTS = (
     ("Normal", "Dropped"),
     ("Normal", "Left"),
     ("Warning", "Left"),
+    ("Normal", "DeletionBlocked"),
 )
 """Type and reason of each event about an object (docs/conditions.md)."""

@@ -51,6 +51,9 @@ class Reporter:
             await self._events.record(manifest, _refused(error, why))
             raise
 
+    async def tell(self, manifest: Manifest, event: Event) -> None:
+        await self._events.record(manifest, event)
+
     async def invalid_spec(
         self, kind: Kind, manifest: Manifest, error: msgspec.ValidationError
     ) -> Result:

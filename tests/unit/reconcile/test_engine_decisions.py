@@ -513,6 +513,33 @@ def test_an_engine_that_waits_for_nothing_goes_with_its_parts(found: Gathered) -
     assert decision.is_to_go
 
 
+def test_an_external_engine_that_is_deleted_waits_for_its_collections() -> None:
+    """One rule for all engines: without the engine nothing on its server is dropped any more."""
+    decision = decide(going(held(0), spec=TWO), IMAGE)
+    assert decision.verdict[:2] == (State.STALLED, Reason.DELETION_BLOCKED)
+    assert "the engine goes once they are gone. To leave all" in decision.verdict.message
+    assert not decision.is_to_go
+    assert decide(going(spec=TWO), IMAGE).is_to_go
+
+
+@pytest.mark.parametrize(
+    ("found", "is_to_go"),
+    [
+        (held(0, is_going=True), False),
+        (held(0), False),
+        (held(0, is_going=True)._replace(is_stuck=True), True),
+        (held(0)._replace(collection=Key("team-b", "docs")), True),
+    ],
+    ids=["goes", "is to go", "cannot be dropped", "of another namespace"],
+)
+def test_an_external_engine_goes_with_its_namespace_and_after_what_can_be_dropped(
+    found: Held, *, is_to_go: bool
+) -> None:
+    """What cannot be dropped does not have the namespace hang; so the engine is looked at again."""
+    decision = decide(going(found, spec=TWO, is_namespace_going=True), IMAGE)
+    assert (decision.is_to_go, decision.retry) == (is_to_go, not is_to_go)
+
+
 def test_what_an_engine_of_the_name_has_left_without_an_owner_is_deleted() -> None:
     """The garbage collector does not know whose it was."""
     earlier = copy.deepcopy(rolled_out(gathered().engine))

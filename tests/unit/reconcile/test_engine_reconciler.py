@@ -1,6 +1,7 @@
 """What is found out about an engine, and what is written into its status."""
 
 import asyncio
+import copy
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from quiver.domain.access import PLAIN
 from quiver.domain.claims import KEY_BYTES, ClaimKeys
 from quiver.domain.collections import CollectionSchema
 from quiver.domain.engines import Pod, VectorEngine
+from quiver.domain.kubernetes_types import NAMESPACE as NAMESPACES
 from quiver.domain.kubernetes_types import (
     NETWORK_POLICY,
     STATEFUL_SET,
@@ -19,6 +21,7 @@ from quiver.domain.kubernetes_types import (
     Manifest,
 )
 from quiver.domain.members import members_of
+from quiver.domain.possession import UID_ANNOTATION
 from quiver.domain.servers import Server
 from quiver.domain.troubles import NO_REPORT, EngineReport
 from quiver.reconcile.engines.reconciler import EngineReconciler
@@ -426,6 +429,37 @@ async def test_an_owner_reference_of_the_release_before_is_taken_off() -> None:
     assert cluster.get("engine", STATEFUL_SET)["metadata"]["ownerReferences"] == [{"uid": "other"}]
     calls = cluster.api.calls
     assert calls.index("patch VectorEngine engine") < calls.index("apply StatefulSet engine")
+
+
+async def test_a_part_that_lost_its_uid_is_taken_up_again() -> None:
+    """Whoever takes the annotation off costs the engine none of its pods."""
+    cluster = EngineCluster(engine())
+    await cluster.reconcile()
+    live = copy.deepcopy(cluster.get("engine", STATEFUL_SET))
+    uid = live["metadata"]["annotations"].pop(UID_ANNOTATION)
+    cluster.add(live)
+    status = await cluster.reconcile()
+    assert status["conditions"][0]["reason"] != "NameTaken"
+    assert cluster.get("engine", STATEFUL_SET)["metadata"]["annotations"][UID_ANNOTATION] == uid
+
+
+@pytest.mark.parametrize("spec", [None, {"external": {"endpoints": ["h.example.org:1"]}}])
+async def test_an_event_tells_once_that_an_engine_waits(spec: Manifest | None) -> None:
+    """When it begins to wait for its collections, and not at every look."""
+    member = "engine-0" if spec is None else "h.example.org:1"
+    cluster = EngineCluster(engine(spec=spec), claimed(claim("a", member=member), "a"))
+    namespace = {"kind": "Namespace", "metadata": {"name": NAMESPACE}}
+    cluster.api.objects[NAMESPACES, Key("", NAMESPACE)] = namespace
+    await cluster.reconcile()
+    going = copy.deepcopy(cluster.get("engine", VECTOR_ENGINE))
+    going["metadata"]["deletionTimestamp"] = "2024-05-02T10:00:00Z"
+    cluster.add(going)
+    for _ in range(2):
+        status = await cluster.reconcile()
+        assert status["conditions"][0]["reason"] == "DeletionBlocked"
+    (event,) = cluster.events
+    assert event[:2] == ("Normal", "DeletionBlocked")
+    assert f"{NAMESPACE}/a" in event.note
 
 
 async def test_what_an_engine_left_is_deleted_only_if_the_api_server_knows_no_engine() -> None:

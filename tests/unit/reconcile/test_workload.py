@@ -8,8 +8,8 @@ from quiver.domain.ephemeral_data import POD_FIELDS
 from quiver.domain.kubernetes_types import (
     Manifest,
 )
+from quiver.domain.possession import HASH_ANNOTATION
 from quiver.reconcile.engines.workload import (
-    HASH_ANNOTATION,
     stateful_set_for,
     volume_claim_of,
 )
@@ -74,6 +74,7 @@ ANOTHER: Manifest = {
     "upgradePolicy": "Automatic",
     "limits": {"maxCollectionsAndPartitions": 4097},
     "defaultDeletionPolicy": "Retain",
+    "deletionProtection": True,
     "allowedNamespaces": {"from": "All"},
 }
 """Another value of each field that may change."""

@@ -21,13 +21,13 @@ from quiver.domain.kubernetes_types import (
     Manifest,
 )
 from quiver.domain.outdated_pods import UPGRADE_ANNOTATION
-from quiver.domain.possession import UID_ANNOTATION
+from quiver.domain.possession import HASH_ANNOTATION, UID_ANNOTATION
 from quiver.reconcile.engines.revisions import (
     FIELDS_ANNOTATION,
     REVISION_LABEL,
     TEMPLATE_ANNOTATION,
 )
-from quiver.reconcile.engines.workload import HASH_ANNOTATION, bounded_spec
+from quiver.reconcile.engines.workload import bounded_spec
 
 RECONCILE_ANNOTATION = f"{GROUP}/reconcile"
 """Whose change has Quiver look at an object."""

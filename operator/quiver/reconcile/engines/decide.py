@@ -71,7 +71,10 @@ def _deleting(gathered: Gathered, installed_image: str) -> Decision:
     """While collections keep the engine, its pods, and all that goes with them, are as before."""
     blocked = deletion_blocked(gathered)
     if blocked is not None:
-        return replace(_standing(gathered, installed_image), verdict=blocked)
+        standing = _standing(gathered, installed_image)
+        # That a collection cannot be dropped is no change that has the engine reconciled.
+        retry = standing.retry or gathered.is_namespace_going
+        return replace(standing, verdict=blocked, retry=retry)
     verdict = Verdict.reconciling(Reason.DROPPING, "The engine is being deleted.")
     return Decision(verdict, deletions=own_parts(gathered), is_to_go=True)
 

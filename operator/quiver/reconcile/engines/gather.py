@@ -41,14 +41,23 @@ from quiver.reconcile.namespaces import is_namespace_going
 
 WAITING = (Reason.ENGINE_NOT_READY, Reason.ENGINE_UNREACHABLE)
 """Reasons of a collection that waits for its pod."""
+STUCK = (
+    *WAITING,
+    Reason.ENGINE_REFUSED,
+    Reason.DISK_FULL,
+    Reason.NOT_EMPTY,
+    Reason.APPLY_REFUSED,
+)
+"""Reasons of a collection that is being deleted and cannot be dropped."""
 CONCURRENT_LOOKS = 8
 """Endpoints of one engine that are asked at the same time: 64 of them may be silent."""
 
 
 class Held(NamedTuple):
-    """A VectorCollection whose claim names the engine's pod of this ordinal. `is_going` tells
-    whether it is being deleted, `waits` whether it cannot be used for the pod's sake. `name` is
-    that of the collection on the engine.
+    """A VectorCollection whose claim names the engine's pod of this ordinal, or its endpoint at
+    that place. `is_going` tells whether it is being deleted, `is_stuck` whether that waits for
+    something, `waits` whether it cannot be used for the pod's sake. `name` is that of the
+    collection on the engine.
     """
 
     ordinal: int
@@ -56,17 +65,18 @@ class Held(NamedTuple):
     is_going: bool
     waits: bool = False
     name: str = ""
+    is_stuck: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gathered:
     """One VectorEngine, and all that a decision about it depends on.
 
-    `held` has the collections whose claims name pods of the engine. `is_namespace_going` is asked
-    of an engine that is being deleted. `beyond` has the collections
-    on pods that the spec no longer asks for, as claims name them, `unclaimed` those pods that hold
-    collections without a claim. `waited_for` has the ordinals of pods that collections wait for.
-    `may_upgrade` tells whether an upgrade may begin by itself.
+    `held` has the collections whose claims name members of the engine. `is_namespace_going` is
+    asked of an engine that is being deleted. `beyond` has the collections on pods that the spec no
+    longer asks for, as claims name them, `unclaimed` those pods that hold collections without a
+    claim. `waited_for` has the ordinals of pods that collections wait for. `may_upgrade` tells
+    whether an upgrade may begin by itself.
     `silent` maps each external endpoint that did not answer to the reason. `unlisted` maps each
     member that did not list its collections, when it was asked last, to its refusal. `reports`
     has what members say of themselves, `events` what Kubernetes says of missing pods.
@@ -117,6 +127,7 @@ async def gather(
             engine=engine,
             operator_pods=operator_pods,
             access=access,
+            held=tuple(sorted(_held(engine, objects))),
             is_namespace_going=await is_namespace_going(engine.metadata, objects),
             silent=silent,
             unlisted=unlisted,
@@ -179,11 +190,25 @@ def _pods(engine: VectorEngine, objects: Objects) -> tuple[Pod, ...]:
 def _held(engine: VectorEngine, objects: Objects) -> Iterator[Held]:
     for manifest in objects.collections_of(engine.metadata.key):
         claim = claim_of(manifest)
-        ordinal = None if claim is None else ordinal_of(claim.member, engine.metadata.name)
+        ordinal = None if claim is None else _ordinal(claim.member, engine)
         if claim is not None and ordinal is not None:
             is_going = "deletionTimestamp" in manifest["metadata"]
-            waits = ready_reason(manifest) in WAITING
-            yield Held(ordinal, Key.of(manifest), is_going, waits, claim.collection_name)
+            reason = ready_reason(manifest)
+            yield Held(
+                ordinal,
+                Key.of(manifest),
+                is_going,
+                waits=reason in WAITING,
+                name=claim.collection_name,
+                is_stuck=is_going and reason in STUCK,
+            )
+
+
+def _ordinal(member: str, engine: VectorEngine) -> int | None:
+    if engine.spec.external is None:
+        return ordinal_of(member, engine.metadata.name)
+    endpoints = engine.spec.external.endpoints
+    return endpoints.index(member) if member in endpoints else None
 
 
 async def _unclaimed(

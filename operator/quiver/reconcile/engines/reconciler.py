@@ -35,7 +35,7 @@ from quiver.reconcile.dialling import Dialling
 from quiver.reconcile.engines.answers import Answers
 from quiver.reconcile.engines.decide import Decision, decide
 from quiver.reconcile.engines.default_image import default_image
-from quiver.reconcile.engines.deletion import own_parts
+from quiver.reconcile.engines.deletion import begins_to_wait, own_parts
 from quiver.reconcile.engines.gather import Gathered, gather
 from quiver.reconcile.engines.possession import Possession
 from quiver.reconcile.engines.scaling import highest_replicas
@@ -52,8 +52,8 @@ Write = Callable[[Kind, Manifest], Awaitable[object]]
 class EngineReconciler:
     """Applies the workload of a managed engine, and reports the state of any engine.
 
-    A managed engine has a finalizer, and the operator deletes its workload once no collection is on
-    it: the garbage collector would not wait.
+    An engine has a finalizer, and the operator deletes its workload once no collection is on it:
+    the garbage collector would not wait.
     """
 
     def __init__(
@@ -183,6 +183,9 @@ class EngineReconciler:
             patch = status_patch(status, engine.status)
             del patch["retained"]  # written by the reconciles of collections
             await self._reporter.write(VECTOR_ENGINE, manifest, patch, decision.verdict)
+        event = begins_to_wait(decision.verdict, engine.status.conditions)
+        if event is not None:
+            await self._reporter.tell(manifest, event)
 
     def _judged(
         self, engine: VectorEngine, decision: Decision, gathered: Gathered | None

@@ -8,14 +8,13 @@ from quiver.domain.engines import COLLECTIONS_AND_PARTITIONS, EngineSpec, Vector
 from quiver.domain.fit import search_memory_mib
 from quiver.domain.kubernetes_types import (
     ENGINE_LABEL,
-    GROUP,
     MANAGED_BY,
     MANAGED_BY_LABEL,
     Manifest,
 )
 from quiver.domain.manifests import digest
 from quiver.domain.members import GRPC_PORT
-from quiver.domain.possession import UID_ANNOTATION, is_part_of
+from quiver.domain.possession import HASH_ANNOTATION, UID_ANNOTATION, is_part_of
 from quiver.domain.quantities import parse_quantity
 from quiver.domain.text import one_line
 from quiver.reconcile.engines.container_profiles import CONTAINER_PROFILES, ContainerProfile
@@ -23,8 +22,6 @@ from quiver.reconcile.engines.pod_settings import pod_metadata, pod_settings
 from quiver.reconcile.engines.pod_tls import tls_mount, tls_volume
 from quiver.reconcile.engines.revisions import Rollout, held_rollout
 
-HASH_ANNOTATION = f"{GROUP}/manifest-hash"
-"""Changes when a field is removed. `matches` does not see that: the live object has the rest."""
 CONTAINER = "engine"
 _LONGEST_IMAGE = 1024
 """Characters of a status."""
