@@ -52,7 +52,7 @@ async def test_no_object_is_stuck_and_nothing_is_dropped(
     where = (f"--release={SYSTEM}", f"--namespace={world.namespace}")
     said = await uninstall(operator_kubeconfig, *where)
     assert f"VectorCollection {world.namespace}/kept is released; collection 'kept' stays" in said
-    assert "3 VectorCollections and 0 VectorEngines are released. Nothing was dropped." in said
+    assert "3 VectorCollections and 1 VectorEngines are released. Nothing was dropped." in said
     assert await world.find("waits") is None
     await world.delete("deleted")
     assert await world.find("deleted") is None

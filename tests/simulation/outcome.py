@@ -56,7 +56,7 @@ class Outcome:
             for m in self._server.all(VECTOR_COLLECTION)
             if engine_key(m) == Key.of(engine)
         )
-        return any(claim is not None for claim in claims)
+        return any(c is not None and _member_of(engine, c, self._fleet) for c in claims)
 
     def _about_collection(self, manifest: Manifest) -> Iterator[str]:
         name, said = f"VectorCollection {Key.of(manifest)}", ready_reason(manifest)

@@ -114,7 +114,8 @@ class Departure:
             await self._api.patch(VECTOR_ENGINE, key, {"metadata": {**patch, **version}})
         except (Conflict, NotFound):
             return False  # it has changed, and is looked at again
-        self._tell(f"VectorEngine {key} is released; its pods stay, and go with it.")
+        left = "" if "external" in engine["spec"] else "; its pods stay, and go with it"
+        self._tell(f"VectorEngine {key} is released{left}.")
         return True
 
     async def _give_away(self, kind: Kind, key: Key, engine: ObjectMeta) -> None:
