@@ -23,7 +23,7 @@ from quiver.domain.kubernetes_types import (
 from quiver.domain.members import members_of
 from quiver.domain.possession import UID_ANNOTATION
 from quiver.domain.servers import Server
-from quiver.domain.troubles import NO_REPORT, EngineReport
+from quiver.domain.troubles import NO_REPORT, NOTHING_HEARD, EngineReport, Reports
 from quiver.reconcile.engines.reconciler import EngineReconciler
 from quiver.reconcile.engines.revisions import HELD
 from quiver.reconcile.engines.workload import stateful_set_for
@@ -431,6 +431,18 @@ async def test_an_owner_reference_of_the_release_before_is_taken_off() -> None:
     assert calls.index("patch VectorEngine engine") < calls.index("apply StatefulSet engine")
 
 
+def add_namespace(cluster: EngineCluster) -> None:
+    namespace = {"kind": "Namespace", "metadata": {"name": NAMESPACE}}
+    cluster.api.objects[NAMESPACES, Key("", NAMESPACE)] = namespace
+
+
+def let_go(cluster: EngineCluster) -> None:
+    """Delete the engine, which its finalizer holds."""
+    going = copy.deepcopy(cluster.get("engine", VECTOR_ENGINE))
+    going["metadata"]["deletionTimestamp"] = "2024-05-02T10:00:00Z"
+    cluster.add(going)
+
+
 async def test_a_part_that_lost_its_uid_is_taken_up_again() -> None:
     """Whoever takes the annotation off costs the engine none of its pods."""
     cluster = EngineCluster(engine())
@@ -443,17 +455,33 @@ async def test_a_part_that_lost_its_uid_is_taken_up_again() -> None:
     assert cluster.get("engine", STATEFUL_SET)["metadata"]["annotations"][UID_ANNOTATION] == uid
 
 
+async def test_a_claim_that_is_written_while_pods_are_asked_keeps_the_engine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Pods may take seconds to answer: what is claimed meanwhile is not taken away."""
+    cluster = EngineCluster(engine(), pod("engine-0"))
+    add_namespace(cluster)
+    await cluster.reconcile()
+    let_go(cluster)
+
+    async def slow(*_: object, **__: object) -> Reports:
+        cluster.add(claimed(claim("docs"), "docs"))
+        return NOTHING_HEARD
+
+    monkeypatch.setattr("quiver.reconcile.engines.gather.reports_of", slow)
+    status = await cluster.reconcile()
+    assert status["conditions"][0]["reason"] == "DeletionBlocked"
+    assert (STATEFUL_SET, KEY) in cluster.api.objects
+
+
 @pytest.mark.parametrize("spec", [None, {"external": {"endpoints": ["h.example.org:1"]}}])
 async def test_an_event_tells_once_that_an_engine_waits(spec: Manifest | None) -> None:
     """When it begins to wait for its collections, and not at every look."""
     member = "engine-0" if spec is None else "h.example.org:1"
     cluster = EngineCluster(engine(spec=spec), claimed(claim("a", member=member), "a"))
-    namespace = {"kind": "Namespace", "metadata": {"name": NAMESPACE}}
-    cluster.api.objects[NAMESPACES, Key("", NAMESPACE)] = namespace
+    add_namespace(cluster)
     await cluster.reconcile()
-    going = copy.deepcopy(cluster.get("engine", VECTOR_ENGINE))
-    going["metadata"]["deletionTimestamp"] = "2024-05-02T10:00:00Z"
-    cluster.add(going)
+    let_go(cluster)
     for _ in range(2):
         status = await cluster.reconcile()
         assert status["conditions"][0]["reason"] == "DeletionBlocked"

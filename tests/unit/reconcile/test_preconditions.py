@@ -168,3 +168,15 @@ async def test_an_object_that_has_changed_since_has_nothing_done_for_it() -> Non
     with pytest.raises(NotFound):
         await gone.do(DropCollection("test01"))
     assert cluster.server.calls["drop"] == 0
+
+
+async def test_nothing_is_claimed_on_an_engine_that_has_begun_to_go() -> None:
+    """Its pods go once nobody claims anything on them."""
+    cluster = PodCluster()
+    actor = await cluster.actor()
+    going = engine()
+    going["metadata"]["deletionTimestamp"] = "2024-05-02T10:00:00Z"
+    cluster.add(going)
+    with pytest.raises(Conflict, match="is being deleted"):
+        await actor.do(RecordClaim(HELD))
+    assert "patch VectorCollection test01" not in cluster.api.calls

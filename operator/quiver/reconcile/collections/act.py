@@ -110,6 +110,7 @@ class Actor:
             await self._preconditions.member_is_the_same()
         match step:
             case RecordClaim(claim):
+                self._preconditions.engine_takes_collections()
                 annotation = self._keys.signed(claim, len(collection.spec.partitions))
                 await self._patch(recording_patch(collection, annotation))
                 self._claimed_manifest = self.manifest

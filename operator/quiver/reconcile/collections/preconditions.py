@@ -2,7 +2,7 @@
 
 import asyncio
 
-from quiver.domain.kubernetes_types import POD, VECTOR_COLLECTION, Key, Manifest
+from quiver.domain.kubernetes_types import POD, VECTOR_COLLECTION, VECTOR_ENGINE, Key, Manifest
 from quiver.domain.manifests import version_of
 from quiver.domain.members import GRPC_PORT, Member
 from quiver.ports.errors import Conflict, NotFound, WrongEngine
@@ -77,6 +77,15 @@ class Preconditions:
         if g.member.pod is not None and not is_known and not self._is_member:
             await self._pod_has_its_address(g.member, g.member.pod)
             self._is_member = True
+
+    def engine_takes_collections(self) -> None:
+        """Confirm that the engine has not begun to go: with its pods, what is new would go. The
+        engine is deleted once the cache shows it no claim. Raises: Conflict.
+        """
+        key = self._gathered.collection.engine_key
+        engine = self._objects.get(VECTOR_ENGINE, key)
+        if engine is None or "deletionTimestamp" in engine["metadata"]:
+            raise Conflict(f"VectorEngine {key} is being deleted")
 
     def reads_are_recent(self) -> None:
         """Confirm that the step began a moment ago. Raises: Conflict."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import msgspec
@@ -123,22 +123,21 @@ async def gather(
         members = members_of(engine, (), access)
         silent = await _silent(members, engines)
         answering = [m for m in members if m.name not in silent]
-        return Gathered(
+        found = Gathered(
             engine=engine,
             operator_pods=operator_pods,
             access=access,
-            held=tuple(sorted(_held(engine, objects))),
             is_namespace_going=await is_namespace_going(engine.metadata, objects),
             silent=silent,
             unlisted=unlisted,
             reports=await reports_of(answering, len(members), engines),
         )
+        return _with_collections(found, objects)
     key = engine.metadata.key
     pods = _pods(engine, objects)
     stateful_set = await _find(STATEFUL_SET, key, objects)
     members, wants_gpu = members_of(engine, pods, access), engine.spec.gpu is not None
-    held = sorted(_held(engine, objects))
-    return Gathered(
+    found = Gathered(
         engine=engine,
         operator_pods=operator_pods,
         access=access,
@@ -147,14 +146,28 @@ async def gather(
         network_policy=await _find_network_policy(engine, objects),
         disruption_budget=await _find_disruption_budget(engine, objects),
         pods=pods,
-        held=tuple(held),
         is_namespace_going=await is_namespace_going(engine.metadata, objects),
-        beyond=tuple(h for h in held if h.ordinal >= engine.spec.replicas),
-        unclaimed=await _unclaimed(engine, pods, members, held, engines),
-        waited_for=frozenset(h.ordinal for h in held if h.waits),
+        unclaimed=await _unclaimed(engine, pods, members, objects, engines),
         events=await pod_events(engine, stateful_set, pods, objects),
         unlisted=unlisted,
         reports=await reports_of(members, engine.spec.replicas, engines, wants_gpu=wants_gpu),
+    )
+    return _with_collections(found, objects)
+
+
+def _with_collections(found: Gathered, objects: Objects) -> Gathered:
+    """Read the claims last, with no await before the decision: others are written while members
+    are asked, and what they name must not be taken away.
+    """
+    engine = found.engine
+    held = tuple(sorted(_held(engine, objects)))
+    if engine.spec.external is not None:
+        return replace(found, held=held)
+    return replace(
+        found,
+        held=held,
+        beyond=tuple(h for h in held if h.ordinal >= engine.spec.replicas),
+        waited_for=frozenset(h.ordinal for h in held if h.waits),
     )
 
 
@@ -215,13 +228,13 @@ async def _unclaimed(
     engine: VectorEngine,
     pods: Iterable[Pod],
     members: Iterable[Member],
-    held: Iterable[Held],
+    objects: Objects,
     engines: Engines,
 ) -> tuple[Unclaimed, ...]:
     name, replicas = engine.metadata.name, engine.spec.replicas
     leaving = [p for p in pods if (ordinal_of(p.metadata.name, name) or 0) >= replicas]
     claimed = defaultdict[int, set[str]](set)
-    for each in held:
+    for each in _held(engine, objects) if leaving else ():
         claimed[each.ordinal].add(each.name)
     return await unclaimed_on(leaving, members, claimed, name, engines)
 
