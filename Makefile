@@ -5,14 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEEDS ?= 10000
 
-.PHONY: help setup demo test simulate fuzz storm soak lint up down bench-operator bench-index-file-size bench-recall bench-engine lock proto render images pin-base
+.PHONY: help setup demo test simulate fuzz storm soak lint up down bench-operator bench-index-file-size bench-recall bench-engine lock proto render images release release-check pin-base
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-21s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.ready ## Make .venv with Quiver and its tools in it (touches nothing outside this folder)
 
-$(VENV)/.ready: requirements/dev.txt pyproject.toml
+$(VENV)/.ready: requirements/dev.txt pyproject.toml operator/quiver/__init__.py
 	@echo "Installing Quiver and its tools into $(VENV) (nothing outside this folder)"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
@@ -48,6 +48,12 @@ down: setup ## Take that Kubernetes away
 
 images: setup ## Build the images into dist/; IMAGE_REGISTRY= PUSH=1 pushes, GPU=1 the engine for GPUs, BASE=, BUILDER=
 	$(BIN)/python -m imagebuild images
+
+release: setup ## Build a release of this commit into dist/; REHEARSAL=1, IMAGES=0, and as of images: IMAGE_REGISTRY= PUSH=1 ...
+	$(BIN)/python -m release build
+
+release-check: setup ## Build the release in dist/ a second time, elsewhere, and compare them
+	$(BIN)/python -m release check
 
 pin-base: setup ## Write the digest of the images' base into images/Containerfile (asks the registry)
 	$(BIN)/python -m imagebuild pin-base

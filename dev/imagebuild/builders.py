@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import tempfile
@@ -55,9 +56,38 @@ class Builder:
             else ["load", "--quiet", "--input", str(archive)]
         )
 
-    def push(self, reference: str) -> None:
-        """Push an image to the registry that its name begins with."""
-        self._run(["push", *self.policy, reference])
+    def push(self, reference: str) -> str:
+        """Push an image to the registry that its name begins with; its digest there.
+
+        Raises BuildError.
+        """
+        if self.name == "docker":
+            self._run(["push", reference])
+            return self._digest_by_docker(reference)
+        with tempfile.TemporaryDirectory() as folder:
+            told = Path(folder) / "digest"
+            self._run(["push", *self.policy, "--digestfile", str(told), reference])
+            return told.read_text().strip()
+
+    def with_times(self, epoch: int) -> list[str]:
+        """Options of `build` that give image and files this time instead of the present one."""
+        if self.name == "docker":
+            return ["--build-arg", f"SOURCE_DATE_EPOCH={epoch}"]
+        return ["--timestamp", str(epoch)]
+
+    def _digest_by_docker(self, reference: str) -> str:
+        command = ["image", "inspect", "--format", "{{json .RepoDigests}}", reference]
+        done = subprocess.run(
+            [*self.command, *command], capture_output=True, text=True, check=False
+        )
+        repository = reference.rpartition(":")[0]
+        found = re.search(rf'"{re.escape(repository)}@(sha256:[0-9a-f]{{64}})"', done.stdout)
+        if found is None:
+            raise BuildError(
+                f"docker does not say which digest {reference} has now that it is pushed: "
+                f"{(done.stderr or done.stdout).strip()[-300:]}"
+            )
+        return found[1]
 
     def _run(self, arguments: Sequence[str], folder: Path | None = None) -> None:
         done = subprocess.run(

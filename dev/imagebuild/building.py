@@ -31,8 +31,8 @@ IN_USE_S = 2 * 60 * 60
 """Longer than any run of the tests."""
 
 
-def build(builder: Builder, image: Image, base: str, say: Say) -> None:
-    """Build an image; its name is then known to the builder.
+def build(builder: Builder, image: Image, base: str, say: Say, options: Sequence[str] = ()) -> None:
+    """Build an image, with these options besides; its name is then known to the builder.
 
     `base` stands in place of the Containerfile's, unless empty; `local` is one of this machine's
     Python, which needs no registry. Raises BuildError.
@@ -40,7 +40,8 @@ def build(builder: Builder, image: Image, base: str, say: Say) -> None:
     say(f"image {image.reference}: building with {builder.name}")
     with tempfile.TemporaryDirectory() as folder:
         recipe = _labelled(image, Path(folder))
-        arguments = ["--file", str(recipe), "--target", "labelled", "--tag", image.reference]
+        arguments = [*options, "--file", str(recipe)]
+        arguments += ["--target", "labelled", "--tag", image.reference]
         values = {name: os.environ[name] for name in PROXIES if name in os.environ}
         if image.extra:
             values["EXTRA"] = image.extra

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +38,12 @@ CHART_CRD_METADATA = """\
   {{- $policy := ternary (dict "helm.sh/resource-policy" "keep") (dict) .Values.crds.keep }}
   {{- include "quiver.metadata" (list . $policy) }}
 """
-INSTALL_HEAD = f"""\
+INSTALL_HEAD = """\
 # Quiver in one file, for kubectl apply: rendered from charts/quiver by dev/tools/render.py.
 # No registry has its images: build them and push them to a registry of yours, and name that below,
 # as charts/quiver/README.md shows ("Without Helm").
+"""
+INSTALL_NAMESPACE = f"""\
 ---
 apiVersion: v1
 kind: Namespace
@@ -100,14 +102,20 @@ def install_manifest(rendered_files: Mapping[Path, str]) -> str:
             copy = chart / path.relative_to(CHART)
             copy.parent.mkdir(exist_ok=True)
             copy.write_text(text)
-        return INSTALL_HEAD + without_traces_of_helm(helm_template(chart))
+        return in_one_file(chart, INSTALL_HEAD)
 
 
-def helm_template(chart: Path) -> str:
+def in_one_file(chart: Path, head: str, values: Sequence[str] = ()) -> str:
+    """A chart, or its package, with its default values but for these: a file without Helm."""
+    return head + INSTALL_NAMESPACE + without_traces_of_helm(helm_template(chart, values))
+
+
+def helm_template(chart: Path, values: Sequence[str]) -> str:
     """What `helm template` prints."""
     command = [str(helm()), "template", "quiver", str(chart), "--namespace", NAMESPACE]
     # Only Helm needs to be told to keep them, and only Helm runs hooks.
     command += ["--set", "crds.keep=false", "--no-hooks"]
+    command += [word for value in values for word in ("--set", value)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise CannotRenderError(f"helm cannot render the chart: {done.stderr.strip()}")

@@ -1,0 +1,5 @@
+"""`python -m release`: the command line."""
+
+from release.cli import main
+
+main()
