@@ -25,9 +25,8 @@ class Options:
     base: str = ""
     builder: str = ""
     epoch: int | None = None
-    """The time of the image and of its files; else that of the build."""
-    anew: bool = False
-    """Whether nothing is taken that was built before."""
+    """The time of the image and of its files; else that of the build. A builder's cache keeps other
+    times, so that with one nothing is taken from there."""
 
     def images(self, *, gpu: bool) -> Sequence[Image]:
         """Operator and engine, the latter for CPUs or for GPUs."""
@@ -66,9 +65,8 @@ def make_images(images: Sequence[Image], options: Options, into: Path, say: Say)
 
 
 def _build(builder: Builder, image: Image, archive: Path, options: Options, say: Say) -> str:
-    times = builder.with_times(options.epoch) if options.epoch is not None else []
-    cache = ["--no-cache"] if options.anew else []
-    build(builder, image, options.base, say, [*times, *cache])
+    times = [] if options.epoch is None else ["--no-cache", *builder.with_times(options.epoch)]
+    build(builder, image, options.base, say, times)
     builder.save(image.reference, archive)
     return builder.push(image.reference) if options.push else ""
 

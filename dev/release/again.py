@@ -37,7 +37,12 @@ def built_again(checkout: Checkout, release: Path, *, rehearsal: bool) -> Iterat
         command = [sys.executable, "-m", "release", "build", "--into", str(into)]
         command += ["--like", str(release), *(["--rehearsal"] if rehearsal else [])]
         done = subprocess.run(
-            command, cwd=folder, env=_environment(clone, Path(folder)), umask=0o077, check=False
+            command,
+            cwd=folder,
+            env=_environment(clone, Path(folder)),
+            umask=0o077,
+            stdout=sys.stderr,
+            check=False,
         )
         if done.returncode:
             raise BuildError("the second build failed; the reason stands above")

@@ -38,11 +38,11 @@ class Plan:
 
     @classmethod
     def like(cls, release: Path, options: Options) -> Plan:
-        """The plan by which a release was built that is there: without a push, and all anew."""
+        """The plan by which a release was built that is there: without a push."""
         names = Names.read(release)
         registry = "" if names.registry == chart_registry() else names.registry
         archives = list(release.glob("quiver-*.tar"))
-        again = replace(options, registry=registry, push=False, anew=True)
+        again = replace(options, registry=registry, push=False)
         gpu = any(reference.partition("@")[0].endswith("-gpu") for reference in names.references)
         return cls(again, bool(archives), gpu, names)
 

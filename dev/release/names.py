@@ -34,5 +34,7 @@ class Names:
     def values(self) -> list[str]:
         """The values of the chart that name them by digest; none without digests."""
         operator, engine, *_ = self.references
-        digest = operator.partition("@")[2]
-        return [f"image.digest={digest}", f"engineImage={engine}"] if digest else []
+        tag, _, digest = operator.rpartition("/")[2].partition(":")[2].partition("@")
+        if not digest:
+            return []
+        return [f"image.tag={tag}", f"image.digest={digest}", f"engineImage={engine}"]

@@ -6,10 +6,11 @@ import pytest
 from click.testing import CliRunner
 
 from imagebuild import pinning, sbom
-from imagebuild.builders import find_builder
+from imagebuild.builders import Builder, find_builder
 from imagebuild.building import CONTAINERFILE
 from imagebuild.cli import main
 from imagebuild.images import GPU_ENGINE, IMAGES, build_labels
+from imagebuild.making import Options, make_images
 from imagebuild.pinning import pin
 from machine.errors import BuildError
 
@@ -75,11 +76,14 @@ def test_archives_are_those_of_docker(
 def test_images_are_pushed_to_the_registry_that_is_told(
     programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """PUSH=1 builds, keeps and pushes each image under the name that IMAGE_REGISTRY gives it."""
+    """PUSH=1 builds, keeps and pushes each image under the name that IMAGE_REGISTRY gives it, and
+    says which digest it has there.
+    """
     monkeypatch.setattr(sbom, "of_image", lambda _, archive: archive)
     monkeypatch.setattr(sbom, "of_wheel", lambda wheel: wheel)
     note = 'case "$1" in save) touch "$3";; build) tail=$(tail -2 "$3" | head -1);; esac; '
-    note += f'echo "$@" "$tail" >>{tmp_path}/words'
+    note += f'echo "$@" "$tail" >>{tmp_path}/words; '
+    note += f'case "$2" in inspect) echo "[\\"${{5%:*}}@{DIGEST}\\"]"; esac'
     program(programs, "docker", note)
     variables = {"PUSH": "1", "IMAGE_REGISTRY": "registry.example.org/team/", "GPU": "1"}
     done = CliRunner().invoke(main, ["images", "--into", str(tmp_path / "dist")], env=variables)
@@ -89,11 +93,58 @@ def test_images_are_pushed_to_the_registry_that_is_told(
     assert [line.strip() for line in words if line.startswith("push ")] == [
         f"push {name}" for name in names
     ]
+    assert [line.split()[0] for line in done.stdout.splitlines() if "@" in line] == [
+        f"{name}@{DIGEST}" for name in names
+    ]
     builds = [line for line in words if line.startswith("build ")]
     for name, target, build in zip(names, ("operator", "engine"), builds, strict=True):
         assert f"--target labelled --tag {name} " in build
         assert f"FROM {target} AS labelled" in build
     assert "--build-arg EXTRA=engine-gpu" in builds[1]
+
+
+@pytest.mark.parametrize("name", ["podman", "buildah"])
+def test_the_digest_of_what_was_pushed_is_told(programs: Path, name: str) -> None:
+    """The builder writes it into a file, since the registry has the image compressed."""
+    words = 'while test "$1" != --digestfile; do shift; done; '
+    program(programs, name, f'test "$1" = info && exit; {words}echo {DIGEST} >"$2"')
+    builder = find_builder(name, print)
+    assert builder is not None
+    assert builder.push("registry.example.org/quiver-operator:1.0.0") == DIGEST
+
+
+def test_a_digest_that_docker_does_not_tell_is_not_made_up(programs: Path) -> None:
+    """That of another repository is none of this image."""
+    told = f'["registry.example.org/other@{DIGEST}"]'
+    program(programs, "docker", f"test $1 = push || echo '{told}'")
+    builder = find_builder("docker", print)
+    assert builder is not None
+    with pytest.raises(BuildError, match="docker does not say which digest"):
+        builder.push("registry.example.org/quiver-operator:1.0.0")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("docker", "--no-cache --build-arg SOURCE_DATE_EPOCH=1000"),
+        ("podman", "--no-cache --timestamp 1000"),
+        ("buildah", "--no-cache --timestamp 1000"),
+    ],
+)
+def test_an_image_of_a_release_has_the_time_of_its_commit(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, words: str
+) -> None:
+    """Each builder is told so in its own words, and takes nothing from its cache, which has other
+    times.
+    """
+    monkeypatch.setattr(sbom, "of_image", lambda _, archive: archive)
+    program(programs, name, f'echo "$@" >>{tmp_path}/words')
+    options = Options(epoch=1000)
+    [image, _] = options.images(gpu=False)
+    monkeypatch.setattr(Builder, "save", lambda *_: None)
+    [made] = make_images([image], options, tmp_path, print)
+    assert made.reference == image.reference
+    assert f" {words} " in (tmp_path / "words").read_text()
 
 
 def test_pushing_needs_to_be_told_where(programs: Path, tmp_path: Path) -> None:
