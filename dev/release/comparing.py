@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from release import sums
 
 NAMED = 3
 """How many members of an archive are named, of those that differ."""
 
-Members = dict[str, tuple[str, str, str]]
-"""Content, time and everything else of each member of an archive, by its name."""
+IMAGE_INDEX = "manifest.json"
+
+Member = tuple[str, str, str]
+"""What a member of an archive is: its content, its time, and mode and owner."""
+Members = dict[str, Member]
 ASPECTS = ("content", "time", "mode or owner")
 
 
@@ -69,15 +74,31 @@ def _members(path: Path) -> Members | None:
             }
     if tarfile.is_tarfile(path):
         with tarfile.open(path) as tar:
-            return {
-                entry.name: (
-                    _content(tar, entry),
-                    str(entry.mtime),
-                    f"{entry.mode:o} {entry.uid}:{entry.gid} {entry.uname}:{entry.gname}",
-                )
-                for entry in tar
-            }
+            return dict(_of_image(tar) if IMAGE_INDEX in tar.getnames() else _of_tar(tar))
     return None
+
+
+def _of_image(tar: tarfile.TarFile) -> Iterator[tuple[str, Member]]:
+    """The files of the layers, since an archive names layers by their digests."""
+    [image] = json.load(_opened(tar, IMAGE_INDEX))
+    configuration = _opened(tar, image["Config"]).read()
+    yield "configuration", (hashlib.sha256(configuration).hexdigest(), "", "")
+    for number, name in enumerate(image["Layers"], start=1):
+        with tarfile.open(fileobj=_opened(tar, name)) as layer:
+            for path, member in _of_tar(layer):
+                yield f"layer {number}: {path}", member
+
+
+def _of_tar(tar: tarfile.TarFile) -> Iterator[tuple[str, Member]]:
+    for entry in tar:
+        owner = f"{entry.mode:o} {entry.uid}:{entry.gid} {entry.uname}:{entry.gname}"
+        yield entry.name, (_content(tar, entry), str(entry.mtime), owner)
+
+
+def _opened(tar: tarfile.TarFile, name: str) -> IO[bytes]:
+    file = tar.extractfile(name)
+    assert file is not None, "an index names files"
+    return file
 
 
 def _content(tar: tarfile.TarFile, entry: tarfile.TarInfo) -> str:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from imagebuild.collect.layer import LayerWriter
+from imagebuild.oci import ImageConfig, write_archive
 from machine.errors import SetupError
 from release import sums
 from release.building import appearing_whole
@@ -110,6 +112,20 @@ def test_what_differs_in_archives_is_named(builds: tuple[Path, Path], tmp_path: 
         "chart.tgz": "time of Chart.yaml; mode or owner of Chart.yaml",
         "image.tar": "members of one alone: 0.layer, 1.layer",
         "wheel.whl": "content of code.py",
+    }
+
+
+def test_what_differs_in_images_is_named(builds: tuple[Path, Path], tmp_path: Path) -> None:
+    """By the files of their layers, although an archive names layers by their digests."""
+    source, layer = tmp_path / "source", tmp_path / "layer"
+    for number, folder in enumerate(builds):
+        source.write_text(f"{number}")
+        with LayerWriter(layer) as writer:
+            writer.file(source, "opt/quiver/code.py")
+            writer.text("etc/passwd", "root")
+        write_archive(folder / "image.tar", ImageConfig("localhost/example:1", ["/bin/a"]), [layer])
+    assert differences(builds) == {
+        "image.tar": "content of configuration, layer 1: opt/quiver/code.py"
     }
 
 
