@@ -49,7 +49,7 @@ down: setup ## Take that Kubernetes away
 images: setup ## Build the images into dist/; IMAGE_REGISTRY= PUSH=1 pushes, GPU=1 the engine for GPUs, BASE=, BUILDER=
 	$(BIN)/python -m imagebuild images
 
-release: setup ## Build a release of this commit into dist/; REHEARSAL=1, IMAGES=0, and as of images: IMAGE_REGISTRY= PUSH=1 ...
+release: setup ## Build a release of this commit into dist/; REHEARSAL=1 of any, IMAGES=0 without images, and as images does
 	$(BIN)/python -m release build
 
 release-check: setup ## Build the release in dist/ a second time, elsewhere, and compare them

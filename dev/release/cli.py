@@ -104,7 +104,10 @@ def check(release: Path, rehearsal: bool) -> None:
         listed = "".join(f"\n- {problem}" for problem in broken)
         raise SetupError(f"{release} is not as it was built:{listed}\nRemedy: make release")
     say(f"release: {release} is what its {sums.FILE} says; it is built a second time")
-    with built_again(Checkout(ROOT), release.resolve(), rehearsal=rehearsal) as again:
+    checkout = Checkout(ROOT)
+    for problem in checkout.changes():
+        say(f"release: the second build is of the commit alone. {problem}.")
+    with built_again(checkout, release.resolve(), rehearsal=rehearsal) as again:
         compared = list(compare(release, again))
     for name, difference in compared:
         click.echo(f"{name}: {difference or 'the same'}")

@@ -9,7 +9,7 @@ from quiver import __version__
 ROOT = Path(__file__).resolve().parents[2]
 CHART_FILE = ROOT / "charts" / "quiver" / "Chart.yaml"
 OF_CHART = re.compile(r"(?m)^((?:version|appVersion): ).*$")
-OF_IMAGES = re.compile(r"(quiver-(?:operator|engine)[a-z-]*:|newTag: )\d+\.\d+\.\d+")
+OF_IMAGES = re.compile(r"(quiver-(?:operator|engine)[a-z-]*[:-]|newTag: )\d+\.\d+\.\d+")
 
 
 def with_version() -> dict[Path, str]:
@@ -22,6 +22,7 @@ def with_version() -> dict[Path, str]:
 
 def _naming_images() -> Iterator[Path]:
     yield ROOT / "charts" / "quiver" / "README.md"
+    yield ROOT / "docs" / "install.md"
     for path in sorted((ROOT / "manifests" / "gitops").rglob("*.yaml")):
         if path.name != "install.yaml":
             yield path
