@@ -33,15 +33,15 @@ def can_bring() -> str:
     return ""
 
 
-def buildah_command(say: Say) -> list[str]:
+def buildah_command(say: Say, own_store: Path | None = None) -> list[str]:
     """The words that Debian's buildah is run with, fetched first where it is missing.
 
-    It has an image store of its own. Raises BuildError.
+    Its images are in the cache, or in a store of the caller's. Raises BuildError.
     """
     if reason := can_bring():
         raise BuildError(f"Debian's buildah cannot be used: {reason}. Remedy: {REMEDY}")
     root = cache_dir() / f"buildah-{platform_name()}"
-    store = cache_dir() / "buildah-store"
+    store = own_store or cache_dir() / "buildah-store"
     with file_lock(root.with_suffix(".lock")):
         if not root.exists():
             say(f"buildah: unpacking Debian's package into {root}")

@@ -28,6 +28,8 @@ class Builder:
     """Options of those commands that read or write a registry or an archive."""
     quiet: bool = False
     """Whether its output is shown only if it fails."""
+    is_new: bool = False
+    """Whether it has built nothing before, so that its cache has nothing older."""
 
     def build(self, arguments: Sequence[str], folder: Path) -> None:
         """Build an image with these arguments of `build`. Raises BuildError."""
@@ -70,10 +72,14 @@ class Builder:
             return told.read_text().strip()
 
     def with_times(self, epoch: int) -> list[str]:
-        """Options of `build` that give image and files this time instead of the present one."""
+        """Options of `build` that give image and files this time instead of the present one.
+
+        Layers in a cache keep the time that they were built at.
+        """
+        cache = [] if self.is_new else ["--no-cache"]
         if self.name == "docker":
-            return ["--build-arg", f"SOURCE_DATE_EPOCH={epoch}"]
-        return ["--timestamp", str(epoch)]
+            return [*cache, "--build-arg", f"SOURCE_DATE_EPOCH={epoch}"]
+        return [*cache, "--timestamp", str(epoch)]
 
     def _digest_by_docker(self, reference: str) -> str:
         command = ["image", "inspect", "--format", "{{json .RepoDigests}}", reference]
@@ -103,9 +109,10 @@ class Builder:
             raise BuildError(f"{self.name} {arguments[0]} failed{reason}")
 
 
-def find_builder(wanted: str, say: Say) -> Builder | None:
+def find_builder(wanted: str, say: Say, own_store: Path | None = None) -> Builder | None:
     """The builder that is `wanted`, else the first that works here; what is passed over, is said.
 
+    `own_store` is an empty folder for the images of Debian's buildah, in place of the cache's.
     Raises BuildError when the one that is wanted does not work.
     """
     for name in [wanted] if wanted else ON_PATH:
@@ -115,15 +122,16 @@ def find_builder(wanted: str, say: Say) -> Builder | None:
             return Builder(name, [name])
         say(f"builder: not {name}: {why_not}")
     if wanted == "buildah":
-        return debians_buildah(say)
+        return debians_buildah(say, own_store=own_store)
     if wanted:
         raise BuildError(f"{wanted} does not work here: {why_not}")
     return None
 
 
-def debians_buildah(say: Say, *, quiet: bool = False) -> Builder:
+def debians_buildah(say: Say, *, quiet: bool = False, own_store: Path | None = None) -> Builder:
     """Debian's buildah, in the cache. Raises BuildError where it cannot run."""
-    builder = Builder("buildah", buildah.buildah_command(say), buildah.policy(), quiet)
+    command = buildah.buildah_command(say, own_store)
+    builder = Builder("buildah", command, buildah.policy(), quiet, own_store is not None)
     say("builder: Debian's buildah, unpacked into the cache")
     return builder
 

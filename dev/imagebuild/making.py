@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from imagebuild import sbom
 from imagebuild.builders import Builder, find_builder
@@ -13,6 +15,7 @@ from imagebuild.building import build
 from imagebuild.images import GPU_ENGINE, IMAGES, Image
 from imagebuild.packing import pack_image
 from machine.errors import BuildError
+from machine.paths import cache_dir
 from machine.progress import Say
 
 
@@ -25,8 +28,7 @@ class Options:
     base: str = ""
     builder: str = ""
     epoch: int | None = None
-    """The time of the image and of its files; else that of the build. A builder's cache keeps other
-    times, so that with one nothing is taken from there."""
+    """The time of the image and of its files; else that of the build."""
 
     def images(self, *, gpu: bool) -> Sequence[Image]:
         """Operator and engine, the latter for CPUs or for GPUs."""
@@ -54,18 +56,31 @@ def make_images(images: Sequence[Image], options: Options, into: Path, say: Say)
     if options.push and not options.registry:
         raise BuildError("PUSH=1 needs to be told where: IMAGE_REGISTRY=registry.example.org")
     into.mkdir(parents=True, exist_ok=True)
-    builder = find_builder(options.builder, say)
-    for image in images:
-        archive, digest = into / image.archive_name, ""
-        if builder:
-            digest = _build(builder, image, archive, options, say)
-        else:
-            _pack(image, archive, options, say)
-        yield Made(image, archive, sbom.of_image(image, archive), digest)
+    with _own_store(options) as store:
+        builder = find_builder(options.builder, say, store)
+        for image in images:
+            archive, digest = into / image.archive_name, ""
+            if builder:
+                digest = _build(builder, image, archive, options, say)
+            else:
+                _pack(image, archive, options, say)
+            yield Made(image, archive, sbom.of_image(image, archive), digest)
+
+
+@contextmanager
+def _own_store(options: Options) -> Iterator[Path | None]:
+    """A place for images of a time of their own, which is gone afterwards."""
+    if options.epoch is None:
+        yield None
+        return
+    folder = cache_dir()
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix="buildah-store-", dir=folder) as store:
+        yield Path(store)
 
 
 def _build(builder: Builder, image: Image, archive: Path, options: Options, say: Say) -> str:
-    times = [] if options.epoch is None else ["--no-cache", *builder.with_times(options.epoch)]
+    times = [] if options.epoch is None else builder.with_times(options.epoch)
     build(builder, image, options.base, say, times)
     builder.save(image.reference, archive)
     return builder.push(image.reference) if options.push else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,8 @@ from machine.paths import cache_dir
 from release.checkout import Checkout
 
 SOURCE_ROOTS = ("operator", "engine", "proto", "dev")
-BUILT_IMAGES = "images"
+BUILT = re.compile(r"images|buildah-store.*")
+"""What the cache has of images; all else there are tools."""
 LONG_AGO = 978_307_200
 """What the second checkout says of all its files' times: the year 2001."""
 
@@ -67,6 +69,6 @@ def _cache_without_images(cache: Path) -> Path:
     there = cache / here.relative_to(here.parents[1])
     there.mkdir(parents=True)
     for path in here.iterdir():
-        if path.name != BUILT_IMAGES:
+        if not BUILT.fullmatch(path.name):
             (there / path.name).symlink_to(path)
     return cache

@@ -134,8 +134,8 @@ def test_a_digest_that_docker_does_not_tell_is_not_made_up(programs: Path) -> No
 def test_an_image_of_a_release_has_the_time_of_its_commit(
     programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, words: str
 ) -> None:
-    """Each builder is told so in its own words, and takes nothing from its cache, which has other
-    times.
+    """Each builder is told so in its own words, and takes nothing from its cache, where layers have
+    the times of earlier builds.
     """
     monkeypatch.setattr(sbom, "of_image", lambda _, archive: archive)
     program(programs, name, f'echo "$@" >>{tmp_path}/words')
