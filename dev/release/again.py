@@ -24,7 +24,7 @@ LONG_AGO = 978_307_200
 
 
 @contextmanager
-def built_again(checkout: Checkout, release: Path, *, rehearsal: bool) -> Iterator[Path]:
+def built_again(checkout: Checkout, release: Path) -> Iterator[Path]:
     """Build the commit of a release once more; where it lies until the context ends.
 
     In a clone at another path, with other times, another umask, time zone, language and order of
@@ -36,8 +36,8 @@ def built_again(checkout: Checkout, release: Path, *, rehearsal: bool) -> Iterat
         for path in clone.rglob("*"):
             os.utime(path, (LONG_AGO, LONG_AGO), follow_symlinks=False)
         into = Path(folder) / "release"
-        command = [sys.executable, "-m", "release", "build", "--into", str(into)]
-        command += ["--like", str(release), *(["--rehearsal"] if rehearsal else [])]
+        command = [sys.executable, "-m", "release", "build"]
+        command += ["--into", str(into), "--like", str(release)]
         done = subprocess.run(
             command,
             cwd=folder,

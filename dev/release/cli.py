@@ -21,12 +21,6 @@ from release.comparing import compare
 
 DIST = ROOT / "dist"
 FOLDER = click.Path(path_type=Path, file_okay=False)
-REHEARSAL = click.option(
-    "--rehearsal",
-    envvar="REHEARSAL",
-    is_flag=True,
-    help="Build although this is no release: what is missing for one is said.",
-)
 
 
 def say(line: str) -> None:
@@ -47,8 +41,13 @@ def main() -> None:
 @click.option("--base", envvar="BASE", default="", help="As of `make images`.")
 @click.option("--builder", envvar="BUILDER", default="", type=click.Choice(["", *ON_PATH]))
 @click.option("--gpu", envvar="GPU", is_flag=True, help="The engine for GPUs besides.")
-@click.option("--like", type=FOLDER, help="With the parts and names of the release there.")
-@REHEARSAL
+@click.option("--like", type=FOLDER, help="With parts and names of the release there.")
+@click.option(
+    "--rehearsal",
+    envvar="REHEARSAL",
+    is_flag=True,
+    help="Build although this is no release: what is missing for one is said.",
+)
 def build(  # noqa: PLR0913, PLR0917 - one for each option
     into: Path,
     images: bool,
@@ -66,8 +65,11 @@ def build(  # noqa: PLR0913, PLR0917 - one for each option
     section in the changelog, or with generated files that are not current.
     """
     checkout = Checkout(ROOT)
-    _hold_back(checkout, rehearsal=rehearsal)
+    if like is None:
+        _hold_back(checkout, rehearsal=rehearsal)
     _refuse_foreign(into)
+    if push and (rehearsal or not images):
+        raise SetupError("PUSH=1 pushes the images of a release: not with REHEARSAL=1 or IMAGES=0")
     options = Options(registry.rstrip("/"), push, base, builder)
     plan = Plan.like(like, options) if like else Plan(options, images, gpu)
     with appearing_whole(into) as folder:
@@ -96,8 +98,7 @@ def _refuse_foreign(into: Path) -> None:
 
 @main.command()
 @click.argument("release", default=DIST, type=FOLDER)
-@REHEARSAL
-def check(release: Path, rehearsal: bool) -> None:
+def check(release: Path) -> None:
     """Hold a release against its sums, then build it a second time, elsewhere, and compare."""
     broken = list(sums.problems(release))
     if broken:
@@ -107,7 +108,7 @@ def check(release: Path, rehearsal: bool) -> None:
     checkout = Checkout(ROOT)
     for problem in checkout.changes():
         say(f"release: the second build is of the commit alone. {problem}.")
-    with built_again(checkout, release.resolve(), rehearsal=rehearsal) as again:
+    with built_again(checkout, release.resolve()) as again:
         compared = list(compare(release, again))
     for name, difference in compared:
         click.echo(f"{name}: {difference or 'the same'}")

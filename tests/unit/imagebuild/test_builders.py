@@ -147,6 +147,11 @@ def test_an_image_of_a_release_has_the_time_of_its_commit(
     assert f" {words} " in (tmp_path / "words").read_text()
 
 
+def test_a_builder_that_is_new_uses_its_cache() -> None:
+    """It can have nothing of another time, and both images begin with the same layers."""
+    assert Builder("buildah", ["buildah"], is_new=True).with_times(1000) == ["--timestamp", "1000"]
+
+
 def test_pushing_needs_to_be_told_where(programs: Path, tmp_path: Path) -> None:
     """Without IMAGE_REGISTRY nothing is built, and the message has an example."""
     told = CliRunner().invoke(main, ["images", "--into", str(tmp_path)], env={"PUSH": "1"})
