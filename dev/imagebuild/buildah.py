@@ -6,10 +6,11 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import IO
 
 from machine import debian
 from machine.errors import BuildError
-from machine.locks import file_lock
+from machine.locks import file_lock, join_users
 from machine.paths import cache_dir, platform_name
 from machine.progress import Say
 
@@ -20,6 +21,8 @@ PACKAGES = (
 REMEDY = "install docker, podman or buildah"
 # A new image costs megabytes, a new lock file half a gigabyte: beyond this all is built anew.
 STORE_LIMIT = 6 * 2**30
+_USED: list[IO[str]] = []
+"""What tells other processes that this one builds in a store, until it ends."""
 # buildah starts itself without LD_LIBRARY_PATH: its libraries must be where the loader looks.
 WITH_LIBRARIES = 'mount --bind "$0" /etc/ld.so.cache && exec "$@"'
 
@@ -47,7 +50,8 @@ def buildah_command(say: Say, own_store: Path | None = None) -> list[str]:
             say(f"buildah: unpacking Debian's package into {root}")
             debian.unpack(PACKAGES, root, REMEDY)
         cache = _loader_cache(root)
-        _bound(store)
+        if own_store is None:
+            _USED.append(join_users(store.with_suffix(".users"), lambda: _bound(store)))
     mount = ["unshare", "--mount", "sh", "-c", WITH_LIBRARIES, str(cache)]
     settings = root / "etc" / "containers"
     variables = [
