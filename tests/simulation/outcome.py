@@ -140,6 +140,8 @@ class Outcome:
         if not self._is_ready(member):
             return "NameTaken" if self._is_taken(manifest, engine, None) else "EngineNotReady"
         if not self._fleet.is_on(claim, member, engine["metadata"]["uid"]):
+            if "deletionTimestamp" in engine["metadata"]:
+                return "EngineNotFound"  # a claim that has lapsed is not replaced
             return self._reason_on(manifest, engine, member)
         return self._reason_with_claim(manifest, engine)
 

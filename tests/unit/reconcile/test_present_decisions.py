@@ -35,8 +35,10 @@ from quiver.reconcile.collections.decision import (
     ReplaceClaim,
     SetIndex,
 )
+from quiver.reconcile.collections.gathered import Gathered
 from support.builders import NAMESPACE, claim, claimed, collection, engine
 from support.gathered import (
+    DELETED,
     ENDPOINT,
     EXTERNAL,
     FOUND,
@@ -486,3 +488,25 @@ def test_an_engine_of_another_kind_is_said_to_be_one(facts: dict[str, Any]) -> N
     assert verdict.reason is Reason.MEMBER_GONE
     assert "is of another kind now" in verdict.message
     assert "Delete this object" in verdict.message
+
+
+GOING_ENGINE = msgspec.convert(engine(deletionTimestamp=DELETED), VectorEngine)
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        (gathered(engine=GOING_ENGINE), Reason.ENGINE_NOT_FOUND),
+        (lapsed(engine=GOING_ENGINE), Reason.ENGINE_NOT_FOUND),
+        (gathered(engine=GOING_ENGINE, allowed=False), Reason.NAMESPACE_NOT_ALLOWED),
+        (gathered(claimed(HELD), engine=GOING_ENGINE, observed=FOUND), Reason.AVAILABLE),
+    ],
+    ids=["new", "of a server that is gone", "not admitted", "there already"],
+)
+def test_an_engine_that_is_being_deleted_gets_no_new_collections(
+    found: Gathered, reason: Reason
+) -> None:
+    """What is there already goes on."""
+    decision = decide(found)
+    assert decision.verdict.reason == reason
+    assert not {RecordClaim, CreateCollection} & {type(step) for step in decision.steps}

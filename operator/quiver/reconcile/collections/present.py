@@ -178,8 +178,8 @@ def collection_differs(g: Gathered) -> Decision | None:
 POLICIES = (
     object_is_suspended,
     engine_does_not_exist,
-    engine_is_being_deleted,
     namespace_is_not_allowed,
+    engine_is_being_deleted,
     name_is_taken,
     claimed_member_is_no_more,
     endpoint_is_borrowed,
