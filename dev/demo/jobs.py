@@ -51,7 +51,7 @@ def _image(name: str) -> Job:
 
 
 JOBS = {
-    **{name: _program(name) for name in catalogue.CATALOGUE},
+    **{name: _program(name) for name in catalogue.OF_CLUSTERS},
     RUNC: Job(10, lambda: find_runc() is not None, ensure_runc),
     **{f"image {name}": _image(name) for name in IMAGES},
     CLIENT: Job(15, is_made, lambda _: pymilvus_python()),

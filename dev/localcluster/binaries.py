@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localcluster.build import build, cached_path
-from localcluster.catalogue import CATALOGUE, Program
+from localcluster.catalogue import CATALOGUE, OF_CLUSTERS, Program
 from localcluster.toolchain import find_go, present_go
 from machine.forecast import Forecast, pace_of_cores, told
 from machine.progress import Say, quiet
@@ -31,12 +31,12 @@ class Binaries:
 
     @classmethod
     def ensure(cls, progress: Say | None = None, names: Iterable[str] | None = None) -> Binaries:
-        """Find or build the programs in `names` (all of them by default).
+        """Find or build the programs in `names`, by default all that run a cluster.
 
         `progress` gets one line per step. Raises BuildError with the compiler's last lines.
         """
         say = progress or quiet
-        wanted = [CATALOGUE[name] for name in (names if names is not None else CATALOGUE)]
+        wanted = [CATALOGUE[name] for name in (names if names is not None else OF_CLUSTERS)]
         elsewhere = {program.name: _provided(program) for program in wanted}
         missing = [program for program in wanted if elsewhere[program.name] is None]
         built = _build_all(missing, say) if missing else {}

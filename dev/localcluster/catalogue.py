@@ -142,6 +142,12 @@ def _cni(kind: str, name: str) -> Program:
     return Program(name, GO_MODULES / "cni", f"{CNI[1]}/plugins/{kind}/{name}", pinned(CNI))
 
 
+def _flux(name: str, usual_build_s: int) -> Program:
+    package = f"github.com/fluxcd/{name}"
+    version = pinned(("flux", package))
+    return Program(name, GO_MODULES / "flux", package, version, usual_build_s=usual_build_s)
+
+
 def _catalogue() -> dict[str, Program]:
     """In the order of building: what most tests wait for comes first."""
     programs = [
@@ -158,6 +164,8 @@ def _catalogue() -> dict[str, Program]:
         _containerd("ctr", 5),
         *(_cni(*plugin) for plugin in NETWORK_PLUGINS),
         Program("pause", GO_MODULES / "pause", ".", "1"),
+        _flux("source-controller", 240),
+        _flux("kustomize-controller", 240),
     ]
     return {program.name: program for program in programs}
 
@@ -166,4 +174,7 @@ API = ("etcd", "kube-apiserver", "kubectl")
 CONTROL_PLANE = (*API, "kube-controller-manager", "kube-scheduler")
 CONTAINER_RUNTIME = ("containerd", "containerd-shim-runc-v2", "ctr")
 NETWORK_PLUGINS = (("main", "bridge"), ("ipam", "host-local"), ("main", "loopback"))
+FLUX = ("source-controller", "kustomize-controller")
 CATALOGUE = _catalogue()
+OF_CLUSTERS = tuple(name for name in CATALOGUE if name not in FLUX)
+"""What runs a cluster. The others are built only where they are asked for by name."""

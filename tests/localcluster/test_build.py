@@ -13,7 +13,7 @@ import pytest
 
 from localcluster.binaries import Binaries, misfits
 from localcluster.build import build, cached_path
-from localcluster.catalogue import CATALOGUE, Program
+from localcluster.catalogue import CATALOGUE, FLUX, OF_CLUSTERS, Program
 from localcluster.toolchain import Go
 from localcluster.versions import numbers
 from machine.errors import BuildError
@@ -84,6 +84,12 @@ def test_a_changed_module_or_go_has_another_place(workshop: Workshop, change: st
         assert workshop.target != before
     else:
         assert cached_path(workshop.program, Go(workshop.go.command, "go1.27.0")) != before
+
+
+def test_flux_is_built_only_for_those_who_ask(workshop: Workshop) -> None:
+    """No cluster needs Flux' controllers, and it can be known that they are missing."""
+    assert set(FLUX).isdisjoint(OF_CLUSTERS)
+    assert Binaries.missing(FLUX) == list(FLUX)
 
 
 def test_a_killed_build_leaves_nothing_half_made(workshop: Workshop) -> None:
