@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEEDS ?= 10000
 
-.PHONY: help setup demo test simulate fuzz storm soak lint up down bench-operator bench-index-file-size bench-recall bench-engine lock proto render images release release-check pin-base
+.PHONY: help setup demo test simulate fuzz storm soak gitops lint up down bench-operator bench-index-file-size bench-recall bench-engine lock proto render images release release-check pin-base
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-21s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ simulate: setup ## Run the operator through more storms than `make test` does: S
 
 fuzz: setup ## Send the engine hostile messages for FUZZ_SECONDS (60); FUZZ_SEED repeats a round
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} $(BIN)/python -m pytest tests/engine/test_fuzz.py -s -p no:cacheprovider --timeout 0
+
+gitops: setup ## Run Quiver under Flux' own controllers, for 3 minutes, as root. Building these takes 13, once
+	$(BIN)/python -m localcluster build --flux
+	$(BIN)/python -m pytest tests/gitops --verbose --log-cli-level=INFO --log-cli-format='%(message)s'
 
 lint: setup ## Check style, types, layers and that generated files are current
 	$(BIN)/ruff check .

@@ -40,7 +40,7 @@ class Addresses:
     @classmethod
     def on_loopback(cls) -> Addresses:
         """Free ports of 127.0.0.1."""
-        return cls("127.0.0.1", "127.0.0.1", *_free_ports(5))
+        return cls("127.0.0.1", "127.0.0.1", *free_ports(5))
 
     @property
     def server(self) -> str:
@@ -53,7 +53,8 @@ class Addresses:
         return f"https://127.0.0.1:{self.port}"
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of 127.0.0.1 on which nobody listens. Raises OSError when there are not as many."""
     free: list[int] = []
     for port in random.sample(PORTS, len(PORTS)):
         with socket.socket() as candidate:
