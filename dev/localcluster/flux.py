@@ -25,7 +25,7 @@ from machine.progress import Say, quiet
 
 NAMESPACE = "flux-system"
 STARTED = '"msg":"Starting workers"'
-DEPENDENCY_RETRY = "2s"
+DEPENDENCY_RETRY = "500ms"
 """How long a Kustomization waits before it looks again at what it depends on; 30 s by default."""
 
 

@@ -2,16 +2,17 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from localcluster import ControlPlane
-from quiver.domain.kubernetes_types import SECRET, VECTOR_COLLECTION, VECTOR_ENGINE, Kind, Manifest
+from quiver.domain.kubernetes_types import SECRET, VECTOR_COLLECTION, VECTOR_ENGINE, Manifest
+from support.appliers import COLLECTIONS, Appliers, shape
 from support.audit import wait_for_marker, writes
 from support.fake_engine import FakeEngine
 from support.health import argo_health
+from support.manifests import engine
 from support.namespaces import Namespace
 from support.operators import running
 from support.waiting import eventually
@@ -21,51 +22,6 @@ KINDS = {kind.kind: kind for kind in (VECTOR_ENGINE, VECTOR_COLLECTION)}
 WAVE = "argocd.argoproj.io/sync-wave"
 ROUNDS, BY_KUBECTL = 10, 9
 """A hundred applies in all. Helm's take the longest, so that it has one in ten."""
-COLLECTIONS: list[tuple[Kind, str, Manifest]] = [
-    (VECTOR_COLLECTION, "plain", {"dimension": 8, "engineRef": {"name": "engine"}}),
-    (
-        VECTOR_COLLECTION,
-        "full",
-        {
-            "engineRef": {"name": "engine"},
-            "dimension": 8,
-            "partitions": ["b", "a"],
-            "index": {"type": "HNSW", "params": {"M": 16, "efConstruction": 64}},
-            "binding": {"secretName": "full"},
-            "deletionPolicy": "Retain",
-        },
-    ),
-]
-
-
-class Appliers:
-    """Apply the same text, each in its own way."""
-
-    def __init__(self, plane: ControlPlane, namespace: str, folder: Path, objects: Any) -> None:
-        self._plane, self._namespace = plane, f"--namespace={namespace}"
-        self._text = folder / "templates" / "objects.yaml"
-        self._text.parent.mkdir()
-        self._text.write_text(yaml.safe_dump_all(objects))
-        (folder / "Chart.yaml").write_text("{apiVersion: v2, name: same, version: 1.0.0}")
-        self._chart = str(folder)
-
-    def client_side(self) -> None:
-        self._plane.kubectl("apply", f"--filename={self._text}", self._namespace)
-
-    def server_side(self) -> None:
-        self._plane.kubectl("apply", "--server-side", f"--filename={self._text}", self._namespace)
-
-    def helm(self) -> None:
-        how = ("--install", "--take-ownership", self._namespace)
-        self._plane.helm("upgrade", "same", self._chart, *how)
-
-    def diff(self) -> str:
-        return self._plane.kubectl("diff", f"--filename={self._text}", self._namespace)
-
-    def all(self, by_kubectl: int) -> None:
-        for number in range(by_kubectl):
-            (self.client_side if number % 2 else self.server_side)()
-        self.helm()
 
 
 @pytest.mark.timeout(900)  # a hundred processes: half a minute where nothing else runs
@@ -77,20 +33,11 @@ async def test_a_hundred_applies_of_the_same_are_none(
     """
     world = fake_world
     await world.delete("engine", VECTOR_ENGINE)
-    wanted = [(VECTOR_ENGINE, "engine", {"external": {"endpoints": [fake_address]}}), *COLLECTIONS]
-    objects = [
-        {
-            "apiVersion": kind.api_version,
-            "kind": kind.kind,
-            "metadata": {"name": name},
-            "spec": spec,
-        }
-        for kind, name, spec in wanted
-    ]
-    appliers = Appliers(quiver_api, world.namespace, tmp_path, objects)
+    wanted = [engine(external={"endpoints": [fake_address]}), *COLLECTIONS]
+    appliers = Appliers(quiver_api, world.namespace, tmp_path, wanted)
 
     async def live() -> list[Manifest]:
-        return [await world.get(name, kind) for kind, name, _ in wanted]
+        return [await world.get(m["metadata"]["name"], KINDS[m["kind"]]) for m in wanted]
 
     async with running(world.operator_api, world.engines, resync_period=0.5):
         await asyncio.to_thread(appliers.client_side)
@@ -107,23 +54,8 @@ async def test_a_hundred_applies_of_the_same_are_none(
         assert await asyncio.to_thread(appliers.diff) == ""
     assert writes(quiver_api, world.namespace) == written
     assert [shape(m) for m in after] == [shape(m) for m in before]
-    for manifest, (_, _, spec) in zip(after, wanted, strict=True):
-        assert {key: manifest["spec"][key] for key in spec} == spec
-
-
-def shape(manifest: Manifest) -> Any:
-    """Return what would change if somebody fought: the spec's generation, the status, and who owns
-    which field of both. Annotations are apart: kubectl writes its own in two ways.
-    """
-    entries = manifest["metadata"]["managedFields"]
-    owned = {
-        (entry["manager"], entry["operation"], part): entry["fieldsV1"][part]
-        for entry in entries
-        for part in ("f:spec", "f:status")
-        if part in entry["fieldsV1"]
-    }
-    assert [manager for manager, _, part in owned if (manager, part) == ("quiver", "f:spec")] == []
-    return manifest["metadata"]["generation"], manifest["status"], owned
+    for manifest, applied in zip(after, wanted, strict=True):
+        assert {key: manifest["spec"][key] for key in applied["spec"]} == applied["spec"]
 
 
 async def test_waves_go_up_and_are_pruned_down(

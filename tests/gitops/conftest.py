@@ -1,6 +1,8 @@
 import json
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,39 +12,42 @@ from localcluster.binaries import Binaries
 from localcluster.catalogue import FLUX
 from localcluster.flux import NAMESPACE, Flux
 from support.git_server import GitServer
-from support.gitops import Sync
+from support.gitops import SHARED, Sync
+from support.manifests import collection, engine
 
 LAYOUT = Path(__file__).parents[2] / "manifests" / "gitops"
-SHARED = {
-    "apiVersion": "quiver.dev/v1alpha1",
-    "kind": "VectorEngine",
-    "metadata": {"name": "shared", "namespace": "vectors"},
-    "spec": {"allowedNamespaces": {"from": "All"}},
-}
+ROOT, INFRASTRUCTURE, TEAMS = "clusters/staging", "infrastructure", "teams"
+CRDS = ("crd/vectorcollections.quiver.dev", "crd/vectorengines.quiver.dev")
 
 
 @pytest.fixture(scope="session")
-def flux(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Cluster]:
-    """A cluster with Flux' controllers; skipped where they would have to be built first."""
+def controllers() -> None:
+    """Skips what needs Flux' controllers where they would have to be built first."""
     if Binaries.missing(FLUX):
-        pytest.skip("Flux' controllers are not built; `make gitops` builds them in ten minutes")
-    cluster: Cluster = request.getfixturevalue("cluster")
+        pytest.skip("Flux' controllers are not built; `make gitops` builds them in 13 minutes")
+
+
+@pytest.fixture(scope="package")
+def flux(
+    controllers: None, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
+    """A cluster with Flux in it, and the images of operator and engine."""
     cluster.load_images(["operator", "engine"])
     with Flux(cluster, tmp_path_factory.mktemp("flux"), print):
         yield cluster
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
     with GitServer(tmp_path_factory.mktemp("forge")) as server:
         yield server
 
 
-@pytest.fixture(scope="session")
-def platform(flux: Cluster, forge: GitServer) -> Sync:
-    """The cluster as Flux makes it of `manifests/gitops/`, with the images that are here."""
+@pytest.fixture(scope="package")
+def platform(flux: Cluster, forge: GitServer) -> Iterator[Sync]:
+    """The cluster as Flux makes it of `manifests/gitops/`, with the images that are here. It goes
+    as docs/gitops.md says, and leaves nothing that other tests' releases would stumble over.
+    """
     sync = Sync(flux, forge.repository(NAMESPACE), NAMESPACE, NAMESPACE)
     files = {
         str(path.relative_to(LAYOUT)): path.read_text().replace("registry.example.org", "localhost")
@@ -50,24 +55,63 @@ def platform(flux: Cluster, forge: GitServer) -> Sync:
     }
     sync.follow()
     revision = sync.push("Begin", files)
-    sync.kustomize(NAMESPACE, "./clusters/staging")
-    for name in (NAMESPACE, "infrastructure", "teams"):
+    sync.kustomize(NAMESPACE, f"./{ROOT}")
+    for name in (NAMESPACE, INFRASTRUCTURE, TEAMS):
         sync.ready(name, revision)
-    return sync
+    yield sync
+    sync.push("Remove the teams", {f"{ROOT}/{TEAMS}.yaml": None})
+    sync.gone("kustomization", TEAMS)
+    objects = ("vectorcollections,vectorengines", "--all", "--all-namespaces")
+    flux.kubectl("wait", "--for=delete", *objects, "--timeout=60s")
+    sync.kubectl("delete", "kustomization", NAMESPACE)
+    flux.kubectl("wait", "--for=delete", *CRDS, "--timeout=60s")
 
 
-@pytest.fixture(scope="session")
-def shared_engine(platform: Sync) -> Sync:
-    """The namespace of the engine `shared`, which takes collections of every team."""
-    platform.plane.create_namespace("vectors")
-    platform.plane.kubectl("apply", "--filename=-", input=json.dumps(SHARED))
-    where = ("--namespace=vectors", "vectorengine/shared", "--timeout=90s")
-    platform.plane.kubectl("wait", "--for=condition=Ready", *where)
-    return Sync(platform.plane, platform.repository, "vectors", "")
+@pytest.fixture(scope="package")
+def shared_engine(platform: Sync) -> Iterator[Sync]:
+    """The namespace of the engine that takes collections of every team."""
+    sync = replace(platform, namespace=SHARED["namespace"])
+    manifest = engine(SHARED["name"], allowedNamespaces={"from": "All"})
+    platform.plane.create_namespace(sync.namespace)
+    sync.kubectl("apply", "--filename=-", input=json.dumps(manifest))
+    target = f"vectorengine/{SHARED['name']}"
+    sync.kubectl("wait", "--for=condition=Ready", target, "--timeout=90s")
+    yield sync
+    sync.kubectl("delete", target)
+    platform.plane.kubectl("delete", "namespace", sync.namespace, "--wait=false")
+
+
+@pytest.fixture(scope="package", autouse=True)
+def short_of_gpus(platform: Sync, forge: GitServer) -> Iterator[Sync]:
+    """A team whose engine asks for more GPUs than there are. It is there before the first test,
+    since Flux waits for thirty seconds before it gives up: other tests need not wait with it.
+    """
+    with founded(platform, forge) as sync:
+        files = {
+            "engine/engine.yaml": engine(gpu={"count": 3}),
+            "vectors/docs.yaml": collection("docs"),
+        }
+        sync.push("Ask for more GPUs than there are", files)
+        sync.kustomize("engine", "./engine", timeout="30s", retryInterval="1s")
+        sync.kustomize("vectors", "./vectors", dependsOn=[{"name": "engine"}])
+        yield sync
 
 
 @pytest.fixture
 def team(platform: Sync, forge: GitServer) -> Iterator[Sync]:
+    with founded(platform, forge) as sync:
+        yield sync
+
+
+@pytest.fixture
+def vectors(team: Sync, shared_engine: Sync) -> Sync:
+    """The team, whose Kustomization `vectors` applies the folder `vectors` with its rights."""
+    team.kustomize("vectors", "./vectors", serviceAccountName="flux")
+    return team
+
+
+@contextmanager
+def founded(platform: Sync, forge: GitServer) -> Iterator[Sync]:
     """A team with a namespace and a repository of its own, and the rights of the role `edit`."""
     name = f"team-{secrets.token_hex(4)}"
     sync = Sync(platform.plane, forge.repository(name), name, "team")
@@ -78,14 +122,5 @@ def team(platform: Sync, forge: GitServer) -> Iterator[Sync]:
     sync.follow()
     yield sync
     # Kustomizations first: they take what they have made with them while they have the rights to.
-    sync.kubectl("delete", "kustomization", "--all")
+    sync.kubectl("delete", "kustomization", "--all", "--timeout=60s")
     platform.plane.kubectl("delete", "namespace", name, "--wait=false")
-
-
-@pytest.fixture
-def vectors(team: Sync, shared_engine: Sync) -> Sync:
-    """The team, whose Kustomization `vectors` applies the folder `vectors` with its rights."""
-    team.kustomize(
-        "vectors", "./vectors", serviceAccountName="flux", targetNamespace=team.namespace
-    )
-    return team

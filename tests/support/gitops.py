@@ -12,15 +12,23 @@ import yaml
 
 from localcluster import ControlPlane
 from support.git_server import BRANCH, Repository
+from support.manifests import Object, collection
 from support.waiting import wait_until
 
 REQUESTED = "reconcile.fluxcd.io/requestedAt"
 SYSTEM = "flux-system"
 GITOPS_DEADLINE_S = 120.0
 POLL_S = 0.5
-Object = dict[str, Any]
+STORED = ("--output=json", "--show-managed-fields")
+SHARED = {"name": "shared", "namespace": "vectors"}
+"""An engine that takes collections of every team."""
 LOG = logging.getLogger(__name__)
 """`make gitops` shows it."""
+
+
+def guest(name: str, **spec: Any) -> Object:
+    """A collection of the engine that all teams share."""
+    return collection(name, engineRef=SHARED, **spec)
 
 
 def condition(manifest: Object, kind: str = "Ready") -> Object:
@@ -50,18 +58,15 @@ class Sync:
         """Have Flux fetch it, now and whenever something is pushed."""
         reference = {"branch": BRANCH}
         spec = {"interval": "1h", "url": self.repository.url, "ref": reference}
-        self.apply(self.manifest("source.toolkit.fluxcd.io/v1", "GitRepository", self.name, spec))
+        self._apply("source.toolkit.fluxcd.io/v1", "GitRepository", self.name, spec)
 
     def kustomize(self, name: str, path: str, **spec: Any) -> None:
-        """Have Flux apply a folder of it and wait for what is in it."""
+        """Have Flux apply a folder of it to this namespace, and wait for what is in it."""
         source = {"kind": "GitRepository", "name": self.name}
         usual = {"interval": "1h", "timeout": "5m", "prune": True, "wait": True}
-        body = {**usual, "sourceRef": source, "path": path, **spec}
-        self.apply(self.manifest("kustomize.toolkit.fluxcd.io/v1", "Kustomization", name, body))
-
-    def manifest(self, version: str, kind: str, name: str, spec: Object) -> Object:
-        metadata = {"name": name, "namespace": self.namespace}
-        return {"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec}
+        where = {"sourceRef": source, "path": path, "targetNamespace": self.namespace}
+        body = {**usual, **where, **spec}
+        self._apply("kustomize.toolkit.fluxcd.io/v1", "Kustomization", name, body)
 
     def push(self, message: str, files: Mapping[str, Any]) -> str:
         """Commit files (manifests are written as YAML, None removes), and tell Flux, as a webhook
@@ -89,11 +94,20 @@ class Sync:
         self.kubectl("annotate", "--overwrite", target, f"{REQUESTED}={stamp}")
         return stamp
 
+    def reconcile(self, name: str) -> Object:
+        """Have Kustomization `name` reconciled, wait until it is, and return it."""
+        stamp = self.request(f"kustomization/{name}")
+        handled = f"jsonpath={{.status.lastHandledReconcileAt}}={stamp}"
+        until = (f"--for={handled}", f"--timeout={GITOPS_DEADLINE_S}s", "--output=json")
+        found: Object = json.loads(self.kubectl("wait", f"kustomization/{name}", *until))
+        return found
+
     def kubectl(self, *arguments: str, **options: Any) -> str:
         return self.plane.kubectl(*arguments, f"--namespace={self.namespace}", **options)
 
-    def apply(self, *manifests: Object) -> None:
-        self.plane.kubectl("apply", "--filename=-", input=_text(list(manifests)))
+    def _apply(self, version: str, kind: str, name: str, spec: Object) -> None:
+        manifest = {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec}
+        self.kubectl("apply", "--filename=-", input=_text(manifest))
 
     def get(self, kind: str, name: str) -> Object:
         found = self.find(kind, name)
@@ -101,7 +115,7 @@ class Sync:
         return found
 
     def find(self, kind: str, name: str) -> Object | None:
-        said = self.kubectl("get", kind, name, "--output=json", "--ignore-not-found")
+        said = self.kubectl("get", kind, name, *STORED, "--ignore-not-found")
         found: Object | None = json.loads(said) if said else None
         return found
 
@@ -141,5 +155,5 @@ class Sync:
         )
 
 
-def _text(manifests: Object | list[Object]) -> str:
-    return yaml.safe_dump_all(manifests if isinstance(manifests, list) else [manifests])
+def _text(manifest: Object) -> str:
+    return yaml.safe_dump(manifest)
