@@ -164,8 +164,8 @@ def _catalogue() -> dict[str, Program]:
         _containerd("ctr", 5),
         *(_cni(*plugin) for plugin in NETWORK_PLUGINS),
         Program("pause", GO_MODULES / "pause", ".", "1"),
-        _flux("source-controller", 240),
-        _flux("kustomize-controller", 240),
+        _flux("source-controller", 390),
+        _flux("kustomize-controller", 390),
     ]
     return {program.name: program for program in programs}
 

@@ -64,7 +64,11 @@ def platform(flux: Cluster, forge: GitServer) -> Iterator[Sync]:
     objects = ("vectorcollections,vectorengines", "--all", "--all-namespaces")
     flux.kubectl("wait", "--for=delete", *objects, "--timeout=60s")
     sync.kubectl("delete", "kustomization", NAMESPACE)
-    flux.kubectl("wait", "--for=delete", *CRDS, "--timeout=60s")
+    sync.gone("kustomization", INFRASTRUCTURE)
+    # What the layout has Flux leave. The namespace of the operator may stay, empty.
+    flux.kubectl("delete", *CRDS, "--wait=false")
+    flux.kubectl("delete", "secret", "quiver-claim-keys", "--namespace=quiver-system")
+    flux.kubectl("delete", "namespace", "search-staging", "--wait=false")
 
 
 @pytest.fixture(scope="package")
@@ -92,7 +96,7 @@ def short_of_gpus(platform: Sync, forge: GitServer) -> Iterator[Sync]:
             "vectors/docs.yaml": collection("docs"),
         }
         sync.push("Ask for more GPUs than there are", files)
-        sync.kustomize("engine", "./engine", timeout="30s", retryInterval="1s")
+        sync.kustomize("engine", "./engine", timeout="30s")
         sync.kustomize("vectors", "./vectors", dependsOn=[{"name": "engine"}])
         yield sync
 
@@ -123,4 +127,5 @@ def founded(platform: Sync, forge: GitServer) -> Iterator[Sync]:
     yield sync
     # Kustomizations first: they take what they have made with them while they have the rights to.
     sync.kubectl("delete", "kustomization", "--all", "--timeout=60s")
+    sync.kubectl("wait", "--for=delete", "vectorcollections", "--all", "--timeout=60s")
     platform.plane.kubectl("delete", "namespace", name, "--wait=false")

@@ -64,22 +64,6 @@ def test_operator_engine_and_collections_come_up_in_order(platform: Sync) -> Non
     assert max(map(since, [*engines, *collections])) <= healthy
 
 
-def test_collections_wait_for_an_engine_that_waits_for_gpus(short_of_gpus: Sync) -> None:
-    """While an engine waits, its Kustomization is not Ready, and the one that depends on it applies
-    nothing. Both get Ready by themselves once a commit lets the engine start.
-    """
-    team = short_of_gpus
-    named = f"VectorEngine/{team.namespace}/engine status: 'InProgress'"
-    team.says("engine", "False", "timeout waiting for", named)
-    assert condition(team.get("vectorengine", "engine"))["reason"] == "Unschedulable"
-    team.says("vectors", "False", "dependency", "is not ready")
-    assert team.list("vectorcollections") == []
-    files = {"engine/engine.yaml": engine(gpu={"count": 1})}
-    team.ready("engine", team.push("Ask for one", files))
-    team.ready("vectors")
-    assert condition(team.get("vectorcollection", "docs"))["status"] == "True"
-
-
 def test_what_is_stalled_fails_at_once(vectors: Sync) -> None:
     """A collection that only a change can help does not use up the timeout of five minutes: the
     Kustomization names it within seconds, and the object says why.
@@ -129,3 +113,19 @@ def test_an_hour_of_reconciles_writes_nothing(platform: Sync) -> None:
             assert condition(platform.reconcile(name))["status"] == "True"
     assert versions(platform) == before
     assert writes(platform.plane, start) == []
+
+
+def test_collections_wait_for_an_engine_that_waits_for_gpus(short_of_gpus: Sync) -> None:
+    """While an engine waits, its Kustomization is not Ready, and the one that depends on it applies
+    nothing. Both get Ready by themselves once a commit lets the engine start.
+    """
+    team = short_of_gpus
+    named = f"VectorEngine/{team.namespace}/engine status: 'InProgress'"
+    team.says("engine", "False", "timeout waiting for", named)
+    assert condition(team.get("vectorengine", "engine"))["reason"] == "Unschedulable"
+    team.says("vectors", "False", "dependency", "is not ready")
+    assert team.list("vectorcollections") == []
+    files = {"engine/engine.yaml": engine(gpu={"count": 1})}
+    team.ready("engine", team.push("Ask for one", files))
+    team.ready("vectors")
+    assert condition(team.get("vectorcollection", "docs"))["status"] == "True"

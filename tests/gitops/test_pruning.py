@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from quiver_proto import milvus_pb2 as pb
 from support.gitops import SHARED, Sync, condition, guest
@@ -14,6 +16,8 @@ from support.waiting import wait_until
 
 pytestmark = [pytest.mark.node, pytest.mark.xdist_group("node"), pytest.mark.timeout(300)]
 
+GITOPS = Path(__file__).parents[2] / "manifests" / "gitops"
+NAMESPACE = GITOPS / "teams" / "search" / "staging" / "namespace.yaml"
 UNPROTECTED = '{"spec":{"deletionProtection":false}}'
 """The patch that our message names."""
 
@@ -69,30 +73,34 @@ def test_pruning_does_what_the_deletion_policy_says(vectors: Sync, shared_engine
     assert condition(vectors.get("vectorcollection", "keep"))["status"] == "True"
 
 
-def test_what_is_protected_is_not_pruned(vectors: Sync, shared_engine: Sync) -> None:
-    """A commit that removes a protected collection fails its Kustomization in our words, and takes
-    nothing. A commit that brings the file back mends that; it goes by one that takes the protection
-    off first.
+def test_what_is_protected_is_not_pruned(team: Sync, shared_engine: Sync) -> None:
+    """A commit that removes a protected collection, and the namespace, which the layout has Flux
+    keep, fails its Kustomization in our words and takes nothing. One that brings the files back
+    mends that; the collection goes by one that takes the protection off first.
     """
-    name = f"docs_{vectors.namespace.replace('-', '_')}"
+    name = f"docs_{team.namespace.replace('-', '_')}"
     docs = guest("docs", collectionName=name, deletionProtection=True)
-    files = {"vectors/docs.yaml": docs, "vectors/keep.yaml": guest("keep")}
-    vectors.ready("vectors", vectors.push("Begin", files))
-    before = vectors.get("vectorcollection", "docs")
+    namespace = yaml.safe_load(NAMESPACE.read_text())
+    namespace["metadata"]["name"] = team.namespace
+    files: dict[str, Any] = {"vectors/docs.yaml": docs, "vectors/namespace.yaml": namespace}
+    revision = team.push("Begin", {**files, "vectors/keep.yaml": guest("keep")})
+    team.kustomize("vectors", "./vectors")
+    team.ready("vectors", revision)
+    before = team.get("vectorcollection", "docs")
     with client_of(shared_engine) as client:
         assert client.insert(name, [[0.0] * 8]).status.error_code == pb.SUCCESS
         client.flush(name)
-        revision = vectors.push("Remove it", {"vectors/docs.yaml": None})
-        refused(vectors, "docs", "VectorCollection", revision)
-        revision = vectors.push("Take that back", {"vectors/docs.yaml": docs})
-        vectors.ready("vectors", revision)
-        assert vectors.get("vectorcollection", "docs") == before
+        revision = team.push("Remove both", dict.fromkeys(files))
+        refused(team, "docs", "VectorCollection", revision)
+        team.ready("vectors", team.push("Take that back", files))
+        assert team.get("vectorcollection", "docs") == before
         assert client.count(name) == 1
         docs["spec"]["deletionProtection"] = False
-        vectors.ready("vectors", vectors.push("Protect it no more", {"vectors/docs.yaml": docs}))
-        vectors.ready("vectors", vectors.push("Remove it", {"vectors/docs.yaml": None}))
-        vectors.gone("vectorcollection", "docs")
+        team.ready("vectors", team.push("Protect it no more", files))
+        team.ready("vectors", team.push("Remove both", dict.fromkeys(files)))
+        team.gone("vectorcollection", "docs")
         assert not client.has(name)
+    assert condition(team.get("vectorcollection", "keep"))["status"] == "True"
 
 
 def test_an_engine_goes_with_its_collections_once_nothing_protects_them(vectors: Sync) -> None:

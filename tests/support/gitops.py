@@ -16,7 +16,6 @@ from support.manifests import Object, collection
 from support.waiting import wait_until
 
 REQUESTED = "reconcile.fluxcd.io/requestedAt"
-SYSTEM = "flux-system"
 GITOPS_DEADLINE_S = 120.0
 POLL_S = 0.5
 STORED = ("--output=json", "--show-managed-fields")
