@@ -13,7 +13,6 @@ FOUND_BY = {
     "the finalizer goes before the drop": 8,
     "a stale cache is trusted when an engine is changed": 346,
     "a write has no precondition": 12,
-    "a suspension goes unnoticed": 3069,
     "what failed is never tried again": 0,
     "another collection under the name is dropped": 46,
     "somebody else's collection is taken": 4,
