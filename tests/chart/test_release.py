@@ -81,7 +81,7 @@ OPERATOR_MUST_NOT = {
     "/namespaces": "list watch create update patch delete",
     "/events": "create",
     "events.k8s.io/events": "get watch update delete",
-    "coordination.k8s.io/leases": "get list watch create update patch delete",
+    "coordination.k8s.io/leases": "get list watch update patch delete",
     "admissionregistration.k8s.io/validatingadmissionpolicies": "get list create patch delete",
     "rbac.authorization.k8s.io/clusterroles": "get bind escalate",
     "apiextensions.k8s.io/customresourcedefinitions": "get list patch",

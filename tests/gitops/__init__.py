@@ -1,0 +1,1 @@
+"""Quiver under Flux. A package, so that its fixtures end with its tests, not with the session."""
