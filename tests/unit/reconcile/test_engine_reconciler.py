@@ -501,3 +501,18 @@ async def test_what_an_engine_left_is_deleted_only_if_the_api_server_knows_no_en
     del cluster.api.objects[VECTOR_ENGINE, KEY]
     await cluster.engine_reconciler.reconcile(KEY)
     assert (STATEFUL_SET, KEY) not in cluster.api.objects
+
+
+async def test_an_engine_that_others_hold_says_that_it_is_being_deleted() -> None:
+    """Quiver has let it go. Whoever looks at it does not read that it serves."""
+    cluster = EngineCluster(engine())
+    add_namespace(cluster)
+    await cluster.reconcile()
+    let_go(cluster)
+    going = cluster.get("engine", VECTOR_ENGINE)
+    going["metadata"]["finalizers"].append("example.org/hold")
+    cluster.add(going)
+    status = await cluster.reconcile()
+    assert cluster.get("engine", VECTOR_ENGINE)["metadata"]["finalizers"] == ["example.org/hold"]
+    assert status["conditions"][0]["reason"] == "Dropping"
+    assert (STATEFUL_SET, KEY) not in cluster.api.objects

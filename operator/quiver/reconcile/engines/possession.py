@@ -31,11 +31,12 @@ class Possession:
         patch = holding_patch(engine.metadata.finalizers)
         return await self._objects.patch(VECTOR_ENGINE, manifest, patch)
 
-    async def release(self, engine: VectorEngine, manifest: Manifest) -> None:
-        """Take the finalizer off, and no other."""
-        if ENGINE_FINALIZER in engine.metadata.finalizers:
-            patch = releasing_patch(engine.metadata.finalizers)
-            await self._objects.patch(VECTOR_ENGINE, manifest, patch)
+    async def release(self, engine: VectorEngine, manifest: Manifest) -> Manifest:
+        """Take the finalizer off, and no other, and return the engine's manifest."""
+        if ENGINE_FINALIZER not in engine.metadata.finalizers:
+            return manifest
+        patch = releasing_patch(engine.metadata.finalizers)
+        return await self._objects.patch(VECTOR_ENGINE, manifest, patch)
 
     async def disown(
         self, engine: VectorEngine, parts: Mapping[Kind, Manifest]

@@ -115,10 +115,11 @@ class EngineReconciler:
             self._identities.note_disks(engine, full_disks(gathered.reports))
             decision, gathered = await self._decide_and_apply(gathered)
             status = self._status(decision, gathered)
-        is_held = ENGINE_FINALIZER in engine.metadata.finalizers
-        if decision.is_to_go and is_held and not decision.retry:
-            await self._possession.release(engine, manifest)
-            return Result.DONE
+        if decision.is_to_go and not decision.retry:
+            manifest = await self._possession.release(engine, manifest)
+            if engine.metadata.finalizers == (ENGINE_FINALIZER,):
+                return Result.DONE
+            # Others hold it: nothing that happens later would have this written.
         await self._report(decision, manifest, engine, status)
         return Result.RETRY if decision.retry else Result.DONE
 
