@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import IO
 
 from machine import debian
 from machine.errors import BuildError
@@ -21,8 +21,6 @@ PACKAGES = (
 REMEDY = "install docker, podman or buildah"
 # A new image costs megabytes, a new lock file half a gigabyte: beyond this all is built anew.
 STORE_LIMIT = 6 * 2**30
-_USED: list[IO[str]] = []
-"""What tells other processes that this one builds in a store, until it ends."""
 # buildah starts itself without LD_LIBRARY_PATH: its libraries must be where the loader looks.
 WITH_LIBRARIES = 'mount --bind "$0" /etc/ld.so.cache && exec "$@"'
 
@@ -51,7 +49,8 @@ def buildah_command(say: Say, own_store: Path | None = None) -> list[str]:
             debian.unpack(PACKAGES, root, REMEDY)
         cache = _loader_cache(root)
         if own_store is None:
-            _USED.append(join_users(store.with_suffix(".users"), lambda: _bound(store)))
+            used = join_users(store.with_suffix(".users"), lambda: _bound(store))
+            atexit.register(used.close)  # builds go on until this process ends
     mount = ["unshare", "--mount", "sh", "-c", WITH_LIBRARIES, str(cache)]
     settings = root / "etc" / "containers"
     variables = [

@@ -54,10 +54,7 @@ from quiver.reconcile.identities import Identities
 
 log = logging.getLogger(__name__)
 
-_RESTS_ON_IDENTITY = (
-    *(RecordClaim, ReplaceClaim, RecordLoss, RecordRelease),
-    *(EngineStep, Release),
-)
+_RESTS_ON_IDENTITY = (RecordClaim, ReplaceClaim, RecordLoss, RecordRelease, EngineStep, Release)
 MOST_RETAINED = 1024
 """Entries in an engine's status. With more, the object would be slow to read and write."""
 
