@@ -247,6 +247,28 @@ async def test_an_index_that_cannot_be_is_refused_with_its_code(
     assert await client.describe_index(name) == ObservedIndex(index=None)
 
 
+@pytest.mark.parametrize("index", [None, IVF_FLAT, HNSW])
+async def test_a_new_collection_answers_a_search(
+    client: EngineClient, schema: CollectionSchema, index: Index | None
+) -> None:
+    await client.create(schema)
+    if index is not None:
+        await client.set_index(schema.name, index, schema.metric_type)
+    await client.search_once(schema)
+
+
+async def test_bits_are_searched_too(client: EngineClient, schema: CollectionSchema) -> None:
+    bits = msgspec.structs.replace(schema, metric_type="JACCARD")
+    await client.create(bits)
+    await client.search_once(bits)
+
+
+async def test_a_missing_collection_is_not_searched(
+    client: EngineClient, schema: CollectionSchema
+) -> None:
+    assert await refusal_of(client.search_once(schema)) == "COLLECTION_NOT_EXISTS"
+
+
 async def test_an_index_needs_its_collection(client: EngineClient) -> None:
     """Of a collection that is not there, none is described, set or taken away."""
     missing = "COLLECTION_NOT_EXISTS"

@@ -1,7 +1,7 @@
 """The servers that hold collections, and a process's way to them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import NamedTuple, TypeVar
@@ -17,7 +17,7 @@ from quiver.domain.collections import (
 from quiver.domain.kubernetes_types import Key
 from quiver.domain.servers import Server as ServerIdentity
 from quiver.domain.troubles import EngineReport
-from quiver.ports.engines import EngineClient
+from quiver.ports.engines import NO_PROPERTIES, EngineClient, Loads
 from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable
 from simulation.trace import Trace
 from simulation.weather import Lost, Mishap, Overloaded, Weather, exchange
@@ -200,6 +200,10 @@ class ModelEngineClient:
         self._address = target.address
         self._meant_for = target.instance
 
+    @property
+    def loads(self) -> Loads | None:
+        return None
+
     async def version(self) -> str:
         return await self._ask(lambda _engine: "1.1.1")
 
@@ -221,10 +225,22 @@ class ModelEngineClient:
     async def describe_index(self, name: str) -> ObservedIndex:
         return await self._ask(lambda engine: engine.describe_index(name))
 
-    async def set_index(self, name: str, index: Index | None) -> None:
+    async def set_index(
+        self,
+        name: str,
+        index: Index | None,
+        metric_type: str | None = None,  # noqa: ARG002 - the collection has it
+    ) -> None:
         await self._change("set_index", name, index, lambda e: e.set_index(name, index))
 
-    async def create(self, schema: CollectionSchema) -> None:
+    async def search_once(self, schema: CollectionSchema) -> None:
+        await self._ask(lambda engine: engine.search_once(schema))
+
+    async def create(
+        self,
+        schema: CollectionSchema,
+        properties: Mapping[str, str] = NO_PROPERTIES,  # noqa: ARG002 - Milvus 1.x has none
+    ) -> None:
         await self._change("create", schema.name, schema, lambda e: e.create(schema))
 
     async def drop(self, name: str) -> None:

@@ -353,6 +353,6 @@ def _limit(engine: Manifest) -> int:
     return int(limits.get("maxCollectionsAndPartitions", 4096))
 
 
-def _schema(found: FakeCollection) -> tuple[str, int, int, str]:
+def _schema(found: FakeCollection) -> tuple[str, int, int | None, str | None]:
     schema = found.schema
     return schema.name, schema.dimension, schema.index_file_size, schema.metric_type

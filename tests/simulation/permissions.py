@@ -56,5 +56,5 @@ def _is_kept(manifest: Manifest) -> bool:
     return FINALIZER in manifest["metadata"].get("finalizers", ())
 
 
-def described(schema: CollectionSchema) -> tuple[str, int, int, str]:
+def described(schema: CollectionSchema) -> tuple[str, int, int | None, str | None]:
     return schema.name, schema.dimension, schema.index_file_size, schema.metric_type

@@ -5,6 +5,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from quiver.domain.access import Target
@@ -16,7 +17,7 @@ from quiver.domain.collections import (
     ObservedIndex,
 )
 from quiver.domain.troubles import EngineReport
-from quiver.ports.engines import EngineClient
+from quiver.ports.engines import NO_PROPERTIES, EngineClient, Loads
 from quiver.ports.errors import EngineDiskFull, EngineRefused, EngineUnreachable, WrongEngine
 
 DEFAULT = "_default"
@@ -53,6 +54,7 @@ class FakeCollection:
 
     @property
     def segments(self) -> int:
+        assert self.schema.index_file_size is not None
         per_segment = -(-self.schema.index_file_size * 2**20 // (4 * self.schema.dimension))
         full = sum(rows // per_segment for rows in self.rows.values())
         return full + sum(r % per_segment >= SMALLEST_INDEXED for r in self.rows.values())
@@ -134,6 +136,9 @@ class FakeEngine:
         if self._failure is not None and index is not None and found.segments:
             raise EngineRefused("BUILD_INDEX_ERROR", self._failure)
 
+    def search_once(self, schema: CollectionSchema) -> None:
+        self._found(schema.name)
+
     def create(self, schema: CollectionSchema) -> None:
         _check_schema(schema)
         self._check_room()
@@ -176,13 +181,14 @@ class FakeEngine:
             schema.metric_type in BINARY and index.type != "IVF_FLAT"
         ):
             raise EngineRefused("ILLEGAL_INDEX_TYPE", f"{index.type} does not index bits")
+        params = {key: int(value) for key, value in index.params.items()}
         for name, (low, high) in RANGES[index.type].items():
-            if not low <= index.params.get(name, low - 1) <= high:
+            if not low <= params.get(name, low - 1) <= high:
                 raise EngineRefused("ILLEGAL_ARGUMENT", f"{name} must be from {low} to {high}")
         if index.type == "IVF_PQ":
-            if schema.dimension % index.params["m"]:
+            if schema.dimension % params["m"]:
                 raise EngineRefused("ILLEGAL_DIMENSION", "m does not divide the dimension")
-            if not NBITS[0] <= index.params.get("nbits", 8) <= NBITS[1]:
+            if not NBITS[0] <= params.get("nbits", 8) <= NBITS[1]:
                 raise EngineRefused("ILLEGAL_ARGUMENT", "nbits must be from 1 to 16")
 
 
@@ -208,6 +214,10 @@ class FakeClient:
         self._address = target.address
         self._meant_for = target.instance
 
+    @property
+    def loads(self) -> Loads | None:
+        return None
+
     async def version(self) -> str:
         self._asked("version")
         return "1.1.1"
@@ -230,10 +240,22 @@ class FakeClient:
     async def describe_index(self, name: str) -> ObservedIndex:
         return self._asked("describe_index").describe_index(name)
 
-    async def set_index(self, name: str, index: Index | None) -> None:
+    async def set_index(
+        self,
+        name: str,
+        index: Index | None,
+        metric_type: str | None = None,  # noqa: ARG002 - the collection has it
+    ) -> None:
         self._asked("set_index").set_index(name, index)
 
-    async def create(self, schema: CollectionSchema) -> None:
+    async def search_once(self, schema: CollectionSchema) -> None:
+        self._asked("search_once").search_once(schema)
+
+    async def create(
+        self,
+        schema: CollectionSchema,
+        properties: Mapping[str, str] = NO_PROPERTIES,  # noqa: ARG002 - Milvus 1.x has none
+    ) -> None:
         self._asked("create").create(schema)
 
     async def drop(self, name: str) -> None:
@@ -261,7 +283,7 @@ def _check_schema(schema: CollectionSchema) -> None:
         raise EngineRefused("ILLEGAL_DIMENSION", "dimension must be from 1 to 32768")
     if schema.metric_type in BINARY and schema.dimension % 8:
         raise EngineRefused("ILLEGAL_DIMENSION", "bits come in whole bytes")
-    if not 1 <= schema.index_file_size <= 131072:
+    if not 1 <= (schema.index_file_size or 0) <= 131072:
         raise EngineRefused("ILLEGAL_ARGUMENT", "index_file_size must be from 1 to 131072")
     if schema.metric_type not in METRICS:
         raise EngineRefused("ILLEGAL_METRIC_TYPE", f"there is no metric {schema.metric_type!r}")

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from quiver.control.observe.metrics import Metrics
 from quiver.control.work.interception import Answer, EngineCall
-from quiver.ports.errors import EngineRefused, EngineUnreachable, WrongEngine
+from quiver.ports.errors import EngineRefused, EngineUnauthenticated, EngineUnreachable, WrongEngine
 
 
 class LeadershipInterceptor:
@@ -44,6 +44,8 @@ def _code_of(error: BaseException) -> str:
             return code
         case EngineUnreachable():
             return "UNREACHABLE"
+        case EngineUnauthenticated():
+            return "UNAUTHENTICATED"
         case WrongEngine():
             return "WRONG_ENGINE"
         case _:

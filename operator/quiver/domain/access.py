@@ -9,6 +9,13 @@ from quiver.domain.engines import EngineType
 
 
 @dataclass(frozen=True)
+class Login:
+    """How the operator authenticates itself to Milvus: USERNAME:PASSWORD, or a token."""
+
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class ClientTls:
     """What the operator trusts and presents when it dials, in PEM; `repr` omits it.
 
@@ -29,7 +36,7 @@ class Target(NamedTuple):
     `address` is the HOST:PORT to dial. `type` is the type of the engine, which selects the driver.
     `authority` is the server's name in the VectorEngine, where that is not `address`. With
     `instance`, only the engine with this id carries out calls: Quiver's engine refuses calls that
-    name another.
+    name another. `login` authenticates each call.
     """
 
     address: str
@@ -37,6 +44,7 @@ class Target(NamedTuple):
     tls: ClientTls | None = None
     authority: str | None = None
     instance: str | None = None
+    login: Login | None = None
 
     @property
     def name(self) -> str:
@@ -47,7 +55,8 @@ class Target(NamedTuple):
     def connection(self) -> "Target":
         """The target without `instance`, which identifies a connection.
 
-        Targets that differ in address, TLS or authority share neither connection nor failures.
+        Targets that differ in address, TLS, authority or login share neither connection nor
+        failures.
         """
         return self._replace(instance=None)
 
@@ -63,11 +72,12 @@ class Dialled(NamedTuple):
 class Access:
     """How the operator dials the members of an engine.
 
-    `trouble`, if set, is why it dials none of them. `tls` is None for plaintext. `endpoints` maps
-    each external endpoint to what it resolved to.
+    `trouble`, if set, is why it dials none of them. `tls` is None for plaintext, `login` for
+    servers that want none. `endpoints` maps each external endpoint to what it resolved to.
     """
 
     tls: ClientTls | None = None
+    login: Login | None = None
     trouble: Verdict | None = None
     endpoints: Mapping[str, Dialled] = field(default_factory=dict)
 

@@ -9,13 +9,14 @@ from quiver.domain.engines import EngineType
 
 @dataclass(frozen=True, kw_only=True)
 class SchemaDefaults:
-    """What a field of a collection's schema is if the spec does not name it.
+    """What a field of a collection's schema is if the spec does not name it; None leaves it to the
+    engine.
 
     The CRD's transition rules and the chart's admission policies have the same values.
     """
 
-    index_file_size: int
-    metric_type: str
+    index_file_size: int | None = None
+    metric_type: str | None = None
 
 
 MILVUS_1 = SchemaDefaults(index_file_size=1024, metric_type="L2")
@@ -45,6 +46,9 @@ CAPABILITIES: Mapping[EngineType, Capabilities] = MappingProxyType(
         ),
         "Milvus1": Capabilities(
             has_default_image=False, pods_serve_tls=False, schema_defaults=MILVUS_1
+        ),
+        "Milvus": Capabilities(
+            has_default_image=False, pods_serve_tls=False, schema_defaults=SchemaDefaults()
         ),
     }
 )

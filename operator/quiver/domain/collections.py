@@ -12,8 +12,26 @@ from quiver.domain.deletion import DeletionPolicy
 from quiver.domain.engines import EngineType
 from quiver.domain.kubernetes_types import Condition, Key, ObjectMeta, Struct
 
-MetricType = Literal["L2", "IP", "HAMMING", "JACCARD", "TANIMOTO", "SUBSTRUCTURE", "SUPERSTRUCTURE"]
-IndexType = Literal["IVF_FLAT", "IVF_SQ8", "IVF_SQ8H", "IVF_PQ", "HNSW", "RNSG", "ANNOY"]
+MetricType = Literal[
+    "L2", "IP", "COSINE", "HAMMING", "JACCARD", "TANIMOTO", "SUBSTRUCTURE", "SUPERSTRUCTURE"
+]
+IndexType = Literal[
+    "IVF_FLAT",
+    "IVF_SQ8",
+    "IVF_SQ8H",
+    "IVF_PQ",
+    "HNSW",
+    "RNSG",
+    "ANNOY",
+    "AUTOINDEX",
+    "DISKANN",
+    "SCANN",
+    "GPU_CAGRA",
+    "GPU_IVF_FLAT",
+    "GPU_IVF_PQ",
+    "GPU_BRUTE_FORCE",
+]
+ConsistencyLevel = Literal["Strong", "Session", "Bounded", "Eventually"]
 AdoptionPolicy = Literal["Never", "IfIdentical"]
 Origin = Literal["Created", "Adopted"]
 CollectionName = Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_]*$", max_length=255)]
@@ -37,11 +55,39 @@ class Index(Struct, frozen=True, kw_only=True):
     """
 
     type: IndexType
-    params: dict[str, int] = msgspec.field(default_factory=dict)
+    params: dict[str, int | str] = msgspec.field(default_factory=dict)
+
+    def is_met_by(self, found: "Index | None") -> bool:
+        """Tell whether `found` has all that this index asks for. Milvus returns numbers as strings,
+        and adds its defaults.
+        """
+        if found is None or found.type != self.type:
+            return False
+        return all(str(found.params.get(key)) == str(value) for key, value in self.params.items())
 
 
 class BindingSpec(Struct, frozen=True, kw_only=True):
     secret_name: str
+
+
+class LoadSpec(Struct, frozen=True, kw_only=True):
+    """Whether a collection on Milvus is in memory, and how often. Only then it can be searched."""
+
+    enabled: bool = True
+    replicas: Annotated[int, Meta(ge=1, le=64)] = 1
+
+
+class MilvusSpec(Struct, frozen=True, kw_only=True):
+    """What only Milvus 2.x and later can do. Absent fields are the server's to choose.
+
+    Quiver owns the listed `properties`, and no others.
+    """
+
+    database: CollectionName | None = None
+    load: LoadSpec = LoadSpec()
+    shards: Annotated[int, Meta(ge=1, le=16)] | None = None
+    consistency_level: ConsistencyLevel | None = None
+    properties: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class CollectionSpec(Struct, frozen=True, kw_only=True):
@@ -61,6 +107,7 @@ class CollectionSpec(Struct, frozen=True, kw_only=True):
     deletion_policy: DeletionPolicy | None = None
     deletion_protection: bool = False
     binding: BindingSpec | None = None
+    milvus: MilvusSpec | None = None
     suspend: bool = False
 
 
@@ -138,18 +185,26 @@ class VectorCollection(Struct, frozen=True, kw_only=True):
 
 
 class CollectionSchema(Struct, frozen=True, kw_only=True):
-    """What is fixed when a collection is created. index_file_size is in MB (2^20 bytes)."""
+    """What is fixed when a collection is created. index_file_size is in MB (2^20 bytes).
+
+    `name` is the collection's name in the ports: on Milvus, that of a collection of another
+    database than `default` is DATABASE/NAME. None stands for what is not asked for, or for what the
+    engine does not tell: on Milvus the metric belongs to the index, and a segment's size to the
+    engine.
+    """
 
     name: str
     dimension: int
-    index_file_size: int
-    metric_type: str
+    index_file_size: int | None = None
+    metric_type: str | None = None
+    shards: int | None = None
+    consistency_level: str | None = None
 
     def differences(self, found: "CollectionSchema") -> Iterator[str]:
         """Yield a phrase for each field in which `found` differs from this schema."""
         for field, label in _COMPARED.items():
             wanted, actual = getattr(self, field), getattr(found, field)
-            if wanted != actual:
+            if wanted != actual and None not in (wanted, actual):
                 yield f"{label} is {actual}, not {wanted}"
 
 
@@ -158,6 +213,8 @@ _COMPARED = {
     "dimension": "dimension",
     "index_file_size": "indexFileSize",
     "metric_type": "metricType",
+    "shards": "milvus.shards",
+    "consistency_level": "milvus.consistencyLevel",
 }
 
 
@@ -173,20 +230,39 @@ class ObservedIndex(Struct, frozen=True, kw_only=True):
 
     `progress` is there while the engine builds or is to build. `failure` is one short line: why the
     last build failed, for want of room if `disk_full`. Without `progress` the engine does not try
-    again until it is asked to.
+    again until it is asked to. `missing`: the engine cannot search the collection until it gets an
+    index. Otherwise None stands for brute force, or for an index that no spec can name.
     """
 
     index: Index | None
+    missing: bool = False
     progress: IndexProgress | None = None
     failure: str | None = None
     disk_full: bool = False
 
 
 class ObservedCollection(Struct, frozen=True, kw_only=True):
-    """A collection as an engine describes it; partitions without `_default`."""
+    """A collection as an engine describes it; partitions without `_default`.
+
+    `other_fields` names fields that are not of the short form (`id`, `vector`), or differ from it.
+    """
 
     schema: CollectionSchema
     partitions: frozenset[str] = frozenset()
+    aliases: frozenset[str] = frozenset()
+    properties: dict[str, str] = msgspec.field(default_factory=dict)
+    other_fields: tuple[str, ...] = ()
+
+
+class ObservedLoad(Struct, frozen=True, kw_only=True):
+    """Whether a collection is in memory. `progress` is in percent, while it is being loaded.
+
+    `replicas` is None if the engine does not tell.
+    """
+
+    state: Literal["NotLoaded", "Loading", "Loaded"]
+    progress: int | None = None
+    replicas: int | None = None
 
 
 def default_collection_name(object_name: str) -> str:

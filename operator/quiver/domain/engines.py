@@ -9,7 +9,7 @@ from msgspec import Meta
 from quiver.domain.deletion import DeletionPolicy
 from quiver.domain.kubernetes_types import Condition, Manifest, ObjectMeta, Struct, find_condition
 
-EngineType = Literal["Quiver", "Milvus1"]
+EngineType = Literal["Quiver", "Milvus1", "Milvus"]
 UpgradePolicy = Literal["Manual", "Automatic"]
 Quantity = str | int
 
@@ -39,6 +39,25 @@ class Tls(Struct, frozen=True, kw_only=True):
     client_ca_secret_name: str | None = msgspec.field(name="clientCASecretName", default=None)
     ca_secret_name: str | None = None
     client_secret_name: str | None = None
+
+
+class Auth(Struct, frozen=True, kw_only=True):
+    """Names a Secret of type AUTH_SECRET_TYPE in the engine's own namespace, with `username` and
+    `password`, or `token`.
+    """
+
+    secret_name: str
+
+
+class MilvusEngine(Struct, frozen=True, kw_only=True):
+    """What only engines of type Milvus have.
+
+    `segment_max_size` is the server's `dataCoord.segment.maxSize`, in MB, which it does not tell.
+    `create_databases`: Quiver makes a database that a collection names and that is missing.
+    """
+
+    create_databases: bool = False
+    segment_max_size: Annotated[int, Meta(ge=1, le=131072)] | None = None
 
 
 COLLECTIONS_AND_PARTITIONS = 4096
@@ -117,6 +136,8 @@ class EngineSpec(Struct, frozen=True, kw_only=True):
     termination_grace_period_seconds: Annotated[int, Meta(ge=1, le=3600)] | None = None
     external: External | None = None
     tls: Tls | None = None
+    auth: Auth | None = None
+    milvus: MilvusEngine | None = None
     network_policy: NetworkPolicy | None = None
     upgrade_policy: UpgradePolicy = "Manual"
     limits: Limits = Limits()
@@ -133,7 +154,8 @@ class EngineSpec(Struct, frozen=True, kw_only=True):
 class EngineStatus(Struct, frozen=True, kw_only=True):
     """The status of a VectorEngine.
 
-    `image` is what the engine's pods are to run, whoever named it. `highest_replicas` is the
+    `image` is what the engine's pods are to run, whoever named it. `version` is what the server of
+    an engine of type Milvus said last that it is. `highest_replicas` is the
     highest number of replicas that the spec ever asked for. `default_image` is the image that pods
     without storage get if the spec names none. `pending_upgrade` is the id of an upgrade that waits
     for its start. `retained` records the collections that objects of other namespaces retained on
@@ -148,6 +170,7 @@ class EngineStatus(Struct, frozen=True, kw_only=True):
     ready_replicas: int | None = None
     selector: str | None = None
     image: str | None = None
+    version: str | None = None
     highest_replicas: int | None = None
     default_image: str | None = None
     pending_upgrade: str | None = None

@@ -1,17 +1,59 @@
 """Clients of engines' members, the same for every protocol."""
 
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Protocol
 
 from quiver.domain.access import Target
-from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
+from quiver.domain.collections import (
+    CollectionSchema,
+    Index,
+    ObservedCollection,
+    ObservedIndex,
+    ObservedLoad,
+)
 from quiver.domain.troubles import EngineReport
+
+NO_PROPERTIES: Mapping[str, str] = MappingProxyType({})
+
+
+class Loads(Protocol):
+    """What only engines have that search a collection once it is loaded: Milvus 2.x and later."""
+
+    async def describe_load(self, name: str) -> ObservedLoad:
+        """Return whether the collection is in memory, and how often."""
+
+    async def load(self, name: str, replicas: int) -> None:
+        """Begin to load the collection, or another number of copies. The engine goes on by itself.
+        It refuses a collection without an index.
+        """
+
+    async def release(self, name: str) -> None:
+        """Take the collection out of memory. It is no error if it is not there."""
+
+    async def alter_properties(
+        self, name: str, changed: Mapping[str, str], deleted: Collection[str]
+    ) -> None:
+        """Set some of the collection's properties, and delete others."""
+
+    async def list_databases(self) -> frozenset[str]:
+        """Return the names of all databases; `default` alone if the version has no others."""
+
+    async def create_database(self, database: str) -> None:
+        """Create the database. The engine refuses a name that exists."""
 
 
 class EngineClient(Protocol):
     """One member (a pod, or an external endpoint). Every call has a deadline.
 
-    Raises: EngineUnreachable, EngineRefused (EngineDiskFull for want of room), WrongEngine.
+    A collection of another database than `default` has the name DATABASE/NAME.
+    Raises: EngineUnreachable, EngineRefused (EngineDiskFull for want of room, DatabaseNotFound),
+    EngineUnauthenticated, WrongEngine.
     """
+
+    @property
+    def loads(self) -> Loads | None:
+        """What engines do that load collections; None for the others, which need no call for it."""
 
     async def version(self) -> str:
         """Return the server's version: the cheapest call that shows that the server answers."""
@@ -34,14 +76,25 @@ class EngineClient(Protocol):
     async def describe_index(self, name: str) -> ObservedIndex:
         """Return the collection's index, with the progress of its build, whoever began it."""
 
-    async def set_index(self, name: str, index: Index | None) -> None:
-        """Build the collection's index, or drop it (None).
+    async def set_index(
+        self, name: str, index: Index | None, metric_type: str | None = None
+    ) -> None:
+        """Build the collection's index, or replace it by brute force (None).
 
-        Returns once the engine has accepted the call. The engine builds in the background.
+        `metric_type` is for engines whose indexes have it. Returns once the engine has accepted the
+        call. The engine builds in the background. It releases a collection that is loaded.
         """
 
-    async def create(self, schema: CollectionSchema) -> None:
-        """Create the collection, without partitions. The engine refuses a name that exists."""
+    async def search_once(self, schema: CollectionSchema) -> None:
+        """Search the collection for one vector of zeros: it can be searched unless this raises."""
+
+    async def create(
+        self, schema: CollectionSchema, properties: Mapping[str, str] = NO_PROPERTIES
+    ) -> None:
+        """Create the collection, without partitions. The engine refuses a name that exists.
+
+        Engines that have no properties ignore them.
+        """
 
     async def drop(self, name: str) -> None:
         """Drop the collection. It is no error if it does not exist."""

@@ -49,6 +49,16 @@ class EngineDiskFull(EngineRefused):
         super().__init__(code, reason, retriable=True)
 
 
+class DatabaseNotFound(EngineRefused):
+    """The engine has no database of this name."""
+
+
+class EngineUnauthenticated(EngineError):
+    """The engine does not accept the login that the call carried, or wants one."""
+
+    retriable = False
+
+
 class WrongEngine(EngineError):
     """The server at the address is another than the one that the call is meant for.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import UnsetType
@@ -26,7 +27,7 @@ from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
 from quiver.domain.text import one_line
 from quiver.domain.troubles import NO_REPORT, EngineReport
-from quiver.ports.engines import EngineClient
+from quiver.ports.engines import NO_PROPERTIES, EngineClient, Loads
 from quiver_proto import milvus_pb2 as pb
 
 DEFAULT_PARTITION = "_default"
@@ -46,6 +47,9 @@ METRICS = {
     6: "SUBSTRUCTURE",
     7: "SUPERSTRUCTURE",
 }
+BINARY_METRICS = frozenset(name for number, name in METRICS.items() if number > 2)
+SEARCH_PARAMS = '{"nprobe": 1, "ef": 16, "search_k": -1, "search_length": 16}'
+"""What a search needs, whatever the index is. A server reads what concerns its index."""
 _METRIC_NUMBERS = {name: number for number, name in METRICS.items()}
 
 if TYPE_CHECKING:
@@ -98,6 +102,10 @@ class Milvus1Client:
         self._address = target.address
         self._builds = builds
         self._deadlines = deadlines
+
+    @property
+    def loads(self) -> Loads | None:
+        return None
 
     async def version(self) -> str:
         answer = await self._ask(lambda stub: stub.Cmd, pb.Command(cmd="version"))
@@ -192,7 +200,12 @@ class Milvus1Client:
         require_success(answer.status)
         return answer.index_file_size << 20
 
-    async def set_index(self, name: str, index: Index | None) -> None:
+    async def set_index(
+        self,
+        name: str,
+        index: Index | None,
+        metric_type: str | None = None,  # noqa: ARG002 - the collection has it
+    ) -> None:
         build = (self._address, name)
         if index is None:
             request = pb.CollectionName(collection_name=name)
@@ -215,7 +228,28 @@ class Milvus1Client:
         require_success(answer.status)
         return info_of(answer.json_info)
 
-    async def create(self, schema: CollectionSchema) -> None:
+    async def search_once(self, schema: CollectionSchema) -> None:
+        is_binary = schema.metric_type in BINARY_METRICS
+        size = schema.dimension
+        query = pb.RowRecord(
+            float_data=() if is_binary else [0.0] * size,
+            binary_data=bytes(size // 8) if is_binary else b"",
+        )
+        request = pb.SearchParam(
+            collection_name=schema.name,
+            query_record_array=[query],
+            topk=1,
+            extra_params=[pb.KeyValuePair(key="params", value=SEARCH_PARAMS)],
+        )
+        require_success((await self._ask(lambda stub: stub.Search, request)).status)
+
+    async def create(
+        self,
+        schema: CollectionSchema,
+        properties: Mapping[str, str] = NO_PROPERTIES,  # noqa: ARG002 - Milvus 1.x has none
+    ) -> None:
+        assert schema.index_file_size is not None
+        assert schema.metric_type is not None
         request = pb.CollectionSchema(
             collection_name=schema.name,
             dimension=schema.dimension,

@@ -1,12 +1,18 @@
 """Interceptors for calls to engines, the same for every protocol."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from quiver.domain.access import Target
-from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
+from quiver.domain.collections import (
+    CollectionSchema,
+    Index,
+    ObservedCollection,
+    ObservedIndex,
+    ObservedLoad,
+)
 from quiver.domain.troubles import EngineReport
-from quiver.ports.engines import EngineClient, Engines
+from quiver.ports.engines import NO_PROPERTIES, EngineClient, Engines, Loads
 
 Answer = TypeVar("Answer")
 
@@ -41,15 +47,63 @@ class InterceptedEngines:
         return InterceptedClient(self._engines.at(target), target, self._intercept)
 
 
-class InterceptedClient:
+class _Intercepted:
+    """Knows the target of calls, and who sends them."""
+
+    def __init__(self, target: Target, intercept: Interceptor) -> None:
+        self._target = target
+        self._intercept = intercept
+
+    def _read(self, name: str, send: Callable[[], Awaitable[Answer]]) -> Awaitable[Answer]:
+        return self._intercept(EngineCall(self._target, name, False, send))
+
+    def _change(self, name: str, send: Callable[[], Awaitable[Answer]]) -> Awaitable[Answer]:
+        return self._intercept(EngineCall(self._target, name, True, send))
+
+
+class InterceptedLoads(_Intercepted):
+    """Implements `quiver.ports.engines.Loads` over another."""
+
+    def __init__(self, loads: Loads, target: Target, intercept: Interceptor) -> None:
+        super().__init__(target, intercept)
+        self._loads = loads
+
+    async def describe_load(self, name: str) -> ObservedLoad:
+        return await self._read("describe_load", lambda: self._loads.describe_load(name))
+
+    async def load(self, name: str, replicas: int) -> None:
+        await self._change("load", lambda: self._loads.load(name, replicas))
+
+    async def release(self, name: str) -> None:
+        await self._change("release", lambda: self._loads.release(name))
+
+    async def alter_properties(
+        self, name: str, changed: Mapping[str, str], deleted: Collection[str]
+    ) -> None:
+        await self._change(
+            "alter_properties", lambda: self._loads.alter_properties(name, changed, deleted)
+        )
+
+    async def list_databases(self) -> frozenset[str]:
+        return await self._read("list_databases", self._loads.list_databases)
+
+    async def create_database(self, database: str) -> None:
+        await self._change("create_database", lambda: self._loads.create_database(database))
+
+
+class InterceptedClient(_Intercepted):
     """Implements `quiver.ports.engines.EngineClient` over another, and knows which of its calls
     change something.
     """
 
     def __init__(self, client: EngineClient, target: Target, intercept: Interceptor) -> None:
+        super().__init__(target, intercept)
         self._client = client
-        self._target = target
-        self._intercept = intercept
+
+    @property
+    def loads(self) -> Loads | None:
+        loads = self._client.loads
+        return None if loads is None else InterceptedLoads(loads, self._target, self._intercept)
 
     async def version(self) -> str:
         return await self._read("version", self._client.version)
@@ -72,11 +126,18 @@ class InterceptedClient:
     async def describe_index(self, name: str) -> ObservedIndex:
         return await self._read("describe_index", lambda: self._client.describe_index(name))
 
-    async def set_index(self, name: str, index: Index | None) -> None:
-        await self._change("set_index", lambda: self._client.set_index(name, index))
+    async def set_index(
+        self, name: str, index: Index | None, metric_type: str | None = None
+    ) -> None:
+        await self._change("set_index", lambda: self._client.set_index(name, index, metric_type))
 
-    async def create(self, schema: CollectionSchema) -> None:
-        await self._change("create", lambda: self._client.create(schema))
+    async def search_once(self, schema: CollectionSchema) -> None:
+        await self._read("search_once", lambda: self._client.search_once(schema))
+
+    async def create(
+        self, schema: CollectionSchema, properties: Mapping[str, str] = NO_PROPERTIES
+    ) -> None:
+        await self._change("create", lambda: self._client.create(schema, properties))
 
     async def drop(self, name: str) -> None:
         await self._change("drop", lambda: self._client.drop(name))
@@ -86,9 +147,3 @@ class InterceptedClient:
 
     async def drop_partition(self, name: str, tag: str) -> None:
         await self._change("drop_partition", lambda: self._client.drop_partition(name, tag))
-
-    def _read(self, name: str, send: Callable[[], Awaitable[Answer]]) -> Awaitable[Answer]:
-        return self._intercept(EngineCall(self._target, name, False, send))
-
-    def _change(self, name: str, send: Callable[[], Awaitable[Answer]]) -> Awaitable[Answer]:
-        return self._intercept(EngineCall(self._target, name, True, send))

@@ -222,7 +222,7 @@ class Actor:
         found = await client.describe(name)
         match step:
             case CreateCollection(schema):
-                return found is not None and found.schema == schema
+                return found is not None and not any(schema.differences(found.schema))
             case CreatePartition(tag):
                 return found is not None and tag in found.partitions
             case _:

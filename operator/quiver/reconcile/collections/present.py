@@ -145,10 +145,10 @@ def no_member_is_ready(g: Gathered) -> Decision | None:
 
 
 def segment_does_not_fit(g: Gathered) -> Decision | None:
-    if g.gpu_mib is None:
+    size, metric = g.schema.index_file_size, g.schema.metric_type
+    if g.gpu_mib is None or size is None or metric is None:
         return None
-    size = g.schema.index_file_size
-    needed = needed_mib(size, g.schema.dimension, g.schema.metric_type, g.gpu_mib)
+    needed = needed_mib(size, g.schema.dimension, metric, g.gpu_mib)
     if needed <= g.gpu_mib:
         return None
     return stalled(
