@@ -9,17 +9,18 @@ from pathlib import Path
 import click
 
 ROOT = Path(__file__).parents[2]
-PROTOS = {
-    ROOT / "proto": "quiver_proto/milvus.proto",
-    ROOT / "dev": "localcluster/deviceplugin/v1beta1.proto",
-}
+PROTOS = (
+    (ROOT / "proto", "quiver_proto/milvus.proto"),
+    (ROOT / "proto", "quiver_proto/milvus2.proto"),
+    (ROOT / "dev", "localcluster/deviceplugin/v1beta1.proto"),
+)
 PLUGINS = ("mypy", "mypy_grpc")
 
 
 @click.command(help=__doc__)
 @click.option("--check", is_flag=True, help="Write nothing; end with 1 if a stub is stale.")
 def main(check: bool) -> None:
-    stale = [name for root, proto in PROTOS.items() for name in generate(root, proto, check=check)]
+    stale = [name for root, proto in PROTOS for name in generate(root, proto, check=check)]
     if check and stale:
         raise click.ClickException(f"not current, run `make proto`: {', '.join(stale)}")
     for name in stale:

@@ -11,9 +11,10 @@ import psutil
 import pytest
 
 from machine.engine_process import EngineProcess
+from quiver.adapters.grpc.calls import Deadlines
 from quiver.adapters.grpc.channels import MOST_CHANNELS, Channels
 from quiver.adapters.milvus1.answers import BoundedStub
-from quiver.adapters.milvus1.driver import Deadlines, Milvus1Client, Milvus1Engines
+from quiver.adapters.milvus1.driver import Milvus1Client, Milvus1Engines
 from quiver.adapters.milvus1.indexes import Builds
 from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSchema

@@ -15,7 +15,8 @@ import pytest
 from localcluster import ControlPlane
 from machine.engine_process import EngineProcess
 from quiver.adapters.drivers import Drivers
-from quiver.adapters.milvus1.driver import Deadlines, Milvus1Engines
+from quiver.adapters.grpc.calls import Deadlines
+from quiver.adapters.milvus1.driver import Milvus1Engines
 from quiver.app import Operator
 from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSchema

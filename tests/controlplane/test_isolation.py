@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from machine.engine_process import EngineProcess
-from quiver.adapters.milvus1.driver import Deadlines, Milvus1Engines
+from quiver.adapters.grpc.calls import Deadlines
+from quiver.adapters.milvus1.driver import Milvus1Engines
 from quiver.app import Operator
 from quiver.domain.kubernetes_types import VECTOR_ENGINE
 from support.faulty_engine import FaultyEngine, Proceed, never_answers

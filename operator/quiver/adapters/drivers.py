@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Protocol
 
+from quiver.adapters.milvus.driver import MilvusEngines
 from quiver.adapters.milvus1.driver import Milvus1Engines
 from quiver.domain.access import Target
 from quiver.domain.engines import EngineType
@@ -19,7 +20,7 @@ class Driver(Engines, Protocol):
 
 
 DRIVERS: Mapping[EngineType, Callable[[], Driver]] = MappingProxyType(
-    {"Quiver": Milvus1Engines, "Milvus1": Milvus1Engines}
+    {"Quiver": Milvus1Engines, "Milvus1": Milvus1Engines, "Milvus": MilvusEngines}
 )
 """The driver of each type. Types with the same driver share its connections."""
 

@@ -85,7 +85,8 @@ import asyncio
 import sys
 
 import quiver.app
-from quiver.adapters.milvus1.driver import Deadlines, Milvus1Engines
+from quiver.adapters.grpc.calls import Deadlines
+from quiver.adapters.milvus1.driver import Milvus1Engines
 from quiver.domain.access import Target
 from quiver.ports.errors import EngineError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import grpc.aio
 
@@ -17,6 +17,20 @@ Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 Metadata = tuple[tuple[str, str], ...]
 _UNANSWERED = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE)
+
+
+class Deadlines(NamedTuple):
+    """How long a call may take, in seconds.
+
+    `change` is for calls that change something: the engine writes to disk, and Milvus 1.x may be
+    busy building an index.
+    """
+
+    read: float = 5.0
+    change: float = 30.0
+
+
+DEADLINES = Deadlines()
 
 if TYPE_CHECKING:
     Pick = Callable[[Stub], grpc.aio.UnaryUnaryMultiCallable[Request, Answer]]
@@ -46,7 +60,7 @@ class Caller(Generic[Stub]):
         """Send the request to the method that `pick` returns from the stub.
 
         `deadline` is in seconds. None waits as long as the connection lasts.
-        Raises: EngineUnreachable, EngineRefused, WrongEngine.
+        Raises: EngineUnreachable, EngineRefused, EngineUnauthenticated, WrongEngine.
         """
         connection = self._target.connection
         method = pick(self._channels.stub(connection))

@@ -7,9 +7,15 @@ import re
 
 import grpc.aio
 
+from quiver.adapters.grpc.logins import quoted
 from quiver.domain.access import Target
-from quiver.domain.text import one_line
-from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable, WrongEngine
+from quiver.ports.errors import (
+    EngineError,
+    EngineRefused,
+    EngineUnauthenticated,
+    EngineUnreachable,
+    WrongEngine,
+)
 
 _SIZES = re.compile(r"\((\d{1,12}) vs\. (\d{1,12})\)", re.ASCII)
 _COMPLAINTS = ("Exception deserializing", "Invalid encoding")
@@ -17,6 +23,7 @@ _COMPLAINTS = ("Exception deserializing", "Invalid encoding")
 not UTF-8. They carry a traceback, and the errors of this module report the same.
 """
 
+_DENIED = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 _TOO_LARGE = "message larger than max"
 """gRPC's words for an answer that exceeds the receive limit. Asking again would not help."""
 
@@ -37,19 +44,31 @@ def error_for(
     `protocol` is the name of the server's protocol, for messages. `deadline` is in seconds.
     """
     code, address = error.code(), target.name
-    details = one_line(error.details() or "") or "no details"
+    details = quoted(error.details() or "", target.login) or "no details"
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return EngineRefused(code.name, f"{address} does not speak the {protocol} protocol")
+    if code in _DENIED:
+        return _unauthenticated(target, code, details)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return EngineUnreachable(f"{address} did not answer within {deadline:g} s")
-    if code is grpc.StatusCode.UNAVAILABLE:
-        cause = _cause(error.details() or "", over_tls=target.tls is not None)
-        return EngineUnreachable(f"{address} cannot be reached: {cause or details}")
-    if code is grpc.StatusCode.FAILED_PRECONDITION and target.instance is not None:
-        return WrongEngine(f"{address} is another engine than the one meant, and did nothing")
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return _exhausted(address, details)
-    return EngineUnreachable(f"{address} failed: {details} ({code.name})")
+    if code is grpc.StatusCode.FAILED_PRECONDITION and target.instance is not None:
+        return WrongEngine(f"{address} is another engine than the one meant, and did nothing")
+    if code is grpc.StatusCode.UNAVAILABLE:
+        cause = _cause(error.details() or "", over_tls=target.tls is not None)
+        words = f"cannot be reached: {cause or details}"
+    else:
+        words = f"failed: {details} ({code.name})"
+    return EngineUnreachable(f"{address} {words}")
+
+
+def _unauthenticated(target: Target, code: grpc.StatusCode, details: str) -> EngineUnauthenticated:
+    if code is grpc.StatusCode.PERMISSION_DENIED:
+        return EngineUnauthenticated(f"{target.name} denies the call: {details}")
+    if target.login is None:
+        return EngineUnauthenticated(f"{target.name} wants a login, and was shown none")
+    return EngineUnauthenticated(f"{target.name} does not accept the login that it was shown")
 
 
 def _exhausted(address: str, details: str) -> EngineRefused:

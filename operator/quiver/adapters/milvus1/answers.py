@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from google.protobuf.message import DecodeError, Message
-
-from quiver.adapters.grpc.errors import unreadable
-from quiver.adapters.milvus1.errors import PROTOCOL
-from quiver.ports.errors import EngineRefused
+from quiver.adapters.grpc.answers import NAME_BYTES
 from quiver_proto import milvus_pb2 as pb
 from quiver_proto.milvus_pb2_grpc import MilvusServiceStub
 
@@ -21,8 +17,6 @@ if TYPE_CHECKING:
 else:
     Methods = MilvusServiceStub
 
-Parsed = TypeVar("Parsed", bound=Message)
-
 SHOW_COLLECTIONS = "/milvus.grpc.MilvusService/ShowCollections"
 SHOW_PARTITIONS = "/milvus.grpc.MilvusService/ShowPartitions"
 SHOW_INFO = "/milvus.grpc.MilvusService/ShowCollectionInfo"
@@ -31,10 +25,6 @@ MOST_COLLECTIONS = 8192
 """As many as the limits of an engine may allow. A server of others may hold more."""
 MOST_PARTITIONS = 4096 + 1
 """`_default` is one more."""
-NAME_BYTES = 255 + 3
-"""The longest name, and what the protocol puts before it."""
-_BEFORE_NAME = b"\x12"
-"""The byte before each name's length, in both lists. The length of a name may be the same byte."""
 
 LIMITS: Mapping[str, int] = MappingProxyType(
     {
@@ -64,36 +54,3 @@ class BoundedStub(Methods):
         self.raw_info: grpc.aio.UnaryUnaryMultiCallable[pb.CollectionName, bytes] = (
             channel.unary_unary(SHOW_INFO, pb.CollectionName.SerializeToString)
         )
-
-
-def parsed(raw: bytes, type_: type[Parsed]) -> Parsed:
-    """Return the message. Raises: EngineRefused for bytes that are no such message."""
-    try:
-        return type_.FromString(raw)
-    except DecodeError as error:
-        raise unreadable("the call", PROTOCOL) from error
-
-
-def parsed_list(raw: bytes, type_: type[Parsed], most: int) -> Parsed:
-    """Return a message with a list of names.
-
-    Raises: EngineRefused for bytes that are no such message, or have more than `most` names.
-    """
-    if raw.count(_BEFORE_NAME) > 2 * most:
-        raise _too_many(most)
-    return parsed(raw, type_)
-
-
-def names_in(names: Sequence[str], most: int) -> frozenset[str]:
-    """Return the names of a parsed list. Raises: EngineRefused if there are more than `most`."""
-    if len(names) > most:
-        raise _too_many(most)
-    return frozenset(names)
-
-
-def _too_many(most: int) -> EngineRefused:
-    reason = (
-        f"it lists more than the {most} names that Quiver reads; check what listens at this"
-        " address, or remove what is not needed there"
-    )
-    return EngineRefused("TOO_MANY_NAMES", reason)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from msgspec import UnsetType
 
-from quiver.adapters.grpc.calls import Caller
+from quiver.adapters.grpc.answers import names_in, parsed, parsed_list
+from quiver.adapters.grpc.calls import DEADLINES, Caller, Deadlines
 from quiver.adapters.grpc.channels import Channels
 from quiver.adapters.milvus1.answers import (
     LIMITS,
     MOST_COLLECTIONS,
     MOST_PARTITIONS,
     BoundedStub,
-    names_in,
-    parsed,
-    parsed_list,
 )
 from quiver.adapters.milvus1.errors import PROTOCOL, require_success
 from quiver.adapters.milvus1.indexes import Builds, index_of, index_request
@@ -54,20 +52,6 @@ _METRIC_NUMBERS = {name: number for number, name in METRICS.items()}
 
 if TYPE_CHECKING:
     from quiver.adapters.grpc.calls import Answer, Pick, Request
-
-
-class Deadlines(NamedTuple):
-    """How long a call may take, in seconds.
-
-    `change` is for calls that change something: the engine writes to disk, and Milvus 1.x may be
-    busy building an index.
-    """
-
-    read: float = 5.0
-    change: float = 30.0
-
-
-DEADLINES = Deadlines()
 
 
 class Milvus1Engines:
@@ -130,7 +114,7 @@ class Milvus1Client:
 
     async def list_collections(self) -> frozenset[str]:
         raw = await self._ask(lambda stub: stub.raw_collections, pb.Command())
-        answer = parsed_list(raw, pb.CollectionNameList, MOST_COLLECTIONS)
+        answer = parsed_list(raw, pb.CollectionNameList, MOST_COLLECTIONS, PROTOCOL)
         require_success(answer.status)
         return names_in(answer.collection_names, MOST_COLLECTIONS)
 
@@ -224,7 +208,7 @@ class Milvus1Client:
     async def _info(self, name: str) -> Info:
         request = pb.CollectionName(collection_name=name)
         raw = await self._ask(lambda stub: stub.raw_info, request)
-        answer = parsed(raw, pb.CollectionInfo)
+        answer = parsed(raw, pb.CollectionInfo, PROTOCOL)
         require_success(answer.status)
         return info_of(answer.json_info)
 
@@ -282,7 +266,7 @@ class Milvus1Client:
     async def _partitions(self, name: str) -> frozenset[str] | None:
         request = pb.CollectionName(collection_name=name)
         raw = await self._ask(lambda stub: stub.raw_partitions, request)
-        answer = parsed_list(raw, pb.PartitionList, MOST_PARTITIONS)
+        answer = parsed_list(raw, pb.PartitionList, MOST_PARTITIONS, PROTOCOL)
         if answer.status.error_code == pb.COLLECTION_NOT_EXISTS:
             return None
         require_success(answer.status)

@@ -1,0 +1,70 @@
+"""How an index is set or replaced, over the protocol of Milvus 2.x."""
+
+from __future__ import annotations
+
+from quiver.adapters.milvus.calls import Calls
+from quiver.adapters.milvus.errors import UNEXPECTED
+from quiver.adapters.milvus.indexes import (
+    Found,
+    create_index_request,
+    drop_index_request,
+    find_index,
+    same_index_request,
+    server_type,
+)
+from quiver.adapters.milvus.memory import Memory
+from quiver.adapters.milvus.names import Place
+from quiver.adapters.milvus.refusals import Refusals
+from quiver.adapters.milvus.schemas import has_bits
+from quiver.domain.collections import Index
+from quiver.ports.errors import EngineRefused
+from quiver_proto import milvus2_pb2 as pb
+
+
+class IndexSetting:
+    """Sets the indexes of one client's collections."""
+
+    def __init__(self, calls: Calls, memory: Memory, refusals: Refusals) -> None:
+        self._calls = calls
+        self._memory = memory
+        self._refusals = refusals
+
+    async def set(self, place: Place, index: Index | None, metric_type: str | None) -> None:
+        """Set the index, or replace the one that is there: a field has one. Raises: EngineError.
+
+        A refused index leaves that one in place, though not in memory.
+        """
+        is_binary = has_bits(await self._calls.found(place))
+        before = await find_index(self._calls, place)
+        if before is None:
+            request = create_index_request(place, index, metric_type, is_binary=is_binary)
+            await self._create(request)
+            return
+        metric_type = metric_type or before.metric_type
+        if before.is_met(server_type(index, is_binary=is_binary), index, metric_type):
+            return
+        request = create_index_request(place, index, metric_type, is_binary=is_binary)
+        await self._replace(place, before, request)
+
+    async def _replace(self, place: Place, before: Found, request: pb.CreateIndexRequest) -> None:
+        attempt = (self._calls.address, place.name, request.SerializeToString())
+        self._refusals.check(attempt)
+        await self._memory.release_if_loaded(place)
+        drop = drop_index_request(place, before)
+        await self._calls.change(lambda stub: stub.DropIndex, drop)
+        try:
+            await self._create(request)
+        except EngineRefused as error:
+            self._refusals.note(attempt, error)
+            await self._create(same_index_request(place, before))
+            raise
+
+    async def _create(self, request: pb.CreateIndexRequest) -> None:
+        try:
+            await self._calls.change(lambda stub: stub.CreateIndex, request)
+        except EngineRefused as error:
+            if error.code != UNEXPECTED:
+                raise
+            # Servers have no code for parameters that cannot be, and an unknown failure of this
+            # call is nearly always one: it stands until somebody changes them.
+            raise EngineRefused(error.code, error.reason) from error
