@@ -62,10 +62,18 @@ class MilvusEngine(Struct, frozen=True, kw_only=True):
 
 COLLECTIONS_AND_PARTITIONS = 4096
 """How many of both together an engine takes that is not told otherwise."""
+MOST_COLLECTIONS_AND_PARTITIONS = 8192
+"""How many of both together Quiver's engine can be told to take."""
+MILVUS_COLLECTIONS_AND_PARTITIONS = 65536
+"""How many of both together Milvus takes."""
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    max_collections_and_partitions: Annotated[int, Meta(ge=1, le=8192)] = COLLECTIONS_AND_PARTITIONS
+    """`max_collections_and_partitions` is up to MOST_COLLECTIONS_AND_PARTITIONS, and higher for
+    type Milvus alone.
+    """
+
+    max_collections_and_partitions: Annotated[int, Meta(ge=1, le=65536)] | None = None
     max_per_namespace: Annotated[int, Meta(ge=1, le=262144)] | None = None
 
 
@@ -144,6 +152,14 @@ class EngineSpec(Struct, frozen=True, kw_only=True):
     default_deletion_policy: DeletionPolicy | None = None
     deletion_protection: bool = False
     allowed_namespaces: AllowedNamespaces = AllowedNamespaces()
+
+    @property
+    def member_limit(self) -> int:
+        """How many collections and partitions, counted together, a member may hold."""
+        told = self.limits.max_collections_and_partitions
+        if self.type == "Milvus":
+            return MILVUS_COLLECTIONS_AND_PARTITIONS if told is None else told
+        return COLLECTIONS_AND_PARTITIONS if told is None else told
 
     @property
     def is_ephemeral(self) -> bool:

@@ -12,7 +12,13 @@ from msgspec import inspect
 from quiver.adapters.milvus1.answers import MOST_COLLECTIONS, MOST_PARTITIONS
 from quiver.domain.capabilities import CAPABILITIES
 from quiver.domain.collections import PARTITION_BYTES, CollectionSchema, VectorCollection
-from quiver.domain.engines import COLLECTIONS_AND_PARTITIONS, EngineType, VectorEngine
+from quiver.domain.engines import (
+    COLLECTIONS_AND_PARTITIONS,
+    MILVUS_COLLECTIONS_AND_PARTITIONS,
+    MOST_COLLECTIONS_AND_PARTITIONS,
+    EngineType,
+    VectorEngine,
+)
 from quiver.domain.kubernetes_types import Condition, ObjectMeta
 from quiver.ports.errors import EngineRefused
 from quiver.reconcile.engines.revisions import HELD
@@ -108,7 +114,8 @@ def spec_field(name: str) -> dict[str, Any]:
 
 def test_the_engine_takes_what_the_crd_takes() -> None:
     """What passes admission is not refused by Quiver's engine for its size."""
-    limits = crd_of("vectorengines")["properties"]["spec"]["properties"]["limits"]["properties"]
+    engines = crd_of("vectorengines")["properties"]["spec"]
+    limits = engines["properties"]["limits"]["properties"]
     assert spec_field("dimension")["maximum"] == model.MAX_DIMENSION
     assert spec_field("indexFileSize")["maximum"] == model.MAX_INDEX_FILE_SIZE_MB
     assert spec_field("collectionName")["maxLength"] == model.NAME_BYTES
@@ -118,7 +125,11 @@ def test_the_engine_takes_what_the_crd_takes() -> None:
     assert str(PARTITION_BYTES) in rule["rule"]
     assert str(PARTITION_BYTES) in rule["message"]
     most = model.MAX_COLLECTIONS_AND_PARTITIONS
-    assert limits["maxCollectionsAndPartitions"]["maximum"] == most == MOST_COLLECTIONS
+    assert most == MOST_COLLECTIONS == MOST_COLLECTIONS_AND_PARTITIONS
+    rules = [rule["rule"] for rule in engines["x-kubernetes-validations"]]
+    assert any(f"self.limits.maxCollectionsAndPartitions <= {most}" in rule for rule in rules)
+    of_milvus = limits["maxCollectionsAndPartitions"]["maximum"]
+    assert of_milvus == MILVUS_COLLECTIONS_AND_PARTITIONS
     assert model.COLLECTIONS_AND_PARTITIONS == COLLECTIONS_AND_PARTITIONS
     assert spec_field("partitions")["maxItems"] == model.MAX_PARTITIONS == MOST_PARTITIONS - 1
 

@@ -18,7 +18,8 @@ class Room:
     """
 
     def __init__(self, engine: VectorEngine, load: Load) -> None:
-        self._limits = engine.spec.limits
+        self._share = engine.spec.limits.max_per_namespace
+        self._limit = engine.spec.member_limit
         self._home = engine.metadata.namespace
         self._load = load.members
         self._free = {name: self._left_on(name) for name in names_of_members(engine)}
@@ -50,11 +51,11 @@ class Room:
         return claim.member, len(set(wanted) - there) - reserved_partitions_of(manifest)
 
     def _has_share(self, manifest: Manifest, size: int) -> bool:
-        namespace, share = manifest["metadata"]["namespace"], self._limits.max_per_namespace
+        namespace, share = manifest["metadata"]["namespace"], self._share
         if share is None or namespace == self._home:
             return True
         again = self._retained[namespace, collection_name_of(manifest)]
         return self._used[namespace] - again + size <= share
 
     def _left_on(self, member: str) -> int:
-        return self._limits.max_collections_and_partitions - self._load.get(member, 0)
+        return self._limit - self._load.get(member, 0)

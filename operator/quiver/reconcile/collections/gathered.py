@@ -207,7 +207,7 @@ class Gathered:
     @property
     def limit(self) -> int:
         """How many collections and partitions a member of the engine may hold."""
-        return self.engine.spec.limits.max_collections_and_partitions if self.engine else 0
+        return self.engine.spec.member_limit if self.engine else 0
 
     @property
     def share(self) -> int | None:

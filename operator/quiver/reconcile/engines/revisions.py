@@ -48,8 +48,8 @@ def fields_digest(spec: EngineSpec) -> str:
     told = {name: value for name, value in msgspec.to_builtins(spec).items() if name in POD_FIELDS}
     # Of these two, the pods know nothing but what is said here.
     told.pop("limits", None)
-    if spec.limits.max_collections_and_partitions > COLLECTIONS_AND_PARTITIONS:
-        told["limits"] = spec.limits.max_collections_and_partitions
+    if spec.type != "Milvus" and spec.member_limit > COLLECTIONS_AND_PARTITIONS:
+        told["limits"] = spec.member_limit
     if spec.tls is not None:
         told["tls"] = [spec.tls.secret_name, spec.tls.client_ca_secret_name]
     return digest(told)

@@ -212,7 +212,7 @@ def _count_args(spec: EngineSpec, profile: ContainerProfile) -> list[str]:
     Quiver alone keeps a lower limit. So it may change without new pods, and pods of earlier
     versions stay.
     """
-    limit = spec.limits.max_collections_and_partitions
+    limit = spec.member_limit
     needs_option = profile.count_option and limit > COLLECTIONS_AND_PARTITIONS
     return [f"{profile.count_option}={limit}"] if needs_option else []
 
