@@ -32,7 +32,7 @@ REFUSED = {
     "an image of 1025": ({"image": "a" * 1025}, "spec.image", "than 1024"),
     "Milvus 1.x without image": ({"type": "Milvus1"}, "spec.image", "required for type Milvus1"),
     "no collection a pod": ({"limits": {"maxCollectionsAndPartitions": 0}}, LIMIT, "equal to 1"),
-    "8193 a pod": ({"limits": {"maxCollectionsAndPartitions": 8193}}, LIMIT, "equal to 8192"),
+    "8193 a pod": ({"limits": {"maxCollectionsAndPartitions": 8193}}, LIMIT, "at most 8192"),
     "another upgrade": ({"upgradePolicy": "Never"}, "spec.upgradePolicy", '"Automatic"'),
     "an upgrade of others": (
         {**EXTERNAL, "upgradePolicy": "Manual"},

@@ -81,15 +81,18 @@ def test_null_is_absent_but_for_server_side_apply(
 
 
 def test_engine_columns(kubectl: Any, engines: Any) -> None:
-    """An engine is shown with its type, GPUs and replicas, how it is, and the image of its pods."""
+    """An engine is shown with its type, GPUs and replicas, how it is, and what runs there."""
     engines.create({"gpu": {"count": 2}}, name="columns")
-    engines.patch_status("columns", {"replicas": 3, "readyReplicas": 2, "image": "a"})
+    status = {"replicas": 3, "readyReplicas": 2, "image": "a", "version": "v2"}
+    engines.patch_status("columns", status)
     output = kubectl("get", "veng", "--output=wide")
-    assert output.splitlines()[0].split() == [*ENGINE_COLUMNS.split(), "IMAGE", "MESSAGE"]
-    row = cells(output, "columns")
-    assert [row[key] for key in ("TYPE", "GPU", "REPLICAS", "READY-REPLICAS", "IMAGE")] == [
-        *("Quiver", "2", "3", "2", "a")
+    assert output.splitlines()[0].split() == [
+        *ENGINE_COLUMNS.split(),
+        *("IMAGE", "VERSION", "MESSAGE"),
     ]
+    row = cells(output, "columns")
+    keys = ("TYPE", "GPU", "REPLICAS", "READY-REPLICAS", "IMAGE", "VERSION")
+    assert [row[key] for key in keys] == ["Quiver", "2", "3", "2", "a", "v2"]
 
 
 def test_category(kubectl: Any, engines: Any, collections: Any) -> None:

@@ -39,6 +39,7 @@ ENGINE_STATUS = {
     "replicas": 2,
     "readyReplicas": 1,
     "selector": "app.kubernetes.io/instance=main",
+    "version": "v2.6.4",
 }
 CONDITION = "status.conditions[0]"
 REFUSED_CONDITIONS = {
@@ -103,6 +104,12 @@ REFUSED_ENGINE_STATUS = {
     "-1 replicas": ({"replicas": -1}, "status.replicas", "equal to 0"),
     "-1 ready replicas": ({"readyReplicas": -1}, "status.readyReplicas", "equal to 0"),
     "a long selector": ({"selector": "a" * 1025}, "status.selector", "than 1024"),
+    "a long version": ({"version": "a" * 65}, "status.version", "than 64"),
+    "17 conditions": (
+        {"conditions": [READY | {"type": f"T{n}"} for n in range(17)]},
+        "status.conditions",
+        "at most 16",
+    ),
 }
 
 
