@@ -56,6 +56,7 @@ from quiver.reconcile.credentials import Credentials
 from quiver.reconcile.dialling import Dialling
 from quiver.reconcile.engines.reconciler import EngineReconciler
 from quiver.reconcile.identities import Identities
+from quiver.reconcile.logins import RefusedLogins
 from quiver.reconcile.management import ManagedCollections, ManagedEngines
 from quiver.reconcile.report import Reporter
 from quiver.settings import Settings
@@ -204,6 +205,7 @@ class Operator:
             identities=self._identities,
             reservations=Reservations(),
             rights=self._settings.rights,
+            refused_logins=RefusedLogins(self._queues.engines.add),
         )
         tools = Tools(objects, engines, events, self._keys, self._identities, clock)
         collections = CollectionReconciler(sources, tools)

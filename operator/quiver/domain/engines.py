@@ -7,11 +7,20 @@ import msgspec
 from msgspec import Meta
 
 from quiver.domain.deletion import DeletionPolicy
-from quiver.domain.kubernetes_types import Condition, Manifest, ObjectMeta, Struct, find_condition
+from quiver.domain.kubernetes_types import (
+    GROUP,
+    Condition,
+    Manifest,
+    ObjectMeta,
+    Struct,
+    find_condition,
+)
 
 EngineType = Literal["Quiver", "Milvus1", "Milvus"]
 UpgradePolicy = Literal["Manual", "Automatic"]
 Quantity = str | int
+AUTH_SECRET_TYPE = f"{GROUP}/engine-auth"
+"""The type of Secrets that hold logins to engines."""
 
 
 class Gpu(Struct, frozen=True, kw_only=True):

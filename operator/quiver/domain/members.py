@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from quiver.domain.access import Access, ClientTls, Dialled, Target
+from quiver.domain.access import Access, ClientTls, Dialled, Login, Target
 from quiver.domain.conditions import Verdict
 from quiver.domain.engines import EngineType, Pod, VectorEngine
 
@@ -18,10 +18,10 @@ class Member(NamedTuple):
 
     `name` is what claims record: a StatefulSet's pod keeps its name and its volume when it is
     replaced. `type` is the type of its engine. `address` is what the operator dials, over TLS if
-    `tls` is set; `endpoint` is the address for clients. A member that is `leaving` is beyond the
-    wanted replicas: it keeps its collections and gets no new ones. `node` is where its pod runs.
-    `refusal`, if set, is why the operator does not dial the endpoint. `is_full` tells whether its
-    disk was full when it was last asked.
+    `tls` is set, and logs in to if `login` is; `endpoint` is the address for clients. A member that
+    is `leaving` is beyond the wanted replicas: it keeps its collections and gets no new ones.
+    `node` is where its pod runs. `refusal`, if set, is why the operator does not dial the endpoint.
+    `is_full` tells whether its disk was full when it was last asked.
     """
 
     name: str
@@ -33,13 +33,14 @@ class Member(NamedTuple):
     leaving: bool = False
     node: str | None = None
     tls: ClientTls | None = None
+    login: Login | None = None
     refusal: Verdict | None = None
     is_full: bool = False
 
     def target(self, instance: str | None = None) -> Target:
         """Return the target of calls to the member; with `instance`, to that engine alone."""
         authority = self.endpoint if self.pod is None else None
-        return Target(self.address, self.type, self.tls, authority, instance)
+        return Target(self.address, self.type, self.tls, authority, instance, self.login)
 
 
 def members_of(engine: VectorEngine, pods: Iterable[Pod], access: Access) -> tuple[Member, ...]:
@@ -93,6 +94,7 @@ def _endpoint(endpoint: str, type_: EngineType, access: Access) -> Member:
         ready=access.trouble is None and found.refusal is None and bool(found.address),
         # The operator dials an IP address; the certificate is for the endpoint's host.
         tls=access.tls and replace(access.tls, server_name=host),
+        login=access.login,
         refusal=found.refusal,
     )
 
@@ -120,4 +122,5 @@ def _pod_member(pod: Pod, engine: VectorEngine, access: Access) -> Member:
         node=pod.spec.node_name,
         # The operator dials the pod's IP address; the certificate is for its DNS name.
         tls=access.tls and replace(access.tls, server_name=host),
+        login=access.login,
     )

@@ -14,6 +14,7 @@ class Reason(StrEnum):
     ENGINE_NOT_READY = "EngineNotReady"
     ENGINE_UNREACHABLE = "EngineUnreachable"
     ENGINE_REFUSED = "EngineRefused"
+    CREDENTIALS_REFUSED = "CredentialsRefused"
     QUOTA_EXCEEDED = "QuotaExceeded"
     SEGMENT_TOO_LARGE = "SegmentTooLarge"
     NAMESPACE_NOT_ALLOWED = "NamespaceNotAllowed"
@@ -36,6 +37,7 @@ class Reason(StrEnum):
     DISK_FULL = "DiskFull"
     GPU_UNUSED = "GPUUnused"
     NO_STORAGE = "NoStorage"
+    NO_TLS = "NoTLS"
     UPGRADE_WAITING = "UpgradeWaiting"
     ROLLOUT_STOPPED = "RolloutStopped"
 

@@ -25,6 +25,7 @@ from quiver.reconcile.engines.decide import Decision, decide
 from quiver.reconcile.engines.default_image import default_image
 from quiver.reconcile.engines.disruption_budget import disruption_budget_for
 from quiver.reconcile.engines.gather import Gathered, Held
+from quiver.reconcile.engines.reports import Looks
 from quiver.reconcile.engines.scaling import highest_replicas
 from quiver.reconcile.engines.unclaimed import Unclaimed
 from quiver.reconcile.engines.workload import (
@@ -263,7 +264,7 @@ STANDINGS: list[tuple[str, Gathered, State, Reason, str]] = [
     ),
     (
         "silent endpoint",
-        gathered(TWO, silent={"b.org:1": "refused"}),
+        gathered(TWO, looks=Looks(silent={"b.org:1": "refused"})),
         State.RECONCILING,
         Reason.ENGINE_UNREACHABLE,
         "1 of 2 endpoints cannot be used: b.org:1: refused",
@@ -284,7 +285,9 @@ STANDINGS: list[tuple[str, Gathered, State, Reason, str]] = [
     ),
     (
         "endpoints with troubles of all kinds",
-        gathered(TWO, access=endpoints(UNKNOWN, REFUSED), silent={"c.org:1": "silent"}),
+        gathered(
+            TWO, access=endpoints(UNKNOWN, REFUSED), looks=Looks(silent={"c.org:1": "silent"})
+        ),
         State.STALLED,
         Reason.ENDPOINT_REFUSED,
         "no such name; b.org:1: 127.0.0.1 is a loopback address.; c.org:1: silent",
@@ -312,7 +315,7 @@ STANDINGS: list[tuple[str, Gathered, State, Reason, str]] = [
     ),
     (
         "silent endpoint beside one that lists nothing",
-        gathered(TWO, silent={"a.org:1": "refused"}, unlisted={"b.org:1": TOO_MANY}),
+        gathered(TWO, looks=Looks(silent={"a.org:1": "refused"}), unlisted={"b.org:1": TOO_MANY}),
         State.RECONCILING,
         Reason.ENGINE_UNREACHABLE,
         "1 of 2 endpoints cannot be used: a.org:1: refused",
@@ -348,7 +351,7 @@ def test_what_is_said_of_many_endpoints_fits_a_condition() -> None:
     """The first of them are named, and the others counted."""
     names = [f"{number:02}.{'x' * 250}:19530" for number in range(64)]
     silent = {name: f"{name} cannot be reached: {'x' * 200}" for name in names}
-    found = gathered({"external": {"endpoints": names}}, silent=silent)
+    found = gathered({"external": {"endpoints": names}}, looks=Looks(silent=silent))
     message = decide(found, IMAGE).verdict.message
     assert message.startswith(f"64 of 64 endpoints cannot be used: {names[0]}: ")
     assert message.endswith("; and 56 more")

@@ -70,6 +70,8 @@ ANOTHER: Manifest = {
     "serviceAccountName": "vectors",
     "terminationGracePeriodSeconds": 60,
     "tls": {"secretName": "t"},
+    "auth": {"secretName": "a"},
+    "milvus": {"createDatabases": True},
     "networkPolicy": {},
     "upgradePolicy": "Automatic",
     "limits": {"maxCollectionsAndPartitions": 4097},

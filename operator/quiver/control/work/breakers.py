@@ -16,7 +16,12 @@ from quiver.control.work.interception import Answer, EngineCall, InterceptedClie
 from quiver.control.work.turns import Turns
 from quiver.domain.access import Target
 from quiver.ports.engines import EngineClient, Engines
-from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable
+from quiver.ports.errors import (
+    EngineError,
+    EngineRefused,
+    EngineUnauthenticated,
+    EngineUnreachable,
+)
 
 log = logging.getLogger(__name__)
 
@@ -193,7 +198,7 @@ class Breakers:
         try:
             async with self._turns.turn(self._failures.get(target, 0)):
                 await self._engines.at(target).version()
-        except EngineRefused:
+        except (EngineRefused, EngineUnauthenticated):
             return True
         except EngineError:
             return False

@@ -15,7 +15,12 @@ from quiver.domain.deletion import PROTECTED
 from quiver.domain.kubernetes_types import COLLECTIONS_CRD
 from quiver.domain.reasons import Reason
 from quiver.domain.servers import is_of_another_engine
-from quiver.ports.errors import EngineDiskFull, EngineError, EngineRefused
+from quiver.ports.errors import (
+    EngineDiskFull,
+    EngineError,
+    EngineRefused,
+    EngineUnauthenticated,
+)
 from quiver.ports.kubernetes import Event
 from quiver.reconcile.collections.decision import (
     Decision,
@@ -223,6 +228,8 @@ def failed(g: Gathered, error: EngineError) -> Decision:
     if isinstance(error, EngineRefused):
         is_full = isinstance(error, EngineDiskFull)
         reason = Reason.DISK_FULL if is_full else Reason.ENGINE_REFUSED
+    if isinstance(error, EngineUnauthenticated):
+        reason = Reason.CREDENTIALS_REFUSED
     state = State.RECONCILING if error.retriable else State.STALLED
     return _waiting(g, reason, f"{_claimed(g)} did not drop it: {error}", state=state)
 

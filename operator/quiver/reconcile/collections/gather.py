@@ -23,6 +23,7 @@ from quiver.reconcile.collections.gathered import Gathered, Observation
 from quiver.reconcile.collections.reservations import Reservations
 from quiver.reconcile.dialling import Dialling
 from quiver.reconcile.identities import Identities
+from quiver.reconcile.logins import RefusedLogins
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,7 @@ class Sources:
     identities: Identities
     reservations: Reservations
     rights: Rights = field(default_factory=Rights)
+    refused_logins: RefusedLogins = field(default_factory=RefusedLogins)
 
 
 async def gather(manifest: Manifest, collection: VectorCollection, sources: Sources) -> Gathered:

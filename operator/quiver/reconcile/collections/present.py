@@ -4,7 +4,13 @@ from quiver.domain.claims import is_endpoint
 from quiver.domain.conditions import State, Verdict
 from quiver.domain.fit import needed_mib
 from quiver.domain.reasons import Reason
-from quiver.ports.errors import EngineDiskFull, EngineError, EngineRefused, WrongEngine
+from quiver.ports.errors import (
+    EngineDiskFull,
+    EngineError,
+    EngineRefused,
+    EngineUnauthenticated,
+    WrongEngine,
+)
 from quiver.reconcile.collections.adoption import name_exists_and_is_not_to_be_adopted
 from quiver.reconcile.collections.converge import converge
 from quiver.reconcile.collections.decision import Decision
@@ -208,6 +214,13 @@ def _failure(g: Gathered, error: EngineError) -> tuple[Reason, str]:
         return Reason.DISK_FULL, f"The engine at {g.member_name} refused: {error}"
     if isinstance(error, EngineRefused):
         return Reason.ENGINE_REFUSED, f"The engine at {g.member_name} refused: {error}"
+    if isinstance(error, EngineUnauthenticated):
+        message = (
+            f"The engine at {g.member_name} does not let Quiver in: {error}. The owner of "
+            f"VectorEngine {g.collection.engine_key} can correct the login that its spec.auth "
+            "names. Quiver then goes on by itself."
+        )
+        return Reason.CREDENTIALS_REFUSED, message
     if isinstance(error, WrongEngine):
         return Reason.ENGINE_UNREACHABLE, f"{g.member_name}: {error}. Trying again."
     message = f"The engine at {g.member_name} does not answer: {error}. Trying again."

@@ -10,6 +10,7 @@ from quiver.domain.claims import claim_of, is_released
 from quiver.domain.collections import CollectionStatus, VectorCollection
 from quiver.domain.data_loss import unacknowledged
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Manifest
+from quiver.domain.reasons import Reason
 from quiver.ports.errors import ApiError, ApiRefused, Conflict, EngineError, PortError
 from quiver.reconcile.collections.abandoned import record_abandoned
 from quiver.reconcile.collections.act import Actor, Tools
@@ -69,6 +70,8 @@ class CollectionReconciler:
                     return Result.RETRY
                 decision = replace(decision, retry=True)
             decision = await self._carry_out(decision, gathered)
+            if decision.verdict.reason is Reason.CREDENTIALS_REFUSED:
+                self._sources.refused_logins.note(collection.engine_key)
         return Result.RETRY if decision.retry else Result.DONE
 
     async def prepare(self, manifest: Manifest, collection: VectorCollection) -> Gathered:

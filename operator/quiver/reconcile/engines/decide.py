@@ -3,15 +3,16 @@
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from quiver.domain.capabilities import CAPABILITIES
 from quiver.domain.conditions import State, Verdict
 from quiver.domain.kubernetes_types import Kind, Manifest
 from quiver.domain.outdated_pods import OutdatedPods
 from quiver.domain.reasons import Reason
 from quiver.reconcile.engines.answers import GUARDS
+from quiver.reconcile.engines.credentials_refused import credentials_refused
 from quiver.reconcile.engines.default_image import default_image
 from quiver.reconcile.engines.deletion import deletion_blocked, left_parts, own_parts
 from quiver.reconcile.engines.gather import Gathered
+from quiver.reconcile.engines.impossible import impossible
 from quiver.reconcile.engines.parts import (
     is_stale,
     parts_of,
@@ -30,12 +31,7 @@ from quiver.reconcile.engines.rollout import (
     wants_turn,
 )
 from quiver.reconcile.engines.scaling import replicas_to_keep, scale_down_blocked
-from quiver.reconcile.engines.workload import (
-    LARGEST_TEMPLATE,
-    stateful_set_for,
-    template_for,
-    template_size,
-)
+from quiver.reconcile.engines.workload import stateful_set_for, template_for
 
 NAMED_ENDPOINTS = 8
 SEE_OUTDATED = "An upgrade of its pods waits: see the condition PodsOutdated."
@@ -80,9 +76,12 @@ def _deleting(gathered: Gathered, installed_image: str) -> Decision:
 
 
 def _standing(gathered: Gathered, installed_image: str) -> Decision:
+    verdict = impossible(gathered.engine)
+    if verdict is not None:
+        return Decision(verdict)
     if gathered.engine.spec.external is not None:
         return _external(gathered)
-    return _impossible(gathered) or _foreign(gathered) or _managed(gathered, installed_image)
+    return _foreign(gathered) or _managed(gathered, installed_image)
 
 
 def _external(gathered: Gathered) -> Decision:
@@ -90,8 +89,11 @@ def _external(gathered: Gathered) -> Decision:
     assert external is not None
     if access.trouble is not None:
         return Decision(access.trouble, retry=True)
+    login_refused = credentials_refused(gathered)
+    if login_refused is not None:
+        return Decision(login_refused, retry=True)
     refusals = {e: d.refusal for e, d in access.endpoints.items() if d.refusal is not None}
-    troubles = {**gathered.silent, **{e: verdict.message for e, verdict in refusals.items()}}
+    troubles = {**gathered.looks.silent, **{e: verdict.message for e, verdict in refusals.items()}}
     total = len(external.endpoints)
     if not troubles:
         answering = Verdict.ready(f"{_count(total, 'endpoint')}, all of which answer.")
@@ -108,37 +110,6 @@ def _each(troubles: Mapping[str, str]) -> Iterator[str]:
     yield from (f"{name}: {why}" for name, why in sorted(troubles.items())[:NAMED_ENDPOINTS])
     if len(troubles) > NAMED_ENDPOINTS:
         yield f"and {len(troubles) - NAMED_ENDPOINTS} more"
-
-
-def _impossible(gathered: Gathered) -> Decision | None:
-    """The CRD refuses what the type cannot do, but a looser CRD may be installed."""
-    spec = gathered.engine.spec
-    can = CAPABILITIES[spec.type]
-    if spec.image is None and not can.has_default_image:
-        message = (
-            f"spec.image is required for type {spec.type}, because no image of it comes with "
-            "Quiver. Name one, or say in spec.external where the engine runs."
-        )
-        return Decision(Verdict.stalled(Reason.INVALID_SPEC, message))
-    if spec.tls is not None and not can.pods_serve_tls:
-        message = (
-            f"spec.tls must not be given for pods of type {spec.type}, because they do not speak "
-            "TLS. Take it out, or use type Quiver."
-        )
-        return Decision(Verdict.stalled(Reason.INVALID_SPEC, message))
-    return _too_large(gathered)
-
-
-def _too_large(gathered: Gathered) -> Decision | None:
-    """What the fields of pods have together, no rule of the CRD counts."""
-    size = template_size(gathered.engine)
-    if size <= LARGEST_TEMPLATE:
-        return None
-    message = (
-        f"What the spec says of the pods takes {size} bytes as JSON, and may take at most "
-        f"{LARGEST_TEMPLATE}. Shorten podAnnotations, affinity or another of these fields."
-    )
-    return Decision(Verdict.stalled(Reason.INVALID_SPEC, message))
 
 
 def _foreign(gathered: Gathered) -> Decision | None:
@@ -158,7 +129,7 @@ def _managed(gathered: Gathered, installed_image: str) -> Decision:
         gathered, stateful_set_for(engine, image=image, replicas=replicas, rollout=rollout)
     )
     stale = tuple((part.kind, part.desired) for part in parts if is_stale(gathered, part))
-    trouble = gathered.access.trouble
+    trouble = gathered.access.trouble or credentials_refused(gathered)
     is_converged = all(kind in GUARDS for kind, _ in stale)
     is_done = is_converged and _rolled_out(gathered.stateful_set, rollout)
     rolling = None if is_done else told_of(gathered, rollout)
@@ -185,7 +156,8 @@ def _is_to_be_looked_at_again(gathered: Gathered) -> bool:
     waits = any(pod.waits_for_volume for pod in gathered.pods)
     is_short = lacks_pods(gathered.engine, gathered.stateful_set)
     is_held_back = bool(gathered.unclaimed)
-    return gathered.access.trouble is not None or waits or is_short or is_held_back
+    is_not_let_in = gathered.access.trouble is not None or bool(gathered.looks.refused)
+    return is_not_let_in or waits or is_short or is_held_back
 
 
 def _verdict(gathered: Gathered, replicas: int, rolling: str | None) -> Verdict:

@@ -1,14 +1,13 @@
 """Gathers what a decision about one VectorEngine needs."""
 
-import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import msgspec
 
-from quiver.domain.access import PLAIN, Access, Target
+from quiver.domain.access import PLAIN, Access
 from quiver.domain.claims import claim_of
 from quiver.domain.conditions import ready_reason
 from quiver.domain.engines import Pod, VectorEngine
@@ -28,13 +27,13 @@ from quiver.domain.members import Member, members_of, ordinal_of
 from quiver.domain.reasons import Reason
 from quiver.domain.troubles import NOTHING_HEARD, Reports
 from quiver.ports.engines import Engines
-from quiver.ports.errors import EngineError, EngineRefused
+from quiver.ports.errors import EngineRefused
 from quiver.ports.kubernetes import Objects
 from quiver.reconcile.dialling import Dialling
 from quiver.reconcile.engines.answers import Answer
 from quiver.reconcile.engines.network_policy import wants_network_policy
 from quiver.reconcile.engines.pod_events import NO_EVENTS, PodEvents, pod_events
-from quiver.reconcile.engines.reports import reports_of
+from quiver.reconcile.engines.reports import NO_LOOKS, Looks, look_at, reports_of
 from quiver.reconcile.engines.unclaimed import Unclaimed, unclaimed_on
 from quiver.reconcile.identities import Identities
 from quiver.reconcile.namespaces import is_namespace_going
@@ -44,13 +43,12 @@ WAITING = (Reason.ENGINE_NOT_READY, Reason.ENGINE_UNREACHABLE)
 STUCK = (
     *WAITING,
     Reason.ENGINE_REFUSED,
+    Reason.CREDENTIALS_REFUSED,
     Reason.DISK_FULL,
     Reason.NOT_EMPTY,
     Reason.APPLY_REFUSED,
 )
 """Reasons of a collection that is being deleted and cannot be dropped."""
-CONCURRENT_LOOKS = 8
-"""Endpoints of one engine that are asked at the same time: 64 of them may be silent."""
 
 
 class Held(NamedTuple):
@@ -77,10 +75,11 @@ class Gathered:
     longer asks for, as claims name them, `unclaimed` those pods that hold collections without a
     claim. `waited_for` has the ordinals of pods that collections wait for. `may_upgrade` tells
     whether an upgrade may begin by itself.
-    `silent` maps each external endpoint that did not answer to the reason. `unlisted` maps each
-    member that did not list its collections, when it was asked last, to its refusal. `reports`
-    has what members say of themselves, `events` what Kubernetes says of missing pods.
-    `answers` has, by kind, in what the API server's answer differed from the manifest applied last.
+    `looks` has what members answered that were asked for their versions: external endpoints, and
+    pods of type Milvus. `unlisted` maps each member that did not list its collections, when it was
+    asked last, to its refusal. `reports` has what members say of themselves, `events` what
+    Kubernetes says of missing pods. `answers` has, by kind, in what the API server's answer
+    differed from the manifest applied last.
     """
 
     engine: VectorEngine
@@ -98,7 +97,7 @@ class Gathered:
     waited_for: frozenset[int] = frozenset()
     may_upgrade: bool = False
     events: PodEvents = NO_EVENTS
-    silent: Mapping[str, str] = field(default_factory=dict)
+    looks: Looks = NO_LOOKS
     unlisted: Mapping[str, EngineRefused] = field(default_factory=dict)
     reports: Reports = NOTHING_HEARD
     answers: Mapping[Kind, Answer] = field(default_factory=dict)
@@ -121,14 +120,14 @@ async def gather(
     unlisted = identities.refusals_of(engine)
     if engine.spec.external is not None:
         members = members_of(engine, (), access)
-        silent = await _silent(members, engines)
-        answering = [m for m in members if m.name not in silent]
+        looks = await look_at(members, engines)
+        answering = [m for m in members if m.name in looks.versions]
         found = Gathered(
             engine=engine,
             operator_pods=operator_pods,
             access=access,
             is_namespace_going=await is_namespace_going(engine.metadata, objects),
-            silent=silent,
+            looks=looks,
             unlisted=unlisted,
             reports=await reports_of(answering, len(members), engines),
         )
@@ -150,6 +149,7 @@ async def gather(
         unclaimed=await _unclaimed(engine, pods, members, objects, engines),
         events=await pod_events(engine, stateful_set, pods, objects),
         unlisted=unlisted,
+        looks=await _look_at_pods(engine, members, engines),
         reports=await reports_of(members, engine.spec.replicas, engines, wants_gpu=wants_gpu),
     )
     return _with_collections(found, objects)
@@ -239,20 +239,6 @@ async def _unclaimed(
     return await unclaimed_on(leaving, members, claimed, name, engines)
 
 
-async def _silent(members: Iterable[Member], engines: Engines) -> dict[str, str]:
-    asked, turns = [m for m in members if m.ready], asyncio.Semaphore(CONCURRENT_LOOKS)
-
-    async def trouble_at(target: Target) -> str | None:
-        async with turns:
-            return await _trouble_at(target, engines)
-
-    answers = await asyncio.gather(*(trouble_at(member.target()) for member in asked))
-    return {m.name: why for m, why in zip(asked, answers, strict=True) if why}
-
-
-async def _trouble_at(target: Target, engines: Engines) -> str | None:
-    try:
-        await engines.at(target).version()
-    except EngineError as error:
-        return str(error)
-    return None
+async def _look_at_pods(engine: VectorEngine, members: Sequence[Member], engines: Engines) -> Looks:
+    """Of Milvus alone the version is reported, and a login may be wrong."""
+    return await look_at(members, engines) if engine.spec.type == "Milvus" else NO_LOOKS

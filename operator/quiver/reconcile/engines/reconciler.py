@@ -7,6 +7,7 @@ import msgspec
 from msgspec.structs import replace
 
 from quiver.domain.capabilities import CAPABILITIES
+from quiver.domain.clear_credentials import clear_condition
 from quiver.domain.engines import EngineStatus, VectorEngine
 from quiver.domain.ephemeral_data import ephemeral_condition
 from quiver.domain.installation import Installation
@@ -40,6 +41,7 @@ from quiver.reconcile.engines.gather import Gathered, gather
 from quiver.reconcile.engines.possession import Possession
 from quiver.reconcile.engines.scaling import highest_replicas
 from quiver.reconcile.engines.upgrade_turns import UpgradeTurns
+from quiver.reconcile.engines.version import version_of
 from quiver.reconcile.engines.workload import image_of, selector_of
 from quiver.reconcile.identities import Identities
 from quiver.reconcile.refusals import refused
@@ -203,6 +205,7 @@ class EngineReconciler:
             *troubles,
             *ephemeral_condition(at_risk, previous, generation, now),
             *outdated_condition(decision.outdated, previous, generation, now),
+            *clear_condition(engine.spec, previous, generation, now),
         )
         return replace(
             engine.status,
@@ -223,6 +226,7 @@ class EngineReconciler:
             image=self._image(decision, gathered) if managed else None,
             highest_replicas=highest_replicas(gathered) if managed else None,
             default_image=self._default_image(gathered),
+            version=version_of(gathered),
         )
 
     def _image(self, decision: Decision, gathered: Gathered) -> str | None:
