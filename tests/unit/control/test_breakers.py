@@ -23,7 +23,12 @@ from quiver.control.work.parking import Parking
 from quiver.control.work.queue import WorkQueue
 from quiver.domain.access import Target
 from quiver.domain.kubernetes_types import Key
-from quiver.ports.errors import EngineRefused, EngineUnreachable
+from quiver.ports.errors import (
+    EngineError,
+    EngineRefused,
+    EngineUnauthenticated,
+    EngineUnreachable,
+)
 from quiver.reconcile.result import Result
 from support.waiting import eventually
 
@@ -35,7 +40,7 @@ class FakeEngines:
 
     def __init__(self) -> None:
         self.dead = {DEAD}
-        self.refusing = False
+        self.refusing: EngineError | None = None
         self.words = "did not answer within 5 s"
         self.calls: Counter[tuple[str, str]] = Counter()
         self.at_once: Counter[str] = Counter()
@@ -64,8 +69,8 @@ class _Member:
         engines.at_once[name] -= 1
         if address in engines.dead:
             raise EngineUnreachable(engines.words)
-        if engines.refusing:
-            raise EngineRefused("UNEXPECTED_ERROR", "busy", retriable=True)
+        if engines.refusing is not None:
+            raise engines.refusing
         return answer
 
 
@@ -119,10 +124,17 @@ async def test_a_probe_finds_out_when_it_answers_again(setup: Setup) -> None:
     assert setup.sample("quiver_operator_silent_engine_addresses") == 0
 
 
-async def test_a_refusal_is_an_answer(setup: Setup) -> None:
-    """An engine that says no is there."""
-    setup.engines.refusing = True
-    with pytest.raises(EngineRefused):
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        EngineRefused("UNEXPECTED_ERROR", "busy", retriable=True),
+        EngineUnauthenticated("who are you?"),
+    ],
+)
+async def test_a_refusal_is_an_answer(setup: Setup, refusal: EngineError) -> None:
+    """An engine that says no is there, also if it is to who asks."""
+    setup.engines.refusing = refusal
+    with pytest.raises(type(refusal)):
         await setup.breakers.at(Target(WELL, "Quiver")).list_collections()
     assert not setup.breakers.is_open(Target(WELL, "Quiver"))
     await setup.ask(DEAD)

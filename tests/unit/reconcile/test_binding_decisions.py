@@ -2,6 +2,7 @@
 
 import base64
 
+from quiver.domain.access import Access, ClientTls, Login
 from quiver.domain.conditions import State
 from quiver.domain.kubernetes_types import Manifest
 from quiver.domain.reasons import Reason
@@ -37,6 +38,18 @@ def test_a_binding_is_published_as_a_secret() -> None:
         "collection": "test01",
     }
     assert step.manifest["metadata"]["ownerReferences"][0]["uid"] == "uid-of-test01"
+
+
+def test_a_binding_never_holds_a_login() -> None:
+    """Nor a client's key: those are Quiver's own, and applications get theirs elsewhere."""
+    tls = ClientTls(b"the CA", b"certificate-of-quiver", b"key-of-quiver")
+    access = Access(tls, Login("admin:hush"))
+    found = gathered(claimed(HELD, spec=BINDING), observed=FOUND, access=access)
+    (step,) = decide(found).steps
+    assert isinstance(step, ApplySecret)
+    entries = {key: base64.b64decode(v).decode() for key, v in step.manifest["data"].items()}
+    assert set(entries) == {"type", "provider", "host", "port", "collection", "tls", "ca.crt"}
+    assert [word for word in ("admin", "hush", "-of-quiver") if word in repr(entries)] == []
 
 
 def test_a_secret_of_somebody_else_is_left_alone() -> None:

@@ -15,6 +15,7 @@ from quiver.ports.errors import (
     EngineDiskFull,
     EngineError,
     EngineRefused,
+    EngineUnauthenticated,
     EngineUnreachable,
     WrongEngine,
 )
@@ -344,6 +345,7 @@ def test_what_became_of_a_collection_is_said_once() -> None:
         (EngineRefused("PERMISSION_DENIED", "no"), State.STALLED, Reason.ENGINE_REFUSED),
         (EngineUnreachable("silence"), State.RECONCILING, Reason.ENGINE_UNREACHABLE),
         (WrongEngine("another engine"), State.RECONCILING, Reason.ENGINE_UNREACHABLE),
+        (EngineUnauthenticated("who?"), State.STALLED, Reason.CREDENTIALS_REFUSED),
     ],
 )
 def test_a_drop_that_fails_says_whether_the_engine_refused_it(

@@ -20,6 +20,7 @@ from quiver.ports.errors import (
     EngineDiskFull,
     EngineError,
     EngineRefused,
+    EngineUnauthenticated,
     EngineUnreachable,
     WrongEngine,
 )
@@ -361,6 +362,7 @@ def test_missing_partitions_are_made() -> None:
         (EngineDiskFull("ANY", "no room"), State.RECONCILING, True),
         (EngineUnreachable("connection refused"), State.RECONCILING, True),
         (WrongEngine("another engine"), State.RECONCILING, True),
+        (EngineUnauthenticated("who are you?"), State.STALLED, False),
     ],
 )
 def test_a_step_that_fails_tells_whether_waiting_helps(
@@ -370,6 +372,15 @@ def test_a_step_that_fails_tells_whether_waiting_helps(
     decision = decide_after_failure(gathered(), error)
     assert (decision.verdict.state, decision.retry) == (state, retry)
     assert str(error) in decision.verdict.message
+
+
+def test_a_refused_login_is_not_called_silence() -> None:
+    """The message says whose login it is, and that nothing is to be done to the object."""
+    verdict = decide(gathered(failure=EngineUnauthenticated("who are you?"))).verdict
+    assert verdict[:2] == (State.STALLED, Reason.CREDENTIALS_REFUSED)
+    assert "does not let Quiver in: who are you?. The owner of VectorEngine team-a/engine can" in (
+        verdict.message
+    )
 
 
 @pytest.mark.parametrize(("rows", "expected"), [(0, [DropPartition, PublishEvent]), (7, [])])
