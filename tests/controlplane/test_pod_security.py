@@ -26,7 +26,8 @@ ALL: Manifest = {
     "terminationGracePeriodSeconds": 60,
     "tls": {"secretName": "tls", "clientCASecretName": "ca", "clientSecretName": "quiver"},
 }
-MILVUS: Manifest = {"type": "Milvus1", "image": "milvusdb/milvus:1.1.1-cpu"}
+MILVUS_1: Manifest = {"type": "Milvus1", "image": "milvusdb/milvus:1.1.1-cpu"}
+MILVUS: Manifest = {"type": "Milvus", "image": "milvusdb/milvus:v2.6.4"}
 
 
 @pytest.fixture
@@ -68,16 +69,29 @@ async def test_pods_of_quivers_engine_are_restricted(
     await create_pod(world, spec)
 
 
-async def test_pods_of_milvus_are_baseline(world: Namespace, quiver_api: ControlPlane) -> None:
+@pytest.mark.parametrize(
+    "spec",
+    [{}, {"storage": {"size": "1Gi"}}, {k: v for k, v in ALL.items() if k != "tls"}],
+    ids=["plain", "storage", "all"],
+)
+async def test_pods_of_milvus_are_restricted(
+    world: Namespace, quiver_api: ControlPlane, spec: Manifest
+) -> None:
+    """As those of Quiver's engine: Milvus needs no more than a volume to write to."""
+    enforce(quiver_api, world.namespace, "restricted")
+    await create_pod(world, {**MILVUS, **spec})
+
+
+async def test_pods_of_milvus_1_are_baseline(world: Namespace, quiver_api: ControlPlane) -> None:
     """They run as root, so that the middle level is the strictest that takes them."""
     enforce(quiver_api, world.namespace, "baseline")
-    await create_pod(world, MILVUS)
+    await create_pod(world, MILVUS_1)
 
 
-async def test_pods_of_milvus_are_not_restricted(
+async def test_pods_of_milvus_1_are_not_restricted(
     world: Namespace, quiver_api: ControlPlane
 ) -> None:
     """The API server names what it finds: the image runs as root, with its capabilities."""
     enforce(quiver_api, world.namespace, "restricted")
     with pytest.raises(ApiRefused, match=r'violates PodSecurity "restricted.*runAsNonRoot'):
-        await create_pod(world, MILVUS)
+        await create_pod(world, MILVUS_1)

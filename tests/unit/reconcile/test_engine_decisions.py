@@ -35,6 +35,7 @@ from quiver.reconcile.engines.workload import (
 from support.builders import INSTALLATION, NAMESPACE, engine, pod
 
 IMAGE = "registry.example/quiver-engine:1"
+MILVUS = {"type": "Milvus", "image": "milvusdb/milvus:v2.6.4"}
 
 
 def gathered(
@@ -436,6 +437,9 @@ def test_the_most_replicas_are_remembered(
     ("spec", "words"),
     [
         ({"type": "Milvus1"}, "spec.image is required for type Milvus1"),
+        ({"type": "Milvus"}, "spec.image is required for type Milvus"),
+        ({**MILVUS, "replicas": 2}, "spec.replicas must be 0 or 1 for pods of type Milvus"),
+        ({**MILVUS, "auth": {"secretName": "s"}}, "spec.auth must not be given for pods"),
         ({"type": "Milvus1", "image": "m", "tls": {"secretName": "t"}}, "do not speak TLS"),
         ({"podAnnotations": {str(n): "b" * 8192 for n in range(12)}}, "may take at most 98304"),
     ],

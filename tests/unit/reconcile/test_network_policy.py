@@ -167,9 +167,19 @@ def test_one_of_another_owner_is_left_alone(owners: list[Manifest]) -> None:
 def test_metrics_are_at_the_port_of_the_engines_type() -> None:
     """Peers reach the HTTP port of the pods, which differs by type, and no others do."""
     peers = {"networkPolicy": {"peers": [PROMETHEUS]}}
-    milvus = {"type": "Milvus1", "image": "m"}
+    specs = {
+        "Quiver": peers,
+        "Milvus1": {**peers, "type": "Milvus1", "image": "m"},
+        "Milvus": {**peers, "type": "Milvus", "image": "m"},
+        "none": ENABLED,
+    }
     ports = {
         name: [rule["ports"][0]["port"] for rule in stored(spec)["spec"]["ingress"]]
-        for name, spec in (("Quiver", peers), ("Milvus1", peers | milvus), ("none", ENABLED))
+        for name, spec in specs.items()
     }
-    assert ports == {"Quiver": [19530, 9091], "Milvus1": [19530, 19121], "none": [19530]}
+    assert ports == {
+        "Quiver": [19530, 9091],
+        "Milvus1": [19530, 19121],
+        "Milvus": [19530, 9091],
+        "none": [19530],
+    }

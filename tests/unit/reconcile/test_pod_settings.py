@@ -63,7 +63,7 @@ def test_an_engine_without_these_fields_has_the_pods_that_it_had(
 
 def test_what_places_and_names_a_pod_is_copied_into_it() -> None:
     """As it is given, whatever the type of the engine."""
-    for type_ in ({}, {"type": "Milvus1", "image": "m"}):
+    for type_ in ({}, {"type": "Milvus1", "image": "m"}, {"type": "Milvus", "image": "m"}):
         spec = template({**COPIED, **type_})["spec"]
         assert {field: spec[field] for field in COPIED} == COPIED
         assert spec["automountServiceAccountToken"] is False

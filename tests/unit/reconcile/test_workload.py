@@ -16,6 +16,7 @@ from quiver.reconcile.engines.workload import (
 from support.builders import engine
 
 IMAGE = "registry.example/quiver-engine:1"
+MILVUS: Manifest = {"type": "Milvus", "image": "milvusdb/milvus:v2.6.4"}
 
 
 def test_volumes_stay_when_an_engine_goes_and_are_those_of_the_next_one() -> None:
@@ -89,6 +90,8 @@ def test_which_fields_replace_the_pods() -> None:
     before = template({})
     changed = {f for f, value in ANOTHER.items() if template({f: value}) != before}
     assert changed == set(POD_FIELDS)
+    of_milvus = {f for f, v in ANOTHER.items() if template({**MILVUS, f: v}) != template(MILVUS)}
+    assert of_milvus == changed - {"limits"}
 
 
 def test_a_gpu_engine_asks_for_its_gpus() -> None:
@@ -164,14 +167,14 @@ def test_an_engine_pod_is_confined() -> None:
 
 
 @pytest.mark.parametrize(
-    "type_", [{}, {"type": "Milvus1", "image": "m"}], ids=["Quiver", "Milvus1"]
+    "type_", [{}, {"type": "Milvus1", "image": "m"}, MILVUS], ids=["Quiver", "Milvus1", "Milvus"]
 )
 def test_a_pod_with_storage_has_no_empty_dir(type_: Manifest) -> None:
     """For any emptyDir, whatever its medium, `kubectl drain` refuses to evict a pod."""
     spec = pod_spec({"storage": {"size": "1Gi"}, "tls": {"secretName": "t"}, **type_})
     assert "emptyDir" not in str(spec)
     (container,) = spec["containers"]
-    assert {mount["name"] for mount in container["volumeMounts"]} == {"data", "tls"}
+    assert {mount["name"] for mount in container["volumeMounts"]} - {"settings"} == {"data", "tls"}
 
 
 UNCHANGED: list[tuple[Manifest, str]] = [
@@ -185,6 +188,7 @@ UNCHANGED: list[tuple[Manifest, str]] = [
         {"type": "Milvus1", "image": "m", "tolerations": [{"operator": "Exists"}]},
         "45dca64f2e8d3887",
     ),
+    ({**MILVUS, "gpu": {}}, "94ac49db66ea84c1"),
 ]
 """Specs without storage, and the hash of the StatefulSet's spec that this version makes of them."""
 

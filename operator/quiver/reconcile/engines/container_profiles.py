@@ -1,10 +1,13 @@
 """How to start, probe and confine the container of each type of engine."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from quiver.domain.engines import EngineType, Tls
 from quiver.domain.members import GRPC_PORT
+from quiver.reconcile.engines.milvus_pods import DATA_PATH, MILVUS_ENV, MILVUS_FILES
+from quiver.reconcile.engines.pod_files import PodFiles
 from quiver.reconcile.engines.pod_tls import tls_args
 
 Json = dict[str, Any]
@@ -14,14 +17,17 @@ _LOCKED_DOWN: Json = {
     "readOnlyRootFilesystem": True,
     "capabilities": {"drop": ["ALL"]},
 }
-_NON_ROOT: Json = {
-    "runAsNonRoot": True,
-    "runAsUser": 65532,
-    "runAsGroup": 65532,
-    "fsGroup": 65532,
-    "fsGroupChangePolicy": "OnRootMismatch",
-    "seccompProfile": {"type": "RuntimeDefault"},
-}
+
+
+def _non_root(user: int, group: int) -> Json:
+    return {
+        "runAsNonRoot": True,
+        "runAsUser": user,
+        "runAsGroup": group,
+        "fsGroup": user,
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
 
 
 class ContainerProfile(NamedTuple):
@@ -29,8 +35,10 @@ class ContainerProfile(NamedTuple):
 
     `memory_option` is the option that bounds the memory of the engine's searches, `count_option`
     that for collections and partitions together, if it has them.
+    `env` are variables, `files` are files of settings.
     `tls_args` returns the options that name the files of `pod_tls`, if the engine serves TLS. The
-    probes' paths are of `http_port`; `data_path` is where the volume is mounted.
+    probes' paths are of `http_port`; `data_path` is where the volume is mounted, and with
+    `has_tmp_on_volume` a folder of it is /tmp too.
     """
 
     args: tuple[str, ...]
@@ -43,6 +51,9 @@ class ContainerProfile(NamedTuple):
     data_path: str
     pod_security: Json
     container_security: Json
+    env: Mapping[str, str] = MappingProxyType({})
+    files: PodFiles | None = None
+    has_tmp_on_volume: bool = False
 
 
 CONTAINER_PROFILES: dict[EngineType, ContainerProfile] = {
@@ -61,7 +72,7 @@ CONTAINER_PROFILES: dict[EngineType, ContainerProfile] = {
         liveness_path="/healthz",
         readiness_path="/readyz",
         data_path="/data",
-        pod_security=_NON_ROOT,
+        pod_security=_non_root(65532, 65532),
         container_security=_LOCKED_DOWN,
     ),
     # The official images bring their entry point and configuration, run as root, and write logs
@@ -77,5 +88,24 @@ CONTAINER_PROFILES: dict[EngineType, ContainerProfile] = {
         data_path="/var/lib/milvus/db",
         pod_security={"seccompProfile": {"type": "RuntimeDefault"}},
         container_security={"allowPrivilegeEscalation": False},
+    ),
+    # No command: the images' entry point stays the first process, and passes signals on.
+    "Milvus": ContainerProfile(
+        args=("milvus", "run", "standalone"),
+        memory_option=None,
+        count_option=None,
+        tls_args=None,
+        http_port=9091,
+        liveness_path="/healthz",
+        readiness_path="/healthz",
+        data_path=DATA_PATH,
+        # The official images let only the owner and the group of their program run it: root and
+        # root, or in later ones milvus (999) and milvus. This user and group are good for both.
+        pod_security=_non_root(999, 0),
+        container_security=_LOCKED_DOWN,
+        env=MILVUS_ENV,
+        files=MILVUS_FILES,
+        # Milvus keeps a file in /tmp while it runs, and no version says how many more.
+        has_tmp_on_volume=True,
     ),
 }

@@ -11,11 +11,14 @@ _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _GRACE_S = 30
 
 
-def pod_metadata(spec: EngineSpec, own_labels: Mapping[str, str]) -> Manifest:
-    """Return the metadata of a pod. Quiver's own labels stand, whatever the spec says."""
+def pod_metadata(
+    spec: EngineSpec, own_labels: Mapping[str, str], own_annotations: Mapping[str, str]
+) -> Manifest:
+    """Return the metadata of a pod. What is Quiver's own stands, whatever the spec says."""
     metadata: Manifest = {"labels": {**spec.pod_labels, **own_labels}}
-    if spec.pod_annotations:
-        metadata["annotations"] = spec.pod_annotations
+    annotations = {**spec.pod_annotations, **own_annotations}
+    if annotations:
+        metadata["annotations"] = annotations
     return metadata
 
 

@@ -18,8 +18,9 @@ from quiver.domain.possession import HASH_ANNOTATION, UID_ANNOTATION, is_part_of
 from quiver.domain.quantities import parse_quantity
 from quiver.domain.text import one_line
 from quiver.reconcile.engines.container_profiles import CONTAINER_PROFILES, ContainerProfile
+from quiver.reconcile.engines.pod_files import file_annotations
 from quiver.reconcile.engines.pod_settings import pod_metadata, pod_settings
-from quiver.reconcile.engines.pod_tls import tls_mount, tls_volume
+from quiver.reconcile.engines.pod_volumes import DATA, mounts, volume_claim, volumes
 from quiver.reconcile.engines.revisions import Rollout, held_rollout
 
 CONTAINER = "engine"
@@ -31,13 +32,9 @@ LARGEST_TEMPLATE = 96 * 2**10
 """Bytes, as JSON, of the pods of an engine."""
 
 
-_DATA = "data"
-"""The name of the volume claim's template, and so the beginning of each claim's name."""
-
-
 def volume_claim_of(pod: str) -> str:
     """Return the name of the PersistentVolumeClaim of a pod whose engine has `storage`."""
-    return f"{_DATA}-{pod}"
+    return f"{DATA}-{pod}"
 
 
 def labels_of(engine: VectorEngine) -> dict[str, str]:
@@ -67,7 +64,9 @@ def service_for(engine: VectorEngine) -> Manifest:
 
 def template_for(engine: VectorEngine, image: str) -> Manifest:
     """Return the template of the engine's pods."""
-    metadata = pod_metadata(engine.spec, labels_of(engine))
+    files = CONTAINER_PROFILES[engine.spec.type].files
+    annotations = file_annotations(files) if files is not None else {}
+    metadata = pod_metadata(engine.spec, labels_of(engine), annotations)
     return {"metadata": metadata, "spec": _pod_spec(engine, image)}
 
 
@@ -88,7 +87,7 @@ def stateful_set_for(
         "template": template,
     }
     if engine.spec.storage is not None:
-        spec["volumeClaimTemplates"] = [_volume_claim(engine.spec)]
+        spec["volumeClaimTemplates"] = [volume_claim(engine.spec)]
     made = owned(engine, "apps/v1", "StatefulSet", spec)
     made["metadata"]["annotations"] |= rollout.annotations()
     return {**made, "spec": {**spec, "updateStrategy": rollout.strategy()}}
@@ -143,36 +142,9 @@ def _pod_spec(engine: VectorEngine, image: str) -> Manifest:
         "enableServiceLinks": False,
         "securityContext": profile.pod_security,
         "containers": [_container(spec, profile, image)],
-        "volumes": _volumes(spec),
+        "volumes": volumes(spec, profile),
         **pod_settings(spec, labels_of(engine)),
     }
-
-
-def _volumes(spec: EngineSpec) -> list[Manifest]:
-    """Return the volumes of a pod; with storage the StatefulSet adds that of the volume claim.
-
-    A pod with storage has no emptyDir, for which `kubectl drain` would refuse it: no engine needs
-    /tmp. Without storage the volumes stay as they are: a pod of another template would be a new
-    one, without the vectors.
-    """
-    volumes: list[Manifest] = []
-    if spec.storage is None:
-        volumes += [
-            {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
-            {"name": _DATA, "emptyDir": {}},
-        ]
-    if spec.tls is not None:
-        volumes.append(tls_volume(spec.tls))
-    return volumes
-
-
-def _mounts(spec: EngineSpec, profile: ContainerProfile) -> list[Manifest]:
-    mounts: list[Manifest] = [{"name": _DATA, "mountPath": profile.data_path}]
-    if spec.storage is None:
-        mounts.append({"name": "tmp", "mountPath": "/tmp"})  # noqa: S108 - inside the container
-    if spec.tls is not None:
-        mounts.append(tls_mount())
-    return mounts
 
 
 def _container(spec: EngineSpec, profile: ContainerProfile, image: str) -> Manifest:
@@ -188,7 +160,7 @@ def _container(spec: EngineSpec, profile: ContainerProfile, image: str) -> Manif
         "readinessProbe": _probe(profile.readiness_path, periodSeconds=2),
         "livenessProbe": _probe(profile.liveness_path, periodSeconds=10, failureThreshold=6),
         "securityContext": profile.container_security,
-        "volumeMounts": _mounts(spec, profile),
+        "volumeMounts": mounts(spec, profile),
         "resources": _resources(spec),
     }
     args = [*profile.args, *_memory_args(spec, profile), *_count_args(spec, profile)]
@@ -196,6 +168,8 @@ def _container(spec: EngineSpec, profile: ContainerProfile, image: str) -> Manif
         args += profile.tls_args(spec.tls)
     if args:
         container["args"] = args
+    if profile.env:
+        container["env"] = [{"name": k, "value": v} for k, v in profile.env.items()]
     return container
 
 
@@ -230,15 +204,3 @@ def _resources(spec: EngineSpec) -> dict[str, Any]:
         "limits": {**spec.resources.get("limits", {}), **gpus},
         "requests": {**spec.resources.get("requests", {}), **gpus},
     }
-
-
-def _volume_claim(spec: EngineSpec) -> Manifest:
-    storage = spec.storage
-    assert storage is not None
-    claim: Manifest = {
-        "accessModes": ["ReadWriteOnce"],
-        "resources": {"requests": {"storage": storage.size}},
-    }
-    if storage.class_name is not None:
-        claim["storageClassName"] = storage.class_name
-    return {"metadata": {"name": _DATA}, "spec": claim}
