@@ -28,7 +28,6 @@ ACCEPTED = {
     "as many collections as Milvus takes": EXTERNAL | limited(65536),
     "a pod": PODS,
     "a pod with a GPU and a volume": PODS | {"gpu": {}, "storage": {"size": "10Gi"}},
-    "a pod that wants a login": PODS | AUTH,
     "no pod": PODS | {"replicas": 0},
 }
 REFUSED = {
@@ -44,6 +43,7 @@ REFUSED = {
         "spec.tls",
         "must not be given for pods of type Milvus,",
     ),
+    "a login to a pod": (PODS | AUTH, "spec.auth", "Quiver runs them without users"),
     "a login to Quiver's engine": (AUTH, "spec.auth", "another type than Milvus"),
     "a login to Milvus 1.x": (
         EXTERNAL | AUTH | {"type": "Milvus1"},
