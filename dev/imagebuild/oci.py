@@ -29,6 +29,7 @@ class ImageConfig:
     user: str = ""
     environment: Sequence[str] = field(default_factory=tuple)
     labels: Mapping[str, str] = field(default_factory=dict)
+    folder: str = "/"
 
 
 def write_archive(path: Path, config: ImageConfig, layers: Sequence[Path]) -> Path:
@@ -45,7 +46,7 @@ def write_archive(path: Path, config: ImageConfig, layers: Sequence[Path]) -> Pa
                 "Entrypoint": list(config.entrypoint),
                 "Env": list(config.environment),
                 "User": config.user,
-                "WorkingDir": "/",
+                "WorkingDir": config.folder,
                 "Labels": dict(config.labels),
             },
             "rootfs": {"type": "layers", "diff_ids": digests},

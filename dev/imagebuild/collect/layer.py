@@ -34,14 +34,14 @@ class LayerWriter:
         entry.type = tarfile.DIRTYPE
         self._tar.addfile(entry)
 
-    def file(self, source: Path, target: str) -> None:
-        """Add a copy of a file, executable if the source is."""
+    def file(self, source: Path, target: str, mode: int | None = None) -> None:
+        """Add a copy of a file; without `mode` it is executable if the source is."""
         target = target.strip("/")
         if target in self._seen:
             return
         self.folder(str(Path(target).parent))
         status = source.stat()
-        entry = self._entry(target, 0o755 if status.st_mode & 0o100 else 0o644)
+        entry = self._entry(target, mode or (0o755 if status.st_mode & 0o100 else 0o644))
         entry.size = status.st_size
         with source.open("rb") as content:
             self._tar.addfile(entry, content)
