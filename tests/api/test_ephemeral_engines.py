@@ -19,6 +19,7 @@ POLICY = "data-is-ephemeral"
 STORED = {"storage": {"size": "1Gi"}}
 OUTSIDE = {"external": {"endpoints": ["h.example.org:1"]}}
 MADE = {"image": "engine:1", "gpu": {"count": 1}, "tls": {"secretName": "a", "caSecretName": "b"}}
+MILVUS = {"type": "Milvus", "image": "milvus:1", "milvus": {"segmentMaxSize": 512}}
 CHANGES: dict[str, list[Any]] = {
     "image": ["engine:2", None],
     "gpu": [{"count": 2}, {"minMemory": "16Gi"}, None],
@@ -38,8 +39,11 @@ CHANGES: dict[str, list[Any]] = {
     "terminationGracePeriodSeconds": [60],
     "tls": [{"secretName": "c"}, {"clientCASecretName": "c", "clientSecretName": "d"}, None],
     "limits": [{"maxCollectionsAndPartitions": 4097}],
+    "milvus": [{"segmentMaxSize": 256}, None],
 }
-"""Changes of an engine that was made with `MADE`, by the field that they are of."""
+"""Changes of an engine that was made with `MADE`, by the field that they are of. That of milvus is
+of one that was made with `MILVUS`.
+"""
 HARMLESS = [
     {},
     {"image": "engine:1"},
@@ -54,7 +58,9 @@ HARMLESS = [
 
 @pytest.fixture(scope="module")
 def engines(control_plane: ControlPlane, client: Any, resource_in: Any) -> Iterator[Any]:
-    """VectorEngines to try, where the policy is in force: `bare` and `stored` are there."""
+    """VectorEngines to try, where the policy is in force: `bare` and `stored` are there, and
+    `bare-milvus` and `stored-milvus`.
+    """
     found = [m for m in yaml.safe_load_all(INSTALL.read_text()) if "Admission" in m["kind"]]
     policy = [m for m in found if m["metadata"]["name"].endswith(POLICY)]
     text = yaml.safe_dump_all(policy)
@@ -63,6 +69,8 @@ def engines(control_plane: ControlPlane, client: Any, resource_in: Any) -> Itera
     engines = resource_in(namespace, "vectorengines")
     engines.create(MADE, "bare")
     engines.create({**MADE, **STORED}, "stored")
+    engines.create(MILVUS, "bare-milvus")
+    engines.create({**MILVUS, **STORED}, "stored-milvus")
     control_plane.kubectl("apply", "--filename=-", input=text)
     wait_until(lambda: engines.admission({}).warnings, "the policy warns")
     yield engines
@@ -92,11 +100,12 @@ def test_a_change_that_replaces_the_pods_is_warned_of(engines: Any, field: str) 
     """The warning names the field, whether it is added, changed or taken out. With storage there is
     none.
     """
+    kind = "-milvus" if field == "milvus" else ""
     for value in CHANGES[field]:
-        (warning,) = engines.warnings_of_change("bare", {field: value})
+        (warning,) = engines.warnings_of_change(f"bare{kind}", {field: value})
         assert f"a change of .spec.{field} replaces the pods" in warning
         assert "the vectors of all collections on them are lost" in warning
-        assert engines.warnings_of_change("stored", {field: value}) == []
+        assert engines.warnings_of_change(f"stored{kind}", {field: value}) == []
 
 
 def test_all_fields_that_replace_the_pods_are_named_in_one_warning(engines: Any) -> None:
@@ -109,3 +118,8 @@ def test_all_fields_that_replace_the_pods_are_named_in_one_warning(engines: Any)
 def test_a_change_that_leaves_the_pods_is_not_warned_of(engines: Any, change: Any) -> None:
     """What is applied again without a change is not either."""
     assert engines.warnings_of_change("bare", change) == []
+
+
+def test_that_quiver_makes_databases_leaves_the_pod_of_milvus(engines: Any) -> None:
+    """Of what only Milvus has, the size of segments alone is told to the pod."""
+    assert engines.warnings_of_change("bare-milvus", {"milvus": {"createDatabases": True}}) == []

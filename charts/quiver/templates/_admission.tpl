@@ -90,5 +90,7 @@ operator/quiver/domain/ephemeral_data.py. */ -}}
     + (object.spec.?type.orValue('Quiver') != 'Quiver' ||
     [int(object.spec.?limits.?maxCollectionsAndPartitions.orValue(4096)), 4096].max() ==
     [int(oldObject.spec.?limits.?maxCollectionsAndPartitions.orValue(4096)), 4096].max() ?
-    [] : ['limits'])
+    [] : ['limits']) +
+    (object.spec.?milvus.?segmentMaxSize == oldObject.spec.?milvus.?segmentMaxSize ?
+    [] : ['milvus'])
 {{- end }}

@@ -24,15 +24,18 @@ POD_FIELDS = (
     "terminationGracePeriodSeconds",
     "tls",
     "limits",
+    "milvus",
 )
-"""Fields of the spec whose change replaces the pods; of limits, above 4096 on either side of it."""
+"""Fields of the spec whose change replaces the pods; of limits, above 4096 on either side of it; of
+milvus, segmentMaxSize.
+"""
 _MESSAGE = (
     "The engine has no spec.storage and holds collections: the vectors of a pod are in an "
     "emptyDir, and are lost with the pod. A pod is replaced when one of these fields changes: "
-    f"{', '.join(POD_FIELDS)} (a maxCollectionsAndPartitions above 4096); when it is deleted; and "
-    "when its node goes. spec.storage cannot be added later: to keep vectors, create a "
-    "VectorEngine of another name with storage, make the collections there and insert the vectors "
-    "again."
+    f"{', '.join(POD_FIELDS)} (of limits a maxCollectionsAndPartitions above 4096, of milvus "
+    "segmentMaxSize); when it is deleted; and when its node goes. spec.storage cannot be added "
+    "later: to keep vectors, create a VectorEngine of another name with storage, make the "
+    "collections there and insert the vectors again."
 )
 """It counts nothing, so that the status is written when the condition comes and when it goes."""
 

@@ -47,6 +47,14 @@ def test_milvus_is_started_as_one_server_with_etcd_and_files_of_its_own() -> Non
     assert [each["port"] for each in service_for(parsed({}))["spec"]["ports"]] == [19530, 9091]
 
 
+def test_milvus_is_started_with_the_size_of_segments_that_the_spec_names() -> None:
+    """Else it has its own: what is said of databases reaches no pod, and replaces none."""
+    named = container({"milvus": {"segmentMaxSize": 256}})["env"]
+    added = {"name": "DATACOORD_SEGMENT_MAXSIZE", "value": "256"}
+    assert named == [*container({})["env"], added]
+    assert template({"milvus": {"createDatabases": True}}) == template({})
+
+
 @pytest.mark.parametrize("probe", ["startupProbe", "readinessProbe", "livenessProbe"])
 def test_milvus_is_asked_for_its_health(probe: str) -> None:
     """At the port of its metrics, which answers 200 while all of its parts are healthy."""

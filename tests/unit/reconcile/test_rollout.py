@@ -289,3 +289,14 @@ def test_the_same_spec_counts_as_unchanged_in_every_version() -> None:
     fewer = {"replicas": 3, "limits": {"maxCollectionsAndPartitions": 7}}
     known = [fields_digest(msgspec.convert(each, EngineSpec)) for each in ({}, fewer, spec)]
     assert known == ["44136fa355b3678a", "44136fa355b3678a", "269045404b478714"]
+
+
+def test_of_what_only_milvus_has_the_size_of_segments_counts() -> None:
+    """Pods are started with it; whether Quiver makes databases is nothing to them."""
+    specs = ({}, {"createDatabases": True}, {"segmentMaxSize": 256}, {"segmentMaxSize": 512})
+    none, databases, small, large = (
+        fields_digest(msgspec.convert({"type": "Milvus", "image": "a", "milvus": each}, EngineSpec))
+        for each in specs
+    )
+    assert none == databases
+    assert len({none, small, large}) == 3

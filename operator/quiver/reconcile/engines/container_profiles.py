@@ -1,12 +1,11 @@
 """How to start, probe and confine the container of each type of engine."""
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from quiver.domain.engines import EngineType, Tls
+from quiver.domain.engines import EngineSpec, EngineType, Tls
 from quiver.domain.members import GRPC_PORT
-from quiver.reconcile.engines.milvus_pods import DATA_PATH, MILVUS_ENV, MILVUS_FILES
+from quiver.reconcile.engines.milvus_pods import DATA_PATH, MILVUS_FILES, milvus_env
 from quiver.reconcile.engines.pod_files import PodFiles
 from quiver.reconcile.engines.pod_tls import tls_args
 
@@ -35,7 +34,7 @@ class ContainerProfile(NamedTuple):
 
     `memory_option` is the option that bounds the memory of the engine's searches, `count_option`
     that for collections and partitions together, if it has them.
-    `env` are variables, `files` are files of settings.
+    `env` returns the variables for a spec, `files` are files of settings.
     `tls_args` returns the options that name the files of `pod_tls`, if the engine serves TLS. The
     probes' paths are of `http_port`; `data_path` is where the volume is mounted, and with
     `has_tmp_on_volume` a folder of it is /tmp too.
@@ -51,7 +50,7 @@ class ContainerProfile(NamedTuple):
     data_path: str
     pod_security: Json
     container_security: Json
-    env: Mapping[str, str] = MappingProxyType({})
+    env: Callable[[EngineSpec], dict[str, str]] | None = None
     files: PodFiles | None = None
     has_tmp_on_volume: bool = False
 
@@ -103,7 +102,7 @@ CONTAINER_PROFILES: dict[EngineType, ContainerProfile] = {
         # root, or in later ones milvus (999) and milvus. This user and group are good for both.
         pod_security=_non_root(999, 0),
         container_security=_LOCKED_DOWN,
-        env=MILVUS_ENV,
+        env=milvus_env,
         files=MILVUS_FILES,
         # Milvus keeps a file in /tmp while it runs, and no version says how many more.
         has_tmp_on_volume=True,

@@ -20,8 +20,10 @@ auto-compaction-retention: '1000'
 """
 MILVUS_FILES = PodFiles(_FOLDER, {_ETCD_FILE: _ETCD_SETTINGS})
 
-MILVUS_ENV = MappingProxyType(
-    {
+
+def milvus_env(spec: EngineSpec) -> dict[str, str]:
+    """Return the container's variables: each is a setting of milvus.yaml, with `_` for `.`."""
+    env = {
         "DEPLOY_MODE": "STANDALONE",
         "COMMON_STORAGETYPE": "local",
         "ETCD_USE_EMBED": "true",

@@ -46,12 +46,15 @@ def fields_digest(spec: EngineSpec) -> str:
     same spec: pods would be replaced as for a change of the spec.
     """
     told = {name: value for name, value in msgspec.to_builtins(spec).items() if name in POD_FIELDS}
-    # Of these two, the pods know nothing but what is said here.
+    # Of these three, the pods know nothing but what is said here.
     told.pop("limits", None)
+    told.pop("milvus", None)
     if spec.type != "Milvus" and spec.member_limit > COLLECTIONS_AND_PARTITIONS:
         told["limits"] = spec.member_limit
     if spec.tls is not None:
         told["tls"] = [spec.tls.secret_name, spec.tls.client_ca_secret_name]
+    if spec.milvus is not None and spec.milvus.segment_max_size is not None:
+        told["milvus"] = spec.milvus.segment_max_size
     return digest(told)
 
 

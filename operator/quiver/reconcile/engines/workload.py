@@ -168,8 +168,8 @@ def _container(spec: EngineSpec, profile: ContainerProfile, image: str) -> Manif
         args += profile.tls_args(spec.tls)
     if args:
         container["args"] = args
-    if profile.env:
-        container["env"] = [{"name": k, "value": v} for k, v in profile.env.items()]
+    if profile.env is not None:
+        container["env"] = [{"name": k, "value": v} for k, v in profile.env(spec).items()]
     return container
 
 
