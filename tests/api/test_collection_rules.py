@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from support.index_rules import ranges_in
+
 ELSEWHERE = "create a VectorCollection of another name"
 PARAMS = "spec.index.params"
 NAMESPACE = "spec.engineRef.namespace"
@@ -15,6 +17,8 @@ NUMBERS = ("L2", "IP")
 MATCHES = ("SUBSTRUCTURE", "SUPERSTRUCTURE")
 SHARES = ("HAMMING", "JACCARD", "TANIMOTO")
 BITS = (*SHARES, *MATCHES)
+LEVELS = ("Strong", "Session", "Bounded", "Eventually")
+MILVUS = "spec.milvus"
 
 
 def index(kind: str, **params: Any) -> Any:
@@ -37,6 +41,8 @@ HNSW = index("HNSW", M=16, efConstruction=200)
 RNSG = index("RNSG", search_length=45, out_degree=50, candidate_pool_size=300, knng=100)
 ANNOY = index("ANNOY", n_trees=8)
 INDEXES = (IVF_FLAT, IVF_SQ8, IVF_SQ8H, IVF_PQ, HNSW, RNSG, ANNOY)
+OF_MILVUS = ("AUTOINDEX", "DISKANN", "SCANN", "GPU_CAGRA", "GPU_IVF_FLAT", "GPU_IVF_PQ")
+ON_MILVUS = tuple(index(kind) for kind in (*OF_MILVUS, "GPU_BRUTE_FORCE"))
 # An index, a parameter of it, the least and the most that it may be.
 RANGES = (
     *((spec, "nlist", 1, 65536) for spec in (IVF_FLAT, IVF_SQ8, IVF_SQ8H, IVF_PQ)),
@@ -64,16 +70,17 @@ def accepted_indexes() -> Iterator[tuple[str, Any]]:
 def refused_indexes() -> Iterator[tuple[str, tuple[Any, str, str]]]:
     """Beyond both ends of every range; what a type needs, missing; what it does not take, given."""
     for spec, name, least, most in RANGES:
-        kind, at = spec["index"]["type"], f"{PARAMS}.{name}"
-        yield f"{kind} with {name} {least - 1}", (having(spec, name, least - 1), at, f"to {least}")
-        yield f"{kind} with {name} {most + 1}", (having(spec, name, most + 1), at, f"to {most}")
+        kind, at = spec["index"]["type"], f"{PARAMS}[{name}]"
+        allowed = f"must be a number from {least} to {most}; write it without quotation marks"
+        for value in (least - 1, most + 1, f"{least}"):
+            yield f"{kind} with {name} {value!r}", (having(spec, name, value), at, allowed)
         if name != "nbits":
             yield f"{kind} without {name}", (having(spec, name, None), at, "is required for")
         for other in INDEXES:
             takes = {known for spec, known, *_ in RANGES if spec is other}
             if name not in takes:
                 label = f"{other['index']['type']} with {name}"
-                yield label, (having(other, name, least), at, "no other type; ")
+                yield label, (having(other, name, least), at, "no other type of Milvus 1.x; ")
 
 
 ACCEPTED = {
@@ -86,6 +93,21 @@ ACCEPTED = {
     "the fewest bits": {"metricType": "HAMMING", "dimension": 8},
     "numbers that are not a multiple of 8": {"dimension": 12, "metricType": "IP"},
     "numbers without a metric that are not a multiple of 8": {"dimension": 12},
+    "cosine of numbers that are not a multiple of 8": {"dimension": 12, "metricType": "COSINE"},
+    **{f"{spec['index']['type']} without parameters": spec for spec in ON_MILVUS},
+    "a parameter in words": index("GPU_CAGRA", build_algo="NN_DESCENT"),
+    "a parameter of a name that other types have": index("SCANN", nlist="128"),
+    "a parameter more": having(IVF_FLAT, "mmap.enabled", "true"),
+    "as many parameters as there may be": index("DISKANN", **{f"p{n}": n for n in range(32)}),
+    "the longest parameter": index("DISKANN", **{"p" * 256: "v" * 256}),
+    "nothing of Milvus": {"milvus": {}},
+    "a database": {"milvus": {"database": "d" * 255}},
+    "not loaded": {"milvus": {"load": {"enabled": False}}},
+    "the most copies": {"milvus": {"load": {"replicas": 64}}},
+    "the most shards": {"milvus": {"shards": 16}},
+    **{level: {"milvus": {"consistencyLevel": level}} for level in LEVELS},
+    "the most properties": {"milvus": {"properties": {f"p{n}": "v" for n in range(32)}}},
+    "the longest property": {"milvus": {"properties": {"p" * 256: "v" * 1024}}},
     "an engine in another namespace": {"engineRef": {"namespace": "0-shared"}},
     "an engine in a namespace of 63 characters": {"engineRef": {"namespace": "n" * 63}},
     **dict(accepted_indexes()),
@@ -126,7 +148,7 @@ REFUSED = {
     "a namespace with a dot": ({"engineRef": {"namespace": "a.b"}}, NAMESPACE, "should match"),
     "an empty namespace": ({"engineRef": {"namespace": ""}}, NAMESPACE, "at least 1"),
     "a namespace of 64": ({"engineRef": {"namespace": "n" * 64}}, NAMESPACE, "than 63"),
-    "another metric": ({"metricType": "COSINE"}, "spec.metricType", '"L2", "IP"'),
+    "another metric": ({"metricType": "BM25"}, "spec.metricType", '"L2", "IP"'),
     **{
         f"{metric} of half a byte": (
             {"metricType": metric, "dimension": 12},
@@ -146,9 +168,46 @@ REFUSED = {
     "another index": (index("FLAT"), "spec.index.type", '"IVF_FLAT"'),
     "an index without a type": ({"index": {"params": {}}}, "spec.index.type", "Required value"),
     "an index without parameters": ({"index": {"type": "HNSW"}}, PARAMS, "Required value"),
-    "half a tree": (index("ANNOY", n_trees=1.5), f"{PARAMS}.n_trees", "of type int32"),
+    "half a tree": (index("ANNOY", n_trees=1.5), f"{PARAMS}.n_trees", "of type integer"),
+    "a parameter without a name": (index("DISKANN", **{"": 1}), PARAMS, "1 to 256 characters"),
+    "a name of 257": (index("DISKANN", **{"p" * 257: 1}), PARAMS, "1 to 256 characters"),
+    "a parameter of 257": (index("DISKANN", a="v" * 257), f"{PARAMS}.a", "than 256"),
+    "33 parameters": (index("DISKANN", **{f"p{n}": n for n in range(33)}), PARAMS, "most 32 items"),
+    "a database with a dash": (
+        {"milvus": {"database": "a-b"}},
+        f"{MILVUS}.database",
+        "should match",
+    ),
+    "a database of 256": ({"milvus": {"database": "a" * 256}}, f"{MILVUS}.database", "than 255"),
+    "no copies": ({"milvus": {"load": {"replicas": 0}}}, f"{MILVUS}.load.replicas", "equal to 1"),
+    "17 shards": ({"milvus": {"shards": 17}}, f"{MILVUS}.shards", "equal to 16"),
+    "another level": (
+        {"milvus": {"consistencyLevel": "Weak"}},
+        f"{MILVUS}.consistencyLevel",
+        '"Strong"',
+    ),
+    "33 properties": (
+        {"milvus": {"properties": {f"p{n}": "v" for n in range(33)}}},
+        f"{MILVUS}.properties",
+        "most 32 items",
+    ),
+    "a property of 1025": (
+        {"milvus": {"properties": {"a": "v" * 1025}}},
+        f"{MILVUS}.properties.a",
+        "than 1024",
+    ),
+    "a property of a number": (
+        {"milvus": {"properties": {"collection.ttl.seconds": 60}}},
+        f"{MILVUS}.properties.collection.ttl.seconds",
+        "of type string",
+    ),
+    "a property of Quiver's own": (
+        {"milvus": {"properties": {"quiver.dev/owner": "me"}}},
+        f"{MILVUS}.properties",
+        "are Quiver's own",
+    ),
     **dict(refused_indexes()),
-    "parts that do not divide": (having(IVF_PQ, "m", 3), f"{PARAMS}.m", "must divide"),
+    "parts that do not divide": (having(IVF_PQ, "m", 3), f"{PARAMS}[m]", "must divide"),
     **{
         f"{spec['index']['type']} over bits": (
             {**spec, "metricType": "JACCARD"},
@@ -221,6 +280,31 @@ FIXED = {
         "copy the vectors",
     ),
     "another name": (NAMED, {"collectionName": "b"}, "spec.collectionName", "copy the vectors"),
+    "another database": (
+        {"milvus": {"database": "a"}},
+        {"milvus": {"database": "b"}},
+        f"{MILVUS}.database",
+        "in that database and copy the vectors",
+    ),
+    "a database where there was none": (
+        {},
+        {"milvus": {"database": "a"}},
+        f"{MILVUS}.database",
+        "do not move between databases",
+    ),
+    "no database any more": (
+        {"milvus": {"database": "a", "shards": 2}},
+        {"milvus": {"database": None}},
+        f"{MILVUS}.database",
+        "copy the vectors",
+    ),
+    "other shards": ({}, {"milvus": {"shards": 2}}, f"{MILVUS}.shards", "copy the vectors"),
+    "another level": (
+        {"milvus": {"consistencyLevel": "Strong"}},
+        {"milvus": None},
+        f"{MILVUS}.consistencyLevel",
+        "in each search",
+    ),
     "a name where there was none": ({}, NAMED, "spec.collectionName", "copy the vectors"),
     "no name any more": (NAMED, {"collectionName": None}, "spec.collectionName", "copy"),
 }
@@ -245,6 +329,12 @@ CHANGEABLE = {
     "no binding any more": ({"binding": {"secretName": "a"}}, {"binding": None}),
     "suspended": ({}, {"suspend": True}),
     "no longer suspended": ({"suspend": True}, {"suspend": False}),
+    "loaded no longer": ({}, {"milvus": {"load": {"enabled": False}}}),
+    "more copies": ({"milvus": {"load": {"replicas": 1}}}, {"milvus": {"load": {"replicas": 2}}}),
+    "a first property": ({}, {"milvus": {"properties": {"a": "1"}}}),
+    "no property any more": ({"milvus": {"properties": {"a": "1"}}}, {"milvus": None}),
+    "the default database said aloud": ({}, {"milvus": {"database": "default"}}),
+    "the default database no longer said": ({"milvus": {"database": "default"}}, {"milvus": None}),
     "the default said aloud": ({}, DEFAULTS),
     "the default no longer said": (DEFAULTS, {"indexFileSize": None, "metricType": None}),
 }
@@ -282,7 +372,7 @@ def test_a_merge_patch_that_keeps_the_parameters_of_the_type_before(collections:
     """It is refused, and told how it is done: set to null, or by kubectl apply."""
     change = {"index": {"type": "HNSW", "params": {"M": 16, "efConstruction": 200}}}
     [refusal] = collections.try_change(IVF_FLAT, change)
-    assert refusal.field == f"{PARAMS}.nlist"
+    assert refusal.field == f"{PARAMS}[nlist]"
     assert "(kubectl apply does; a merge patch has to set it to null)" in refusal.message
     change["index"]["params"] |= {"nlist": None}
     assert collections.try_change(IVF_FLAT, change) == []
@@ -311,11 +401,10 @@ def test_defaults(collections: Any) -> None:
 
 
 def test_every_parameter_has_its_range_tried(schemas: Any) -> None:
-    """The table of ranges above has every parameter that the schema has."""
+    """The table of ranges above has every parameter that the rules have."""
     spec = schemas["vectorcollections"]["properties"]["spec"]["properties"]
-    declared = spec["index"]["properties"]["params"]["properties"]
-    tried = {name: (least, most) for _, name, least, most in RANGES}
-    assert {spec["index"]["type"] for spec in INDEXES} == {
+    assert {spec["index"]["type"] for spec in (*INDEXES, *ON_MILVUS)} == {
         *spec["index"]["properties"]["type"]["enum"]
     }
-    assert tried == {name: (p["minimum"], p["maximum"]) for name, p in declared.items()}
+    tried = {name: (least, most) for _, name, least, most in RANGES}
+    assert tried == ranges_in(spec["index"])

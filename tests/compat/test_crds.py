@@ -22,8 +22,20 @@ OF_PODS = " || ".join(
         "terminationGracePeriodSeconds",
     )
 )
+IVF = "(self.type in ['IVF_FLAT', 'IVF_SQ8', 'IVF_SQ8H', 'IVF_PQ'])"
+PQ, GRAPH, NSG, TREES = (f"(self.type == '{name}')" for name in ("IVF_PQ", "HNSW", "RNSG", "ANNOY"))
+PARAMS = (
+    *(("nlist", IVF, 1, 65536), ("m", PQ, 1, 32768), ("nbits", PQ, 1, 16)),
+    *(("M", GRAPH, 4, 64), ("efConstruction", GRAPH, 8, 512)),
+    *(("search_length", NSG, 10, 300), ("out_degree", NSG, 5, 300)),
+    *(("candidate_pool_size", NSG, 50, 1000), ("knng", NSG, 5, 300), ("n_trees", TREES, 1, 1024)),
+)
+OF_MILVUS = (
+    "self.type in ['AUTOINDEX', 'DISKANN', 'SCANN', 'GPU_CAGRA', 'GPU_IVF_FLAT', 'GPU_IVF_PQ', "
+    "'GPU_BRUTE_FORCE'] || "
+)
 OF_METRICS = (
-    "self.metricType in ['L2', 'IP'] || self.dimension % 8 == 0",
+    "self.metricType in ['L2', 'IP', 'COSINE'] || self.dimension % 8 == 0",
     (
         "!(self.metricType in ['HAMMING', 'JACCARD', 'TANIMOTO']) || !has(self.index) || "
         "self.index.type == 'IVF_FLAT'"
@@ -49,6 +61,37 @@ EXPECTED = {
             for field, default in (("indexFileSize", "1024"), ("metricType", "'L2'"))
         ),
         *(f".spec rule !has(self.metricType) || {rule}" for rule in OF_METRICS),
+        (
+            ".spec rule !has(self.index) || self.index.type != 'IVF_PQ' || "
+            "!has(self.index.params.m) || type(self.index.params.m) != int || "
+            "self.index.params.m < 1 || self.dimension % self.index.params.m == 0"
+        ),
+        # Indexes of Milvus 2.x take what the server knows. The bounds of the others are rules now.
+        *(
+            f".spec.index rule {OF_MILVUS}has(self.params.{name}) == {types}"
+            for name, types, *_ in PARAMS
+            if name != "nbits"
+        ),
+        f".spec.index rule {OF_MILVUS}!has(self.params.nbits) || {PQ[1:-1]}",
+        *(
+            f".spec.index rule {OF_MILVUS}!has(self.params.{name}) || "
+            f"(type(self.params.{name}) == int && self.params.{name} >= {least} && "
+            f"self.params.{name} <= {most})"
+            for name, _, least, most in PARAMS
+        ),
+        ".spec.index.params rule self.all(name, size(name) >= 1 && size(name) <= 256)",
+        ".spec.index.params maxProperties None -> 32",
+        # Fields that are new, and fixed.
+        *(
+            f".spec rule (has(self.milvus) && has(self.milvus.{field}) ? self.milvus.{field} : "
+            f"{absent}) == (has(oldSelf.milvus) && has(oldSelf.milvus.{field}) ? "
+            f"oldSelf.milvus.{field} : {absent})"
+            for field, absent in (
+                ("database", "'default'"),
+                ("shards", "0"),
+                ("consistencyLevel", "''"),
+            )
+        ),
     },
     "vectorengines": {
         # No key of a label is longer, and no name of a resource: none of these had an effect.

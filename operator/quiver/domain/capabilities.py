@@ -48,7 +48,9 @@ CAPABILITIES: Mapping[EngineType, Capabilities] = MappingProxyType(
             has_default_image=False, pods_serve_tls=False, schema_defaults=MILVUS_1
         ),
         "Milvus": Capabilities(
-            has_default_image=False, pods_serve_tls=False, schema_defaults=SchemaDefaults()
+            has_default_image=False,
+            pods_serve_tls=False,
+            schema_defaults=SchemaDefaults(metric_type="L2"),
         ),
     }
 )

@@ -10,7 +10,7 @@ from msgspec import Meta
 from quiver.domain.capabilities import CAPABILITIES
 from quiver.domain.deletion import DeletionPolicy
 from quiver.domain.engines import EngineType
-from quiver.domain.kubernetes_types import Condition, Key, ObjectMeta, Struct
+from quiver.domain.kubernetes_types import GROUP, Condition, Key, ObjectMeta, Struct
 
 MetricType = Literal[
     "L2", "IP", "COSINE", "HAMMING", "JACCARD", "TANIMOTO", "SUBSTRUCTURE", "SUPERSTRUCTURE"
@@ -36,6 +36,14 @@ AdoptionPolicy = Literal["Never", "IfIdentical"]
 Origin = Literal["Created", "Adopted"]
 CollectionName = Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_]*$", max_length=255)]
 Partition = Annotated[str, Meta(min_length=1, max_length=255)]
+EntryName = Annotated[str, Meta(min_length=1, max_length=256)]
+ParamText = Annotated[str, Meta(max_length=256)]
+PropertyText = Annotated[str, Meta(max_length=1024)]
+Params = Annotated[dict[EntryName, int | ParamText], Meta(max_length=32)]
+Properties = Annotated[dict[EntryName, PropertyText], Meta(max_length=32)]
+DEFAULT_DATABASE = "default"
+OWN_PROPERTIES = f"{GROUP}/"
+"""How the names of properties begin that only Quiver sets."""
 
 PARTITION_BYTES = 2**18
 """How many bytes of UTF-8 the tags in a spec have together. An object holds them three times (spec,
@@ -55,7 +63,7 @@ class Index(Struct, frozen=True, kw_only=True):
     """
 
     type: IndexType
-    params: dict[str, int | str] = msgspec.field(default_factory=dict)
+    params: Params = msgspec.field(default_factory=dict)
 
     def is_met_by(self, found: "Index | None") -> bool:
         """Tell whether `found` has all that this index asks for. Milvus returns numbers as strings,
@@ -87,7 +95,11 @@ class MilvusSpec(Struct, frozen=True, kw_only=True):
     load: LoadSpec = LoadSpec()
     shards: Annotated[int, Meta(ge=1, le=16)] | None = None
     consistency_level: ConsistencyLevel | None = None
-    properties: dict[str, str] = msgspec.field(default_factory=dict)
+    properties: Properties = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if any(name.startswith(OWN_PROPERTIES) for name in self.properties):
+            raise ValueError(f"properties that begin with {OWN_PROPERTIES} are Quiver's own")
 
 
 class CollectionSpec(Struct, frozen=True, kw_only=True):
@@ -137,6 +149,18 @@ class Binding(Struct, frozen=True, kw_only=True):
     name: str
 
 
+LoadState = Literal["NotLoaded", "Loading", "Loaded"]
+
+
+class MilvusStatus(Struct, frozen=True, kw_only=True):
+    """What is only of engines of type Milvus. `properties` are the names of those that Quiver has
+    set.
+    """
+
+    load: LoadState | None = None
+    properties: tuple[str, ...] = ()
+
+
 class CollectionStatus(Struct, frozen=True, kw_only=True):
     observed_generation: int | None = None
     conditions: tuple[Condition, ...] = ()
@@ -149,6 +173,7 @@ class CollectionStatus(Struct, frozen=True, kw_only=True):
     index_file_size: int | None = None
     metric_type: str | None = None
     index: Index | None = None
+    milvus: MilvusStatus | None = None
     binding: Binding | None = None
     managed_by: str | None = None
 
@@ -165,7 +190,14 @@ class VectorCollection(Struct, frozen=True, kw_only=True):
 
     @property
     def collection_name(self) -> str:
-        return self.spec.collection_name or default_collection_name(self.metadata.name)
+        """The collection's name in the ports."""
+        name = self.spec.collection_name or default_collection_name(self.metadata.name)
+        return qualified_name(self.milvus.database, name)
+
+    @property
+    def milvus(self) -> MilvusSpec:
+        """What the object asks of an engine of type Milvus."""
+        return self.spec.milvus or MilvusSpec()
 
     @property
     def engine_key(self) -> Key:
@@ -181,6 +213,8 @@ class VectorCollection(Struct, frozen=True, kw_only=True):
             dimension=spec.dimension,
             index_file_size=defaults.index_file_size if size is None else size,
             metric_type=defaults.metric_type if metric is None else metric,
+            shards=self.milvus.shards,
+            consistency_level=self.milvus.consistency_level,
         )
 
 
@@ -260,7 +294,7 @@ class ObservedLoad(Struct, frozen=True, kw_only=True):
     `replicas` is None if the engine does not tell.
     """
 
-    state: Literal["NotLoaded", "Loading", "Loaded"]
+    state: LoadState
     progress: int | None = None
     replicas: int | None = None
 
@@ -272,3 +306,14 @@ def default_collection_name(object_name: str) -> str:
     """
     name = re.sub(r"[-.]", "_", object_name)
     return f"_{name}" if name[0].isdigit() else name
+
+
+def qualified_name(database: str | None, name: str) -> str:
+    """Return the name in the ports of the collection `name` of a database of Milvus."""
+    return name if database in (None, DEFAULT_DATABASE) else f"{database}/{name}"
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Return the database and the name in it of a collection's name in the ports."""
+    database, separator, rest = name.rpartition("/")
+    return (database, rest) if separator else (DEFAULT_DATABASE, rest)

@@ -212,7 +212,7 @@ class EngineStatus(Struct, frozen=True, kw_only=True):
         """Return how many collections and partitions the namespace has retained on the engine,
         without those of the collection name `but`.
         """
-        values = (v for place, v in self.retained.items() if place.rpartition("/")[2] != but)
+        values = (v for place, v in self.retained.items() if place.partition("/")[2] != but)
         records = (value.partition("/") for value in values)
         return sum(int(size or 1) for owner, _, size in records if owner == namespace)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from quiver.domain.collections import default_collection_name
+from quiver.domain.collections import default_collection_name, qualified_name
 from quiver.domain.kubernetes_types import Key, Kind, Manifest, ObjectMeta
 
 
@@ -42,9 +42,10 @@ def engine_of(collection: Manifest) -> Key | None:
 
 
 def collection_name_of(collection: Manifest) -> str:
-    """Return the name that the VectorCollection's spec gives its collection."""
-    name: str | None = collection["spec"].get("collectionName")
-    return name or default_collection_name(collection["metadata"]["name"])
+    """Return the name in the ports that the VectorCollection's spec gives its collection."""
+    spec = collection["spec"]
+    name = spec.get("collectionName") or default_collection_name(collection["metadata"]["name"])
+    return qualified_name((spec.get("milvus") or {}).get("database"), name)
 
 
 def owner_uids(manifest: Manifest) -> frozenset[str]:

@@ -20,6 +20,7 @@ from quiver.domain.engines import (
     VectorEngine,
 )
 from quiver.domain.kubernetes_types import Condition, ObjectMeta
+from quiver.domain.takes import TAKES
 from quiver.ports.errors import EngineRefused
 from quiver.reconcile.engines.revisions import HELD
 from quiver.reconcile.engines.workload import stateful_set_for
@@ -120,7 +121,7 @@ def test_the_engine_takes_what_the_crd_takes() -> None:
     assert spec_field("indexFileSize")["maximum"] == model.MAX_INDEX_FILE_SIZE_MB
     assert spec_field("collectionName")["maxLength"] == model.NAME_BYTES
     assert spec_field("partitions")["items"]["maxLength"] == model.TAG_BYTES
-    assert set(spec_field("metricType")["enum"]) == {metric.name for metric in model.Metric}
+    assert set(TAKES["Quiver"].indexes) == {metric.name for metric in model.Metric}
     (rule,) = spec_field("partitions")["x-kubernetes-validations"]
     assert str(PARTITION_BYTES) in rule["rule"]
     assert str(PARTITION_BYTES) in rule["message"]
@@ -144,11 +145,22 @@ def test_what_absent_means_is_said_alike(type_: EngineType) -> None:
         ("indexFileSize", defaults.index_file_size, f"{defaults.index_file_size}"),
         ("metricType", defaults.metric_type, f"'{defaults.metric_type}'"),
     ):
+        if value is None:
+            continue  # the engine's own, which no spec names
         for self in ("self", "oldSelf"):
             assert f"(has({self}.{field}) ? {self}.{field} : {in_cel})" in rules
         expression = f'"has(object.spec.{field}) ? object.spec.{field} : {in_cel}"'
         assert expression in POLICIES.read_text()
         assert f"{value} when absent." in spec_field(field)["description"]
+
+
+def test_every_metric_and_index_of_the_crd_is_some_engines() -> None:
+    """What no type of engine takes would be taken by the API server, and by nobody else."""
+    index = spec_field("index")["properties"]["type"]["enum"]
+    metrics = {metric for takes in TAKES.values() for metric in takes.indexes}
+    assert metrics == set(spec_field("metricType")["enum"])
+    types = {t for takes in TAKES.values() for over in takes.indexes.values() for t in over}
+    assert types == set(index)
 
 
 def test_a_held_rollout_holds_back_every_pod_that_an_engine_may_have() -> None:

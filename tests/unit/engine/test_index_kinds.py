@@ -7,14 +7,13 @@ import dataclasses
 import json
 import re
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pytest
 import yaml
 
 from quiver.adapters.milvus1.indexes import TYPES
-from quiver.domain import collections
+from quiver.domain.takes import MILVUS_1_PARAMS, TAKES
 from quiver_engine.compute import gpu_limits
 from quiver_engine.compute.search import Asked
 from quiver_engine.indexes import binary_indexes, faiss_indexes
@@ -22,6 +21,7 @@ from quiver_engine.indexes.faiss_indexes import CpuTrainer
 from quiver_engine.indexes.kinds import KINDS, IndexKind, table
 from quiver_engine.model import MAX_DIMENSION, IndexSpec, IndexType, Metric
 from support import fake_engine
+from support.index_rules import ranges_in
 
 ROOT = Path(__file__).parents[3]
 INDEXED = [type_ for type_ in IndexType if type_ is not IndexType.FLAT]
@@ -161,7 +161,9 @@ def test_documentation_lists_every_type_with_its_parameters(type_: IndexType) ->
 def test_the_operator_knows_the_same_types() -> None:
     """The operator has each type but FLAT, which is no index, and its driver the same numbers."""
     assert {type_.value: type_.name for type_ in INDEXED} == TYPES
-    assert set(get_args(collections.IndexType)) == {type_.name for type_ in INDEXED}
+    assert set(TAKES["Quiver"].indexes["L2"]) == {type_.name for type_ in INDEXED}
+    for type_ in INDEXED:
+        assert set(MILVUS_1_PARAMS[type_.name]) == set(ranges_of(KINDS[type_]))
 
 
 def ranges_of(kind: IndexKind) -> dict[str, tuple[int, int]]:
@@ -182,9 +184,8 @@ def test_the_crd_has_the_same_types_and_ranges() -> None:
     properties = version["schema"]["openAPIV3Schema"]["properties"]
     for part in ("spec", "status"):
         types = properties[part]["properties"]["index"]["properties"]["type"]["enum"]
-        assert set(types) == {type_.name for type_ in INDEXED}, part
-    params = properties["spec"]["properties"]["index"]["properties"]["params"]["properties"]
-    taken = {name: (param["minimum"], param["maximum"]) for name, param in params.items()}
+        assert set(types) >= {type_.name for type_ in INDEXED}, part
+    taken = ranges_in(properties["spec"]["properties"]["index"])
     wanted: dict[str, tuple[int, int]] = {}
     for kind in KINDS.values():
         for name, range_ in ranges_of(kind).items():

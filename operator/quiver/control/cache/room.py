@@ -28,7 +28,7 @@ class Room:
         for place, owner in engine.status.retained.items():
             namespace, _, size = owner.partition("/")
             self._used[namespace] += int(size or 1)
-            self._retained[namespace, place.rpartition("/")[2]] += int(size or 1)
+            self._retained[namespace, place.partition("/")[2]] += int(size or 1)
 
     def fitting(self, waiting: Iterable[Manifest]) -> Iterator[Key]:
         """Yield those that fit, in their order, and give the room to them."""
