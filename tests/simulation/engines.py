@@ -21,7 +21,8 @@ from quiver.ports.engines import NO_PROPERTIES, EngineClient, Loads
 from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable
 from simulation.trace import Trace
 from simulation.weather import Lost, Mishap, Overloaded, Weather, exchange
-from support.fake_engine import FakeCollection, FakeEngine
+from support.fake_engine import FakeEngine
+from support.fake_server import FakeCollection
 
 Answer = TypeVar("Answer")
 

@@ -20,7 +20,7 @@ from simulation.api_server import ApiServer
 from simulation.claims import Claims, partitions_there
 from simulation.engines import Fleet, Home
 from simulation.history import engine_key, schema_of
-from support.fake_engine import FakeCollection
+from support.fake_server import FakeCollection
 
 
 class Outcome:

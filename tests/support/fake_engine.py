@@ -1,12 +1,12 @@
-"""An engine in memory that answers as a Milvus 1.x server does, behind the engine port.
+"""An engine in memory that answers as a Milvus 1.x server does, behind the engine port; and where
+servers in memory are found.
 
 `tests/conformance` holds it against the driver and a running engine.
 """
 
 import re
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import TypeVar
 
 from quiver.domain.access import Target
 from quiver.domain.collections import (
@@ -18,9 +18,12 @@ from quiver.domain.collections import (
 )
 from quiver.domain.troubles import EngineReport
 from quiver.ports.engines import NO_PROPERTIES, EngineClient, Loads
-from quiver.ports.errors import EngineDiskFull, EngineRefused, EngineUnreachable, WrongEngine
+from quiver.ports.errors import EngineDiskFull, EngineRefused, EngineUnreachable
+from support.fake_loads import FakeLoads
+from support.fake_milvus import FakeMilvus
+from support.fake_server import DEFAULT, FakeCollection, FakeServer
 
-DEFAULT = "_default"
+Server = TypeVar("Server", bound=FakeServer)
 SMALLEST_INDEXED = 4096
 """Rows; smaller segments stay without an index."""
 MATCHES = frozenset({"SUBSTRUCTURE", "SUPERSTRUCTURE"})
@@ -43,50 +46,17 @@ RANGES = {
 NBITS = (1, 16)
 
 
-@dataclass
-class FakeCollection:
-    """`segments` counts those with enough rows for an index, `built` those that have theirs."""
+class FakeEngine(FakeServer):
+    """A server of Milvus 1.x, or Quiver's own."""
 
-    schema: CollectionSchema
-    rows: dict[str, int] = field(default_factory=lambda: {DEFAULT: 0})
-    index: Index | None = None
-    built: int | None = None
-
-    @property
-    def segments(self) -> int:
-        assert self.schema.index_file_size is not None
-        per_segment = -(-self.schema.index_file_size * 2**20 // (4 * self.schema.dimension))
-        full = sum(rows // per_segment for rows in self.rows.values())
-        return full + sum(r % per_segment >= SMALLEST_INDEXED for r in self.rows.values())
-
-
-class FakeEngine:
-    """What one server knows. `calls` counts what it was asked, by the port's names.
-
-    `instance` is the id of its data; None for a server that tells none.
-    """
+    told_version = "1.1.1"
 
     def __init__(self, *, gpu: bool = False, instance: str | None = None) -> None:
-        self.instance = instance
-        self.collections: dict[str, FakeCollection] = {}
-        self.calls: Counter[str] = Counter()
-        self.up = True
+        super().__init__(instance)
         self.report = EngineReport(why_no_gpu=None if gpu else "it has none")
         self._gpu = gpu
         self._slow = False
         self._failure: str | None = None
-
-    def check_meant_for(self, instance: str | None) -> None:
-        """Refuse a call that is meant for another engine, as Quiver's does; others do not look."""
-        if instance is not None and self.instance not in (None, instance):
-            raise WrongEngine("this is another engine than the call is meant for")
-
-    def insert(self, name: str, rows: int, tag: str = DEFAULT) -> None:
-        """What a client does; the rows are flushed already."""
-        self._found(name).rows[tag] += rows
-
-    def empty(self, name: str, tag: str = DEFAULT) -> None:
-        self._found(name).rows[tag] = 0
 
     def build_slowly(self) -> None:
         """From now on an index is built when the test says so, a segment at a time."""
@@ -101,11 +71,17 @@ class FakeEngine:
 
     def build_segment(self, name: str) -> None:
         """Index one more segment; the last one ends the build."""
-        collection = self._found(name)
+        collection = self.found(name)
         assert collection.built is not None
         collection.built += 1
-        if collection.built >= collection.segments:
+        if collection.built >= segments_of(collection):
             collection.built = None
+
+    def found(self, name: str) -> FakeCollection:
+        if name not in self.collections:
+            reason = f"there is no collection {name!r}"
+            raise EngineRefused("COLLECTION_NOT_EXISTS", reason, retriable=True)
+        return self.collections[name]
 
     def describe(self, name: str) -> ObservedCollection | None:
         found = self.collections.get(name)
@@ -113,66 +89,57 @@ class FakeEngine:
             return None
         return ObservedCollection(schema=found.schema, partitions=frozenset(found.rows) - {DEFAULT})
 
-    def count_rows(self, name: str, tag: str | None) -> int:
-        rows = self._found(name).rows
-        return sum(rows.values()) if tag is None else rows.get(tag, 0)
-
     def describe_index(self, name: str) -> ObservedIndex:
-        found = self._found(name)
-        has_failed = self._failure is not None and found.segments > 0
+        found = self.found(name)
+        segments = segments_of(found)
+        has_failed = self._failure is not None and segments > 0
         if found.index is None or (found.built is None and not has_failed):
             return ObservedIndex(index=found.index)
-        progress = IndexProgress(built=found.built or 0, total=found.segments)
+        progress = IndexProgress(built=found.built or 0, total=segments)
         return ObservedIndex(index=found.index, progress=progress, failure=self._failure)
 
-    def set_index(self, name: str, index: Index | None) -> None:
-        found = self._found(name)
+    def set_index(
+        self,
+        name: str,
+        index: Index | None,
+        metric_type: str | None = None,  # noqa: ARG002 - the collection has it
+    ) -> None:
+        found = self.found(name)
         if index is not None:
             self._check_index(index, found.schema)
             if found.built is not None:
                 return
         found.index = index
-        found.built = 0 if index is not None and self._slow and found.segments else None
-        if self._failure is not None and index is not None and found.segments:
+        has_work = index is not None and segments_of(found) > 0
+        found.built = 0 if has_work and self._slow else None
+        if self._failure is not None and has_work:
             raise EngineRefused("BUILD_INDEX_ERROR", self._failure)
 
     def search_once(self, schema: CollectionSchema) -> None:
-        self._found(schema.name)
+        self.found(schema.name)
 
-    def create(self, schema: CollectionSchema) -> None:
+    def create(
+        self,
+        schema: CollectionSchema,
+        properties: Mapping[str, str] = NO_PROPERTIES,  # noqa: ARG002 - Milvus 1.x has none
+    ) -> None:
         _check_schema(schema)
         self._check_room()
         if schema.name in self.collections:
             raise EngineRefused("ILLEGAL_COLLECTION_NAME", f"collection {schema.name!r} exists")
         self.collections[schema.name] = FakeCollection(schema)
 
-    def drop(self, name: str) -> None:
-        self.collections.pop(name, None)
-
     def create_partition(self, name: str, tag: str) -> None:
-        rows = self._found(name).rows
+        rows = self.found(name).rows
         self._check_room()
         if not tag.strip() or len(tag.encode()) > 255 or tag in rows:
             reason = f"partition {tag!r} exists or has no good name"
             raise EngineRefused("UNEXPECTED_ERROR", reason, retriable=True)
         rows[tag] = 0
 
-    def drop_partition(self, name: str, tag: str) -> None:
-        found = self.collections.get(name)
-        if found is None:
-            return
-        if tag != DEFAULT:
-            found.rows.pop(tag, None)
-
     def _check_room(self) -> None:
         if self.report.full_disk is not None:
             raise EngineDiskFull("UNEXPECTED_ERROR", "the disk is full")
-
-    def _found(self, name: str) -> FakeCollection:
-        if name not in self.collections:
-            reason = f"there is no collection {name!r}"
-            raise EngineRefused("COLLECTION_NOT_EXISTS", reason, retriable=True)
-        return self.collections[name]
 
     def _check_index(self, index: Index, schema: CollectionSchema) -> None:
         if index.type == "IVF_SQ8H" and not self._gpu:
@@ -196,31 +163,35 @@ class FakeEngines:
     """Implements `quiver.ports.engines.Engines` over servers in memory, by address."""
 
     def __init__(self) -> None:
-        self._engines: dict[str, FakeEngine] = {}
+        self._engines: dict[str, FakeServer] = {}
 
     def start(self, address: str, *, gpu: bool = False, instance: str | None = None) -> FakeEngine:
-        engine = self._engines[address] = FakeEngine(gpu=gpu, instance=instance)
-        return engine
+        return self._started(address, FakeEngine(gpu=gpu, instance=instance))
+
+    def start_milvus(self, address: str) -> FakeMilvus:
+        return self._started(address, FakeMilvus())
 
     def at(self, target: Target) -> EngineClient:
         return FakeClient(self._engines, target)
+
+    def _started(self, address: str, server: Server) -> Server:
+        self._engines[address] = server
+        return server
 
 
 class FakeClient:
     """Implements `quiver.ports.engines.EngineClient` for one target."""
 
-    def __init__(self, engines: dict[str, FakeEngine], target: Target) -> None:
+    def __init__(self, engines: Mapping[str, FakeServer], target: Target) -> None:
         self._engines = engines
-        self._address = target.address
-        self._meant_for = target.instance
+        self._target = target
 
     @property
     def loads(self) -> Loads | None:
-        return None
+        return FakeLoads(self._milvus) if self._target.type == "Milvus" else None
 
     async def version(self) -> str:
-        self._asked("version")
-        return "1.1.1"
+        return self._asked("version").told_version
 
     async def instance(self) -> str | None:
         return self._asked("instance").instance
@@ -229,7 +200,7 @@ class FakeClient:
         return self._asked("report").report
 
     async def list_collections(self) -> frozenset[str]:
-        return frozenset(self._asked("list_collections").collections)
+        return self._asked("list_collections").list_collections()
 
     async def describe(self, name: str) -> ObservedCollection | None:
         return self._asked("describe").describe(name)
@@ -244,19 +215,17 @@ class FakeClient:
         self,
         name: str,
         index: Index | None,
-        metric_type: str | None = None,  # noqa: ARG002 - the collection has it
+        metric_type: str | None = None,
     ) -> None:
-        self._asked("set_index").set_index(name, index)
+        self._asked("set_index").set_index(name, index, metric_type)
 
     async def search_once(self, schema: CollectionSchema) -> None:
         self._asked("search_once").search_once(schema)
 
     async def create(
-        self,
-        schema: CollectionSchema,
-        properties: Mapping[str, str] = NO_PROPERTIES,  # noqa: ARG002 - Milvus 1.x has none
+        self, schema: CollectionSchema, properties: Mapping[str, str] = NO_PROPERTIES
     ) -> None:
-        self._asked("create").create(schema)
+        self._asked("create").create(schema, properties)
 
     async def drop(self, name: str) -> None:
         self._asked("drop").drop(name)
@@ -267,13 +236,29 @@ class FakeClient:
     async def drop_partition(self, name: str, tag: str) -> None:
         self._asked("drop_partition").drop_partition(name, tag)
 
-    def _asked(self, call: str) -> FakeEngine:
-        engine = self._engines.get(self._address)
+    def _asked(self, call: str) -> FakeServer:
+        target = self._target
+        engine = self._engines.get(target.address)
         if engine is None or not engine.up:
-            raise EngineUnreachable(f"{self._address} cannot be reached: connection refused")
-        engine.calls[call] += 1
-        engine.check_meant_for(self._meant_for)
+            raise EngineUnreachable(f"{target.address} cannot be reached: connection refused")
+        if isinstance(engine, FakeMilvus) != (target.type == "Milvus"):
+            raise EngineRefused("UNIMPLEMENTED", f"{target.name} speaks another protocol")
+        engine.check(call, target.instance, target.login)
         return engine
+
+    def _milvus(self, call: str) -> FakeMilvus:
+        engine = self._asked(call)
+        assert isinstance(engine, FakeMilvus)
+        return engine
+
+
+def segments_of(collection: FakeCollection) -> int:
+    """Return how many segments have enough rows for an index."""
+    schema = collection.schema
+    assert schema.index_file_size is not None
+    per_segment = -(-schema.index_file_size * 2**20 // (4 * schema.dimension))
+    full = sum(rows // per_segment for rows in collection.rows.values())
+    return full + sum(r % per_segment >= SMALLEST_INDEXED for r in collection.rows.values())
 
 
 def _check_schema(schema: CollectionSchema) -> None:

@@ -245,7 +245,7 @@ async def test_no_room_is_counted_twice_on_the_way() -> None:
     seen: list[int] = []
     create = cluster.server.create
 
-    def created(schema: CollectionSchema) -> None:
+    def created(schema: CollectionSchema, *_: object) -> None:
         load = cluster.objects.load_of(ENGINE)
         taken = cluster.reservations.added_to(load, ENGINE, Key("", "")).members
         seen.append(taken["engine-0"])
