@@ -1,33 +1,20 @@
-"""The servers that hold collections, and a process's way to them."""
+"""The servers that hold collections."""
 
-import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from random import Random
 from typing import NamedTuple, TypeVar
 
-from quiver.domain.access import Target
-from quiver.domain.collections import (
-    Claim,
-    CollectionSchema,
-    Index,
-    ObservedCollection,
-    ObservedIndex,
-)
+from quiver.domain.collections import Claim, CollectionSchema, Index
 from quiver.domain.kubernetes_types import Key
 from quiver.domain.servers import Server as ServerIdentity
-from quiver.domain.troubles import EngineReport
-from quiver.ports.engines import NO_PROPERTIES, EngineClient, Loads
 from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable
 from simulation.trace import Trace
-from simulation.weather import Lost, Mishap, Overloaded, Weather, exchange
 from support.fake_engine import FakeEngine
-from support.fake_server import FakeCollection
+from support.fake_server import FakeCollection, FakeServer
 
 Answer = TypeVar("Answer")
 
-ASK_S = 5.0
-CHANGE_S = 30.0
 LIMIT = 64
 """Collections and partitions that a server takes; no object of a simulation asks for so many."""
 
@@ -59,7 +46,7 @@ class Server:
     """
 
     home: Home
-    engine: FakeEngine = field(default_factory=FakeEngine)
+    engine: FakeServer
     free_at: float = 0.0
     late: float = 0.0
 
@@ -77,7 +64,7 @@ class Fleet:
         self.homes: dict[str, Home] = {}
         self.names: dict[str, str] = {}
         """The address of each name that endpoints have."""
-        self.volumes: dict[Home, FakeEngine] = {}
+        self.volumes: dict[Home, FakeServer] = {}
         """What pods with storage hold, across their lives."""
         self.asking: list[Callable[[Change], None]] = []
         self.changed: list[Callable[[Change], None]] = []
@@ -87,7 +74,7 @@ class Fleet:
         self._rng = rng
 
     def start(
-        self, address: str, home: Home, engine: FakeEngine | None = None, *, tells: bool = True
+        self, address: str, home: Home, engine: FakeServer | None = None, *, tells: bool = True
     ) -> Server:
         """Start a server with the data that it had, or with none; `tells` whether it says who it
         is, as Quiver's does.
@@ -139,7 +126,7 @@ class Fleet:
     def stop(self, address: str) -> None:
         self.servers.pop(address, None)
 
-    def at_home(self, home: Home) -> FakeEngine | None:
+    def at_home(self, home: Home) -> FakeServer | None:
         """Return what serves the member now; None while nothing does."""
         for server in self.servers.values():
             if server.home == home:
@@ -151,7 +138,7 @@ class Fleet:
         engine = self.at_home(home) or self.volumes.get(home)
         return engine.collections if engine is not None else {}
 
-    def change(self, change: Change, do: Callable[[FakeEngine], Answer], address: str) -> Answer:
+    def change(self, change: Change, do: Callable[[FakeServer], Answer], address: str) -> Answer:
         """Have a server carry out a change, and tell of it.
 
         Raises: EngineRefused; EngineUnreachable where no server runs at the address.
@@ -172,145 +159,18 @@ class Fleet:
             observer(change._replace(at=self._now()))
         return answer
 
-    def engine(self, address: str) -> FakeEngine:
+    def engine(self, address: str) -> FakeServer:
         server = self.servers.get(address)
         if server is None or not server.engine.up:
             raise EngineUnreachable(f"{address} cannot be reached: connection refused")
         return server.engine
 
 
-class ModelEngines:
-    """Implements `quiver.ports.engines.Engines` for one process."""
-
-    def __init__(self, fleet: Fleet, weather: Weather, actor: str) -> None:
-        self.fleet = fleet
-        self.weather = weather
-        self.actor = actor
-
-    def at(self, target: Target) -> EngineClient:
-        return ModelEngineClient(self, target)
-
-
-class ModelEngineClient:
-    """Implements `quiver.ports.engines.EngineClient` for one target."""
-
-    def __init__(self, engines: ModelEngines, target: Target) -> None:
-        self._fleet = engines.fleet
-        self._weather = engines.weather
-        self._actor = engines.actor
-        self._address = target.address
-        self._meant_for = target.instance
-
-    @property
-    def loads(self) -> Loads | None:
-        return None
-
-    async def version(self) -> str:
-        return await self._ask(lambda _engine: "1.1.1")
-
-    async def instance(self) -> str | None:
-        return await self._ask(lambda engine: engine.instance)
-
-    async def report(self) -> EngineReport:
-        return await self._ask(lambda engine: engine.report)
-
-    async def list_collections(self) -> frozenset[str]:
-        return await self._ask(lambda engine: frozenset(engine.collections))
-
-    async def describe(self, name: str) -> ObservedCollection | None:
-        return await self._ask(lambda engine: engine.describe(name))
-
-    async def count_rows(self, name: str, tag: str | None = None) -> int:
-        return await self._ask(lambda engine: engine.count_rows(name, tag))
-
-    async def describe_index(self, name: str) -> ObservedIndex:
-        return await self._ask(lambda engine: engine.describe_index(name))
-
-    async def set_index(
-        self,
-        name: str,
-        index: Index | None,
-        metric_type: str | None = None,  # noqa: ARG002 - the collection has it
-    ) -> None:
-        await self._change("set_index", name, index, lambda e: e.set_index(name, index))
-
-    async def search_once(self, schema: CollectionSchema) -> None:
-        await self._ask(lambda engine: engine.search_once(schema))
-
-    async def create(
-        self,
-        schema: CollectionSchema,
-        properties: Mapping[str, str] = NO_PROPERTIES,  # noqa: ARG002 - Milvus 1.x has none
-    ) -> None:
-        await self._change("create", schema.name, schema, lambda e: e.create(schema))
-
-    async def drop(self, name: str) -> None:
-        await self._change("drop", name, None, lambda e: e.drop(name))
-
-    async def create_partition(self, name: str, tag: str) -> None:
-        await self._change("create_partition", name, tag, lambda e: e.create_partition(name, tag))
-
-    async def drop_partition(self, name: str, tag: str) -> None:
-        await self._change("drop_partition", name, tag, lambda e: e.drop_partition(name, tag))
-
-    async def _ask(self, effect: Callable[[FakeEngine], Answer]) -> Answer:
-        def asked(_mishap: Mishap) -> Answer:
-            engine = self._fleet.engine(self._address)
-            engine.check_meant_for(self._meant_for)
-            return effect(engine)
-
-        return await self._call(asked, ASK_S)
-
-    async def _change(
-        self, call: str, name: str, detail: object, do: Callable[[FakeEngine], None]
-    ) -> None:
-        now = asyncio.get_running_loop().time()
-        home = self._fleet.homes.get(self._address, Home("", self._address))
-        change = Change(now, self._actor, home, call, name, detail)
-        if not self._weather.over and self._is_meant():
-            for observer in self._fleet.asking:
-                observer(change)
-
-        def effect(mishap: Mishap) -> None:
-            self._fleet.engine(self._address).check_meant_for(self._meant_for)
-            actor = f"{self._actor}?" if mishap == "unanswered" else self._actor
-            home = self._fleet.homes[self._address]
-            self._fleet.change(change._replace(actor=actor, home=home), do, self._address)
-
-        await self._call(effect, CHANGE_S)
-
-    def _is_meant(self) -> bool:
-        """Tell whether the call can do anything at all: another engine will refuse it."""
-        server = self._fleet.servers.get(self._address)
-        if self._meant_for is None:
-            return True
-        return server is not None and server.engine.instance in (None, self._meant_for)
-
-    async def _call(self, effect: Callable[[Mishap], Answer], deadline: float) -> Answer:
-        if self._weather.over:
-            await asyncio.Event().wait()
-        now = asyncio.get_running_loop().time()
-        fate = self._weather.fate(now)
-        server = self._fleet.servers.get(self._address)
-        if server is not None:
-            server.free_at = max(now + fate.there, server.free_at)
-            fate = replace(fate, back=fate.back + server.late)
-        free_at = server.free_at if server is not None else 0.0
-        try:
-            return await exchange(
-                lambda: effect(fate.mishap), fate, deadline=deadline, arrive_at=free_at
-            )
-        except Lost as error:
-            raise EngineUnreachable(f"{self._address}: {error}") from error
-        except Overloaded as error:
-            raise EngineRefused("UNEXPECTED_ERROR", str(error), retriable=True) from error
-
-
-def _identity(engine: FakeEngine) -> str:
+def _identity(engine: FakeServer) -> str:
     return ServerIdentity("", engine.instance, None).identity
 
 
-def size_of(engine: FakeEngine) -> int:
+def size_of(engine: FakeServer) -> int:
     """Return how many collections and partitions it holds, `_default` not counted."""
     return sum(len(c.rows) for c in engine.collections.values())
 

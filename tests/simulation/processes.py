@@ -20,7 +20,8 @@ from quiver.outside import Outside
 from quiver.settings import Settings
 from simulation.api_server import BEGINNING, ApiServer
 from simulation.client import ModelClient
-from simulation.engines import Fleet, ModelEngines
+from simulation.engine_client import ModelEngines
+from simulation.engines import Fleet
 from simulation.loop import VirtualLoop, process_context
 from simulation.names import ModelNames
 from simulation.trace import Trace
