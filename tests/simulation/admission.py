@@ -38,6 +38,8 @@ FIXED: dict[Kind, tuple[str, ...]] = {
     ),
     VECTOR_ENGINE: ("type", "storage"),
 }
+FIXED_ON_MILVUS: Manifest = {"database": "default", "shards": 0, "consistencyLevel": ""}
+"""What is fixed of spec.milvus, with what it means where a spec does not name it."""
 HAS_STATUS = frozenset({*DEFAULTS})
 
 
@@ -60,5 +62,9 @@ def check_transition(kind: Kind, old: Manifest, new: Manifest) -> None:
         absent = ABSENT.get(field)
         if before.get(field, absent) != after.get(field, absent):
             raise ApiRefused(f"spec.{field} is fixed")
+    milvus_before, milvus_after = before.get("milvus", {}), after.get("milvus", {})
+    for field, absent in FIXED_ON_MILVUS.items():
+        if milvus_before.get(field, absent) != milvus_after.get(field, absent):
+            raise ApiRefused(f"spec.milvus.{field} is fixed")
     if kind == VECTOR_ENGINE and ("external" in before) != ("external" in after):
         raise ApiRefused("spec.external cannot be added or taken away")

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 
+from quiver.domain.collections import CollectionSchema
 from quiver.domain.kubernetes_types import Key, Kind, Manifest
 from simulation.admission import ABSENT
 from simulation.api_server import Write
+from simulation.milvus_specs import database_of, is_on_milvus
 
 
 class History:
@@ -39,12 +41,28 @@ def engine_key(manifest: Manifest) -> Key:
     return Key(namespace, reference["name"])
 
 
-def schema_of(manifest: Manifest) -> tuple[str, int, int, str]:
-    """Return what is fixed of the collection: name, dimension, segment size, metric."""
+def name_of(manifest: Manifest) -> str:
+    """Return the name of the collection in the ports."""
     spec = manifest["spec"]
-    name = spec.get("collectionName")
+    name: str | None = spec.get("collectionName")
     if not name:
         name = manifest["metadata"]["name"].replace("-", "_").replace(".", "_")
         name = f"_{name}" if name[0].isdigit() else name
+    database = database_of(manifest)
+    return name if database == "default" else f"{database}/{name}"
+
+
+def fits(manifest: Manifest, schema: CollectionSchema) -> bool:
+    """Tell whether a collection is what the spec says, in what is fixed. On Milvus the metric is
+    the index's, and the size of segments the server's.
+    """
+    spec = manifest["spec"]
+    if (schema.name, schema.dimension) != (name_of(manifest), spec["dimension"]):
+        return False
+    if is_on_milvus(manifest):
+        milvus = spec.get("milvus", {})
+        shards = milvus.get("shards") in (None, schema.shards)
+        return shards and milvus.get("consistencyLevel") in (None, schema.consistency_level)
     fixed = {**ABSENT, **spec}
-    return name, fixed["dimension"], fixed["indexFileSize"], fixed["metricType"]
+    found = schema.index_file_size, schema.metric_type
+    return found == (fixed["indexFileSize"], fixed["metricType"])

@@ -136,10 +136,10 @@ class Mischief:
         if server.home.namespace:
             return
         server.engine.up = not server.engine.up
-        if self._rng.random() < 0.3:
-            server.engine.collections.clear()
-            if server.engine.instance is not None and self._rng.random() < 0.5:
-                self._fleet.renew(server)
+        is_empty = self._rng.random() < 0.3
+        server.engine.restarted(is_empty=is_empty)
+        if is_empty and server.engine.instance is not None and self._rng.random() < 0.5:
+            self._fleet.renew(server)
 
     def _move_name(self) -> None:
         """A name leads elsewhere from now on: its server has moved, or its owner has designs."""

@@ -19,7 +19,7 @@ from quiver.domain.servers import Server
 from simulation.api_server import ApiServer
 from simulation.claims import Claims, partitions_there
 from simulation.engines import Fleet, Home
-from simulation.history import engine_key, schema_of
+from simulation.history import engine_key, fits, name_of
 from support.fake_server import FakeCollection
 
 
@@ -160,9 +160,9 @@ class Outcome:
     def _holds_another(self, manifest: Manifest, found: FakeCollection | None) -> bool:
         """Tell whether what the object claims is not what its spec says."""
         if found is not None:
-            return _schema(found) != schema_of(manifest)
+            return not fits(manifest, found.schema)
         claim = self._claims.of(manifest)
-        return claim is not None and claim.collection_name != schema_of(manifest)[0]
+        return claim is not None and claim.collection_name != name_of(manifest)
 
     def _is_refused_more(
         self, manifest: Manifest, engine: Manifest, found: FakeCollection | None
@@ -184,7 +184,7 @@ class Outcome:
         return members[claim.member] + more <= _limit(engine)
 
     def _reason_without_claim(self, manifest: Manifest, engine: Manifest) -> str:
-        members, namespaces = self._load(engine, schema_of(manifest)[0])
+        members, namespaces = self._load(engine, name_of(manifest))
         namespace, size = manifest["metadata"]["namespace"], 1 + len(_tags(manifest))
         ready = [m for m in _members(engine) if self._is_ready(_home(engine, m, self._fleet))]
         has_share = namespaces[namespace] + size <= _share(engine, namespace)
@@ -203,12 +203,12 @@ class Outcome:
         claim = self._claims.of(manifest)
         if claim is not None and self._is_taken(manifest, engine, claim.member):
             return "NameTaken"
-        found = self._fleet.data_of(home).get(schema_of(manifest)[0])
+        found = self._fleet.data_of(home).get(name_of(manifest))
         if claim is not None and self._is_refused_more(manifest, engine, found):
             return "QuotaExceeded"
         if found is None:
             return "Available"
-        is_same = _schema(found) == schema_of(manifest)
+        is_same = fits(manifest, found.schema)
         asks = manifest["spec"]["adoptionPolicy"] == "IfIdentical"
         may = asks and is_same and self._may_adopt(manifest, engine, home)
         return "Available" if may else "AlreadyExists"
@@ -222,13 +222,13 @@ class Outcome:
         place = None if home.namespace else home.name
         instance = data.instance if data is not None else None
         server = Server(engine["metadata"]["uid"], instance, place).identity
-        left = f"{server}/{schema_of(manifest)[0]}"
+        left = f"{server}/{name_of(manifest)}"
         owner = engine["status"].get("retained", {}).get(left, "")
         return bool(owner.partition("/")[0] == namespace)
 
     def _is_taken(self, manifest: Manifest, engine: Manifest, member: str | None) -> bool:
         """Tell whether another has the name on the engine, or on the server behind the member."""
-        name, metadata = schema_of(manifest)[0], manifest["metadata"]
+        name, metadata = name_of(manifest), manifest["metadata"]
         mine = metadata["creationTimestamp"], metadata["uid"]
         own = self._claims.of(manifest)
         has_claim = own is not None
@@ -244,7 +244,7 @@ class Outcome:
             is_same_engine = engine_key(other) == engine_key(manifest)
             if claim is None:
                 stays = "deletionTimestamp" not in other["metadata"]
-                wants = stays and is_same_engine and schema_of(other)[0] == name
+                wants = stays and is_same_engine and name_of(other) == name
                 if wants and _is_allowed(engine, other) and theirs < mine and not has_claim:
                     return True
                 continue
@@ -351,8 +351,3 @@ def _is_allowed(engine: Manifest, collection: Manifest) -> bool:
 def _limit(engine: Manifest) -> int:
     limits: Manifest = engine["spec"].get("limits", {})
     return int(limits.get("maxCollectionsAndPartitions", 4096))
-
-
-def _schema(found: FakeCollection) -> tuple[str, int, int | None, str | None]:
-    schema = found.schema
-    return schema.name, schema.dimension, schema.index_file_size, schema.metric_type

@@ -6,13 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 from quiver.domain.claims import FINALIZER
-from quiver.domain.collections import CollectionSchema
 from quiver.domain.kubernetes_types import Manifest
-from simulation.history import schema_of
+from simulation.history import fits
+from simulation.milvus_specs import (
+    OWNER,
+    copies_of,
+    is_on_milvus,
+    is_to_be_loaded,
+    properties_of,
+)
 
 
 def _may_create(manifest: Manifest, _policy: str, schema: Any) -> bool:
-    return _is_kept(manifest) and _is_staying(manifest) and described(schema) == schema_of(manifest)
+    return _is_kept(manifest) and _is_staying(manifest) and fits(manifest, schema)
 
 
 def _may_drop(manifest: Manifest, policy: str, _detail: object) -> bool:
@@ -35,8 +41,31 @@ def _may_drop_partition(manifest: Manifest, policy: str, tag: Any) -> bool:
 def _may_set_index(manifest: Manifest, _policy: str, index: Any) -> bool:
     wanted = manifest["spec"].get("index")
     if index is None:
-        return _is_staying(manifest) and wanted is None and "index" in manifest["status"]
+        may = "index" in manifest["status"] or is_on_milvus(manifest)
+        return _is_staying(manifest) and wanted is None and may
     return _is_staying(manifest) and wanted == {"type": index.type, "params": index.params}
+
+
+def _may_load(manifest: Manifest, _policy: str, copies: Any) -> bool:
+    wanted = is_to_be_loaded(manifest) and copies_of(manifest) == copies
+    return _is_staying(manifest) and wanted
+
+
+def _may_release(manifest: Manifest, _policy: str, _detail: object) -> bool:
+    return _is_staying(manifest) and not is_to_be_loaded(manifest)
+
+
+def _may_alter_properties(manifest: Manifest, _policy: str, altered: Any) -> bool:
+    listed = {OWNER: manifest["metadata"]["uid"], **properties_of(manifest)}
+    own = manifest["status"].get("milvus", {}).get("properties", ())
+    return _is_staying(manifest) and all(
+        listed.get(key) == value and (value is not None or key in own)
+        for key, value in altered.items()
+    )
+
+
+def _may_create_database(manifest: Manifest, _policy: str, _detail: object) -> bool:
+    return _is_staying(manifest)
 
 
 MAY: dict[str, Callable[[Manifest, str, Any], bool]] = {
@@ -45,6 +74,10 @@ MAY: dict[str, Callable[[Manifest, str, Any], bool]] = {
     "create_partition": _may_create_partition,
     "drop_partition": _may_drop_partition,
     "set_index": _may_set_index,
+    "load": _may_load,
+    "release": _may_release,
+    "alter_properties": _may_alter_properties,
+    "create_database": _may_create_database,
 }
 
 
@@ -54,7 +87,3 @@ def _is_staying(manifest: Manifest) -> bool:
 
 def _is_kept(manifest: Manifest) -> bool:
     return FINALIZER in manifest["metadata"].get("finalizers", ())
-
-
-def described(schema: CollectionSchema) -> tuple[str, int, int | None, str | None]:
-    return schema.name, schema.dimension, schema.index_file_size, schema.metric_type

@@ -18,8 +18,8 @@ from quiver.domain.kubernetes_types import (
 from simulation.api_server import ApiServer, Write
 from simulation.claims import Claims
 from simulation.engines import Change, Fleet, Home
-from simulation.history import History, engine_key, schema_of
-from simulation.permissions import MAY, described
+from simulation.history import History, engine_key, fits
+from simulation.permissions import MAY
 
 AT_ONCE_S = 1.5
 """How old what the operator was told may be when it acts on it at once: an answer's way back."""
@@ -190,10 +190,10 @@ class Safety:
             return
         present = self._fleet.data_of(mine[0]).get(mine[1])
         since = self._now() - self._made_at.get(mine, 0.0)
-        if present is None or described(present.schema) != schema_of(old):
+        if present is None or not fits(old, present.schema):
             return
         others_at = self._others_made_at.get(mine, -STEP_S)
-        if self._now() - others_at < self._lengthened(AT_ONCE_S + 5, write.actor):
+        if self._now() - others_at < self.lengthened(AT_ONCE_S + 5, write.actor):
             return  # the operator may have looked before, and found another collection
         if since > WITHIN_S or self._dropped.get(mine) != _uid(old):
             self.says(write.actor, f"{write.key} is let go before its collection is dropped")
@@ -265,9 +265,9 @@ class Safety:
         """Tell how long ago the operator may have looked at the object, time that it stood still
         not counted.
         """
-        return self._lengthened(self._busy_window(change), change.actor)
+        return self.lengthened(self._busy_window(change), change.actor)
 
-    def _lengthened(self, window: float, actor: str) -> float:
+    def lengthened(self, window: float, actor: str) -> float:
         """Return the window with the time that the operator stood still."""
         begin, end = self._still.get(actor, (0.0, 0.0))
         return window + (end - begin if end > self._now() - window else 0.0)
@@ -287,11 +287,15 @@ class Safety:
         moment = self._now() - window
         for key in self._history.keys(VECTOR_COLLECTION):
             for manifest in self._history.since(VECTOR_COLLECTION, key, moment):
-                if manifest is not None and self._claims.held(manifest) == (
-                    change.home,
-                    change.name,
-                ):
+                if manifest is not None and self._concerns(change, manifest):
                     yield manifest, self._server.find(VECTOR_ENGINE, engine_key(manifest))
+
+    def _concerns(self, change: Change, manifest: Manifest) -> bool:
+        """Tell whether the object claims what is to be changed, or something in it."""
+        mine = self._claims.held(manifest)
+        if change.call == "create_database" and mine is not None:
+            return mine[0] == change.home and mine[1].startswith(f"{change.name}/")
+        return mine == (change.home, change.name)
 
     def _check_limit(self, change: Change, owner: Manifest) -> None:
         """Count what the engine's objects have on the member already, as far as their statuses
@@ -312,7 +316,7 @@ class Safety:
             if mine is None or not self._is_beside(manifest, owner):
                 continue
             present = found.get(mine[1])
-            if present is not None and described(present.schema) == schema_of(manifest):
+            if present is not None and fits(manifest, present.schema):
                 is_owner = _uid(manifest) == _uid(owner)
                 listed = manifest["spec" if is_owner else "status"].get("partitions", ())
                 count += 1 + sum(tag in present.rows for tag in listed)
@@ -338,7 +342,7 @@ class Safety:
             return
         what = f"{change.name!r} at {change.home.name}"
         made_at = self._made_at.get((change.home, change.name), 0.0)
-        is_meant = any(described(present.schema) == schema_of(m) for m in versions)
+        is_meant = any(fits(m, present.schema) for m in versions)
         if not is_meant and self._now() - made_at > AT_ONCE_S + 5:
             self.says(change.actor, f"{what} is dropped, though it is another collection")
         engine = self._server.find(VECTOR_ENGINE, engine_key(owner))

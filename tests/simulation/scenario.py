@@ -16,6 +16,8 @@ from simulation.claims import Claims
 from simulation.controllers import Controllers
 from simulation.engines import Change, Fleet
 from simulation.loop import VirtualLoop, end_all
+from simulation.milvus_safety import MilvusSafety
+from simulation.milvus_users import MilvusUsers
 from simulation.outcome import Outcome
 from simulation.processes import NAMESPACE, Process, Surroundings, is_expected_end
 from simulation.safety import Safety
@@ -30,6 +32,8 @@ QUIET_S = 150.0
 MISLED_S = 20.0
 UPGRADED = 6
 """Of each ten seeds, the one in which each operator has another default image."""
+ON_MILVUS = 0.3
+"""The share of the seeds in which users have an engine of type Milvus."""
 HELD = 9
 """Of each twenty seeds, the one in which users hold objects by finalizers of their own."""
 UNLEASED = 8
@@ -61,7 +65,13 @@ class Scenario:
         claims = self._claims = Claims(server, fleet)
         self._safety = Safety(server, fleet, claims, loop.time)
         hold = seed % 20 == HELD
-        self._users = Users(server, fleet, self._safety, rng, hold=hold)
+        milvus = None
+        # A generator of its own, so that the stories of the other seeds stay what they are.
+        own = Random(f"milvus {seed}")  # noqa: S311
+        if own.random() < ON_MILVUS:
+            self._milvus = MilvusSafety(server, fleet, claims, self._safety, loop.time)
+            milvus = MilvusUsers(server, fleet, own)
+        self._users = Users(server, fleet, self._safety, rng, hold=hold, milvus=milvus)
         self._around = Surroundings(loop, rng, self.trace, weather, server, fleet)
         self._controllers = Controllers(server, fleet, rng)
         server.observers.append(self._note_write)

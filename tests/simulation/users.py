@@ -10,6 +10,8 @@ from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Key
 from quiver.ports.errors import ApiError, EngineError
 from simulation.api_server import ApiServer
 from simulation.engines import Fleet
+from simulation.milvus_specs import MILVUS_ENGINE
+from simulation.milvus_users import MilvusUsers
 from simulation.mischief import (
     ACTOR,
     ALIAS,
@@ -44,9 +46,13 @@ class Users:
         rng: Random,
         *,
         hold: bool = False,
+        milvus: MilvusUsers | None = None,
     ) -> None:
-        """With `hold` some objects that are deleted have a finalizer of the users' too."""
+        """With `hold` some objects that are deleted have a finalizer of the users' too. `milvus` is
+        there if users have an engine of that type.
+        """
         self._hold = hold
+        self._milvus = milvus
         self._server = server
         self._fleet = fleet
         self._rng = rng
@@ -56,6 +62,8 @@ class Users:
         self._type = rng.choice(("Quiver", "Milvus1"))
         self._mischief = Mischief(server, fleet, safety, rng)
         weights = self._repertoire() | self._mischief.repertoire()
+        if milvus is not None:
+            weights |= milvus.repertoire()
         self._does = [do for do, weight in weights.items() for _ in range(weight)]
 
     def begin(self) -> None:
@@ -68,6 +76,8 @@ class Users:
             self._fleet.start(home.name, home, tells=tells)
         for name in ENGINES[:2]:
             self._make_engine(name)
+        if self._milvus is not None:
+            self._milvus.begin()
         for _ in range(self._rng.randint(1, 3)):
             self.act()
 
@@ -80,6 +90,8 @@ class Users:
         """Put right what operators cannot."""
         self._server.lenient = False
         self._mischief.end()
+        if self._milvus is not None:
+            self._milvus.end()
 
     def _repertoire(self) -> dict[Callable[[], None], int]:
         """Return what there is to do, by how often it is done."""
@@ -271,7 +283,7 @@ class Users:
                         "mayAdopt": pick((True, False)),
                     }
                 },
-                {"external": {"endpoints": self._some_endpoints()}}
+                {"external": {"endpoints": self._endpoints_for(found)}}
                 if "external" in found["spec"]
                 else {"replicas": pick((0, 1, 2, 3))},
             )
@@ -305,6 +317,11 @@ class Users:
 
     def _some_tags(self) -> list[str]:
         return [tag for tag in TAGS if self._rng.random() < 0.3]
+
+    def _endpoints_for(self, engine: Manifest) -> list[str]:
+        if self._milvus is not None and engine["metadata"]["name"] == MILVUS_ENGINE:
+            return self._milvus.some_endpoints()
+        return self._some_endpoints()
 
     def _some_endpoints(self) -> list[str]:
         pairs = (

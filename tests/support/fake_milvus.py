@@ -112,10 +112,13 @@ class FakeMilvus(FakeServer):
         """From now on there is no memory for a load, in these words; with None there is again."""
         self._load_failure = why
 
-    def restart(self, *, forgets: bool = False) -> None:
-        """Start anew: what was in memory is being loaded again, or is not if the server `forgets`,
-        as milvus-lite does.
+    def restarted(self, *, is_empty: bool = False, forgets: bool = False) -> None:
+        """Come up anew: what was in memory is being loaded again, or is not if the server
+        `forgets`, as milvus-lite does.
         """
+        super().restarted(is_empty=is_empty)
+        if is_empty:
+            self.databases = {DEFAULT_DATABASE}
         for found in map(self.found, self.collections):
             if found.load.state != "NotLoaded":
                 found.load = NOT_IN_MEMORY

@@ -76,6 +76,11 @@ class FakeServer(ABC):
         rows = self.found(name).rows
         return sum(rows.values()) if tag is None else rows.get(tag, 0)
 
+    def restarted(self, *, is_empty: bool) -> None:
+        """Come up anew; without its data if `is_empty`."""
+        if is_empty:
+            self.collections.clear()
+
     def list_collections(self) -> frozenset[str]:
         return frozenset(self.collections)
 

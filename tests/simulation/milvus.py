@@ -1,0 +1,70 @@
+"""A Milvus server of simulations: loads take as long as the seed says."""
+
+from collections.abc import Callable, Mapping
+from random import Random
+
+from quiver.domain.collections import CollectionSchema, Index, ObservedLoad
+from quiver.ports.engines import NO_PROPERTIES
+from support.fake_milvus import FakeMilvus, MilvusCollection
+
+LOADS_S = (0.2, 0.2, 3.0, 12.0, 40.0)
+
+
+class ModelMilvus(FakeMilvus):
+    """Every second restart forgets what was in memory."""
+
+    def __init__(self, now: Callable[[], float], rng: Random) -> None:
+        """`now` returns seconds since the simulation began."""
+        super().__init__()
+        self._now = now
+        self._rng = rng
+        self._ready_at: dict[str, float] = {}
+        self._searchable_at: dict[str, float] = {}
+
+    def searchable_at(self, name: str) -> float | None:
+        """Return when the collection could be searched last; None if it never could."""
+        self._note_searchable()
+        return self._searchable_at.get(name)
+
+    def found(self, name: str) -> MilvusCollection:
+        found = super().found(name)
+        is_loading = found.load.state == "Loading"
+        if is_loading and self._now() >= self._ready_at[found.schema.name]:
+            found.load = ObservedLoad(state="Loaded", replicas=found.copies)
+        return found
+
+    def restarted(self, *, is_empty: bool = False, forgets: bool = False) -> None:
+        self._note_searchable()
+        forgets = forgets or self._rng.random() < 0.5
+        super().restarted(is_empty=is_empty, forgets=forgets)
+
+    def set_index(self, name: str, index: Index | None, metric_type: str | None = None) -> None:
+        self._note_searchable()
+        super().set_index(name, index, metric_type)
+
+    def create(
+        self, schema: CollectionSchema, properties: Mapping[str, str] = NO_PROPERTIES
+    ) -> None:
+        super().create(schema, properties)
+        self._searchable_at.pop(schema.name, None)
+
+    def drop(self, name: str) -> None:
+        self._note_searchable()
+        super().drop(name)
+
+    def load(self, name: str, replicas: int) -> None:
+        self._note_searchable()
+        super().load(name, replicas)
+
+    def release(self, name: str) -> None:
+        self._note_searchable()
+        super().release(name)
+
+    def _note_searchable(self) -> None:
+        for name in self.collections:
+            if self.found(name).load.state == "Loaded":
+                self._searchable_at[name] = self._now()
+
+    def _begin_load(self, found: MilvusCollection) -> None:
+        found.load = ObservedLoad(state="Loading", progress=0)
+        self._ready_at[found.schema.name] = self._now() + self._rng.choice(LOADS_S)

@@ -1,0 +1,77 @@
+"""What must never be said of a collection on Milvus, and who set which of its properties."""
+
+from collections.abc import Callable
+
+from quiver.domain.conditions import ready_status
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Manifest
+from simulation.api_server import ApiServer, Write
+from simulation.claims import Claims
+from simulation.engines import Change, Fleet, Home
+from simulation.milvus import ModelMilvus
+from simulation.milvus_specs import OWNER, is_to_be_loaded
+from simulation.safety import Safety
+
+KNOWN_S = 15.0
+"""How old what an operator was told may be when it says that a collection is ready."""
+
+
+class MilvusSafety:
+    """Holds each status against the servers, as `Safety` holds all else."""
+
+    def __init__(
+        self,
+        server: ApiServer,
+        fleet: Fleet,
+        claims: Claims,
+        safety: Safety,
+        now: Callable[[], float],
+    ) -> None:
+        self._fleet = fleet
+        self._claims = claims
+        self._safety = safety
+        self._now = now
+        self._set_for: dict[tuple[Home, str], dict[str, str]] = {}
+        server.observers.append(self._wrote)
+        fleet.changed.append(self._changed)
+
+    def set_for(self, home: Home, name: str) -> dict[str, str]:
+        """Return the properties that operators set last, with the uid of the object that it was
+        for.
+        """
+        return self._set_for.get((home, name), {})
+
+    def _wrote(self, write: Write) -> None:
+        if write.kind != VECTOR_COLLECTION or not write.actor.startswith("op-"):
+            return
+        if write.new is None or not _becomes_ready(write.old, write.new):
+            return
+        mine = self._claims.held(write.new)
+        engine = self._fleet.at_home(mine[0]) if mine is not None else None
+        if mine is None or not isinstance(engine, ModelMilvus) or not is_to_be_loaded(write.new):
+            return
+        last, old = engine.searchable_at(mine[1]), self._safety.lengthened(KNOWN_S, write.actor)
+        if last is None or self._now() - last > old:
+            since = "never could be" if last is None else f"could last be at {last:.1f}"
+            told = f"{write.key} is said to be ready, and {since} searched"
+            self._safety.says(write.actor, told)
+
+    def _changed(self, change: Change) -> None:
+        place = change.home, change.name
+        if change.call in ("create", "drop"):
+            self._set_for.pop(place, None)
+        engine = self._fleet.at_home(change.home)
+        is_set = change.call in ("create", "alter_properties")
+        if not is_set or not isinstance(engine, ModelMilvus):
+            return
+        found = engine.found(change.name).properties
+        altered = change.detail if isinstance(change.detail, dict) else found
+        known = self._set_for.setdefault(place, {})
+        for key in altered:
+            known.pop(key, None)
+            if key in found and change.actor.startswith("op-"):
+                known[key] = found.get(OWNER, "")
+
+
+def _becomes_ready(old: Manifest | None, new: Manifest) -> bool:
+    was = old is not None and ready_status(old) == "True"
+    return not was and ready_status(new) == "True"

@@ -1,0 +1,28 @@
+"""What specs ask of the engine of type Milvus, which has a name of its own."""
+
+from quiver.domain.kubernetes_types import Manifest
+
+MILVUS_ENGINE = "mil"
+OWNER = "quiver.dev/owner"
+"""The property by which Quiver marks whose a collection is: the object's uid."""
+
+
+def is_on_milvus(manifest: Manifest) -> bool:
+    """Tell whether a VectorCollection refers to the engine of type Milvus."""
+    return bool(manifest["spec"]["engineRef"]["name"] == MILVUS_ENGINE)
+
+
+def database_of(manifest: Manifest) -> str:
+    return str(manifest["spec"].get("milvus", {}).get("database", "default"))
+
+
+def is_to_be_loaded(manifest: Manifest) -> bool:
+    return bool(manifest["spec"].get("milvus", {}).get("load", {}).get("enabled", True))
+
+
+def copies_of(manifest: Manifest) -> int:
+    return int(manifest["spec"].get("milvus", {}).get("load", {}).get("replicas", 1))
+
+
+def properties_of(manifest: Manifest) -> dict[str, str]:
+    return dict(manifest["spec"].get("milvus", {}).get("properties", {}))
