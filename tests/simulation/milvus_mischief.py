@@ -3,11 +3,13 @@
 import asyncio
 import base64
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
 from typing import Any
 
 from quiver.domain.collections import CollectionSchema
 from quiver.domain.kubernetes_types import SECRET, Key, Manifest
+from quiver.ports.errors import ApiError
 from simulation.api_server import ApiServer
 from simulation.engines import Change, Fleet
 from simulation.milvus import ModelMilvus
@@ -49,7 +51,8 @@ class MilvusMischief:
             engine.accept()
             engine.fail_loads(None)
         if self.has_login:
-            self._log_in()
+            with suppress(ApiError):  # its namespace is gone
+                self._log_in()
 
     def repertoire(self) -> dict[Callable[[], None], int]:
         """Return what there is to do, by how often it is done."""

@@ -20,13 +20,19 @@ from simulation.api_server import ApiServer
 from simulation.claims import Claims, partitions_there
 from simulation.engines import Fleet, Home
 from simulation.history import engine_key, fits, name_of
+from simulation.milvus_outcome import MilvusOutcome
+from simulation.milvus_specs import is_on_milvus
 from support.fake_server import FakeCollection
 
 
 class Outcome:
     """Judges the state at rest."""
 
-    def __init__(self, server: ApiServer, fleet: Fleet, claims: Claims) -> None:
+    def __init__(
+        self, server: ApiServer, fleet: Fleet, claims: Claims, milvus: MilvusOutcome | None = None
+    ) -> None:
+        """`milvus` is there if users have an engine of that type."""
+        self._milvus = milvus
         self._server = server
         self._fleet = fleet
         self._claims = claims
@@ -87,18 +93,29 @@ class Outcome:
         missing = [tag for tag in spec.get("partitions", ()) if tag not in found.rows]
         if missing:
             yield f"{name} is Available without its partitions {missing}"
-        index = spec.get("index")
-        if index and found.index != Index(type=index["type"], params=index["params"]):
-            yield f"{name} is Available with index {found.index}, not {index}"
-        status = manifest["status"]
-        shown = (status.get("indexFileSize"), status.get("metricType"))
-        if shown != (found.schema.index_file_size, found.schema.metric_type):
-            yield f"{name} is Available and shows {shown} of {found.schema}"
+        yield from self._about_kind(manifest, name, found)
         binding = spec.get("binding")
         if binding:
             key = Key(manifest["metadata"]["namespace"], binding["secretName"])
             if self._server.find(SECRET, key) is None:
                 yield f"{name} is Available without its Secret"
+
+    def _about_kind(self, manifest: Manifest, name: str, found: FakeCollection) -> Iterator[str]:
+        """Yield what the engine's type decides: how the index is told, and what else there is."""
+        status, spec = manifest["status"], manifest["spec"]
+        shown = (status.get("indexFileSize"), status.get("metricType"))
+        if self._milvus is not None and is_on_milvus(manifest):
+            home, collection = self._claims.held(manifest) or (Home("", ""), "")
+            for complaint in self._milvus.complaints(manifest, home, collection):
+                yield f"{name} is Available {complaint}"
+            fixed: tuple[int | None, str | None] = (None, spec.get("metricType", "L2"))
+        else:
+            fixed = (found.schema.index_file_size, found.schema.metric_type)
+            index = spec.get("index")
+            if index and found.index != Index(type=index["type"], params=index["params"]):
+                yield f"{name} is Available with index {found.index}, not {index}"
+        if shown != fixed:
+            yield f"{name} is Available and shows {shown}, not {fixed}"
 
     def _reasons_to_wait(self, manifest: Manifest) -> set[str]:
         """Return the reasons for which an object that is being deleted may still be there."""

@@ -16,6 +16,7 @@ from simulation.claims import Claims
 from simulation.controllers import Controllers
 from simulation.engines import Change, Fleet
 from simulation.loop import VirtualLoop, end_all
+from simulation.milvus_outcome import MilvusOutcome
 from simulation.milvus_safety import MilvusSafety
 from simulation.milvus_users import MilvusUsers
 from simulation.outcome import Outcome
@@ -65,7 +66,8 @@ class Scenario:
         claims = self._claims = Claims(server, fleet)
         self._safety = Safety(server, fleet, claims, loop.time)
         hold = seed % 20 == HELD
-        milvus = None
+        self._milvus: MilvusSafety | None = None
+        milvus: MilvusUsers | None = None
         # A generator of its own, so that the stories of the other seeds stay what they are.
         own = Random(f"milvus {seed}")  # noqa: S311
         if own.random() < ON_MILVUS:
@@ -135,7 +137,8 @@ class Scenario:
 
     async def _rest(self) -> None:
         """See that all is as it should be, and that then nothing is done any more."""
-        for complaint in Outcome(self._server, self._fleet, self._claims).complaints():
+        milvus = MilvusOutcome(self._fleet, self._milvus) if self._milvus is not None else None
+        for complaint in Outcome(self._server, self._fleet, self._claims, milvus).complaints():
             self._safety.says("in the end", complaint)
         for pod in self._controllers.replaced:
             self._safety.says("kubernetes", f"{pod} is replaced, though no spec asks for that")
