@@ -18,8 +18,9 @@ from simulation.mischief import ACTOR, NAMES
 from simulation.weather import WORLD
 from support.milvus_codes import NOT_READY, QUOTA, RATE_LIMIT, refused
 
-HOSTS = {"m1.example": "192.0.2.8", "m2.example": "192.0.2.9"}
+HOSTS = {"m1.example": "192.0.2.8", "m2.example": "192.0.2.9", "also-m1.example": "192.0.2.8"}
 ENDPOINTS = ("m1.example:19530", "m2.example:19530")
+ALIAS = "also-m1.example:19530"
 DATABASE = "db1"
 LOGIN = "login"
 PROPERTIES = ("collection.ttl.seconds", "team")

@@ -6,7 +6,7 @@ from random import Random
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Manifest
 from simulation.api_server import ApiServer
 from simulation.engines import Fleet
-from simulation.milvus_mischief import DATABASE, ENDPOINTS, LOGIN, PROPERTIES, MilvusMischief
+from simulation.milvus_mischief import ALIAS, DATABASE, ENDPOINTS, LOGIN, PROPERTIES, MilvusMischief
 from simulation.milvus_specs import MILVUS_ENGINE, is_on_milvus
 from simulation.mischief import ACTOR, NAMES, NAMESPACES, TAGS
 
@@ -53,7 +53,7 @@ class MilvusUsers:
         }
 
     def some_endpoints(self) -> list[str]:
-        return list(self._rng.choice((ENDPOINTS, ENDPOINTS[:1], ENDPOINTS[:1], ENDPOINTS[1:])))
+        return [self._rng.choice((*ENDPOINTS, ENDPOINTS[0], ALIAS))]
 
     def _make_engine(self) -> None:
         pick = self._rng.choice
