@@ -5,7 +5,8 @@ from random import Random
 
 from quiver.domain.collections import CollectionSchema, Index, ObservedLoad
 from quiver.ports.engines import NO_PROPERTIES
-from support.fake_milvus import FakeMilvus, MilvusCollection
+from support.fake_milvus import FakeMilvus
+from support.milvus_memory import MilvusCollection
 
 LOADS_S = (0.2, 0.2, 3.0, 12.0, 40.0)
 
@@ -41,6 +42,10 @@ class ModelMilvus(FakeMilvus):
     def set_index(self, name: str, index: Index | None, metric_type: str | None = None) -> None:
         self._note_searchable()
         super().set_index(name, index, metric_type)
+
+    def take_index(self, name: str) -> None:
+        self._note_searchable()
+        super().take_index(name)
 
     def create(
         self, schema: CollectionSchema, properties: Mapping[str, str] = NO_PROPERTIES

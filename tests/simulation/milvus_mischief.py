@@ -131,9 +131,7 @@ class MilvusMischief:
 
     def _take_index_behind(self) -> None:
         def take(engine: ModelMilvus, name: str) -> None:
-            engine.release(name)
-            found = engine.found(name)
-            found.index = found.metric = None
+            engine.take_index(name)
 
         self._change("drop_index", None, take)
 

@@ -8,7 +8,7 @@ from simulation.engines import Fleet, Home
 from simulation.milvus import ModelMilvus
 from simulation.milvus_safety import MilvusSafety
 from simulation.milvus_specs import OWNER, copies_of, is_to_be_loaded, properties_of
-from support.fake_milvus import MilvusCollection
+from support.milvus_memory import MilvusCollection
 
 
 class MilvusOutcome:

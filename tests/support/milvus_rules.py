@@ -41,6 +41,10 @@ def as_it_is_told(index: Index | None) -> Index | None:
     return Index(type=index.type, params=params)
 
 
+def is_met(index: Index | None, found: Index | None) -> bool:
+    return found is None if index is None else index.is_met_by(found)
+
+
 def check_schema(schema: CollectionSchema) -> None:
     if not is_name(schema.name.rpartition("/")[2]):
         raise refused(BAD_PARAMETER, f"Invalid collection name: {schema.name}")
