@@ -13,7 +13,7 @@ from quiver.ports.errors import ApiError
 from simulation.api_server import ApiServer
 from simulation.engines import Change, Fleet
 from simulation.milvus import ModelMilvus
-from simulation.milvus_specs import OWNER
+from simulation.milvus_specs import ANOTHER, OWNER
 from simulation.mischief import ACTOR, NAMES
 from simulation.weather import WORLD
 from support.milvus_codes import NOT_READY, QUOTA, RATE_LIMIT, refused
@@ -104,7 +104,7 @@ class MilvusMischief:
 
     def _mark_behind(self) -> None:
         """Another installation of Quiver takes a collection, or somebody wipes the mark."""
-        changed = {OWNER: "uid-of-another"} if self._rng.random() < 0.5 else {}
+        changed = {OWNER: ANOTHER} if self._rng.random() < 0.5 else {}
         deleted = [] if changed else [OWNER]
         self._change(
             "alter_properties",
@@ -116,7 +116,7 @@ class MilvusMischief:
         """Another installation of Quiver makes a collection."""
         name = self._rng.choice((*NAMES, "shared"))
         schema = CollectionSchema(name=name, dimension=8, metric_type="L2")
-        mark = {OWNER: "uid-of-another"}
+        mark = {OWNER: ANOTHER}
         self._change("create", schema, lambda engine, _: engine.create(schema, mark), name)
 
     def _name_behind(self) -> None:

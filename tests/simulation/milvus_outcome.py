@@ -1,14 +1,25 @@
-"""How a collection on Milvus must stand once its object says that it is available."""
+"""How a collection on Milvus must stand at rest, and what else its object may say."""
 
 from collections.abc import Iterator, Mapping
 
 from quiver.domain.collections import Index
 from quiver.domain.kubernetes_types import Manifest
 from simulation.engines import Fleet, Home
+from simulation.history import fits
 from simulation.milvus import ModelMilvus
 from simulation.milvus_safety import MilvusSafety
-from simulation.milvus_specs import OWNER, copies_of, is_to_be_loaded, properties_of
+from simulation.milvus_specs import (
+    MILVUS_ENGINE,
+    OWNER,
+    copies_of,
+    is_on_milvus,
+    is_to_be_loaded,
+    properties_of,
+)
 from support.milvus_memory import MilvusCollection
+
+Place = tuple[Home, str]
+"""A server, and the name of a collection there."""
 
 
 class MilvusOutcome:
@@ -18,29 +29,92 @@ class MilvusOutcome:
         self._fleet = fleet
         self._safety = safety
 
-    def complaints(self, manifest: Manifest, home: Home, name: str) -> Iterator[str]:
+    def complaints(self, manifest: Manifest, place: Place | None) -> Iterator[str]:
         """Yield what is not as the spec says, to follow "it is Available"."""
-        engine = self._fleet.at_home(home)
-        assert isinstance(engine, ModelMilvus)
-        found, uid = engine.found(name), manifest["metadata"]["uid"]
+        if place is None:
+            return
+        found, uid = self._engine(place[0]).found(place[1]), manifest["metadata"]["uid"]
         yield from _about_index(manifest, found)
         yield from _about_load(manifest, found)
         if found.properties.get(OWNER) != uid:
             yield f"and is marked as {found.properties.get(OWNER)}'s"
-        set_for_it = {k for k, owner in self._safety.set_for(home, name).items() if owner == uid}
+        set_for_it = {k for k, owner in self._safety.set_for(*place).items() if owner == uid}
         yield from _about_properties(properties_of(manifest), found.properties, set_for_it)
+
+    def about_engine(self, manifest: Manifest) -> Iterator[str]:
+        """Yield what an engine says that is not so."""
+        if manifest["metadata"]["name"] != MILVUS_ENGINE:
+            return
+        home = self._fleet.server_behind(manifest["spec"]["external"]["endpoints"][0])
+        version, said = self._engine(home).told_version, manifest["status"].get("version")
+        if said != version:
+            yield f"says that it is {said}, not {version}"
+
+    def reason_before(self, manifest: Manifest, engine: Manifest, place: Place | None) -> str:
+        """Return what keeps Quiver from looking at the collection; empty if nothing does."""
+        if place is None or not is_on_milvus(manifest):
+            return ""
+        home, name = place
+        database = name.rpartition("/")[0]
+        may_make_it = engine["spec"].get("milvus", {}).get("createDatabases", False)
+        if database and database not in self._engine(home).databases and not may_make_it:
+            return "DatabaseNotFound"
+        return "NameTaken" if self._has_other_mark(manifest, place) else ""
+
+    def is_alias(self, manifest: Manifest, place: Place | None) -> bool:
+        """Tell whether the name leads to a collection of another name."""
+        found = self._found(manifest, place)
+        return found is not None and place is not None and found.schema.name != place[1]
+
+    def is_aliased(self, manifest: Manifest, place: Place | None) -> bool:
+        """Tell whether the collection would be dropped, if no aliases led to it."""
+        found = self._found(manifest, place)
+        if found is None or place is None or not fits(manifest, found.schema):
+            return False
+        return bool(found.aliases) and not self._has_other_mark(manifest, place)
+
+    def has_other_metric(self, manifest: Manifest, place: Place | None, *, is_mine: bool) -> bool:
+        """Tell whether the index has a metric that Quiver does not change: it builds an index that
+        the spec names anew, once the collection is the object's.
+        """
+        if is_mine and "index" in manifest["spec"]:
+            return False
+        found = self._found(manifest, place)
+        return found is not None and found.metric not in (None, metric_of(manifest))
+
+    def _has_other_mark(self, manifest: Manifest, place: Place) -> bool:
+        """Tell whether another owner has marked the collection, who exists or may."""
+        found = self._found(manifest, place)
+        mark = found.properties.get(OWNER) if found is not None else None
+        if mark in (None, "", manifest["metadata"]["uid"]):
+            return False
+        return mark not in self._safety.gone
+
+    def _found(self, manifest: Manifest, place: Place | None) -> MilvusCollection | None:
+        """Return what the name leads to, if only as an alias."""
+        if place is None or not is_on_milvus(manifest):
+            return None
+        return self._engine(place[0]).named(place[1])
+
+    def _engine(self, home: Home) -> ModelMilvus:
+        engine = self._fleet.at_home(home)
+        assert isinstance(engine, ModelMilvus)
+        return engine
+
+
+def metric_of(manifest: Manifest) -> str:
+    return str(manifest["spec"].get("metricType", "L2"))
 
 
 def _about_index(manifest: Manifest, found: MilvusCollection) -> Iterator[str]:
-    wanted, metric = manifest["spec"].get("index"), manifest["spec"].get("metricType", "L2")
+    """Where the spec names no index, that of a client stays."""
+    wanted, metric = manifest["spec"].get("index"), metric_of(manifest)
     if found.metric != metric:
         yield f"with an index for {found.metric}, not {metric}"
-    is_met = found.index is None
     if wanted is not None:
         index = Index(type=wanted["type"], params=wanted.get("params", {}))
-        is_met = index.is_met_by(found.index)
-    if not is_met:
-        yield f"with index {found.index}, not {wanted}"
+        if not index.is_met_by(found.index):
+            yield f"with index {found.index}, not {wanted}"
 
 
 def _about_load(manifest: Manifest, found: MilvusCollection) -> Iterator[str]:

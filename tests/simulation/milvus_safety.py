@@ -8,8 +8,9 @@ from simulation.api_server import ApiServer, Write
 from simulation.claims import Claims
 from simulation.engines import Change, Fleet, Home
 from simulation.milvus import ModelMilvus
-from simulation.milvus_specs import OWNER, is_to_be_loaded
-from simulation.safety import Safety
+from simulation.milvus_specs import ANOTHER, OWNER, is_to_be_loaded
+from simulation.safety import WITHIN_S, Safety
+from support.milvus_memory import MilvusCollection
 
 KNOWN_S = 15.0
 """How old what an operator was told may be when it says that a collection is ready."""
@@ -30,8 +31,12 @@ class MilvusSafety:
         self._claims = claims
         self._safety = safety
         self._now = now
+        self.gone: set[str] = set()
+        """The uids of objects that are no more."""
         self._set_for: dict[tuple[Home, str], dict[str, str]] = {}
+        self._marked_at: dict[tuple[Home, str], float] = {}
         server.observers.append(self._wrote)
+        fleet.asking.append(self._asked)
         fleet.changed.append(self._changed)
 
     def set_for(self, home: Home, name: str) -> dict[str, str]:
@@ -41,7 +46,11 @@ class MilvusSafety:
         return self._set_for.get((home, name), {})
 
     def _wrote(self, write: Write) -> None:
-        if write.kind != VECTOR_COLLECTION or not write.actor.startswith("op-"):
+        if write.kind != VECTOR_COLLECTION:
+            return
+        if write.new is None and write.old is not None:
+            self.gone.add(write.old["metadata"]["uid"])
+        if not write.actor.startswith("op-"):
             return
         if write.new is None or not _becomes_ready(write.old, write.new):
             return
@@ -55,6 +64,20 @@ class MilvusSafety:
             told = f"{write.key} is said to be ready, and {since} searched"
             self._safety.says(write.actor, told)
 
+    def _asked(self, change: Change) -> None:
+        """What another owner has marked is left alone, once that could be known."""
+        engine = self._fleet.at_home(change.home)
+        if not change.actor.startswith("op-") or not isinstance(engine, ModelMilvus):
+            return
+        found = engine.collections.get(change.name)
+        mark = found.properties.get(OWNER) if isinstance(found, MilvusCollection) else None
+        since = self._now() - self._marked_at.get((change.home, change.name), 0.0)
+        window = KNOWN_S if change.call == "drop" else WITHIN_S
+        is_known = since > self._safety.lengthened(window, change.actor)
+        if mark == ANOTHER and is_known and change.call != "create":
+            told = f"{change.call} of {change.name!r} at {change.home.name}"
+            self._safety.says(change.actor, f"{told} is asked for, which has another's mark")
+
     def _changed(self, change: Change) -> None:
         place = change.home, change.name
         if change.call in ("create", "drop"):
@@ -65,6 +88,8 @@ class MilvusSafety:
             return
         found = engine.found(change.name).properties
         altered = change.detail if isinstance(change.detail, dict) else found
+        if OWNER in altered:
+            self._marked_at[place] = change.at
         known = self._set_for.setdefault(place, {})
         for key in altered:
             known.pop(key, None)

@@ -6,6 +6,9 @@ MILVUS_ENGINE = "mil"
 OWNER = "quiver.dev/owner"
 """The property by which Quiver marks whose a collection is: the object's uid."""
 
+ANOTHER = "uid-of-another"
+"""The mark that another installation of Quiver makes."""
+
 
 def is_on_milvus(manifest: Manifest) -> bool:
     """Tell whether a VectorCollection refers to the engine of type Milvus."""

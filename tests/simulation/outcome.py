@@ -29,9 +29,8 @@ class Outcome:
     """Judges the state at rest."""
 
     def __init__(
-        self, server: ApiServer, fleet: Fleet, claims: Claims, milvus: MilvusOutcome | None = None
+        self, server: ApiServer, fleet: Fleet, claims: Claims, milvus: MilvusOutcome
     ) -> None:
-        """`milvus` is there if users have an engine of that type."""
         self._milvus = milvus
         self._server = server
         self._fleet = fleet
@@ -49,6 +48,8 @@ class Outcome:
         if "deletionTimestamp" in manifest["metadata"]:
             allowed = {"DeletionBlocked"} if self._holds_collections(manifest) else set()
         name = f"VectorEngine {Key.of(manifest)}"
+        for complaint in self._milvus.about_engine(manifest):
+            yield f"{name} {complaint}"
         if said not in allowed:
             yield f"{name} says {said}, not one of {sorted(allowed)}"
         if not {"external", "storage"} & manifest["spec"].keys():
@@ -104,9 +105,8 @@ class Outcome:
         """Yield what the engine's type decides: how the index is told, and what else there is."""
         status, spec = manifest["status"], manifest["spec"]
         shown = (status.get("indexFileSize"), status.get("metricType"))
-        if self._milvus is not None and is_on_milvus(manifest):
-            home, collection = self._claims.held(manifest) or (Home("", ""), "")
-            for complaint in self._milvus.complaints(manifest, home, collection):
+        if is_on_milvus(manifest):
+            for complaint in self._milvus.complaints(manifest, self._claims.held(manifest)):
                 yield f"{name} is Available {complaint}"
             fixed: tuple[int | None, str | None] = (None, spec.get("metricType", "L2"))
         else:
@@ -125,17 +125,18 @@ class Outcome:
         engine = self._server.find(VECTOR_ENGINE, engine_key(manifest))
         if claim is None or engine is None:
             return set()
-        if self._claims.policy_of(manifest, engine) == "Retain":
+        policy = self._claims.policy_of(manifest, engine)
+        if policy == "Retain":
             return set()
         member = _member_of(engine, claim, self._fleet)
         if member is not None and not self._is_ready(member):
             return {"EngineNotReady"}
         mine = self._claims.held(manifest)
         found = self._fleet.data_of(mine[0]).get(mine[1]) if mine else None
-        policy = self._claims.policy_of(manifest, engine)
-        if policy == "DeleteIfEmpty" and found and sum(found.rows.values()):
-            return {"NotEmpty"}
-        return set()
+        if self._milvus.is_aliased(manifest, mine):
+            return {"Aliased"}
+        holds_rows = policy == "DeleteIfEmpty" and found and sum(found.rows.values())
+        return {"NotEmpty"} if holds_rows else set()
 
     def _reason(self, manifest: Manifest) -> str:
         engine = self._server.find(VECTOR_ENGINE, engine_key(manifest))
@@ -166,6 +167,9 @@ class Outcome:
         found = self._found(manifest)
         if self._is_refused_more(manifest, engine, found):
             return "QuotaExceeded"
+        before = self._milvus.reason_before(manifest, engine, self._claims.held(manifest))
+        if before:
+            return before
         if self._holds_another(manifest, found):
             return "SpecDiffers"
         if self._is_secret_foreign(manifest):
@@ -176,9 +180,12 @@ class Outcome:
 
     def _holds_another(self, manifest: Manifest, found: FakeCollection | None) -> bool:
         """Tell whether what the object claims is not what its spec says."""
+        claim, held = self._claims.of(manifest), self._claims.held(manifest)
         if found is not None:
-            return not fits(manifest, found.schema)
-        claim = self._claims.of(manifest)
+            is_same = fits(manifest, found.schema)
+            return not is_same or self._milvus.has_other_metric(manifest, held, is_mine=True)
+        if self._milvus.is_alias(manifest, held):
+            return True
         return claim is not None and claim.collection_name != name_of(manifest)
 
     def _is_refused_more(
@@ -223,9 +230,15 @@ class Outcome:
         found = self._fleet.data_of(home).get(name_of(manifest))
         if claim is not None and self._is_refused_more(manifest, engine, found):
             return "QuotaExceeded"
+        place = home, name_of(manifest)
+        before = self._milvus.reason_before(manifest, engine, place)
+        if before:
+            return before
         if found is None:
-            return "Available"
-        is_same = fits(manifest, found.schema)
+            return "AlreadyExists" if self._milvus.is_alias(manifest, place) else "Available"
+        is_same = fits(manifest, found.schema) and not self._milvus.has_other_metric(
+            manifest, place, is_mine=self._claims.held(manifest) == place
+        )
         asks = manifest["spec"]["adoptionPolicy"] == "IfIdentical"
         may = asks and is_same and self._may_adopt(manifest, engine, home)
         return "Available" if may else "AlreadyExists"

@@ -66,13 +66,10 @@ class Scenario:
         claims = self._claims = Claims(server, fleet)
         self._safety = Safety(server, fleet, claims, loop.time)
         hold = seed % 20 == HELD
-        self._milvus: MilvusSafety | None = None
-        milvus: MilvusUsers | None = None
+        self._milvus = MilvusSafety(server, fleet, claims, self._safety, loop.time)
         # A generator of its own, so that the stories of the other seeds stay what they are.
         own = Random(f"milvus {seed}")  # noqa: S311
-        if own.random() < ON_MILVUS:
-            self._milvus = MilvusSafety(server, fleet, claims, self._safety, loop.time)
-            milvus = MilvusUsers(server, fleet, own)
+        milvus = MilvusUsers(server, fleet, own) if own.random() < ON_MILVUS else None
         self._users = Users(server, fleet, self._safety, rng, hold=hold, milvus=milvus)
         self._around = Surroundings(loop, rng, self.trace, weather, server, fleet)
         self._controllers = Controllers(server, fleet, rng)
@@ -137,7 +134,7 @@ class Scenario:
 
     async def _rest(self) -> None:
         """See that all is as it should be, and that then nothing is done any more."""
-        milvus = MilvusOutcome(self._fleet, self._milvus) if self._milvus is not None else None
+        milvus = MilvusOutcome(self._fleet, self._milvus)
         for complaint in Outcome(self._server, self._fleet, self._claims, milvus).complaints():
             self._safety.says("in the end", complaint)
         for pod in self._controllers.replaced:

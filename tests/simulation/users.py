@@ -10,7 +10,7 @@ from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Key
 from quiver.ports.errors import ApiError, EngineError
 from simulation.api_server import ApiServer
 from simulation.engines import Fleet
-from simulation.milvus_specs import MILVUS_ENGINE
+from simulation.milvus_specs import MILVUS_ENGINE, is_on_milvus
 from simulation.milvus_users import MilvusUsers
 from simulation.mischief import (
     ACTOR,
@@ -162,7 +162,9 @@ class Users:
                 {"metricType": "IP"},
             )
         )
-        self._patch(self._some(VECTOR_COLLECTION), {"spec": change})
+        found = self._some(VECTOR_COLLECTION)
+        if found is not None and not is_on_milvus(found):
+            self._patch(found, {"spec": change})
 
     def _delete(self) -> None:
         found = self._some(VECTOR_COLLECTION)
