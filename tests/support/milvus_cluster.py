@@ -2,9 +2,10 @@
 
 import base64
 
-from quiver.domain.conditions import ready_reason, ready_status
-from quiver.domain.engines import AUTH_SECRET_TYPE
-from quiver.domain.kubernetes_types import SECRET, Key, Manifest
+import msgspec
+
+from quiver.domain.engines import AUTH_SECRET_TYPE, VectorEngine
+from quiver.domain.kubernetes_types import SECRET, VECTOR_ENGINE, Key, Manifest
 from quiver.reconcile.result import Result
 from support.builders import NAMESPACE, collection, external, metadata
 from support.fake_cluster import Cluster
@@ -13,6 +14,8 @@ ENDPOINT = "milvus.example.org:19530"
 ADDRESS = "10.0.0.9:19530"
 KEY = Key(NAMESPACE, "test01")
 LOGIN = "milvus-login"
+ENOUGH = 8
+"""Reconciles; none of the tests needs more."""
 
 
 class MilvusCluster(Cluster):
@@ -34,13 +37,32 @@ class MilvusCluster(Cluster):
 
     def edit(self, **spec: object) -> None:
         """Have the collection's spec say this too."""
-        found = self.get()
-        meta = {**found["metadata"], "generation": found["metadata"]["generation"] + 1}
-        self.add({**found, "metadata": meta, "spec": {**found["spec"], **spec}})
+        self._edit(self.get(), spec)
+
+    def edit_engine(self, **spec: object) -> None:
+        self._edit(self.get("engine", VECTOR_ENGINE), spec)
 
     async def reconcile(self) -> Result:
         return await self.reconciler.reconcile(KEY)
 
+    async def settle(self) -> None:
+        """Reconcile until there is nothing more to be done, or to wait for."""
+        for _ in range(ENOUGH):
+            if await self.reconcile() is Result.DONE:
+                return
+        raise AssertionError(f"it does not come to rest, and says {self.said()}")
+
+    async def read_secrets(self) -> None:
+        """Do what the reconcile of the engine does now and then."""
+        await self.dialling.read(msgspec.convert(self.get("engine", VECTOR_ENGINE), VectorEngine))
+
     def said(self) -> tuple[str, str]:
-        """Return status and reason of Ready."""
-        return ready_status(self.get()) or "", ready_reason(self.get()) or ""
+        """Return the state (Ready, Reconciling or Stalled) and the reason of Ready."""
+        conditions = self.get()["status"]["conditions"]
+        true = [c["type"] for c in conditions if c["status"] == "True"]
+        reasons = [c["reason"] for c in conditions if c["type"] == "Ready"]
+        return " ".join(true), " ".join(reasons)
+
+    def _edit(self, found: Manifest, spec: Manifest) -> None:
+        meta = {**found["metadata"], "generation": found["metadata"]["generation"] + 1}
+        self.add({**found, "metadata": meta, "spec": {**found["spec"], **spec}})

@@ -1,0 +1,154 @@
+"""What keeps a collection from being ready on Milvus: how it is said, and that it goes on once the
+cause is gone.
+"""
+
+import pytest
+
+from quiver.domain.kubernetes_types import Manifest
+from quiver.reconcile.result import Result
+from support.milvus_cluster import LOGIN, MilvusCluster
+from support.milvus_codes import NOT_READY, QUOTA, RATE_LIMIT, refused
+
+AVAILABLE = ("Ready", "Available")
+HNSW = {"index": {"type": "HNSW", "params": {"M": 16, "efConstruction": 64}}}
+ROWS = 5000
+
+
+async def ready_cluster(spec: Manifest | None = None) -> MilvusCluster:
+    cluster = MilvusCluster(spec)
+    await cluster.settle()
+    assert cluster.said() == AVAILABLE
+    return cluster
+
+
+async def test_a_collection_is_ready_once_it_can_be_searched() -> None:
+    """It is made, indexed and loaded, and searched once before its object says so."""
+    cluster = await ready_cluster()
+    assert cluster.server.describe_load("test01").state == "Loaded"
+    assert cluster.server.calls["search_once"] == 1
+    cluster.api.calls.clear()
+    assert await cluster.reconcile() is Result.DONE
+    assert cluster.api.calls == []
+
+
+async def test_it_is_not_ready_while_it_is_being_loaded() -> None:
+    cluster = MilvusCluster()
+    cluster.server.load_slowly()
+    for percent in (0, 40):
+        await cluster.reconcile()
+        if percent:
+            cluster.server.load_part("test01", percent)
+        assert await cluster.reconcile() is Result.RETRY
+        assert cluster.said() == ("Reconciling", "Loading")
+    cluster.server.load_part("test01", 100)
+    await cluster.settle()
+    assert cluster.said() == AVAILABLE
+
+
+@pytest.mark.parametrize("wrong", ["root:old", ""])
+async def test_a_wrong_login_is_waited_for_until_the_secret_says_another(wrong: str) -> None:
+    cluster = MilvusCluster(engine_spec={"auth": {"secretName": LOGIN}} if wrong else {})
+    cluster.server.login = "root:new"
+    if wrong:
+        cluster.log_in(wrong)
+    await cluster.reconcile()
+    assert cluster.said() == ("Stalled", "CredentialsRefused")
+    cluster.log_in("root:new")
+    cluster.edit_engine(auth={"secretName": LOGIN})
+    await cluster.read_secrets()
+    await cluster.settle()
+    assert cluster.said() == AVAILABLE
+
+
+async def test_a_missing_database_is_waited_for() -> None:
+    cluster = MilvusCluster({"milvus": {"database": "db1"}})
+    assert await cluster.reconcile() is Result.RETRY
+    assert cluster.said() == ("Reconciling", "DatabaseNotFound")
+    cluster.server.create_database("db1")
+    await cluster.settle()
+    assert cluster.said() == AVAILABLE
+    assert cluster.server.list_collections() == {"db1/test01"}
+
+
+async def test_a_missing_database_is_made_where_the_engine_lets_quiver_do_so() -> None:
+    makes = {"milvus": {"createDatabases": True}}
+    cluster = MilvusCluster({"milvus": {"database": "db1"}}, makes)
+    await cluster.settle()
+    assert cluster.server.list_collections() == {"db1/test01"}
+
+
+@pytest.mark.parametrize("call", ["create", "set_index", "load", "describe", "search_once"])
+@pytest.mark.parametrize("code", [NOT_READY, RATE_LIMIT])
+async def test_what_a_server_refuses_for_now_is_tried_again(code: int, call: str) -> None:
+    cluster = MilvusCluster()
+    cluster.server.refuse(refused(code, "not now"), call)
+    for _ in range(3):
+        assert await cluster.reconcile() is Result.RETRY
+    assert cluster.said()[0] == "Reconciling"
+    cluster.server.accept()
+    await cluster.settle()
+    assert cluster.said() == AVAILABLE
+
+
+async def test_a_quota_that_is_used_up_needs_a_person() -> None:
+    """The object is not tried again by itself, but in each round."""
+    cluster = MilvusCluster()
+    cluster.server.refuse(refused(QUOTA, "the quota is used up"), "create")
+    assert await cluster.reconcile() is Result.DONE
+    assert cluster.said() == ("Stalled", "EngineRefused")
+    cluster.server.accept()
+    await cluster.settle()
+    assert cluster.said() == AVAILABLE
+
+
+async def test_a_load_without_memory_is_tried_again() -> None:
+    """The collection and its index stay meanwhile."""
+    cluster = MilvusCluster()
+    cluster.server.fail_loads("predict 9 GB, limit 8 GB")
+    for _ in range(3):
+        assert await cluster.reconcile() is Result.RETRY
+    assert cluster.said() == ("Reconciling", "EngineRefused")
+    cluster.server.fail_loads(None)
+    await cluster.settle()
+    assert cluster.said() == AVAILABLE
+    assert cluster.server.calls["create"] == 1
+
+
+@pytest.mark.parametrize("forgets", [False, True], ids=["goes on", "forgets"])
+async def test_a_restart_while_a_collection_is_loaded(forgets: bool) -> None:
+    """Nobody says that it is ready until it can be searched again."""
+    cluster = await ready_cluster()
+    cluster.server.load_slowly()
+    cluster.server.restarted(forgets=forgets)
+    assert await cluster.reconcile() is Result.RETRY
+    assert cluster.said() == ("Reconciling", "Loading")
+    cluster.server.load_part("test01", 100)
+    await cluster.settle()
+    assert cluster.said() == AVAILABLE
+
+
+async def test_an_index_that_cannot_be_built_is_tried_again() -> None:
+    cluster = await ready_cluster()
+    cluster.server.insert("test01", ROWS)
+    cluster.server.fail_builds("no space left on device")
+    cluster.edit(**HNSW)
+    for _ in range(3):
+        assert await cluster.reconcile() is Result.RETRY
+    assert cluster.said() == ("Reconciling", "IndexFailed")
+    cluster.server.fail_builds(None)
+    await cluster.settle()
+    assert cluster.said() == AVAILABLE
+
+
+async def test_an_index_is_built_before_its_collection_is_ready() -> None:
+    cluster = await ready_cluster()
+    cluster.server.insert("test01", ROWS)
+    cluster.server.build_slowly()
+    cluster.edit(**HNSW)
+    for _ in range(2):
+        assert await cluster.reconcile() is Result.RETRY
+        assert cluster.said() == ("Reconciling", "IndexBuilding")
+    cluster.server.build_rows("test01", ROWS)
+    await cluster.settle()
+    assert cluster.said() == AVAILABLE
+    assert cluster.server.describe_load("test01").state == "Loaded"
