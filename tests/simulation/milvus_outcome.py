@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping
 
 from quiver.domain.collections import Index
-from quiver.domain.kubernetes_types import Manifest
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Manifest
+from quiver.domain.manifests import uid_of
+from simulation.api_server import ApiServer
 from simulation.engines import Fleet, Home
 from simulation.history import fits
 from simulation.milvus import ModelMilvus
@@ -12,6 +14,7 @@ from simulation.milvus_specs import (
     MILVUS_ENGINE,
     OWNER,
     copies_of,
+    is_anothers,
     is_on_milvus,
     is_to_be_loaded,
     properties_of,
@@ -25,7 +28,8 @@ Place = tuple[Home, str]
 class MilvusOutcome:
     """Judges the state at rest."""
 
-    def __init__(self, fleet: Fleet, safety: MilvusSafety) -> None:
+    def __init__(self, server: ApiServer, fleet: Fleet, safety: MilvusSafety) -> None:
+        self._server = server
         self._fleet = fleet
         self._safety = safety
 
@@ -50,7 +54,9 @@ class MilvusOutcome:
         if said != version:
             yield f"says that it is {said}, not {version}"
 
-    def reason_before(self, manifest: Manifest, engine: Manifest, place: Place | None) -> str:
+    def reason_before(
+        self, manifest: Manifest, engine: Manifest, place: Place | None, *, is_mine: bool
+    ) -> str:
         """Return what keeps Quiver from looking at the collection; empty if nothing does."""
         if place is None or not is_on_milvus(manifest):
             return ""
@@ -59,7 +65,7 @@ class MilvusOutcome:
         may_make_it = engine["spec"].get("milvus", {}).get("createDatabases", False)
         if database and database not in self._engine(home).databases and not may_make_it:
             return "DatabaseNotFound"
-        return "NameTaken" if self._has_other_mark(manifest, place) else ""
+        return "NameTaken" if self._has_other_mark(manifest, place, is_mine=is_mine) else ""
 
     def is_alias(self, manifest: Manifest, place: Place | None) -> bool:
         """Tell whether the name leads to a collection of another name."""
@@ -71,7 +77,8 @@ class MilvusOutcome:
         found = self._found(manifest, place)
         if found is None or place is None or not fits(manifest, found.schema):
             return False
-        return bool(found.aliases) and not self._has_other_mark(manifest, place)
+        is_left = is_anothers(found, manifest["metadata"]["uid"])
+        return bool(found.aliases) and not is_left
 
     def has_other_metric(self, manifest: Manifest, place: Place | None, *, is_mine: bool) -> bool:
         """Tell whether the index has a metric that Quiver does not change: it builds an index that
@@ -82,13 +89,15 @@ class MilvusOutcome:
         found = self._found(manifest, place)
         return found is not None and found.metric not in (None, metric_of(manifest))
 
-    def _has_other_mark(self, manifest: Manifest, place: Place) -> bool:
-        """Tell whether another owner has marked the collection, who exists or may."""
-        found = self._found(manifest, place)
-        mark = found.properties.get(OWNER) if found is not None else None
-        if mark in (None, "", manifest["metadata"]["uid"]):
+    def _has_other_mark(self, manifest: Manifest, place: Place, *, is_mine: bool) -> bool:
+        """Tell whether another owner has marked the collection: one that exists here, or, of a
+        collection that the object has claimed, any since then.
+        """
+        found, uid = self._found(manifest, place), manifest["metadata"]["uid"]
+        if found is None or not is_anothers(found, uid):
             return False
-        return mark not in self._safety.gone
+        is_here = found.properties[OWNER] in map(uid_of, self._server.all(VECTOR_COLLECTION))
+        return is_here or (is_mine and self._safety.is_marked_since(*place, uid))
 
     def _found(self, manifest: Manifest, place: Place | None) -> MilvusCollection | None:
         """Return what the name leads to, if only as an alias."""

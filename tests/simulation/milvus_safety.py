@@ -31,10 +31,10 @@ class MilvusSafety:
         self._claims = claims
         self._safety = safety
         self._now = now
-        self.gone: set[str] = set()
-        """The uids of objects that are no more."""
         self._set_for: dict[tuple[Home, str], dict[str, str]] = {}
         self._marked_at: dict[tuple[Home, str], float] = {}
+        self._aliased_at: dict[tuple[Home, str], float] = {}
+        self._claimed_at: dict[tuple[Home, str, str], float] = {}
         server.observers.append(self._wrote)
         fleet.asking.append(self._asked)
         fleet.changed.append(self._changed)
@@ -45,16 +45,22 @@ class MilvusSafety:
         """
         return self._set_for.get((home, name), {})
 
+    def is_marked_since(self, home: Home, name: str, uid: str) -> bool:
+        """Tell whether the mark of a collection was changed after the object has claimed it."""
+        claimed_at = self._claimed_at.get((home, name, uid), 0.0)
+        return self._marked_at.get((home, name), 0.0) > claimed_at
+
     def _wrote(self, write: Write) -> None:
         if write.kind != VECTOR_COLLECTION:
             return
-        if write.new is None and write.old is not None:
-            self.gone.add(write.old["metadata"]["uid"])
+        mine = self._claims.held(write.new) if write.new is not None else None
+        before = self._claims.held(write.old) if write.old is not None else None
+        if mine is not None and write.new is not None and before != mine:
+            self._claimed_at[(*mine, write.new["metadata"]["uid"])] = write.at
         if not write.actor.startswith("op-"):
             return
         if write.new is None or not _becomes_ready(write.old, write.new):
             return
-        mine = self._claims.held(write.new)
         engine = self._fleet.at_home(mine[0]) if mine is not None else None
         if mine is None or not isinstance(engine, ModelMilvus) or not is_to_be_loaded(write.new):
             return
@@ -65,23 +71,35 @@ class MilvusSafety:
             self._safety.says(write.actor, told)
 
     def _asked(self, change: Change) -> None:
-        """What another owner has marked is left alone, once that could be known."""
+        """What another owner has marked is left alone, and what an alias leads to is not dropped,
+        once that could be known.
+        """
         engine = self._fleet.at_home(change.home)
         if not change.actor.startswith("op-") or not isinstance(engine, ModelMilvus):
             return
-        found = engine.collections.get(change.name)
-        mark = found.properties.get(OWNER) if isinstance(found, MilvusCollection) else None
-        since = self._now() - self._marked_at.get((change.home, change.name), 0.0)
+        found, place = engine.collections.get(change.name), (change.home, change.name)
+        if not isinstance(found, MilvusCollection) or change.call == "create":
+            return
         window = KNOWN_S if change.call == "drop" else WITHIN_S
-        is_known = since > self._safety.lengthened(window, change.actor)
-        if mark == ANOTHER and is_known and change.call != "create":
-            told = f"{change.call} of {change.name!r} at {change.home.name}"
-            self._safety.says(change.actor, f"{told} is asked for, which has another's mark")
+        known = self._now() - self._safety.lengthened(window, change.actor)
+        told = f"{change.call} of {change.name!r} at {change.home.name} is asked for"
+        is_marked = found.properties.get(OWNER) == ANOTHER and self._marked_at[place] < known
+        if is_marked and not self._is_adopted(*place):
+            self._safety.says(change.actor, f"{told}, which has another's mark")
+        if change.call == "drop" and found.aliases and self._aliased_at[place] < known:
+            self._safety.says(change.actor, f"{told}, to which an alias leads")
+
+    def _is_adopted(self, home: Home, name: str) -> bool:
+        """Tell whether the mark may be that of the owner before."""
+        owners = [uid for (*place, uid) in self._claimed_at if place == [home, name]]
+        return any(not self.is_marked_since(home, name, uid) for uid in owners)
 
     def _changed(self, change: Change) -> None:
         place = change.home, change.name
         if change.call in ("create", "drop"):
             self._set_for.pop(place, None)
+        if change.call == "create_alias":
+            self._aliased_at[place] = change.at
         engine = self._fleet.at_home(change.home)
         is_set = change.call in ("create", "alter_properties")
         if not is_set or not isinstance(engine, ModelMilvus):

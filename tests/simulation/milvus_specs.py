@@ -1,6 +1,8 @@
 """What specs ask of the engine of type Milvus, which has a name of its own."""
 
 from quiver.domain.kubernetes_types import Manifest
+from support.fake_server import FakeCollection
+from support.milvus_memory import MilvusCollection
 
 MILVUS_ENGINE = "mil"
 OWNER = "quiver.dev/owner"
@@ -13,6 +15,12 @@ ANOTHER = "uid-of-another"
 def is_on_milvus(manifest: Manifest) -> bool:
     """Tell whether a VectorCollection refers to the engine of type Milvus."""
     return bool(manifest["spec"]["engineRef"]["name"] == MILVUS_ENGINE)
+
+
+def is_anothers(found: FakeCollection, uid: str) -> bool:
+    """Tell whether a collection has the mark of another object than this one."""
+    mark = found.properties.get(OWNER) if isinstance(found, MilvusCollection) else None
+    return mark not in (None, "", uid)
 
 
 def database_of(manifest: Manifest) -> str:

@@ -45,8 +45,8 @@ class MilvusUsers:
     def repertoire(self) -> dict[Callable[[], None], int]:
         """Return what there is to do, by how often it is done."""
         return {
-            self._create: 12,
-            self._edit: 10,
+            self._create: 20,
+            self._edit: 18,
             self._edit_what_is_fixed: 1,
             self._make_engine: 1,
             **self._mischief.repertoire(),

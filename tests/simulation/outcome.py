@@ -167,7 +167,9 @@ class Outcome:
         found = self._found(manifest)
         if self._is_refused_more(manifest, engine, found):
             return "QuotaExceeded"
-        before = self._milvus.reason_before(manifest, engine, self._claims.held(manifest))
+        before = self._milvus.reason_before(
+            manifest, engine, self._claims.held(manifest), is_mine=True
+        )
         if before:
             return before
         if self._holds_another(manifest, found):
@@ -231,7 +233,7 @@ class Outcome:
         if claim is not None and self._is_refused_more(manifest, engine, found):
             return "QuotaExceeded"
         place = home, name_of(manifest)
-        before = self._milvus.reason_before(manifest, engine, place)
+        before = self._milvus.reason_before(manifest, engine, place, is_mine=False)
         if before:
             return before
         if found is None:

@@ -19,6 +19,7 @@ from simulation.api_server import ApiServer, Write
 from simulation.claims import Claims
 from simulation.engines import Change, Fleet, Home
 from simulation.history import History, engine_key, fits
+from simulation.milvus_specs import is_anothers
 from simulation.permissions import MAY
 
 AT_ONCE_S = 1.5
@@ -190,7 +191,7 @@ class Safety:
             return
         present = self._fleet.data_of(mine[0]).get(mine[1])
         since = self._now() - self._made_at.get(mine, 0.0)
-        if present is None or not fits(old, present.schema):
+        if present is None or not fits(old, present.schema) or is_anothers(present, _uid(old)):
             return
         others_at = self._others_made_at.get(mine, -STEP_S)
         if self._now() - others_at < self.lengthened(AT_ONCE_S + 5, write.actor):

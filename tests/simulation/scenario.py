@@ -134,7 +134,7 @@ class Scenario:
 
     async def _rest(self) -> None:
         """See that all is as it should be, and that then nothing is done any more."""
-        milvus = MilvusOutcome(self._fleet, self._milvus)
+        milvus = MilvusOutcome(self._server, self._fleet, self._milvus)
         for complaint in Outcome(self._server, self._fleet, self._claims, milvus).complaints():
             self._safety.says("in the end", complaint)
         for pod in self._controllers.replaced:
