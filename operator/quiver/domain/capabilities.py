@@ -28,7 +28,8 @@ class Capabilities:
 
     `has_default_image`: pods run the operator's default engine image, if the spec names none.
     `pods_serve_tls`: the server accepts a certificate and a key. `schema_defaults`: what the fields
-    of a collection mean that its spec does not name.
+    of a collection mean that its spec does not name. `loads`: a collection is searched once it is
+    loaded; it is in a database, has properties, and its metric belongs to its index.
 
     The operator asks each server for its instance id and never infers from the type whether there
     is one: an external engine may be another server than its type says.
@@ -37,6 +38,7 @@ class Capabilities:
     has_default_image: bool
     pods_serve_tls: bool
     schema_defaults: SchemaDefaults
+    loads: bool = False
 
 
 CAPABILITIES: Mapping[EngineType, Capabilities] = MappingProxyType(
@@ -51,6 +53,7 @@ CAPABILITIES: Mapping[EngineType, Capabilities] = MappingProxyType(
             has_default_image=False,
             pods_serve_tls=False,
             schema_defaults=SchemaDefaults(metric_type="L2"),
+            loads=True,
         ),
     }
 )

@@ -44,6 +44,8 @@ Properties = Annotated[dict[EntryName, PropertyText], Meta(max_length=32)]
 DEFAULT_DATABASE = "default"
 OWN_PROPERTIES = f"{GROUP}/"
 """How the names of properties begin that only Quiver sets."""
+OWNER_PROPERTY = f"{OWN_PROPERTIES}owner"
+"""The mark of a collection's owner: the uid of its VectorCollection."""
 
 PARTITION_BYTES = 2**18
 """How many bytes of UTF-8 the tags in a spec have together. An object holds them three times (spec,

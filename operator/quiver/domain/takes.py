@@ -7,8 +7,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from quiver.domain.collections import CollectionSpec, Index
+from quiver.domain.collections import DEFAULT_DATABASE, CollectionSpec, Index
 from quiver.domain.engines import EngineSpec, EngineType
+from quiver.domain.milvus_versions import (
+    Feature,
+    MilvusVersion,
+    can,
+    feature_of_index,
+    feature_of_metric,
+    needed,
+)
 
 _IVF = ("nlist",)
 MILVUS_1_PARAMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -99,6 +107,31 @@ def refusals(spec: CollectionSpec, metric: str, engine: EngineSpec) -> Iterator[
         )
     if not takes.has_segment_size:
         yield from _size_refusals(spec.index_file_size, engine)
+
+
+def what_is_too_new(
+    spec: CollectionSpec, metric: str, version: MilvusVersion | None
+) -> Iterator[str]:
+    """Yield a phrase for each thing in the spec that this version of Milvus cannot do: what it is,
+    and which version could. Of an unknown version nothing is known.
+    """
+    for feature in _features(spec, metric):
+        if not can(version, feature):
+            yield needed(feature)
+
+
+def _features(spec: CollectionSpec, metric: str) -> Iterator[Feature]:
+    milvus = spec.milvus
+    found = [feature_of_metric(metric)]
+    if spec.index is not None:
+        found.append(feature_of_index(spec.index.type))
+    if milvus is not None and milvus.database not in (None, DEFAULT_DATABASE):
+        found.append(Feature.DATABASES)
+    if milvus is not None and "mmap.enabled" in milvus.properties:
+        found.append(Feature.MMAP)
+    if any("-" in tag for tag in spec.partitions):
+        found.append(Feature.HYPHENS_IN_PARTITIONS)
+    yield from (feature for feature in found if feature is not None)
 
 
 def _index_refusals(index: Index, metric: str, type_: EngineType) -> Iterator[str]:

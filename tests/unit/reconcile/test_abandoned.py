@@ -136,7 +136,7 @@ async def test_a_claim_is_kept_by_a_reconcile_that_is_cancelled() -> None:
         created.set()
         await asyncio.Event().wait()
 
-    with patch.object(FakeClient, "create", lambda _client, schema: create(schema)):
+    with patch.object(FakeClient, "create", lambda _client, schema, _properties: create(schema)):
         reconcile = asyncio.create_task(cluster.reconciler.reconcile(Key(NAMESPACE, "test01")))
         await created.wait()
         reconcile.cancel()

@@ -1,6 +1,7 @@
 """Carries out the steps of a decision, in order, one at a time."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -14,7 +15,15 @@ from quiver.domain.claims import (
     replacing_status,
     retained_as,
 )
-from quiver.domain.collections import Claim, VectorCollection
+from quiver.domain.collections import (
+    OWNER_PROPERTY,
+    Claim,
+    CollectionSchema,
+    Index,
+    ObservedCollection,
+    ObservedIndex,
+    VectorCollection,
+)
 from quiver.domain.data_loss import with_loss
 from quiver.domain.kubernetes_types import (
     SECRET,
@@ -36,6 +45,7 @@ from quiver.reconcile.collections.decision import (
     DropPartition,
     EngineStep,
     KeepFinalizer,
+    MilvusStep,
     NoteRetained,
     PublishEvent,
     RecordClaim,
@@ -48,6 +58,7 @@ from quiver.reconcile.collections.decision import (
     Step,
 )
 from quiver.reconcile.collections.gathered import Gathered
+from quiver.reconcile.collections.milvus_steps import do_on_milvus, is_done
 from quiver.reconcile.collections.preconditions import Preconditions
 from quiver.reconcile.collections.released import release_patch
 from quiver.reconcile.identities import Identities
@@ -112,7 +123,8 @@ class Actor:
                 await self._patch(recording_patch(collection, annotation))
                 self._claimed_manifest = self.manifest
             case ReplaceClaim(claim):
-                await self._patch_status(replacing_status(claim))
+                # What the status says of the mark and the properties is of the other server.
+                await self._patch_status({**replacing_status(claim), "milvus": None})
             case KeepFinalizer():
                 await self._patch(finalizing_patch(collection))
             case Release():
@@ -218,11 +230,13 @@ class Actor:
         client, name = self._client(), self._gathered.collection_name
         if isinstance(step, SetIndex):
             # An engine may note the index and refuse all the same: the build failed, or many wait.
-            return (await client.describe_index(name)).index == step.index
+            return _has_index(await client.describe_index(name), step.index)
+        if client.loads is not None and isinstance(step, MilvusStep):
+            return await is_done(step, name, client, client.loads)
         found = await client.describe(name)
         match step:
-            case CreateCollection(schema):
-                return found is not None and not any(schema.differences(found.schema))
+            case CreateCollection(schema, properties):
+                return found is not None and _is_as_created(found, schema, properties)
             case CreatePartition(tag):
                 return found is not None and tag in found.partitions
             case _:
@@ -231,8 +245,8 @@ class Actor:
     async def _call_engine(self, step: EngineStep) -> None:
         client, name = self._client(), self._gathered.collection_name
         match step:
-            case CreateCollection(schema):
-                await client.create(schema)
+            case CreateCollection(schema, properties):
+                await client.create(schema, properties)
             case DropCollection():
                 await client.drop(name)
             case CreatePartition(tag):
@@ -240,8 +254,28 @@ class Actor:
                 self.made.append(tag)
             case DropPartition(tag):
                 await client.drop_partition(name, tag)
-            case SetIndex(index):
-                await client.set_index(name, index)
+            case SetIndex(index, metric_type):
+                await client.set_index(name, index, metric_type)
+            case _:
+                assert client.loads is not None, "policies ask no other engine for these"
+                await do_on_milvus(step, name, client.loads)
 
     def _client(self) -> EngineClient:
         return self._engines.at(self._gathered.target)
+
+
+def _has_index(found: ObservedIndex, wanted: Index | None) -> bool:
+    if wanted is None:
+        return found.index is None and not found.missing
+    return wanted.is_met_by(found.index)
+
+
+def _is_as_created(
+    found: ObservedCollection, schema: CollectionSchema, properties: Mapping[str, str]
+) -> bool:
+    """Tell whether it is the collection of this object's own call: another cluster's may have made
+    one of the name meanwhile, with its own mark.
+    """
+    mark = properties.get(OWNER_PROPERTY)
+    is_own = found.properties.get(OWNER_PROPERTY, mark) == mark
+    return is_own and not any(schema.differences(found.schema))

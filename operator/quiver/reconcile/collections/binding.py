@@ -2,14 +2,14 @@
 
 import base64
 
-from quiver.domain.collections import Placement, VectorCollection
+from quiver.domain.collections import Placement, VectorCollection, split_name
 from quiver.domain.kubernetes_types import MANAGED_BY, MANAGED_BY_LABEL, VECTOR_COLLECTION, Manifest
 from quiver.domain.manifests import owner_reference, owner_uids
 from quiver.reconcile.collections.decision import ApplySecret, DeleteSecret, Step
 from quiver.reconcile.collections.gathered import Gathered
 from quiver.reconcile.matching import matches
 
-TLS_ENTRY, CA_ENTRY = "tls", "ca.crt"
+TLS_ENTRY, CA_ENTRY, DATABASE_ENTRY = "tls", "ca.crt", "database"
 
 
 def foreign_secret(g: Gathered) -> Manifest | None:
@@ -56,13 +56,16 @@ def _is_ours(secret: Manifest, collection: VectorCollection) -> bool:
 
 def _secret(g: Gathered, name: str, placement: Placement) -> Manifest:
     host, _, port = placement.endpoint.rpartition(":")
+    database, collection = split_name(g.collection_name)
     entries = {
         "type": "milvus",
         "provider": "quiver",
         "host": host.strip("[]"),
         "port": port,
-        "collection": g.collection_name,
+        "collection": collection,
     }
+    if g.loads:
+        entries[DATABASE_ENTRY] = database
     if g.access.tls is not None:
         entries[TLS_ENTRY] = "true"
         if g.access.tls.ca is not None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from quiver.domain.claims import has_finalizer, has_status_claim, retained_as
-from quiver.domain.collections import Binding, Claim, IndexProgress, Placement
+from quiver.domain.collections import Binding, Claim, Placement
 from quiver.domain.conditions import Verdict
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION
 from quiver.domain.manifests import is_about_to_go
@@ -23,10 +23,23 @@ from quiver.reconcile.collections.decision import (
     RecordClaim,
     RecordLoss,
     ReplaceClaim,
-    SetIndex,
     Step,
 )
 from quiver.reconcile.collections.gathered import Gathered
+from quiver.reconcile.collections.indexing import index_steps, while_index_is_not_built
+from quiver.reconcile.collections.loading import (
+    load_after,
+    load_steps,
+    while_not_loaded,
+    while_released,
+)
+from quiver.reconcile.collections.properties import (
+    database_steps,
+    properties_after,
+    properties_wanted,
+    property_steps,
+    while_properties_stay,
+)
 
 
 def converge(g: Gathered) -> Decision:
@@ -39,11 +52,14 @@ def converge(g: Gathered) -> Decision:
     steps = [
         *_claim_steps(g, claim),
         *_loss_steps(g),
+        *database_steps(g),
         *_collection_steps(g),
         *_partition_steps(g),
-        *_index_steps(g),
-        *([] if is_blocked(g) else binding_steps(g, placement)),
+        *property_steps(g),
+        *index_steps(g),
     ]
+    steps += load_steps(g, steps)
+    steps += [] if is_blocked(g) else binding_steps(g, placement)
     decision = Decision(
         verdict=Verdict.ready(f"Collection {claim.collection_name!r} is on {claim.member}."),
         steps=tuple(steps),
@@ -52,14 +68,19 @@ def converge(g: Gathered) -> Decision:
         retained_partitions=_retained(g),
         claim=claim,
         placement=placement,
-        schema=g.observed.schema if g.observed else g.schema,
+        schema=g.schema,
+        load=load_after(g, steps),
+        properties=properties_after(g),
         binding=_binding(g),
     )
     return (
         _while_secrets_are_forbidden(g, decision)
         or _while_secret_is_foreign(g, decision)
-        or _while_index_is_not_built(g, decision)
+        or while_index_is_not_built(g, decision)
+        or while_not_loaded(g, decision)
         or _while_partitions_hold_rows(g, decision)
+        or while_properties_stay(g, decision)
+        or while_released(g, decision)
         or decision
     )
 
@@ -93,7 +114,7 @@ def _loss_steps(g: Gathered) -> list[Step]:
 
 def _collection_steps(g: Gathered) -> list[Step]:
     if g.observed is None:
-        return [CreateCollection(g.schema), PublishEvent(_created(g))]
+        return [CreateCollection(g.schema, properties_wanted(g)), PublishEvent(_created(g))]
     if g.claim is None:
         note = f"Adopted collection {g.collection_name!r}, which was there already."
         return [PublishEvent(Event("Normal", "Adopted", "Adopt", note))]
@@ -131,18 +152,6 @@ def _may_go(g: Gathered, tag: str) -> bool:
     return g.deletion_policy == "Delete"
 
 
-def _index_steps(g: Gathered) -> list[Step]:
-    """Return the steps for the index. An index that the spec never named is left alone."""
-    wanted, found = g.collection.spec.index, g.observation.index
-    if wanted is None:
-        named = g.collection.status.index is not None
-        return [SetIndex(None)] if named and found is not None and found.index is not None else []
-    if found is None or found.index != wanted:
-        return [SetIndex(wanted)]
-    has_given_up = found.failure is not None and found.progress is None
-    return [SetIndex(wanted)] if has_given_up else []
-
-
 def _while_secrets_are_forbidden(g: Gathered, decision: Decision) -> Decision | None:
     """Stall, but converge the collection, and keep the Secret that was published before."""
     if g.secrets_refusal is None:
@@ -170,36 +179,6 @@ def _while_secret_is_foreign(g: Gathered, decision: Decision) -> Decision | None
         "choose another binding.secretName. The collection itself is as the spec says."
     )
     return replace(decision, verdict=Verdict.stalled(Reason.BINDING_CONFLICT, message))
-
-
-def _while_index_is_not_built(g: Gathered, decision: Decision) -> Decision | None:
-    """Report an index build, and requeue: no reconcile waits for it."""
-    found, wanted = g.observation.index, g.collection.spec.index
-    if wanted is None:
-        return None
-    if found is not None and found.index == wanted and found.failure is not None:
-        message = (
-            f"The engine could not build index {wanted.type}: {found.failure}. Remove the cause, "
-            "or choose another index. Meanwhile it is tried again."
-        )
-        reason = Reason.DISK_FULL if found.disk_full else Reason.INDEX_FAILED
-        verdict = Verdict.reconciling(reason, message)
-        return replace(decision, verdict=verdict, retry=True)
-    if any(isinstance(step, SetIndex) for step in decision.steps):
-        progress = "the engine has begun."
-    elif found is not None and found.progress is not None:
-        progress = _coarsely(found.progress)
-    else:
-        return None
-    message = f"Building index {wanted.type}: {progress}"
-    verdict = Verdict.reconciling(Reason.INDEX_BUILDING, message)
-    return replace(decision, verdict=verdict, retry=True)
-
-
-def _coarsely(progress: IndexProgress) -> str:
-    """Say it in tenths, so that a build costs no more than ten writes of the status."""
-    tenths = 10 * progress.built // max(1, progress.total)
-    return f"{10 * tenths} % of the segments are indexed."
 
 
 def _while_partitions_hold_rows(g: Gathered, decision: Decision) -> Decision | None:

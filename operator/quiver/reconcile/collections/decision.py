@@ -1,8 +1,16 @@
 """The decision about a VectorCollection: a verdict, and the steps that lead to it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from quiver.domain.collections import Binding, Claim, CollectionSchema, Index, Placement
+from quiver.domain.collections import (
+    Binding,
+    Claim,
+    CollectionSchema,
+    Index,
+    LoadState,
+    Placement,
+)
 from quiver.domain.conditions import Verdict
 from quiver.domain.kubernetes_types import Manifest
 from quiver.ports.kubernetes import Event
@@ -55,8 +63,14 @@ class RecordRelease:
 
 
 @dataclass(frozen=True)
+class CreateDatabase:
+    name: str
+
+
+@dataclass(frozen=True)
 class CreateCollection:
     schema: CollectionSchema
+    properties: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,9 +90,32 @@ class DropPartition:
 
 @dataclass(frozen=True)
 class SetIndex:
-    """Start to build the index, or drop it (None)."""
+    """Start to build the index, or drop it (None). `metric_type` is for engines whose indexes have
+    it.
+    """
 
     index: Index | None
+    metric_type: str | None = None
+
+
+@dataclass(frozen=True)
+class AlterProperties:
+    """Set some of the collection's properties, and delete others."""
+
+    changed: Mapping[str, str]
+    deleted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LoadCollection:
+    """Begin to load the collection, or another number of copies."""
+
+    replicas: int
+
+
+@dataclass(frozen=True)
+class ReleaseCollection:
+    """Take the collection out of memory."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +138,9 @@ class Release:
     """Remove the finalizer, so that the API server can delete the object."""
 
 
-EngineStep = CreateCollection | DropCollection | CreatePartition | DropPartition | SetIndex
+CollectionStep = CreateCollection | DropCollection | CreatePartition | DropPartition | SetIndex
+MilvusStep = CreateDatabase | AlterProperties | LoadCollection | ReleaseCollection
+EngineStep = CollectionStep | MilvusStep
 ClaimStep = RecordClaim | ReplaceClaim | KeepFinalizer
 StatusStep = NoteRetained | RecordLoss | RecordRelease
 Step = ClaimStep | StatusStep | EngineStep | ApplySecret | DeleteSecret | PublishEvent | Release
@@ -116,7 +155,8 @@ class Decision:
     but for `kept_partitions`: the spec no longer lists these, and a later reconcile drops them.
     `retained_partitions` are no longer listed either, but remain for good. `made_partitions` were
     created before a step failed. `schema` is what the collection is on the engine after the steps;
-    None if this reconcile does not know it.
+    None if this reconcile does not know it. `load` is whether it is in memory then; None on engines
+    that load no collections. `properties` are the names of those that Quiver has set by then.
     """
 
     verdict: Verdict
@@ -129,4 +169,6 @@ class Decision:
     claim: Claim | None = None
     placement: Placement | None = None
     schema: CollectionSchema | None = None
+    load: LoadState | None = None
+    properties: tuple[str, ...] = ()
     binding: Binding | None = None

@@ -10,11 +10,13 @@ from quiver.domain.claims import (
     reserved_partitions_of,
     retained_as,
 )
+from quiver.domain.collections import OWNER_PROPERTY
 from quiver.domain.conditions import State, Verdict
 from quiver.domain.deletion import PROTECTED
 from quiver.domain.kubernetes_types import COLLECTIONS_CRD
 from quiver.domain.reasons import Reason
 from quiver.domain.servers import is_of_another_engine
+from quiver.domain.text import one_line
 from quiver.ports.errors import (
     EngineDiskFull,
     EngineError,
@@ -33,6 +35,9 @@ from quiver.reconcile.collections.decision import (
 )
 from quiver.reconcile.collections.gathered import Gathered
 from quiver.reconcile.collections.released import recorded_release, released
+
+ALIASES = 300
+"""Characters of the names of aliases that a message quotes."""
 
 
 def finalizer_is_gone(g: Gathered) -> Decision | None:
@@ -180,6 +185,23 @@ def collection_is_another(g: Gathered) -> Decision | None:
     return _retain(g, "Warning", f"it is not the one that this object describes ({g.differences})")
 
 
+def collection_has_another_mark(g: Gathered) -> Decision | None:
+    if g.foreign_mark is None:
+        return None
+    whose = f"VectorCollection {g.marked_by!r}" if g.marked_by else "an object of another cluster"
+    return _retain(g, "Warning", f"its property {OWNER_PROPERTY} is the mark of {whose}")
+
+
+def collection_is_aliased(g: Gathered) -> Decision | None:
+    """Milvus drops such a collection all the same, and clients that use the alias lose it."""
+    aliases = sorted(g.observed.aliases) if g.observed is not None else []
+    if not aliases:
+        return None
+    names = one_line(", ".join(map(repr, aliases)), ALIASES)
+    what = "an alias leads" if len(aliases) == 1 else f"{len(aliases)} aliases lead"
+    return _waiting(g, Reason.ALIASED, f"{what} to it ({names})", "Drop them, or have them lead on")
+
+
 def collection_is_not_empty(g: Gathered) -> Decision | None:
     if g.deletion_policy != "DeleteIfEmpty" or not g.observation.rows:
         return None
@@ -213,6 +235,8 @@ POLICIES = (
     collection_is_somebody_elses,
     collection_is_gone,
     collection_is_another,
+    collection_has_another_mark,
+    collection_is_aliased,
     collection_is_not_empty,
     collection_exists,
 )

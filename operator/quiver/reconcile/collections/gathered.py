@@ -1,24 +1,34 @@
 """One VectorCollection, and all that a decision about it depends on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from msgspec import structs
+
 from quiver.domain.access import PLAIN, Access, Target
+from quiver.domain.capabilities import CAPABILITIES
 from quiver.domain.claims import has_status_claim, is_endpoint, reserved_partitions_of
 from quiver.domain.collections import (
+    OWNER_PROPERTY,
     Claim,
     CollectionSchema,
     ObservedCollection,
     ObservedIndex,
+    ObservedLoad,
     VectorCollection,
 )
 from quiver.domain.deletion import DeletionPolicy, deletion_policy
 from quiver.domain.engines import VectorEngine
 from quiver.domain.kubernetes_types import Manifest
 from quiver.domain.members import Member, has_had
+from quiver.domain.milvus_versions import MilvusVersion, parse_version
 from quiver.domain.placement import NO_LOAD, Load
 from quiver.domain.servers import Server
+from quiver.domain.text import one_line
 from quiver.ports.errors import EngineError
+
+FIELDS = 300
+"""Characters of the names of fields that a message quotes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,13 +36,16 @@ class Observation:
     """What a member reported about a collection, as far as the reconcile needs it.
 
     `rows` counts all vectors, `partition_rows` those of partitions that the spec no longer lists.
-    `failure` is the error of a call to the member.
+    `load` is None on engines that load no collections. `has_database` tells whether the
+    collection's database exists. `failure` is the error of a call to the member.
     """
 
     collection: ObservedCollection | None = None
     index: ObservedIndex | None = None
     rows: int = 0
     partition_rows: Mapping[str, int] = field(default_factory=dict)
+    load: ObservedLoad | None = None
+    has_database: bool = True
     failure: EngineError | None = None
 
 
@@ -55,7 +68,8 @@ class Gathered:
     member's identity, None if it could not be asked, and `asked_at` the time of the question (the
     loop's). `is_borrowed`: the member is an external endpoint that leads to a pod of Quiver's.
     `is_elders`: the object wants to adopt a collection on a server that may belong to an older
-    VectorEngine of another namespace.
+    VectorEngine of another namespace. `marked_by` is the object whose mark the collection carries,
+    if it is another one that exists.
 
     `is_crd_deleted`: the object goes, its collection is to go too, and the CustomResourceDefinition
     of VectorCollections is being deleted. `is_namespace_going` is asked of a protected object that
@@ -86,6 +100,7 @@ class Gathered:
     asked_at: float = 0.0
     is_borrowed: bool = False
     is_elders: bool = False
+    marked_by: str | None = None
     is_crd_deleted: bool = False
     is_namespace_going: bool = False
     gpu_mib: int | None = None
@@ -137,13 +152,48 @@ class Gathered:
         return self.collection.schema(self.engine_there.spec.type)
 
     @property
+    def loads(self) -> bool:
+        """Whether the engine loads collections (Capabilities.loads)."""
+        return self.engine is not None and CAPABILITIES[self.engine.spec.type].loads
+
+    @property
+    def milvus_version(self) -> MilvusVersion | None:
+        """The version that the engine told last; None if it is unknown, or of another type."""
+        told = self.engine.status.version if self.engine is not None and self.loads else None
+        return None if told is None else parse_version(told)
+
+    @property
+    def was_marked(self) -> bool:
+        """Whether the collection had this object's mark once."""
+        status = self.collection.status.milvus
+        return status is not None and status.load is not None
+
+    @property
+    def foreign_mark(self) -> str | None:
+        """The mark of another owner that the engine's collection carries, if it does."""
+        mark = self.observed.properties.get(OWNER_PROPERTY) if self.observed else None
+        return None if mark in (None, "", self.collection.metadata.uid) else mark
+
+    @property
     def differences(self) -> str:
         """What the spec asks for and the engine's collection is not; empty where they agree."""
         if self.observed is not None:
-            return ", ".join(self.schema.differences(self.observed.schema))
+            return ", ".join(self._differences(self.observed))
         # A collection that is gone from the engine is created again under the claimed name only.
         claimed, wanted = self.collection_name, self.collection.collection_name
         return f"collectionName is {claimed}, not {wanted}" if claimed != wanted else ""
+
+    def _differences(self, observed: ObservedCollection) -> Iterator[str]:
+        wanted = self.schema
+        if self.loads and self.claim is not None:
+            # The metric is the index's: it comes with the index of the spec.
+            going, index = self.collection.metadata.deleting, self.collection.spec.index
+            if going or index is not None:
+                wanted = structs.replace(wanted, metric_type=None)
+        yield from wanted.differences(observed.schema)
+        if observed.other_fields:
+            names = one_line(", ".join(map(repr, observed.other_fields)), FIELDS)
+            yield f"it has fields that spec does not say ({names})"
 
     @property
     def deletion_policy(self) -> DeletionPolicy:

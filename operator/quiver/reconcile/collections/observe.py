@@ -12,8 +12,9 @@ from quiver.domain.kubernetes_types import (
     Key,
     Manifest,
 )
+from quiver.domain.manifests import uid_of
 from quiver.ports.engines import EngineClient
-from quiver.ports.errors import ApiRefused, EngineError
+from quiver.ports.errors import ApiRefused, DatabaseNotFound, EngineError
 from quiver.ports.kubernetes import Objects
 from quiver.reconcile.collections.gather import Sources
 from quiver.reconcile.collections.gathered import Gathered, Observation
@@ -40,12 +41,15 @@ async def observe(found: Gathered, sources: Sources) -> Gathered:
     if _may_be_dropped(found):
         found = replace(found, is_crd_deleted=await _is_crd_deleted(sources))
     found = await _with_secrets(found, sources)
+    found = replace(found, marked_by=_marked_by(found, sources.objects))
     return replace(found, is_elders=await _is_elders(found, sources))
 
 
 async def _observation_or_failure(client: EngineClient, found: Gathered) -> Observation:
     try:
         return await _observation(client, found)
+    except DatabaseNotFound:
+        return Observation(has_database=False)
     except EngineError as error:
         return Observation(failure=error)
 
@@ -60,7 +64,10 @@ async def _observation(client: EngineClient, found: Gathered) -> Observation:
         if found.claim is not None and found.deletion_policy == "DeleteIfEmpty":
             return replace(observation, rows=await client.count_rows(name))
         return observation
-    if collection.spec.index is not None or collection.status.index is not None:
+    if client.loads is not None:
+        observation = replace(observation, load=await client.loads.describe_load(name))
+    is_indexed = collection.spec.index is not None or collection.status.index is not None
+    if is_indexed or client.loads is not None:
         observation = replace(observation, index=await client.describe_index(name))
     if found.deletion_policy == "DeleteIfEmpty":
         unlisted = set(collection.status.partitions) - set(collection.spec.partitions)
@@ -149,6 +156,17 @@ async def _is_elders(found: Gathered, sources: Sources) -> bool:
     if _may_be_claimed(found, sources.objects):
         return True
     return await sources.dialling.has_elder_at(engine, server.address)
+
+
+def _marked_by(found: Gathered, objects: Objects) -> str | None:
+    """Return the other object whose mark the collection carries, of all that this operator
+    knows.
+    """
+    mark = found.foreign_mark
+    if mark is None:
+        return None
+    each = (m for e in objects.engines() for m in objects.collections_of(Key.of(e)))
+    return next((str(Key.of(m)) for m in each if uid_of(m) == mark), None)
 
 
 def _may_be_claimed(found: Gathered, objects: Objects) -> bool:

@@ -4,7 +4,9 @@ from quiver.domain.claims import is_endpoint
 from quiver.domain.conditions import State, Verdict
 from quiver.domain.fit import needed_mib
 from quiver.domain.reasons import Reason
+from quiver.domain.takes import refusals, what_is_too_new
 from quiver.ports.errors import (
+    DatabaseNotFound,
     EngineDiskFull,
     EngineError,
     EngineRefused,
@@ -16,6 +18,10 @@ from quiver.reconcile.collections.converge import converge
 from quiver.reconcile.collections.decision import Decision
 from quiver.reconcile.collections.gathered import Gathered
 from quiver.reconcile.collections.outcomes import stalled, waiting, without_steps
+from quiver.reconcile.collections.properties import (
+    collection_has_another_mark,
+    database_is_missing,
+)
 from quiver.reconcile.collections.room import (
     namespace_has_its_share,
     no_member_has_room,
@@ -141,6 +147,29 @@ def endpoint_is_borrowed(g: Gathered) -> Decision | None:
     )
 
 
+def engine_does_not_take_it(g: Gathered) -> Decision | None:
+    """The admission policies say so early, and may not be installed."""
+    metric = g.schema.metric_type
+    assert metric is not None, "each type has a default"
+    found = list(refusals(g.collection.spec, metric, g.engine_there.spec))
+    return stalled(g, Reason.INVALID_SPEC, " ".join(found)) if found else None
+
+
+def version_is_too_old(g: Gathered) -> Decision | None:
+    """What the engine said last of its version counts; it will refuse by itself until then."""
+    metric, version = g.schema.metric_type, g.milvus_version
+    assert metric is not None, "each type has a default"
+    found = list(what_is_too_new(g.collection.spec, metric, version))
+    if not found:
+        return None
+    return stalled(
+        g,
+        Reason.VERSION_TOO_OLD,
+        f"The engine at {g.member_name} is Milvus {version}: {', '.join(found)}. Upgrade it, or "
+        "take that out of the spec.",
+    )
+
+
 def no_member_is_ready(g: Gathered) -> Decision | None:
     if g.member is not None and g.member.ready:
         return None
@@ -152,7 +181,7 @@ def no_member_is_ready(g: Gathered) -> Decision | None:
 
 def segment_does_not_fit(g: Gathered) -> Decision | None:
     size, metric = g.schema.index_file_size, g.schema.metric_type
-    if g.gpu_mib is None or size is None or metric is None:
+    if g.gpu_mib is None or size is None or metric is None or g.loads:
         return None
     needed = needed_mib(size, g.schema.dimension, metric, g.gpu_mib)
     if needed <= g.gpu_mib:
@@ -173,11 +202,14 @@ def engine_does_not_answer(g: Gathered) -> Decision | None:
 def collection_differs(g: Gathered) -> Decision | None:
     if not g.differences:
         return None
+    cure = "Make a VectorCollection of another name, or put the spec back."
+    if g.loads and "metricType" in g.differences:
+        cure = "Name an index in spec.index, and Quiver builds it with the metric of the spec."
     return stalled(
         g,
         Reason.SPEC_DIFFERS,
         f"The collection on the engine is not what the spec says: {g.differences}. An engine "
-        "cannot change that. Make a VectorCollection of another name, or put the spec back.",
+        f"cannot change that. {cure}",
     )
 
 
@@ -189,11 +221,15 @@ POLICIES = (
     name_is_taken,
     claimed_member_is_no_more,
     endpoint_is_borrowed,
+    engine_does_not_take_it,
+    version_is_too_old,
     no_member_is_ready,
     namespace_has_its_share,
     no_member_has_room,
     segment_does_not_fit,
     engine_does_not_answer,
+    database_is_missing,
+    collection_has_another_mark,
     name_exists_and_is_not_to_be_adopted,
     collection_differs,
     tags_are_too_long,
@@ -204,7 +240,7 @@ POLICIES = (
 def failed(g: Gathered, error: EngineError) -> Decision:
     """Return the decision after a call to the engine has failed."""
     reason, message = _failure(g, error)
-    if not error.retriable:
+    if not error.retriable and not isinstance(error, DatabaseNotFound):
         return stalled(g, reason, message)
     return waiting(g, reason, message, retry=True)
 
@@ -212,6 +248,8 @@ def failed(g: Gathered, error: EngineError) -> Decision:
 def _failure(g: Gathered, error: EngineError) -> tuple[Reason, str]:
     if isinstance(error, EngineDiskFull):
         return Reason.DISK_FULL, f"The engine at {g.member_name} refused: {error}"
+    if isinstance(error, DatabaseNotFound):
+        return Reason.DATABASE_NOT_FOUND, f"The engine at {g.member_name} refused: {error}"
     if isinstance(error, EngineRefused):
         return Reason.ENGINE_REFUSED, f"The engine at {g.member_name} refused: {error}"
     if isinstance(error, EngineUnauthenticated):

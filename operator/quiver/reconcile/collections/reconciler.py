@@ -5,9 +5,10 @@ from contextlib import suppress
 from dataclasses import replace
 
 import msgspec
+from msgspec import structs
 
 from quiver.domain.claims import claim_of, is_released
-from quiver.domain.collections import CollectionStatus, VectorCollection
+from quiver.domain.collections import CollectionStatus, MilvusStatus, VectorCollection
 from quiver.domain.data_loss import unacknowledged
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Manifest
 from quiver.domain.reasons import Reason
@@ -22,9 +23,12 @@ from quiver.reconcile.collections.gathered import Gathered
 from quiver.reconcile.collections.observe import observe
 from quiver.reconcile.collections.provisional import has_reported, is_provisional
 from quiver.reconcile.collections.refusals import after_refused_read, after_refused_step
+from quiver.reconcile.collections.searching import searched
 from quiver.reconcile.report import Reporter, status_patch
 from quiver.reconcile.result import Result
 
+MOST_PROPERTIES = 64
+"""Names of properties in a status."""
 KEEP_S = 1.0
 """How long a reconcile that is cancelled may take to keep its claim."""
 
@@ -101,6 +105,7 @@ class CollectionReconciler:
         actor = Actor(gathered, self._tools)
         try:
             decision = await self._act(decision, gathered, actor)
+            decision = await searched(decision, gathered, self._tools.engines)
             if actor.manifest is not None:
                 await self._report(decision, actor.manifest, gathered.collection)
         except ApiError:
@@ -180,6 +185,25 @@ class CollectionReconciler:
             index_file_size=known.index_file_size,
             metric_type=known.metric_type,
             index=spec.index if decision.converged else before.index,
+            milvus=_milvus_status(decision, collection, before.milvus),
             binding=decision.binding if decision.converged else before.binding,
             managed_by=before.managed_by,
         )
+
+
+def _milvus_status(
+    decision: Decision, collection: VectorCollection, before: MilvusStatus | None
+) -> MilvusStatus | None:
+    """Return what the status says of a collection on Milvus. While the steps are not done, each
+    property that was set may still be there.
+    """
+    listed = collection.milvus.properties
+    if decision.converged:
+        if decision.load is None:
+            return None
+        return MilvusStatus(load=decision.load, properties=decision.properties)
+    if decision.claim is None or collection.spec.milvus is None:
+        return before
+    known = before or MilvusStatus()
+    names = sorted({*known.properties, *listed})[:MOST_PROPERTIES]
+    return structs.replace(known, properties=tuple(names)) if names or before else None

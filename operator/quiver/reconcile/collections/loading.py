@@ -1,0 +1,95 @@
+"""Whether a collection is in memory, on engines that search it only then."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from quiver.domain.collections import LoadState
+from quiver.domain.conditions import Verdict
+from quiver.domain.reasons import Reason
+from quiver.reconcile.collections.decision import (
+    Decision,
+    LoadCollection,
+    ReleaseCollection,
+    SetIndex,
+    Step,
+)
+from quiver.reconcile.collections.gathered import Gathered
+
+
+def is_to_be_searched(g: Gathered) -> bool:
+    """Tell whether the collection is to be in memory, or needs not be."""
+    return not g.loads or g.collection.milvus.load.enabled
+
+
+def load_steps(g: Gathered, before: Sequence[Step]) -> list[Step]:
+    """Return the steps after `before` that load or release the collection.
+
+    The engine releases a collection whose index is replaced: the next reconcile loads it.
+    """
+    if not g.loads:
+        return []
+    wanted, found = g.collection.milvus.load, g.observation.load
+    state: LoadState = found.state if found is not None else "NotLoaded"
+    if not wanted.enabled:
+        return [] if state == "NotLoaded" else [ReleaseCollection()]
+    if g.observed is not None and _sets_index(before):
+        return []
+    if state == "NotLoaded":
+        return [] if _index_is_to_come(g) else [LoadCollection(wanted.replicas)]
+    told = found.replicas if found is not None and state == "Loaded" else None
+    return [] if told in (None, wanted.replicas) else [LoadCollection(wanted.replicas)]
+
+
+def load_after(g: Gathered, steps: Sequence[Step]) -> LoadState | None:
+    """Return whether the collection is in memory after the steps; None where that is no
+    question.
+    """
+    if not g.loads:
+        return None
+    if any(isinstance(step, LoadCollection) for step in steps):
+        return "Loading"
+    if _sets_index(steps) or any(isinstance(step, ReleaseCollection) for step in steps):
+        return "NotLoaded"
+    return g.observation.load.state if g.observation.load is not None else "NotLoaded"
+
+
+def while_not_loaded(g: Gathered, decision: Decision) -> Decision | None:
+    """Report that the collection is being loaded, and requeue."""
+    if not g.loads or decision.load == "Loaded" or not is_to_be_searched(g):
+        return None
+    progress = "it waits for its index." if decision.load == "NotLoaded" else _progress(g)
+    verdict = Verdict.reconciling(Reason.LOADING, f"Loading the collection: {progress}")
+    return replace(decision, verdict=verdict, retry=True)
+
+
+def while_released(g: Gathered, decision: Decision) -> Decision | None:
+    """Say of a collection that is ready that it cannot be searched, as asked for."""
+    if is_to_be_searched(g):
+        return None
+    message = (
+        f"{decision.verdict.message} It is not loaded, since spec.milvus.load.enabled is false, "
+        "and cannot be searched."
+    )
+    return replace(decision, verdict=Verdict.ready(message))
+
+
+def _progress(g: Gathered) -> str:
+    """Say it in tenths, so that it costs no more than ten writes of the status."""
+    found = g.observation.load
+    if found is None or found.state != "Loading" or found.progress is None:
+        return "the engine has begun."
+    return f"{10 * (min(100, max(0, found.progress)) // 10)} % are in memory."
+
+
+def _sets_index(steps: Sequence[Step]) -> bool:
+    return any(isinstance(step, SetIndex) for step in steps)
+
+
+def _index_is_to_come(g: Gathered) -> bool:
+    """Tell whether most of the rows have no index yet: loaded now, they would all be in memory as
+    they are. Where clients go on inserting, some never have one.
+    """
+    found = g.observation.index
+    if found is None or found.progress is None:
+        return False
+    return 10 * found.progress.built < 9 * found.progress.total

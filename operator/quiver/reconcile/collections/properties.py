@@ -1,0 +1,116 @@
+"""What Milvus 2.x keeps beside a collection's vectors: its database, its properties, and among
+them the mark of its owner.
+
+The mark is a second wall behind claims: these are known to one cluster, and Milvus may serve
+several. What carries the mark of another owner is changed or dropped by nobody else. Only who
+adopts a collection replaces its mark, and only if this operator knows no object with that uid: it
+may have been retained by an object that is gone, or by a cluster that is.
+"""
+
+from dataclasses import replace
+
+from quiver.domain.collections import OWNER_PROPERTY, split_name
+from quiver.domain.conditions import Verdict
+from quiver.domain.milvus_versions import Feature, can, needed
+from quiver.domain.reasons import Reason
+from quiver.reconcile.collections.decision import AlterProperties, CreateDatabase, Decision, Step
+from quiver.reconcile.collections.gathered import Gathered
+from quiver.reconcile.collections.outcomes import stalled, waiting
+
+
+def database_is_missing(g: Gathered) -> Decision | None:
+    """Wait for the database, unless the engine's owner lets Quiver make it."""
+    if g.observation.has_database or _may_create_databases(g):
+        return None
+    database, _ = split_name(g.collection_name)
+    return waiting(
+        g,
+        Reason.DATABASE_NOT_FOUND,
+        f"The engine at {g.member_name} has no database {database!r}. Create it there, or ask the "
+        f"owner of VectorEngine {g.collection.engine_key} to set spec.milvus.createDatabases. "
+        "Quiver then goes on by itself.",
+        retry=True,
+    )
+
+
+def collection_has_another_mark(g: Gathered) -> Decision | None:
+    """A collection that another owner has marked. While it is being adopted, only an owner counts
+    that this operator knows.
+    """
+    is_adopting = g.claim is None or (g.claim.origin == "Adopted" and not g.was_marked)
+    if g.foreign_mark is None or (is_adopting and g.marked_by is None):
+        return None
+    if g.claim is None and g.collection.spec.adoption_policy == "Never":
+        return None  # it is not to be adopted anyhow
+    whose = f"VectorCollection {g.marked_by!r}"
+    if g.marked_by is None:
+        whose = "a VectorCollection that this operator does not know, as of another cluster"
+    return stalled(
+        g,
+        Reason.NAME_TAKEN,
+        f"Collection {g.collection_name!r} carries the mark of {whose}: its property "
+        f"{OWNER_PROPERTY}. Quiver leaves it alone. Delete one of the two objects, or, if that "
+        "mark is out of date, delete the property on the engine.",
+    )
+
+
+def database_steps(g: Gathered) -> list[Step]:
+    if g.observation.has_database:
+        return []
+    database, _ = split_name(g.collection_name)
+    return [CreateDatabase(database)]
+
+
+def properties_wanted(g: Gathered) -> dict[str, str]:
+    """Return the properties that the collection is to have, with the mark."""
+    if not g.loads:
+        return {}
+    return {**g.collection.milvus.properties, OWNER_PROPERTY: g.collection.metadata.uid}
+
+
+def property_steps(g: Gathered) -> list[Step]:
+    """Return the step that sets what is listed, and deletes what Quiver has set and is no longer
+    listed. A new collection is created with its properties.
+    """
+    if g.observed is None or not g.loads:
+        return []
+    found, wanted = g.observed.properties, properties_wanted(g)
+    changed = {name: value for name, value in wanted.items() if found.get(name) != value}
+    deleted = tuple(sorted(_unlisted(g))) if can_delete_properties(g) else ()
+    return [AlterProperties(changed, deleted)] if changed or deleted else []
+
+
+def properties_after(g: Gathered) -> tuple[str, ...]:
+    """Return the names of the properties that Quiver has set, once the steps are done."""
+    kept = set() if can_delete_properties(g) else _unlisted(g)
+    return tuple(sorted({*g.collection.milvus.properties, *kept}))
+
+
+def while_properties_stay(g: Gathered, decision: Decision) -> Decision | None:
+    """Stall, but converge the collection: this version of Milvus deletes no properties."""
+    kept = sorted(_unlisted(g))
+    if not kept or can_delete_properties(g):
+        return None
+    message = (
+        f"Properties that the spec no longer lists are still set: {', '.join(map(repr, kept))}. "
+        f"The engine is Milvus {g.milvus_version}: {needed(Feature.DELETE_PROPERTIES)}. "
+        "Put them back on the list with a value that suits you, or upgrade the engine."
+    )
+    return replace(decision, verdict=Verdict.stalled(Reason.VERSION_TOO_OLD, message))
+
+
+def can_delete_properties(g: Gathered) -> bool:
+    return can(g.milvus_version, Feature.DELETE_PROPERTIES)
+
+
+def _unlisted(g: Gathered) -> set[str]:
+    """Return the properties that Quiver has set, that are still there, and no longer listed."""
+    status = g.collection.status.milvus
+    if status is None or g.observed is None:
+        return set()
+    return (set(status.properties) - properties_wanted(g).keys()) & g.observed.properties.keys()
+
+
+def _may_create_databases(g: Gathered) -> bool:
+    milvus = g.engine_there.spec.milvus
+    return milvus is not None and milvus.create_databases
