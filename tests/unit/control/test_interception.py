@@ -7,7 +7,7 @@ import pytest
 
 from quiver.control.work.interception import Answer, EngineCall, InterceptedEngines
 from quiver.domain.access import Target
-from quiver.ports.engines import EngineClient
+from quiver.ports.engines import EngineClient, Loads
 from quiver.ports.errors import EngineUnreachable
 
 TARGET = Target("10.0.0.7:19530", "Quiver")
@@ -19,23 +19,41 @@ ARGUMENTS: dict[str, tuple[object, ...]] = {
     "describe": ("docs",),
     "count_rows": ("docs", "a"),
     "describe_index": ("docs",),
-    "set_index": ("docs", object()),
-    "create": (object(),),
+    "set_index": ("docs", object(), "L2"),
+    "search_once": (object(),),
+    "create": (object(), {"a": "1"}),
     "drop": ("docs",),
     "create_partition": ("docs", "a"),
     "drop_partition": ("docs", "a"),
 }
-CHANGES = {"set_index", "create", "drop", "create_partition", "drop_partition"}
+LOADS: dict[str, tuple[object, ...]] = {
+    "describe_load": ("docs",),
+    "load": ("docs", 2),
+    "release": ("docs",),
+    "alter_properties": ("docs", {"a": "1"}, ("b",)),
+    "list_databases": (),
+    "create_database": ("db",),
+}
+CHANGES = {
+    *("set_index", "create", "drop", "create_partition", "drop_partition"),
+    *("load", "release", "alter_properties", "create_database"),
+}
 
 
 class AnyEngine:
-    """Answers every call with an object of its own, and remembers its name and arguments."""
+    """Answers every call with an object of its own, and remembers its name and arguments. It is
+    what loads collections, too.
+    """
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, tuple[object, ...]]] = []
         self.answer = object()
 
     def at(self, _target: Target) -> Any:
+        return self
+
+    @property
+    def loads(self) -> Any:
         return self
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -59,18 +77,20 @@ class Seeing:
 
 def test_all_calls_of_the_port_are_tried_here() -> None:
     """A call that is added to the port is to be forwarded too."""
-    assert set(ARGUMENTS) == {name for name in vars(EngineClient) if not name.startswith("_")}
+    for port, tried in ((EngineClient, {*ARGUMENTS, "loads"}), (Loads, {*LOADS})):
+        assert tried == {name for name in vars(port) if not name.startswith("_")}
 
 
-@pytest.mark.parametrize("name", ARGUMENTS)
+@pytest.mark.parametrize("name", [*ARGUMENTS, *LOADS])
 async def test_a_call_passes_the_interceptor_and_arrives_as_it_was(name: str) -> None:
     """The engine gets its arguments, and the caller the engine's answer; changes have none."""
     engine, intercept = AnyEngine(), Seeing()
     client = InterceptedEngines(engine, intercept).at(TARGET)
-    answer = await getattr(client, name)(*ARGUMENTS[name])
+    arguments = ARGUMENTS.get(name) or LOADS.get(name, ())
+    answer = await getattr(client.loads if name in LOADS else client, name)(*arguments)
     assert intercept.seen == [(TARGET, name, name in CHANGES)]
-    assert engine.calls == [(name, ARGUMENTS[name])]
-    assert answer is (None if name in CHANGES else engine.answer)
+    assert engine.calls == [(name, arguments)]
+    assert answer is (None if name in (*CHANGES, "search_once") else engine.answer)
 
 
 async def test_an_interceptor_may_keep_a_call_back() -> None:
