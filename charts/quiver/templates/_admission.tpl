@@ -13,7 +13,8 @@ What absent means depends on the engine's type: operator/quiver/domain/capabilit
     object.spec.engineRef.name == params.metadata.name &&
     (!has(object.spec.engineRef.namespace) ||
     object.spec.engineRef.namespace == params.metadata.namespace) &&
-    has(params.spec.gpu) && has(params.spec.gpu.minMemory) && has(object.spec.dimension)
+    has(params.spec.gpu) && has(params.spec.gpu.minMemory) && has(object.spec.dimension) &&
+    (!has(params.spec.type) || params.spec.type != 'Milvus')
 - name: indexFileSize
   expression: "has(object.spec.indexFileSize) ? object.spec.indexFileSize : 1024"
 - name: metricType
@@ -62,6 +63,73 @@ matchConstraints:
 paramRef:
   selector: {}
   parameterNotFoundAction: Allow
+{{- end }}
+
+{{- /* What engines of a type take, as operator/quiver/domain/takes.py has it: each metric with the
+index types over it, and the parameters of each index type of Milvus 1.x. */ -}}
+{{- define "quiver.takesVariables" -}}
+- name: applies
+  expression: >-
+    object.spec.engineRef.name == params.metadata.name &&
+    (!has(object.spec.engineRef.namespace) ||
+    object.spec.engineRef.namespace == params.metadata.namespace)
+- name: type
+  expression: "has(params.spec.type) ? params.spec.type : 'Quiver'"
+- name: metricType
+  expression: "has(object.spec.metricType) ? object.spec.metricType : 'L2'"
+- name: index
+  expression: "has(object.spec.index) && has(object.spec.index.type) ? object.spec.index.type : ''"
+- name: ofMilvus1
+  expression: >-
+    {
+    'L2': ['IVF_FLAT', 'IVF_SQ8', 'IVF_SQ8H', 'IVF_PQ', 'HNSW', 'RNSG', 'ANNOY'],
+    'IP': ['IVF_FLAT', 'IVF_SQ8', 'IVF_SQ8H', 'IVF_PQ', 'HNSW', 'RNSG', 'ANNOY'],
+    'HAMMING': ['IVF_FLAT'],
+    'JACCARD': ['IVF_FLAT'],
+    'TANIMOTO': ['IVF_FLAT'],
+    'SUBSTRUCTURE': [],
+    'SUPERSTRUCTURE': []
+    }
+- name: ofMilvus
+  expression: >-
+    {
+    'L2': ['IVF_FLAT', 'IVF_SQ8', 'IVF_PQ', 'HNSW', 'AUTOINDEX', 'DISKANN', 'SCANN', 'GPU_CAGRA',
+    'GPU_IVF_FLAT', 'GPU_IVF_PQ', 'GPU_BRUTE_FORCE'],
+    'IP': ['IVF_FLAT', 'IVF_SQ8', 'IVF_PQ', 'HNSW', 'AUTOINDEX', 'DISKANN', 'SCANN', 'GPU_CAGRA',
+    'GPU_IVF_FLAT', 'GPU_IVF_PQ', 'GPU_BRUTE_FORCE'],
+    'COSINE': ['IVF_FLAT', 'IVF_SQ8', 'IVF_PQ', 'HNSW', 'AUTOINDEX', 'DISKANN', 'SCANN'],
+    'HAMMING': ['IVF_FLAT'],
+    'JACCARD': ['IVF_FLAT'],
+    'SUBSTRUCTURE': [],
+    'SUPERSTRUCTURE': []
+    }
+- name: indexes
+  expression: "variables.type == 'Milvus' ? variables.ofMilvus : variables.ofMilvus1"
+- name: taken
+  expression: >-
+    variables.metricType in variables.indexes ? variables.indexes[variables.metricType] : []
+- name: known
+  expression: >-
+    {
+    'IVF_FLAT': ['nlist'],
+    'IVF_SQ8': ['nlist'],
+    'IVF_SQ8H': ['nlist'],
+    'IVF_PQ': ['nlist', 'm', 'nbits'],
+    'HNSW': ['M', 'efConstruction'],
+    'RNSG': ['search_length', 'out_degree', 'candidate_pool_size', 'knng'],
+    'ANNOY': ['n_trees']
+    }
+- name: unknown
+  expression: >-
+    variables.type == 'Milvus' || !(variables.index in variables.known) ||
+    !has(object.spec.index.params) ? [] :
+    object.spec.index.params.filter(name, !(name in variables.known[variables.index]))
+- name: segmentSize
+  expression: >-
+    has(params.spec.milvus) && has(params.spec.milvus.segmentMaxSize) ?
+    int(params.spec.milvus.segmentMaxSize) : 0
+- name: engine
+  expression: "'engines of type ' + variables.type"
 {{- end }}
 
 {{- /* Fields of a VectorEngine that changed and are part of its pods: POD_FIELDS in
