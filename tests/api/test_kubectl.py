@@ -52,15 +52,18 @@ def test_collection_columns(kubectl: Any, collections: Any) -> None:
 
 
 def test_wide_collection_columns(kubectl: Any, collections: Any) -> None:
-    """Asked for more, kubectl shows the size of a segment, the index, the pod and the message."""
+    """Asked for more, kubectl shows the size of a segment, the index, whether Milvus has loaded it,
+    the pod and the message.
+    """
     index = {"type": "IVF_FLAT", "params": {"nlist": 64}}
     collections.create({"index": index}, name="wide")
-    told = {"collectionName": "a", "indexFileSize": 512, "metricType": "L2"}
-    collections.patch_status("wide", {**told, "placement": {"pod": "main-0"}})
+    told: dict[str, Any] = {"collectionName": "a", "indexFileSize": 512, "metricType": "L2"}
+    told |= {"placement": {"pod": "main-0"}, "milvus": {"load": "Loaded"}}
+    collections.patch_status("wide", told)
     row = cells(kubectl("get", "vcol", "--output=wide"), "wide")
-    assert [*row][-4:] == ["INDEX-FILE-SIZE", "INDEX", "POD", "MESSAGE"]
-    assert [row[key] for key in ("INDEX-FILE-SIZE", "INDEX", "POD")] == [
-        *("512", "IVF_FLAT", "main-0")
+    assert [*row][-5:] == ["INDEX-FILE-SIZE", "INDEX", "LOAD", "POD", "MESSAGE"]
+    assert [row[key] for key in ("INDEX-FILE-SIZE", "INDEX", "LOAD", "POD")] == [
+        *("512", "IVF_FLAT", "Loaded", "main-0")
     ]
     assert row["MESSAGE"] == "Waiting for the Quiver operator."
 
@@ -186,7 +189,7 @@ def test_explain(kubectl: Any, published: Any) -> None:
 @pytest.mark.parametrize(
     ("field", "listed", "words"),
     [
-        ("metricType", "ENUM: L2 IP HAMMING", "There is no COSINE: take IP on vectors of length 1"),
+        ("metricType", "ENUM: L2 IP COSINE", "on the others take IP on vectors of length 1"),
         ("index.type", "ENUM: IVF_FLAT IVF_SQ8", "There is no FLAT: without an index every search"),
     ],
 )
