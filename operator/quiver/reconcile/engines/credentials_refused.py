@@ -7,12 +7,12 @@ from quiver.reconcile.engines.gather import Gathered
 
 
 def credentials_refused(gathered: Gathered) -> Verdict | None:
-    """Return the verdict if a member refuses the login, or wants one. It names the first."""
+    """Return the verdict if a member refuses the login, or wants one. It quotes the first."""
     refused = gathered.looks.refused
     if not refused:
         return None
-    member = min(refused)
-    message = f"{_what(gathered.engine)}: {member}: {refused[member]}. {_cure(gathered.engine)}"
+    why = refused[min(refused)]
+    message = f"{_what(gathered.engine)}: {why}. {_cure(gathered.engine)}"
     return Verdict.stalled(Reason.CREDENTIALS_REFUSED, message)
 
 
