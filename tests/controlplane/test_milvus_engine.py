@@ -93,7 +93,7 @@ async def test_a_wrong_password_is_told_of_until_it_is_right(
             refused = await told(world, "CredentialsRefused", "'login'", "Correct the Secret")
             assert types(refused) == {"Ready", "Stalled", "CredentialsInClear"}
             await world.create_collection("docs")
-            waiting = await world.says("docs", "CredentialsRefused", "does not let Quiver in")
+            waiting = await world.says("docs", "CredentialsRefused", "Quiver is not let in")
             assert types(waiting) == {"Ready", "Stalled"}
             await publish(world, "login", username=USER, password=PASSWORD)
             served = await world.settled_engine()

@@ -254,9 +254,8 @@ def _failure(g: Gathered, error: EngineError) -> tuple[Reason, str]:
         return Reason.ENGINE_REFUSED, f"The engine at {g.member_name} refused: {error}"
     if isinstance(error, EngineUnauthenticated):
         message = (
-            f"The engine at {g.member_name} does not let Quiver in: {error}. The owner of "
-            f"VectorEngine {g.collection.engine_key} can correct the login that its spec.auth "
-            "names. Quiver then goes on by itself."
+            f"Quiver is not let in: {error}. The owner of VectorEngine {g.collection.engine_key} "
+            "can correct the login that its spec.auth names. Quiver then goes on by itself."
         )
         return Reason.CREDENTIALS_REFUSED, message
     if isinstance(error, WrongEngine):
