@@ -55,8 +55,8 @@
   verbs: [get]
 {{- end }}
 
-{{- /* The Secrets that collections ask for by spec.binding and those that engines name in spec.tls,
-one by one and by name; the latter are only read. Neither list nor watch. */ -}}
+{{- /* The Secrets that collections ask for by spec.binding and those that engines name in spec.tls
+and spec.auth, one by one and by name; the latter are only read. Neither list nor watch. */ -}}
 {{- define "quiver.secretsRules" -}}
 - apiGroups: [""]
   resources: [secrets]
