@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import random
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 
 from localcluster.binaries import Binaries
 from localcluster.layout import Layout
 from localcluster.processes import ProcessSpec
+from machine.ports import free_ports
 
 SERVICE_NETWORK = "10.96.0.0/24"
 SERVICE_ADDRESS = "10.96.0.1"
-# Below the ephemeral range: a client that keeps dialling a stopped server on an ephemeral
-# port can connect to itself and so keep the port from the server for good.
-PORTS = range(20000, 32000)
 
 AUDIT_POLICY = """\
 apiVersion: audit.k8s.io/v1
@@ -51,21 +47,6 @@ class Addresses:
     def local_server(self) -> str:
         """The API server's URL for its neighbours."""
         return f"https://127.0.0.1:{self.port}"
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 on which nobody listens. Raises OSError when there are not as many."""
-    free: list[int] = []
-    for port in random.sample(PORTS, len(PORTS)):
-        with socket.socket() as candidate:
-            try:
-                candidate.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        free.append(port)
-        if len(free) == count:
-            return free
-    raise OSError(f"no {count} free ports in {PORTS}")
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from typing import Any, Self
 
 from localcluster.binaries import Binaries
 from localcluster.catalogue import CATALOGUE, FLUX, Program
-from localcluster.components import free_ports
 from localcluster.controlplane import ControlPlane
 from localcluster.toolchain import find_go
 from machine.errors import BuildError
 from machine.lifetime import die_with_parent
+from machine.ports import free_ports
 from machine.processes import ChildProcess
 from machine.progress import Say, quiet
 

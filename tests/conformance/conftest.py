@@ -1,16 +1,29 @@
+"""The subjects of the suite: implementations of the engine port, each over a server that runs.
+
+Another one is a coroutine in `SUBJECTS`, and in `LOADING` if it loads collections.
+"""
+
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import numpy as np
 import pytest
 
 from machine.engine_process import EngineProcess
+from machine.milvus_servers import MilvusLiteServer, MilvusServer
+from machine.paths import platform_name
+from quiver.adapters.milvus.driver import MilvusEngines
 from quiver.adapters.milvus1.driver import Milvus1Engines
 from quiver.domain.access import Target
+from quiver.domain.collections import CollectionSchema
 from quiver.ports.engines import EngineClient
-from support.conformance import Subject
+from support.conformance import Subject, Traits
 from support.fake_engine import FakeEngines
 from support.milvus1_client import Milvus1
+from support.milvus_client import Milvus
+from support.traits import MILVUS_1, MILVUS_2_3, MILVUS_LITE
 
 FAKE_ADDRESS = "fake:19530"
 
@@ -22,11 +35,34 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]
         yield running
 
 
-@pytest.fixture(params=["fake", "driver"])
-async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
-    if request.param == "fake":
-        yield _fake()
-        return
+@pytest.fixture(scope="session")
+def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusServer]:
+    """Milvus 2.3.5, which all tests share."""
+    if platform_name() != "linux-amd64":
+        pytest.skip("milvus 2.3.5 is built for Linux on x86-64 alone")
+    with MilvusServer(tmp_path_factory.mktemp("milvus")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def milvus_lite_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusLiteServer]:
+    with MilvusLiteServer(tmp_path_factory.mktemp("milvus-lite")) as running:
+        yield running
+
+
+@asynccontextmanager
+async def _fake(_request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
+    engines = FakeEngines()
+    server = engines.start(FAKE_ADDRESS, instance="0" * 32)
+
+    async def insert(name: str, rows: int, tag: str) -> None:
+        server.insert(name, rows, tag)
+
+    yield Subject(engines, Target(FAKE_ADDRESS, "Quiver"), insert, MILVUS_1)
+
+
+@asynccontextmanager
+async def _quiver(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
     process: EngineProcess = request.getfixturevalue("process")
     engines, writer = Milvus1Engines(), Milvus1(process.grpc_address)
 
@@ -38,9 +74,64 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
     async def insert(name: str, rows: int, tag: str) -> None:
         await asyncio.to_thread(write, name, rows, tag)
 
-    yield Subject(engines, Target(process.grpc_address, "Quiver"), insert)
+    yield Subject(engines, Target(process.grpc_address, "Quiver"), insert, MILVUS_1)
     writer.close()
     await engines.close()
+
+
+@asynccontextmanager
+async def _over(address: str, traits: Traits) -> AsyncIterator[Subject]:
+    engines, user = MilvusEngines(), Milvus(address)
+
+    async def insert(name: str, rows: int, tag: str) -> None:
+        await asyncio.to_thread(user.insert, name, rows, tag)
+
+    async def alias(name: str, other: str) -> None:
+        await asyncio.to_thread(user.create_alias, name, other)
+
+    yield Subject(engines, Target(address, "Milvus"), insert, traits, alias)
+    user.close()
+    await engines.close()
+
+
+def _milvus(request: pytest.FixtureRequest) -> AbstractAsyncContextManager[Subject]:
+    server: MilvusServer = request.getfixturevalue("milvus_server")
+    return _over(server.address, MILVUS_2_3)
+
+
+def _milvus_lite(request: pytest.FixtureRequest) -> AbstractAsyncContextManager[Subject]:
+    server: MilvusLiteServer = request.getfixturevalue("milvus_lite_server")
+    return _over(server.address, MILVUS_LITE)
+
+
+Start = Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[Subject]]
+SUBJECTS: Mapping[str, Start] = {
+    "fake": _fake,
+    "driver": _quiver,
+    "milvus": _milvus,
+    "milvus-lite": _milvus_lite,
+}
+LOADING = ("milvus", "milvus-lite")
+ONE_WORKER = ("milvus", "milvus-lite")
+"""Their servers take seconds to start, and hundreds of MB."""
+
+
+def _params(names: tuple[str, ...]) -> list[object]:
+    group = pytest.mark.xdist_group("milvus")
+    return [pytest.param(n, marks=[group] if n in ONE_WORKER else []) for n in names]
+
+
+@pytest.fixture(params=_params(tuple(SUBJECTS)))
+async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
+    async with SUBJECTS[request.param](request) as started:
+        yield started
+
+
+@pytest.fixture(params=_params(LOADING))
+async def loading(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
+    """A subject that loads collections."""
+    async with SUBJECTS[request.param](request) as started:
+        yield started
 
 
 @pytest.fixture
@@ -48,11 +139,11 @@ def client(subject: Subject) -> EngineClient:
     return subject.client
 
 
-def _fake() -> Subject:
-    engines = FakeEngines()
-    server = engines.start(FAKE_ADDRESS, instance="0" * 32)
+@pytest.fixture
+def traits(subject: Subject) -> Traits:
+    return subject.traits
 
-    async def insert(name: str, rows: int, tag: str) -> None:
-        server.insert(name, rows, tag)
 
-    return Subject(engines, Target(FAKE_ADDRESS, "Quiver"), insert)
+@pytest.fixture
+def schema(subject: Subject) -> CollectionSchema:
+    return subject.schema(f"c_{uuid.uuid4().hex[:8]}")

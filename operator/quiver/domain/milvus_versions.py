@@ -6,7 +6,9 @@ from enum import Enum
 from types import MappingProxyType
 from typing import NamedTuple
 
-_NUMBERS = re.compile(r"(?:milvus[-_]lite-|milvus-)?v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?(?!\d)")
+_NUMBERS = re.compile(
+    r"(?:milvus[-_]lite-|milvus-)?v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?(?!\d|\.\d{5})", re.ASCII
+)
 """Where a version begins. What follows (`-lite`, `-gpu`, a date and a commit, a fourth part) does
 not count.
 """

@@ -106,6 +106,8 @@ def index_of(answer: pb.IndexParam) -> Index | None:
         return None
     texts = [pair.value for pair in answer.extra_params if pair.key == "params"]
     params = read(texts[0] or "{}", dict[str, Any], "its index") if texts else {}
+    if any(isinstance(value, str) for value in params.values()):
+        return None  # they are numbers here: only Milvus 2.x has words
     try:
         return msgspec.convert({"type": kind, "params": params}, Index)
     except msgspec.ValidationError:

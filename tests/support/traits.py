@@ -1,0 +1,109 @@
+"""The traits of the servers that the conformance suite tries."""
+
+from quiver.domain.collections import Index, ObservedIndex
+from support.conformance import Traits
+
+MILVUS_1 = Traits(
+    version="1.1.",
+    schema={"dimension": 8, "index_file_size": 64, "metric_type": "IP"},
+    told={},
+    missing="COLLECTION_NOT_EXISTS",
+    exists="ILLEGAL_COLLECTION_NAME",
+    impossible=(
+        ({"name": "1st"}, "ILLEGAL_COLLECTION_NAME"),
+        ({"name": "a" * 256}, "ILLEGAL_COLLECTION_NAME"),
+        ({"dimension": 0}, "ILLEGAL_DIMENSION"),
+        ({"dimension": 32769}, "ILLEGAL_DIMENSION"),
+        ({"dimension": 12, "metric_type": "JACCARD"}, "ILLEGAL_DIMENSION"),
+        ({"index_file_size": 0}, "ILLEGAL_ARGUMENT"),
+        ({"index_file_size": 131073}, "ILLEGAL_ARGUMENT"),
+    ),
+    bad_tags={
+        "a": "UNEXPECTED_ERROR",
+        "_default": "UNEXPECTED_ERROR",
+        " ": "UNEXPECTED_ERROR",
+        "x" * 256: "UNEXPECTED_ERROR",
+    },
+    bad_indexes=(
+        (Index(type="IVF_FLAT", params={}), "ILLEGAL_ARGUMENT"),
+        # It needs a GPU.
+        (Index(type="IVF_SQ8H", params={"nlist": 16}), "ILLEGAL_INDEX_TYPE"),
+        (Index(type="IVF_FLAT", params={"nlist": 65537}), "ILLEGAL_ARGUMENT"),
+        (Index(type="HNSW", params={"M": 3, "efConstruction": 64}), "ILLEGAL_ARGUMENT"),
+        (Index(type="IVF_PQ", params={"nlist": 16, "m": 3}), "ILLEGAL_DIMENSION"),
+    ),
+    no_index=ObservedIndex(index=None),
+    binary_metrics=("HAMMING", "JACCARD", "TANIMOTO"),
+    matching=("SUBSTRUCTURE", "SUPERSTRUCTURE"),
+    index_of_matching="ILLEGAL_INDEX_TYPE",
+    bits_refuse_hnsw="ILLEGAL_INDEX_TYPE",
+    has_instance=True,
+    says_why_no_gpu=True,
+)
+"""Quiver's engine, and its fake."""
+
+MILVUS_2_3 = Traits(
+    version="v2.3.5",
+    schema={
+        "dimension": 8,
+        "metric_type": "IP",
+        "shards": 2,
+        "consistency_level": "Session",
+    },
+    told={"metric_type": None},
+    missing="COLLECTION_NOT_FOUND",
+    exists="ALREADY_EXISTS",
+    impossible=(
+        ({"name": "1st"}, "ILLEGAL_PARAMETER"),
+        ({"name": "a" * 256}, "ILLEGAL_PARAMETER"),
+        ({"dimension": 0}, "UNEXPECTED_ERROR"),
+        ({"dimension": 32769}, "UNEXPECTED_ERROR"),
+        ({"dimension": 12, "metric_type": "JACCARD"}, "UNEXPECTED_ERROR"),
+        ({"shards": 17}, "UNEXPECTED_ERROR"),
+    ),
+    bad_tags={
+        "a": "ALREADY_EXISTS",
+        "_default": "ALREADY_EXISTS",
+        " ": "UNEXPECTED_ERROR",
+        "x" * 256: "UNEXPECTED_ERROR",
+    },
+    bad_indexes=(
+        (Index(type="IVF_FLAT", params={}), "UNEXPECTED_ERROR"),
+        (Index(type="IVF_FLAT", params={"nlist": 65537}), "UNEXPECTED_ERROR"),
+        (Index(type="IVF_PQ", params={"nlist": 16, "m": 3}), "UNEXPECTED_ERROR"),
+        (Index(type="GPU_CAGRA"), "UNEXPECTED_ERROR"),
+    ),
+    no_index=ObservedIndex(index=None, missing=True),
+    binary_metrics=("HAMMING", "JACCARD"),
+    matching=("SUBSTRUCTURE", "SUPERSTRUCTURE"),
+    index_of_matching="UNEXPECTED_ERROR",
+    begins_unloaded=True,
+    deletes_properties=False,
+    refuses_more_replicas="UNEXPECTED_ERROR",
+)
+
+MILVUS_LITE = Traits(
+    version="milvus_lite-3.2.2",
+    schema={
+        "dimension": 8,
+        "metric_type": "IP",
+        "shards": 2,
+        "consistency_level": "Session",
+    },
+    # It has one shard and one level, whatever it is asked for.
+    told={"metric_type": None, "shards": 1, "consistency_level": "Strong"},
+    missing="COLLECTION_NOT_FOUND",
+    exists="ALREADY_EXISTS",
+    impossible=(
+        ({"dimension": 0}, "ILLEGAL_PARAMETER"),
+        ({"dimension": 16, "metric_type": "JACCARD"}, "ILLEGAL_PARAMETER"),
+        ({"name": "a" * 256}, "NOT_READY"),
+    ),
+    # It lists a tag that is too long after it has refused it.
+    bad_tags={"a": "ALREADY_EXISTS", "_default": "ALREADY_EXISTS"},
+    bad_indexes=(),
+    no_index=ObservedIndex(index=None, missing=True),
+    tells_aliases=False,
+    tells_replicas=False,
+)
+"""It takes any index, and has no vectors of bits."""
