@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from quiver.domain.claims import is_released
 from quiver.domain.collections import Index
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Manifest
 from quiver.domain.manifests import uid_of
@@ -16,6 +17,7 @@ from simulation.milvus_specs import (
     copies_of,
     is_anothers,
     is_on_milvus,
+    is_own,
     is_to_be_loaded,
     properties_of,
 )
@@ -23,6 +25,9 @@ from support.milvus_memory import MilvusCollection
 
 Place = tuple[Home, str]
 """A server, and the name of a collection there."""
+
+CANNOT_DELETE = ("v2.4",)
+"""Versions of which no property can be taken away."""
 
 
 class MilvusOutcome:
@@ -42,8 +47,8 @@ class MilvusOutcome:
         yield from _about_load(manifest, found)
         if found.properties.get(OWNER) != uid:
             yield f"and is marked as {found.properties.get(OWNER)}'s"
-        set_for_it = {k for k, owner in self._safety.set_for(*place).items() if owner == uid}
-        yield from _about_properties(properties_of(manifest), found.properties, set_for_it)
+        left = self._left_of(manifest, place)
+        yield from _about_properties(properties_of(manifest), found.properties, left)
 
     def about_engine(self, manifest: Manifest) -> Iterator[str]:
         """Yield what an engine says that is not so."""
@@ -66,6 +71,15 @@ class MilvusOutcome:
         if database and database not in self._engine(home).databases and not may_make_it:
             return "DatabaseNotFound"
         return "NameTaken" if self._has_other_mark(manifest, place, is_mine=is_mine) else ""
+
+    def keeps_properties(self, manifest: Manifest, place: Place | None) -> bool:
+        """Tell whether the version deletes no properties, and some were taken off the spec."""
+        found = self._found(manifest, place)
+        if found is None or place is None:
+            return False
+        is_old = self._engine(place[0]).told_version.startswith(CANNOT_DELETE)
+        left = self._left_of(manifest, place) & found.properties.keys()
+        return is_old and bool(left)
 
     def is_alias(self, manifest: Manifest, place: Place | None) -> bool:
         """Tell whether the name leads to a collection of another name."""
@@ -96,8 +110,18 @@ class MilvusOutcome:
         found, uid = self._found(manifest, place), manifest["metadata"]["uid"]
         if found is None or not is_anothers(found, uid):
             return False
-        is_here = found.properties[OWNER] in map(uid_of, self._server.all(VECTOR_COLLECTION))
-        return is_here or (is_mine and self._safety.is_marked_since(*place, uid))
+        others = (m for m in self._server.all(VECTOR_COLLECTION) if not is_released(m))
+        is_here = found.properties[OWNER] in map(uid_of, others)
+        adopts = manifest["spec"]["adoptionPolicy"] != "Never"
+        if not is_mine:
+            return is_here and adopts
+        return is_here or self._safety.is_marked_since(*place, uid)
+
+    def _left_of(self, manifest: Manifest, place: Place) -> set[str]:
+        """Return the properties that were set for the object, and that its spec has no more."""
+        uid, set_for = manifest["metadata"]["uid"], self._safety.set_for(*place)
+        set_for_it = {key for key, owner in set_for.items() if owner == uid}
+        return {key for key in set_for_it - properties_of(manifest).keys() if not is_own(key)}
 
     def _found(self, manifest: Manifest, place: Place | None) -> MilvusCollection | None:
         """Return what the name leads to, if only as an alias."""
@@ -138,11 +162,10 @@ def _about_load(manifest: Manifest, found: MilvusCollection) -> Iterator[str]:
 
 
 def _about_properties(
-    wanted: Mapping[str, str], found: Mapping[str, str], set_for_it: set[str]
+    wanted: Mapping[str, str], found: Mapping[str, str], left: set[str]
 ) -> Iterator[str]:
     for key, value in wanted.items():
         if found.get(key) != value:
             yield f"with {key} {found.get(key)}, not {value}"
-    for key in set_for_it - wanted.keys() - {OWNER}:
-        if key in found:
-            yield f"with {key}, which was taken off its spec"
+    for key in left & found.keys():
+        yield f"with {key}, which was taken off its spec"

@@ -17,6 +17,11 @@ def is_on_milvus(manifest: Manifest) -> bool:
     return bool(manifest["spec"]["engineRef"]["name"] == MILVUS_ENGINE)
 
 
+def is_own(key: str) -> bool:
+    """Tell whether only Quiver sets the property."""
+    return key.startswith("quiver.dev/")
+
+
 def is_anothers(found: FakeCollection, uid: str) -> bool:
     """Tell whether a collection has the mark of another object than this one."""
     mark = found.properties.get(OWNER) if isinstance(found, MilvusCollection) else None

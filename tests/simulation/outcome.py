@@ -178,7 +178,8 @@ class Outcome:
             return "BindingConflict"
         if found is not None and self._holds_what_should_go(manifest, engine, found):
             return "NotEmpty"
-        return "Available"
+        is_kept = self._milvus.keeps_properties(manifest, self._claims.held(manifest))
+        return "VersionTooOld" if is_kept else "Available"
 
     def _holds_another(self, manifest: Manifest, found: FakeCollection | None) -> bool:
         """Tell whether what the object claims is not what its spec says."""
