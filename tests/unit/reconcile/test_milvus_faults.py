@@ -152,3 +152,17 @@ async def test_an_index_is_built_before_its_collection_is_ready() -> None:
     await cluster.settle()
     assert cluster.said() == AVAILABLE
     assert cluster.server.describe_load("test01").state == "Loaded"
+
+
+async def test_a_collection_is_released_before_its_properties_change() -> None:
+    """Some properties are refused while it is loaded: one edit may ask for both."""
+    cluster = await ready_cluster()
+    mapped = {"mmap.enabled": "true"}
+    cluster.edit(milvus={"load": {"enabled": False}, "properties": mapped})
+    await cluster.settle()
+    assert cluster.said() == AVAILABLE
+    cluster.edit(milvus={"properties": mapped})
+    await cluster.settle()
+    assert cluster.said() == AVAILABLE
+    assert cluster.server.describe_load("test01").state == "Loaded"
+    assert cluster.server.found("test01").properties["mmap.enabled"] == "true"

@@ -30,6 +30,7 @@ from quiver.reconcile.collections.indexing import index_steps, while_index_is_no
 from quiver.reconcile.collections.loading import (
     load_after,
     load_steps,
+    release_steps,
     while_not_loaded,
     while_released,
 )
@@ -55,6 +56,7 @@ def converge(g: Gathered) -> Decision:
         *database_steps(g),
         *_collection_steps(g),
         *_partition_steps(g),
+        *release_steps(g),
         *property_steps(g),
         *index_steps(g),
     ]

@@ -21,17 +21,25 @@ def is_to_be_searched(g: Gathered) -> bool:
     return not g.loads or g.collection.milvus.load.enabled
 
 
+def release_steps(g: Gathered) -> list[Step]:
+    """Return the step that releases the collection. It comes before those for its properties: some
+    of these are refused for one that is in memory.
+    """
+    found = g.observation.load
+    if is_to_be_searched(g) or found is None or found.state == "NotLoaded":
+        return []
+    return [ReleaseCollection()]
+
+
 def load_steps(g: Gathered, before: Sequence[Step]) -> list[Step]:
-    """Return the steps after `before` that load or release the collection.
+    """Return the steps after `before` that load the collection.
 
     The engine releases a collection whose index is replaced: the next reconcile loads it.
     """
-    if not g.loads:
-        return []
     wanted, found = g.collection.milvus.load, g.observation.load
+    if not g.loads or not wanted.enabled:
+        return []
     state: LoadState = found.state if found is not None else "NotLoaded"
-    if not wanted.enabled:
-        return [] if state == "NotLoaded" else [ReleaseCollection()]
     if g.observed is not None and _sets_index(before):
         return []
     if state == "NotLoaded":
