@@ -40,7 +40,7 @@ class MilvusSafety:
         fleet.changed.append(self._changed)
 
     def set_for(self, home: Home, name: str) -> dict[str, str]:
-        """Return the properties that operators set last, with the uid of the object that it was
+        """Return the properties that operators have set, with the uid of the object that it was
         for.
         """
         return self._set_for.get((home, name), {})
@@ -80,6 +80,10 @@ class MilvusSafety:
         found, place = engine.collections.get(change.name), (change.home, change.name)
         if not isinstance(found, MilvusCollection) or change.call == "create":
             return
+        deleted = [key for key, value in _altered(change).items() if value is None]
+        foreign = [key for key in deleted if key not in self.set_for(*place)]
+        if foreign:
+            self._safety.says(change.actor, f"{foreign} of {change.name!r} are taken away")
         window = KNOWN_S if change.call == "drop" else WITHIN_S
         known = self._now() - self._safety.lengthened(window, change.actor)
         told = f"{change.call} of {change.name!r} at {change.home.name} is asked for"
@@ -105,14 +109,18 @@ class MilvusSafety:
         if not is_set or not isinstance(engine, ModelMilvus):
             return
         found = engine.found(change.name).properties
-        altered = change.detail if isinstance(change.detail, dict) else found
+        altered = _altered(change) or found
         if OWNER in altered:
             self._marked_at[place] = change.at
         known = self._set_for.setdefault(place, {})
         for key in altered:
-            known.pop(key, None)
             if key in found and change.actor.startswith("op-"):
                 known[key] = found.get(OWNER, "")
+
+
+def _altered(change: Change) -> dict[str, str | None]:
+    """Return the properties that the change sets; with None those that it takes away."""
+    return change.detail if isinstance(change.detail, dict) else {}
 
 
 def _becomes_ready(old: Manifest | None, new: Manifest) -> bool:

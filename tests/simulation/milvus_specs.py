@@ -8,6 +8,8 @@ MILVUS_ENGINE = "mil"
 OWNER = "quiver.dev/owner"
 """The property by which Quiver marks whose a collection is: the object's uid."""
 
+SET = "quiver.dev/properties"
+"""The property that names those that Quiver has set."""
 ANOTHER = "uid-of-another"
 """The mark that another installation of Quiver makes."""
 

@@ -10,6 +10,7 @@ from quiver.domain.kubernetes_types import Manifest
 from simulation.history import fits
 from simulation.milvus_specs import (
     OWNER,
+    SET,
     copies_of,
     is_on_milvus,
     is_to_be_loaded,
@@ -56,12 +57,10 @@ def _may_release(manifest: Manifest, _policy: str, _detail: object) -> bool:
 
 
 def _may_alter_properties(manifest: Manifest, _policy: str, altered: Any) -> bool:
+    """What is taken away must have been set for the object, which `MilvusSafety` sees to."""
     listed = {OWNER: manifest["metadata"]["uid"], **properties_of(manifest)}
-    own = manifest["status"].get("milvus", {}).get("properties", ())
-    return _is_staying(manifest) and all(
-        listed.get(key) == value and (value is not None or key in own)
-        for key, value in altered.items()
-    )
+    is_listed = all(listed.get(k) == value for k, value in altered.items() if k != SET)
+    return _is_staying(manifest) and is_listed
 
 
 def _may_create_database(manifest: Manifest, _policy: str, _detail: object) -> bool:

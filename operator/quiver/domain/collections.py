@@ -46,6 +46,8 @@ OWN_PROPERTIES = f"{GROUP}/"
 """How the names of properties begin that only Quiver sets."""
 OWNER_PROPERTY = f"{OWN_PROPERTIES}owner"
 """The mark of a collection's owner: the uid of its VectorCollection."""
+SET_PROPERTIES = f"{OWN_PROPERTIES}properties"
+"""Names the properties that Quiver has set for that owner, as a list in JSON."""
 
 PARTITION_BYTES = 2**18
 """How many bytes of UTF-8 the tags in a spec have together. An object holds them three times (spec,

@@ -4,7 +4,9 @@ cause is gone.
 
 import pytest
 
+from quiver.domain.collections import CollectionSchema
 from quiver.domain.kubernetes_types import Manifest
+from quiver.ports.errors import ApiRefused
 from quiver.reconcile.result import Result
 from support.milvus_cluster import LOGIN, MilvusCluster
 from support.milvus_codes import NOT_READY, QUOTA, RATE_LIMIT, refused
@@ -166,3 +168,37 @@ async def test_a_collection_is_released_before_its_properties_change() -> None:
     assert cluster.said() == AVAILABLE
     assert cluster.server.describe_load("test01").state == "Loaded"
     assert cluster.server.found("test01").properties["mmap.enabled"] == "true"
+
+
+async def test_a_property_that_is_taken_off_while_it_is_being_set_does_not_stay() -> None:
+    """Nobody may be left to say in the status that it was set: the server knows."""
+    cluster = MilvusCluster({"milvus": {"properties": {"collection.ttl.seconds": "60"}}})
+    cluster.api.refusals["patch VectorCollection test01 status"] = "not now"
+    with pytest.raises(ApiRefused):
+        await cluster.reconcile()
+    assert cluster.server.found("test01").properties["collection.ttl.seconds"] == "60"
+    cluster.api.refusals.clear()
+    cluster.edit(milvus={})
+    await cluster.settle()
+    assert cluster.said() == AVAILABLE
+    assert "collection.ttl.seconds" not in cluster.server.found("test01").properties
+    cluster.server.calls.clear()
+    await cluster.settle()
+    assert cluster.server.calls["alter_properties"] == 0
+
+
+@pytest.mark.parametrize("mark", ['["team"]', "[", '[["team"]]', '["quiver.dev/owner"]', "null"])
+async def test_what_others_have_set_is_left_alone(mark: str) -> None:
+    """Whatever they say that Quiver has set."""
+    theirs = {"team": "their own", "quiver.dev/properties": mark, "quiver.dev/owner": "gone"}
+    cluster = MilvusCluster({"adoptionPolicy": "IfIdentical"})
+    schema = CollectionSchema(name="test01", dimension=256, metric_type="L2")
+    cluster.server.create(schema, theirs)
+    await cluster.settle()
+    assert cluster.said() == AVAILABLE
+    found = cluster.server.found("test01").properties
+    assert found == {
+        "team": "their own",
+        "quiver.dev/properties": "[]",
+        "quiver.dev/owner": "uid-of-test01",
+    }

@@ -7,15 +7,28 @@ adopts a collection replaces its mark, and only if this operator knows no object
 may have been retained by an object that is gone, or by a cluster that is.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Annotated
 
-from quiver.domain.collections import OWNER_PROPERTY, split_name
+import msgspec
+from msgspec import Meta
+
+from quiver.domain.collections import (
+    OWN_PROPERTIES,
+    OWNER_PROPERTY,
+    SET_PROPERTIES,
+    EntryName,
+    split_name,
+)
 from quiver.domain.conditions import Verdict
 from quiver.domain.milvus_versions import Feature, can, needed
 from quiver.domain.reasons import Reason
 from quiver.reconcile.collections.decision import AlterProperties, CreateDatabase, Decision, Step
 from quiver.reconcile.collections.gathered import Gathered
 from quiver.reconcile.collections.outcomes import stalled, waiting
+
+_Names = Annotated[list[EntryName], Meta(max_length=64)]
 
 
 def database_is_missing(g: Gathered) -> Decision | None:
@@ -62,22 +75,32 @@ def database_steps(g: Gathered) -> list[Step]:
 
 
 def properties_wanted(g: Gathered) -> dict[str, str]:
-    """Return the properties that the collection is to have, with the mark."""
+    """Return the properties that the collection is to have, with the mark, and with their names if
+    there are any.
+    """
     if not g.loads:
         return {}
-    return {**g.collection.milvus.properties, OWNER_PROPERTY: g.collection.metadata.uid}
+    listed = g.collection.milvus.properties
+    names = {SET_PROPERTIES: _told(listed)} if listed else {}
+    return {**listed, OWNER_PROPERTY: g.collection.metadata.uid, **names}
 
 
 def property_steps(g: Gathered) -> list[Step]:
-    """Return the step that sets what is listed, and deletes what Quiver has set and is no longer
+    """Return the steps that set what is listed, and delete what Quiver has set and is no longer
     listed. A new collection is created with its properties.
     """
     if g.observed is None or not g.loads:
         return []
-    found, wanted = g.observed.properties, properties_wanted(g)
+    found, wanted, unlisted = g.observed.properties, properties_wanted(g), _unlisted(g)
+    if unlisted or SET_PROPERTIES in found:
+        # What is to be deleted stays named until it is gone.
+        wanted[SET_PROPERTIES] = _told({*g.collection.milvus.properties, *unlisted})
     changed = {name: value for name, value in wanted.items() if found.get(name) != value}
-    deleted = tuple(sorted(_unlisted(g))) if can_delete_properties(g) else ()
-    return [AlterProperties(changed, deleted)] if changed or deleted else []
+    deleted = tuple(sorted(unlisted)) if can_delete_properties(g) else ()
+    if not deleted:
+        return [AlterProperties(changed)] if changed else []
+    left = {SET_PROPERTIES: _told(g.collection.milvus.properties)}
+    return [AlterProperties(changed, deleted), AlterProperties(left)]
 
 
 def properties_after(g: Gathered) -> tuple[str, ...]:
@@ -105,10 +128,27 @@ def can_delete_properties(g: Gathered) -> bool:
 
 def _unlisted(g: Gathered) -> set[str]:
     """Return the properties that Quiver has set, that are still there, and no longer listed."""
-    status = g.collection.status.milvus
-    if status is None or g.observed is None:
+    if g.observed is None:
         return set()
-    return (set(status.properties) - properties_wanted(g).keys()) & g.observed.properties.keys()
+    status, found = g.collection.status.milvus, g.observed.properties
+    known = set(status.properties) if status is not None else set()
+    if g.foreign_mark is None:
+        # A reconcile that set some may have ended before its status was written.
+        known |= _named_in(found.get(SET_PROPERTIES, ""))
+    own = {name for name in known if name.startswith(OWN_PROPERTIES)}
+    return (known - own - g.collection.milvus.properties.keys()) & found.keys()
+
+
+def _told(names: Iterable[str]) -> str:
+    return msgspec.json.encode(sorted(names)).decode()
+
+
+def _named_in(text: str) -> set[str]:
+    """Return the names in the list; none if it is not one that Quiver has written."""
+    try:
+        return set(msgspec.json.decode(text or "[]", type=_Names))
+    except (msgspec.DecodeError, UnicodeError):
+        return set()
 
 
 def _may_create_databases(g: Gathered) -> bool:
