@@ -91,9 +91,13 @@ class _Server(ChildProcess):
         """Set address and command."""
         raise NotImplementedError
 
+    def _channel(self) -> grpc.Channel:
+        """Return a channel whose calls the server takes."""
+        return grpc.insecure_channel(self.address)
+
     def _wait_until_ready(self) -> None:
         end = time.monotonic() + READY_S
-        with grpc.insecure_channel(self.address) as channel:
+        with self._channel() as channel:
             stub = MilvusServiceStub(channel)
             while not _is_ready(stub):
                 if not self.is_running or time.monotonic() > end:
