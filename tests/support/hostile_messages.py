@@ -78,6 +78,8 @@ def texts(name: str) -> st.SearchStrategy[str]:
 
 
 def numbers(field: FieldDescriptor) -> st.SearchStrategy[int]:
+    if field.type == field.TYPE_UINT64:
+        return st.integers(0, 2**64 - 1)
     bits = 32 if field.type in (field.TYPE_INT32, field.TYPE_ENUM) else 64
     ends = [end for end in ENDS if -(2 ** (bits - 1)) <= end < 2 ** (bits - 1)]
     usual = _NUMBERS.get(field.name, list(range(20)))
@@ -109,6 +111,8 @@ def _floats(widths: st.SearchStrategy[int]) -> st.SearchStrategy[pb.RowRecord]:
 def values(field: FieldDescriptor) -> st.SearchStrategy[Any]:
     if field.message_type is not None:
         return messages(field.message_type)
+    if field.type == field.TYPE_BOOL:
+        return st.booleans()
     if field.type == field.TYPE_STRING:
         return texts(field.name)
     if field.type == field.TYPE_BYTES:
@@ -116,17 +120,23 @@ def values(field: FieldDescriptor) -> st.SearchStrategy[Any]:
     return numbers(field)
 
 
+def contents(field: FieldDescriptor) -> st.SearchStrategy[Any]:
+    """Return what a field may hold: a value, some of them, or a map."""
+    entry = field.message_type
+    if entry is not None and entry.GetOptions().map_entry:
+        key, value = (values(entry.fields_by_name[name]) for name in ("key", "value"))
+        return st.dictionaries(key, value, max_size=4)
+    return st.lists(values(field), max_size=4) if field.is_repeated else values(field)
+
+
 def messages(type_: Descriptor) -> st.SearchStrategy[Any]:
     """Return valid messages of a type: all fields set, or some, or an Insert that fits."""
     if type_.name == "RowRecord":
         return rows()
-    fields = {
-        field.name: st.lists(values(field), max_size=4) if field.is_repeated else values(field)
-        for field in type_.fields
-        if field.name != "status"
-    }
+    fields = {field.name: contents(field) for field in type_.fields if field.name != "status"}
+    words = [f.name for f in type_.fields if f.name in _TEXTS and f.type == f.TYPE_STRING]
     given = [
-        st.fixed_dictionaries(fields | {name: texts(name) for name in fields if name in _TEXTS}),
+        st.fixed_dictionaries(fields | {name: texts(name) for name in words}),
         st.fixed_dictionaries({}, optional=fields),
     ]
     fitting = {name: one for name, one in _FITTING.items() if name in fields}

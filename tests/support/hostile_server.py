@@ -1,7 +1,7 @@
 """A server that is out to do harm, and what must hold of a client whatever it answers."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from types import NoneType
 from typing import Any
 
@@ -23,7 +23,9 @@ FORGED = "no\n2024-05-01T12:00:00.000Z ERROR   the lease is lost\x1b[31m\u202e\u
 ENDLESS = "building"
 """A collection whose index takes for ever."""
 
-CALLS: dict[str, tuple[Callable[[EngineClient], Awaitable[object]], tuple[type, ...]]] = {
+Calls = Mapping[str, tuple[Callable[[EngineClient], Awaitable[object]], tuple[type, ...]]]
+
+CALLS: Calls = {
     "version": (lambda c: c.version(), (str,)),
     "instance": (lambda c: c.instance(), (str, NoneType)),
     "report": (lambda c: c.report(), (EngineReport,)),
@@ -81,9 +83,9 @@ def brief(value: object) -> str:
     return ascii(str(value)[:24])
 
 
-async def check_all(client: EngineClient) -> None:
+async def check_all(client: EngineClient, calls: Calls = CALLS) -> None:
     """Have every call answer with a value of its type, or with an error of one short line."""
-    for call, types in CALLS.values():
+    for call, types in calls.values():
         try:
             check_value(await call(client), types)
         except EngineError as error:
@@ -97,10 +99,22 @@ def check_value(value: object, types: tuple[type, ...]) -> None:
     if isinstance(value, ObservedCollection):
         for words in SCHEMA.differences(value.schema):
             check_words(words)
-    if isinstance(value, ObservedIndex) and value.failure is not None:
-        check_words(value.failure)
+        for name in (*value.aliases, *value.other_fields):
+            check_words(name)
+    if isinstance(value, ObservedIndex):
+        check_words(value.failure or "")
+        check_index(value.index)
     if isinstance(value, int):
         assert len(str(value)) < 30
+
+
+def check_index(index: Index | None) -> None:
+    """Its parameters get into the status of an object."""
+    if index is not None:
+        assert len(index.params) <= 256
+        for key, param in index.params.items():
+            check_words(key)
+            check_words(str(param))
 
 
 def check_words(words: str) -> None:

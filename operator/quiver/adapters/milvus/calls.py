@@ -59,7 +59,7 @@ class Calls:
         metadata = None if login is None else (authorization(login),)
         self._caller = Caller(channels, target, PROTOCOL, metadata)
         self._target = target
-        self._deadlines = deadlines
+        self.deadlines = deadlines
         self._known = {DEFAULT_DATABASE}
         """Databases that were there a moment ago: a client is made for a reconcile."""
 
@@ -71,19 +71,19 @@ class Calls:
         self, pick: Pick[BoundedStub, Request, AnswerWithStatus], request: Request
     ) -> AnswerWithStatus:
         """Return the answer. Raises: EngineError."""
-        answer = await self._caller.call(pick, request, self._deadlines.read)
+        answer = await self._caller.call(pick, request, self.deadlines.read)
         self._require_success(answer.status)
         return answer
 
     async def change(self, pick: Pick[BoundedStub, Request, pb.Status], request: Request) -> None:
         """Raises: EngineError."""
-        self._require_success(await self._caller.call(pick, request, self._deadlines.change))
+        self._require_success(await self._caller.call(pick, request, self.deadlines.change))
 
     async def slow_read(
         self, pick: Pick[BoundedStub, Request, AnswerWithStatus], request: Request
     ) -> AnswerWithStatus:
         """Return the answer to a call for which the server writes to disk. Raises: EngineError."""
-        answer = await self._caller.call(pick, request, self._deadlines.change)
+        answer = await self._caller.call(pick, request, self.deadlines.change)
         self._require_success(answer.status)
         return answer
 
@@ -119,10 +119,10 @@ class Calls:
     async def collections(self) -> frozenset[str]:
         """Return the names in the ports of the collections of all databases."""
         try:
-            async with asyncio.timeout(self._deadlines.change):
+            async with asyncio.timeout(self.deadlines.change):
                 return await self._collections()
         except TimeoutError as error:
-            wait = f"{self._deadlines.change:g} s"
+            wait = f"{self.deadlines.change:g} s"
             message = f"{self._target.name} did not list its databases within {wait}"
             raise EngineUnreachable(message) from error
 
@@ -131,7 +131,7 @@ class Calls:
         for database in sorted(await self.databases()):
             request = pb.ShowCollectionsRequest(db_name=Place(database, "").db_name)
             raw = await self._caller.call(
-                lambda stub: stub.raw_collections, request, self._deadlines.read
+                lambda stub: stub.raw_collections, request, self.deadlines.read
             )
             answer = parsed_list(raw, pb.ShowCollectionsResponse, MOST_COLLECTIONS, PROTOCOL)
             try:
@@ -169,7 +169,7 @@ class Calls:
         """Return the partitions but `_default`; None if the collection does not exist."""
         request = pb.ShowPartitionsRequest(db_name=place.db_name, collection_name=place.collection)
         raw = await self._caller.call(
-            lambda stub: stub.raw_partitions, request, self._deadlines.read
+            lambda stub: stub.raw_partitions, request, self.deadlines.read
         )
         answer = parsed_list(raw, pb.ShowPartitionsResponse, MOST_PARTITIONS, PROTOCOL)
         try:

@@ -17,8 +17,6 @@ from quiver.adapters.milvus.names import Place
 from quiver.ports.errors import EngineRefused
 from quiver_proto import milvus2_pb2 as pb
 
-WRITTEN_S = 10.0
-"""How long to wait until the server has written its rows."""
 POLL_S = 0.05
 FRESH_S = 2.0
 """How long a flush counts as new. Servers take one per collection in ten seconds, and partitions
@@ -90,7 +88,7 @@ class Rows:
             collection_name=place.collection,
         )
         try:
-            async with asyncio.timeout(WRITTEN_S):
+            async with asyncio.timeout(self._calls.deadlines.read):
                 while True:
                     answer = await self._calls.read(lambda stub: stub.GetFlushState, request)
                     if answer.flushed:
