@@ -1,7 +1,5 @@
 """The driver of Milvus 2.x against servers that are out to do harm."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -9,12 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from quiver.adapters.grpc.calls import Deadlines
-from quiver.adapters.milvus.driver import MilvusEngines
-from quiver.domain.access import Target
 from quiver.domain.collections import IndexProgress, ObservedIndex, ObservedLoad
 from quiver.ports.engines import EngineClient
-from quiver.ports.errors import EngineRefused, EngineUnreachable
+from quiver.ports.errors import EngineRefused
 from quiver_proto import milvus2_pb2 as pb
 from support.hostile_messages import ENDS, messages, twisted
 from support.hostile_milvus import (
@@ -33,21 +28,6 @@ from support.hostile_milvus import (
 from support.hostile_server import FORGED, HostileServer, brief, check_all, check_words
 
 MIB = 2**20
-DEADLINES = Deadlines(read=0.5, change=1.0)
-
-
-@pytest.fixture
-async def client(
-    server: HostileServer, caplog: pytest.LogCaptureFixture
-) -> AsyncIterator[EngineClient]:
-    """Nothing that it is answered may be called a bug."""
-    engines = MilvusEngines(DEADLINES)
-    yield engines.at(Target(server.address, "Milvus"))
-    await engines.close()
-    # The server complains too, in the same log, when a client takes no more of an answer.
-    records = [r for r in caplog.get_records("call") if "servicer method" not in r.message]
-    assert [record.message for record in records if record.exc_info] == []
-    assert all(r.message.isprintable() and len(r.message) < 400 for r in records)
 
 
 async def test_an_honest_server_is_understood(server: HostileServer, client: EngineClient) -> None:
@@ -289,114 +269,6 @@ async def test_a_status_of_grpc_is_one_short_line(
     for details in ("", FORGED, "x" * 4000):
         server.failure = (code, details)
         await check_all(client, CALLS)
-
-
-NAMES = ["x" * 255] * 65_536
-MANY = [f"n{number}" for number in range(20_000)]
-
-
-@pytest.mark.parametrize(
-    ("call", "fields"),
-    [
-        (lambda c: c.version(), {"version": "x" * MIB}),
-        (lambda c: c.list_collections(), {"collection_names": NAMES}),
-        (lambda c: c.list_collections(), {"db_names": NAMES}),
-        (lambda c: c.describe("docs"), {"partition_names": NAMES}),
-        (lambda c: c.describe("docs"), {"aliases": NAMES}),
-        (lambda c: c.describe_index("docs"), {"index_descriptions": [index_of()] * 9999}),
-        (lambda c: c.count_rows("docs"), {"stats": pairs(a="x" * MIB)}),
-        (lambda c: loads_of(c).describe_load("docs"), {"replicas": [pb.ReplicaInfo()] * MIB}),
-    ],
-    ids=["version", "names", "databases", "partitions", "aliases", "indexes", "count", "replicas"],
-)
-async def test_a_longer_answer_is_refused_unread(
-    server: HostileServer,
-    client: EngineClient,
-    call: Callable[[EngineClient], Awaitable[object]],
-    fields: dict[str, object],
-) -> None:
-    """Each call has its limit; the error says so in one short line, and the next call goes on."""
-    server.answer = honest(**fields)
-    with pytest.raises(EngineRefused, match="more than Quiver reads") as refused:
-        await call(client)
-    check_words(str(refused.value))
-    assert refused.value.code == "ANSWER_TOO_LARGE"
-    server.answer = honest()
-    await call(client)
-
-
-@pytest.mark.parametrize(
-    ("call", "fields", "words"),
-    [
-        (lambda c: c.list_collections(), {"collection_names": MANY}, "lists more than the"),
-        (lambda c: c.list_collections(), {"db_names": MANY[:300]}, "lists more than the"),
-        (lambda c: c.describe("docs"), {"partition_names": MANY[:5000]}, "lists more than the"),
-        (lambda c: c.describe("docs"), {"aliases": MANY[:300]}, "of the collection is not"),
-        (
-            lambda c: c.describe("docs"),
-            {"properties": pairs(**dict.fromkeys(MANY[:300], ""))},
-            "of its properties is not",
-        ),
-        (
-            lambda c: c.describe_index("docs"),
-            {"index_descriptions": [index_of()] * 300},
-            "of its index is not",
-        ),
-    ],
-    ids=["names", "databases", "partitions", "aliases", "properties", "indexes"],
-)
-async def test_things_are_counted(
-    server: HostileServer,
-    client: EngineClient,
-    call: Callable[[EngineClient], Awaitable[object]],
-    fields: dict[str, object],
-    words: str,
-) -> None:
-    """An answer that is short in bytes may hold very many of them."""
-    server.answer = honest(**fields)
-    with pytest.raises(EngineRefused, match=words) as refused:
-        await call(client)
-    check_words(str(refused.value))
-
-
-async def test_the_largest_honest_lists_are_read(
-    server: HostileServer, client: EngineClient
-) -> None:
-    """16,384 collections and 4,096 partitions, with names of 255 bytes each."""
-    longest = [f"{number:0255}" for number in range(16_384)]
-    tags = ["_default", *longest[:4096]]
-    server.answer = honest(db_names=[], collection_names=longest, partition_names=tags)
-    assert await client.list_collections() == frozenset(longest)
-    found = await client.describe("docs")
-    assert found is not None
-    assert found.partitions == frozenset(longest[:4096])
-
-
-async def test_names_with_a_slash_stand_for_no_other_database(
-    server: HostileServer, client: EngineClient
-) -> None:
-    """Milvus has no such names, so they are not listed."""
-    server.answer = honest(db_names=["d", "d/e"], collection_names=["docs", "d/other"])
-    assert await client.list_collections() == {"docs", "d/docs"}
-
-
-class Dripping(HostileServer):
-    """Lists many databases, and takes its time with each."""
-
-    async def respond(self, path: str, request: bytes, context: Any) -> bytes:
-        if path.endswith("ShowCollections"):
-            await asyncio.sleep(DEADLINES.read / 2)
-        return await super().respond(path, request, context)
-
-
-async def test_all_databases_together_have_a_deadline() -> None:
-    """A server that answers in time each time may not hold up a worker for minutes."""
-    engines = MilvusEngines(DEADLINES)
-    async with Dripping() as server:
-        server.answer = honest(db_names=MANY[:256])
-        with pytest.raises(EngineUnreachable, match=r"did not list its databases within 1 s"):
-            await engines.at(Target(server.address, "Milvus")).list_collections()
-    await engines.close()
 
 
 @pytest.mark.parametrize(("progress", "told"), [(-5, 0), (40, 40), (2**62, 100)])

@@ -1,0 +1,36 @@
+"""A server that is told what to answer, and clients of it."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from quiver.adapters.grpc.calls import Deadlines
+from quiver.adapters.milvus.driver import MilvusEngines
+from quiver.domain.access import Target
+from quiver.ports.engines import EngineClient, Loads
+from support.hostile_milvus import loads_of
+from support.scripted_milvus import At, ScriptedMilvus
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ScriptedMilvus]:
+    async with ScriptedMilvus() as server:
+        yield server
+
+
+@pytest.fixture
+async def at(server: ScriptedMilvus) -> AsyncIterator[At]:
+    """Makes clients of the server."""
+    engines = MilvusEngines(Deadlines(read=1.0, change=2.0))
+    yield lambda login=None: engines.at(Target(server.address, "Milvus", login=login))
+    await engines.close()
+
+
+@pytest.fixture
+def client(at: At) -> EngineClient:
+    return at()
+
+
+@pytest.fixture
+def loads(client: EngineClient) -> Loads:
+    return loads_of(client)
