@@ -52,7 +52,7 @@ class ScriptedMilvus(RawServer):
         if told is None:
             return honest()(method)
         if isinstance(told, grpc.StatusCode):
-            return await context.abort(told, "as told")  # type: ignore[no-any-return] - it raises
+            return await context.abort(told, "as told")  # type: ignore[no-any-return]
         return (told(parsed) if callable(told) else told).SerializeToString()
 
 

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from quiver.adapters.grpc.calls import Deadlines
 from quiver.adapters.milvus.driver import MilvusEngines
 from quiver.domain.access import Target
 from quiver.ports.engines import EngineClient, Loads
@@ -21,7 +20,7 @@ async def server() -> AsyncIterator[ScriptedMilvus]:
 @pytest.fixture
 async def at(server: ScriptedMilvus) -> AsyncIterator[At]:
     """Makes clients of the server."""
-    engines = MilvusEngines(Deadlines(read=1.0, change=2.0))
+    engines = MilvusEngines()
     yield lambda login=None: engines.at(Target(server.address, "Milvus", login=login))
     await engines.close()
 

@@ -4,13 +4,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from quiver.adapters.grpc.calls import Deadlines
 from quiver.adapters.milvus.driver import MilvusEngines
 from quiver.domain.access import Target
 from quiver.ports.engines import EngineClient
 from support.hostile_server import HostileServer
-
-DEADLINES = Deadlines(read=0.5, change=1.0)
 
 
 @pytest.fixture
@@ -24,7 +21,7 @@ async def client(
     server: HostileServer, caplog: pytest.LogCaptureFixture
 ) -> AsyncIterator[EngineClient]:
     """Nothing that it is answered may be called a bug."""
-    engines = MilvusEngines(DEADLINES)
+    engines = MilvusEngines()
     yield engines.at(Target(server.address, "Milvus"))
     await engines.close()
     # The server complains too, in the same log, when a client takes no more of an answer.

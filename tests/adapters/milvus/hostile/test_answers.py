@@ -7,6 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
+from quiver.adapters.grpc.calls import Deadlines
+from quiver.adapters.milvus.driver import MilvusEngines
+from quiver.domain.access import Target
 from quiver.domain.collections import IndexProgress, ObservedIndex, ObservedLoad
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineRefused
@@ -80,14 +83,14 @@ async def test_a_count_that_is_no_number_is_refused(
                 await call
 
 
-async def test_rows_that_are_not_written_are_not_counted(
-    server: HostileServer, client: EngineClient
-) -> None:
+async def test_rows_that_are_not_written_are_not_counted(server: HostileServer) -> None:
     """A server that does not write what it has in memory cannot say that there is nothing."""
+    engines = MilvusEngines(Deadlines(read=0.2, change=1.0))
     server.answer = honest(stats=pairs(row_count="0"), flushed=False)
     with pytest.raises(EngineRefused, match="cannot tell their number") as refused:
-        await client.count_rows("docs")
+        await engines.at(Target(server.address, "Milvus")).count_rows("docs")
     assert refused.value.retriable
+    await engines.close()
 
 
 PARAMS = ["{", "null", "[]", '"nlist"', '{"nlist": NaN}', "[" * 2**15, '{"a": ' * 600]

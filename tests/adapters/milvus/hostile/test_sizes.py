@@ -37,7 +37,7 @@ MANY = [f"n{number}" for number in range(20_000)]
         (lambda c: c.describe("docs"), {"aliases": NAMES}),
         (lambda c: c.describe_index("docs"), {"index_descriptions": [index_of()] * 9999}),
         (lambda c: c.count_rows("docs"), {"stats": pairs(a="x" * MIB)}),
-        (lambda c: loads_of(c).describe_load("docs"), {"replicas": [pb.ReplicaInfo()] * MIB}),
+        (lambda c: loads_of(c).describe_load("docs"), {"replicas": [pb.ReplicaInfo()] * 40_000}),
     ],
     ids=["version", "names", "databases", "partitions", "aliases", "indexes", "count", "replicas"],
 )
