@@ -71,3 +71,13 @@ async def test_a_partition_in_memory_is_released_by_itself(
     server.tells["ReleasePartitions"] = UNIMPLEMENTED
     await client.drop_partition("docs", "2024")
     assert server.methods == [*steps, *steps]
+
+
+async def test_another_number_while_it_is_loading_is_worth_another_try(
+    server: ScriptedMilvus, loads: Loads
+) -> None:
+    """How many copies are loading, the server does not say."""
+    server.tells["LoadCollection"] = refusal(1100, "can't change the replica number")
+    server.tells["GetLoadState"] = pb.GetLoadStateResponse(state=pb.LOADING)
+    assert (await refused(loads.load("docs", 2))).retriable
+    assert server.methods == ["LoadCollection"]

@@ -44,10 +44,12 @@ class Memory:
         except EngineRefused as error:
             if error.retriable and error.code != UNEXPECTED:
                 raise
-            before = (await self.describe(place)).replicas
-            if before is None or before == replicas:
+            before = await self.describe(place)
+            if before.state == "Loading":  # with how many copies, the server says later
+                raise EngineRefused(error.code, error.reason, retriable=True) from error
+            if before.replicas in (None, replicas):
                 raise
-            await self._reload(place, replicas, before)
+            await self._reload(place, replicas, before.replicas or 1)
 
     async def _reload(self, place: Place, replicas: int, before: int) -> None:
         attempt = (self._calls.address, place.name, f"{replicas} replicas".encode())

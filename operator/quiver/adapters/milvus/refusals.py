@@ -6,6 +6,7 @@ the same again at the next reconcile: each attempt takes the collection out of s
 """
 
 import asyncio
+from collections.abc import Callable
 
 from quiver.ports.errors import EngineRefused
 
@@ -18,24 +19,26 @@ Attempt = tuple[str, str, bytes]
 """The server's address, the collection's name in the ports, and what was asked for."""
 
 
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
 class Refusals:
     """The refusals of the last minutes, of all servers."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = _now) -> None:
+        """`now` returns seconds on a clock that never goes back."""
+        self._now = now
         self._found: dict[Attempt, tuple[float, EngineRefused]] = {}
 
     def note(self, attempt: Attempt, error: EngineRefused) -> None:
         self._found.pop(attempt, None)
-        self._found[attempt] = (_now(), error)
+        self._found[attempt] = (self._now(), error)
         for oldest in list(self._found)[:-MOST]:
             del self._found[oldest]
 
     def check(self, attempt: Attempt) -> None:
         """Raises: EngineRefused, as the server did, if it refused the same just now."""
-        since, error = self._found.get(attempt, (-STANDS_S, None))
-        if error is not None and _now() - since < STANDS_S:
+        since, error = self._found.get(attempt, (0.0, None))
+        if error is not None and self._now() - since < STANDS_S:
             raise EngineRefused(error.code, error.reason, retriable=error.retriable)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
