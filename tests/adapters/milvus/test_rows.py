@@ -27,6 +27,7 @@ async def test_no_rows_are_believed_only_after_a_flush(
     for tag in (None, "2024", "2025"):
         assert await client.count_rows("docs", tag) == 0
     assert server.methods == ["Flush"]
+    assert len(server.requests("GetFlushState")) == 2
     state = server.requests("GetFlushState")[-1]
     assert (list(state.segment_ids), state.flush_ts, state.collection_name) == ([7, 8], 99, "docs")
 
