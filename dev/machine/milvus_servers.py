@@ -26,6 +26,8 @@ POLL_S = 0.1
 CALL_S = 10.0
 LAST_WORDS = 4000
 PROBE = "is_it_ready"
+ATTEMPTS = 3
+_PORT_TAKEN = re.compile("address already in use|failed to bind", re.IGNORECASE)
 _HERE = Path(__file__)
 _PLACEHOLDER = re.compile(r"\{\{\s*(\w+)(?:\(\w+\))?\s*(?::\s*([^}]*?))?\s*\}\}")
 
@@ -82,9 +84,17 @@ class _Server(ChildProcess):
 
         Raises: ProcessFailed.
         """
-        self._prepare()
-        super().start()
-        self._wait_until_ready()
+        for attempt in range(ATTEMPTS):
+            self._prepare()
+            super().start()
+            try:
+                self._wait_until_ready()
+            except ProcessFailed:
+                # Between its choice and its use, a port may become another's.
+                if attempt + 1 == ATTEMPTS or not _PORT_TAKEN.search(self.output):
+                    raise
+            else:
+                break
         return self
 
     def _prepare(self) -> None:
@@ -101,7 +111,8 @@ class _Server(ChildProcess):
             stub = MilvusServiceStub(channel)
             while not _is_ready(stub):
                 if not self.is_running or time.monotonic() > end:
-                    self.__exit__(None, None, None)
+                    if self.is_running:
+                        self.kill()
                     raise ProcessFailed(
                         f"{self.argv[0]} takes no collection:\n{self.output[-4000:]}"
                     )
