@@ -105,6 +105,22 @@ EXPECTED = {
         f"{OF_NEW_FIELDS}({OF_PODS})",
         f"{OF_NEW_FIELDS}has(self.networkPolicy)",
         f"{OF_NEW_FIELDS}has(self.upgradePolicy)",
+        # A type that is new, with fields that are new. Of the others none takes more than before.
+        ".spec rule self.type != 'Milvus' || has(self.external) || has(self.image)",
+        ".spec rule self.type != 'Milvus' || has(self.external) || self.replicas <= 1",
+        (
+            ".spec rule self.type != 'Milvus' || !has(self.external) || "
+            "self.external.endpoints.size() == 1"
+        ),
+        ".spec rule !has(self.tls) || has(self.external) || self.type != 'Milvus'",
+        ".spec rule !has(self.auth) || has(self.external) || self.type != 'Milvus'",
+        ".spec rule self.type == 'Milvus' || !has(self.auth)",
+        ".spec rule self.type == 'Milvus' || !has(self.milvus)",
+        (
+            ".spec rule self.type == 'Milvus' || !has(self.limits) || "
+            "!has(self.limits.maxCollectionsAndPartitions) || "
+            "self.limits.maxCollectionsAndPartitions <= 8192"
+        ),
     },
 }
 """Each way in which the API is tighter, with its reason. It is in the changelog, too."""

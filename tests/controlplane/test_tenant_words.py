@@ -81,9 +81,9 @@ async def test_a_failed_call_is_told_in_one_line(
     caplog.set_level(logging.DEBUG, "quiver")
     faulty.spoil(fails_with(grpc.StatusCode.PERMISSION_DENIED, FORGED))
     async with running(world.operator_api, world.engines):
-        check(await world.settled("engine", "EngineUnreachable", VECTOR_ENGINE), caplog)
+        check(await world.settled("engine", "CredentialsRefused", VECTOR_ENGINE), caplog)
         await world.create_collection("docs")
-        check(await world.settled("docs", "EngineUnreachable"), caplog)
+        check(await world.settled("docs", "CredentialsRefused"), caplog)
         assert any("the lease is lost" in line for line in logged(caplog))
 
 

@@ -3,6 +3,7 @@ refuses it.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 from quiver.domain.access import Login
@@ -10,6 +11,8 @@ from quiver.domain.engines import AUTH_SECRET_TYPE
 from quiver.domain.kubernetes_types import Key
 from quiver.domain.text import one_line
 from quiver.reconcile.engine_secrets import FoundSecret
+
+log = logging.getLogger(__name__)
 
 USERNAME, PASSWORD, TOKEN = "username", "password", "token"
 LONGEST = {USERNAME: 256, PASSWORD: 1024, TOKEN: 4096}
@@ -70,10 +73,11 @@ class RefusedLogins:
         self._add_engine = add_engine
         self._noted: dict[Key, float] = {}
 
-    def note(self, engine: Key) -> None:
-        """Enqueue the engine, unless it was within the last AGAIN_S seconds."""
+    def note(self, engine: Key, why: str) -> None:
+        """Log and enqueue the engine, unless that was within the last AGAIN_S seconds."""
         now = asyncio.get_running_loop().time()
         self._noted = {key: at for key, at in self._noted.items() if now - at < AGAIN_S}
         if engine not in self._noted:
             self._noted[engine] = now
+            log.warning("engine %s: %s", engine, why)
             self._add_engine(engine)

@@ -204,8 +204,8 @@ async def test_a_refused_login_is_read_again_once_a_minute() -> None:
     logins, now = RefusedLogins(enqueued.append), loop.time()
     other = Key(NAMESPACE, "other")
     for key in (KEY, KEY, other, KEY):
-        logins.note(key)
+        logins.note(key, "no")
     assert enqueued == [KEY, other]
     loop.time = lambda: now + AGAIN_S + 1  # type: ignore[method-assign]
-    logins.note(KEY)
+    logins.note(KEY, "no")
     assert enqueued == [KEY, other, KEY]

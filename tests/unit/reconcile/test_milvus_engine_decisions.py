@@ -88,6 +88,14 @@ def test_an_engine_that_wants_a_login_says_how_it_gets_one() -> None:
     assert "Create a Secret of type quiver.dev/engine-auth" in found.message
 
 
+def test_a_server_that_has_no_users_is_not_given_one() -> None:
+    """Something else listens there: no Secret would help."""
+    found = verdict(gathered({"external": {"endpoints": [AT]}}, looks=REFUSED))
+    assert found[:2] == (State.STALLED, Reason.CREDENTIALS_REFUSED)
+    assert "No server of type Quiver has users: look what listens there" in found.message
+    assert "Secret" not in found.message
+
+
 def test_a_pod_that_refuses_the_login_says_so_too() -> None:
     """The workload is applied all the same."""
     decision = decide(gathered({}, looks=Looks(refused={"engine-0": "no"})), "image:1")

@@ -75,7 +75,7 @@ class CollectionReconciler:
                 decision = replace(decision, retry=True)
             decision = await self._carry_out(decision, gathered)
             if decision.verdict.reason is Reason.CREDENTIALS_REFUSED:
-                self._sources.refused_logins.note(collection.engine_key)
+                self._sources.refused_logins.note(collection.engine_key, decision.verdict.message)
         return Result.RETRY if decision.retry else Result.DONE
 
     async def prepare(self, manifest: Manifest, collection: VectorCollection) -> Gathered:

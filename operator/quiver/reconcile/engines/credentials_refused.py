@@ -18,12 +18,19 @@ def credentials_refused(gathered: Gathered) -> Verdict | None:
 
 def _what(engine: VectorEngine) -> str:
     auth = engine.spec.auth
+    if engine.spec.type != "Milvus":
+        return "The engine does not let Quiver in"
     if auth is None:
         return "The engine wants a login, and spec.auth names none"
     return f"The engine refuses the login of Secret {auth.secret_name!r} (spec.auth.secretName)"
 
 
 def _cure(engine: VectorEngine) -> str:
+    if engine.spec.type != "Milvus":
+        return (
+            f"No server of type {engine.spec.type} has users: look what listens there, or stands "
+            "in front of it."
+        )
     if engine.spec.auth is None:
         return (
             f"Create a Secret of type {AUTH_SECRET_TYPE} with username and password, or token, and "
