@@ -161,7 +161,11 @@ def test_objects_with_lost_data_are_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    "type_", ["DiskFull", "DataDamaged", "ComputesOnCPU", "DataEphemeral", "PodsOutdated"]
+    "type_",
+    [
+        *("DiskFull", "DataDamaged", "ComputesOnCPU"),
+        *("DataEphemeral", "PodsOutdated", "CredentialsInClear"),
+    ],
 )
 def test_each_condition_of_engines_is_counted(type_: str) -> None:
     """Whatever stands beside Ready can be alerted on."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from quiver.domain.clear_credentials import CREDENTIALS_IN_CLEAR
 from quiver.domain.conditions import is_true, ready_reason, ready_status
 from quiver.domain.data_loss import DATA_LOST
 from quiver.domain.ephemeral_data import DATA_EPHEMERAL
@@ -17,7 +18,7 @@ from quiver.domain.troubles import TYPES
 Manifests = Callable[[], Iterable[Manifest]]
 """Returns the objects of one kind; it is called at each scrape."""
 _REASONS = frozenset(reason.value for reason in Reason)
-_BESIDE_READY = (*TYPES, DATA_EPHEMERAL, PODS_OUTDATED)
+_BESIDE_READY = (*TYPES, DATA_EPHEMERAL, PODS_OUTDATED, CREDENTIALS_IN_CLEAR)
 """Conditions of engines."""
 
 
