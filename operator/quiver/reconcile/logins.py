@@ -4,6 +4,7 @@ refuses it.
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 
 from quiver.domain.access import Login
@@ -76,8 +77,9 @@ class RefusedLogins:
     def note(self, engine: Key, why: str) -> None:
         """Log and enqueue the engine, unless that was within the last AGAIN_S seconds."""
         now = asyncio.get_running_loop().time()
+        if now - self._noted.get(engine, -math.inf) < AGAIN_S:
+            return
         self._noted = {key: at for key, at in self._noted.items() if now - at < AGAIN_S}
-        if engine not in self._noted:
-            self._noted[engine] = now
-            log.warning("engine %s: %s", engine, why)
-            self._add_engine(engine)
+        self._noted[engine] = now
+        log.warning("engine %s: %s", engine, why)
+        self._add_engine(engine)
