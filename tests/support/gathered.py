@@ -58,9 +58,13 @@ def retaining(namespace: str) -> VectorEngine:
 
 
 def gathered(manifest: Manifest | None = None, **facts: Any) -> Gathered:
-    """Return what there is: a ready member without such a collection, but for what `facts` say."""
+    """Return what there is: a ready member without such a collection, but for what `facts` say.
+    `memory` is the load that the engine tells.
+    """
     manifest = manifest or collection()
-    told = {name: facts.pop(name) for name in ("index", "rows", "partition_rows") if name in facts}
+    asked = ("index", "rows", "partition_rows", "has_database")
+    told = {name: facts.pop(name) for name in asked if name in facts}
+    told |= {"load": facts.pop("memory")} if "memory" in facts else {}
     observed, failure = facts.pop("observed", None), facts.pop("failure", None)
     usual: dict[str, Any] = {
         "observation": Observation(collection=observed, failure=failure, **told),

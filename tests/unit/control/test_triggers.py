@@ -132,6 +132,7 @@ def test_a_deletion_wakes_who_wants_what_was_held(setup: TriggerSetup) -> None:
         (engine(resourceVersion="2", generation=2), {ENGINE, *BOTH}),
         ({**engine(resourceVersion="2"), "status": UNSCHEDULABLE}, {ENGINE, *BOTH}),
         ({**engine(resourceVersion="2"), "status": READY}, {ENGINE, *BOTH}),
+        (engine(resourceVersion="2", status={"version": "v2.6.4"}), {ENGINE, *BOTH}),
         (engine(resourceVersion="2", uid="another"), {ENGINE, *BOTH}),
         (engine(resourceVersion="2", **DELETING), {ENGINE, *BOTH}),
     ],
@@ -139,8 +140,8 @@ def test_a_deletion_wakes_who_wants_what_was_held(setup: TriggerSetup) -> None:
 def test_an_engine_wakes_its_collections_when_it_concerns_them(
     setup: TriggerSetup, manifest: Manifest, woken: Woken
 ) -> None:
-    """An engine's collections are woken by its spec, by how and why it is (un)ready, by its
-    replacement and its deletion.
+    """An engine's collections are woken by its spec, by its version, by how and why it is
+    (un)ready, by its replacement and its deletion.
     """
     setup.cache.put(VECTOR_ENGINE, manifest)
     assert setup.woken() == woken

@@ -71,6 +71,16 @@ def test_a_guest_fits_into_its_share() -> None:
     assert names(full.fitting(waiting)) == ["x", "c"]
 
 
+def test_what_a_guest_left_in_a_database_is_taken_up_under_its_name_there() -> None:
+    """One of the name in the default database is another, and needs room of its own."""
+    left = {f"{SERVER}/db/x": f"{GUESTS}/2"}
+    full = room(Load({}, {GUESTS: 1}), limits={"maxPerNamespace": 3}, status={"retained": left})
+    here = asking("x", namespace=GUESTS)
+    there = {**here, "spec": {**here["spec"], "milvus": {"database": "db"}}}
+    assert names(full.fitting([here])) == []
+    assert names(full.fitting([there])) == ["x"]
+
+
 class Looks:
     """A cache, and which objects are enqueued as it changes."""
 

@@ -6,15 +6,22 @@ from typing import Any
 import msgspec
 import pytest
 
-from quiver.domain.collections import default_collection_name
+from quiver.domain.collections import (
+    VectorCollection,
+    default_collection_name,
+    qualified_name,
+    split_name,
+)
 from quiver.domain.conditions import State, Verdict, conditions_for
 from quiver.domain.deletion import DeletionPolicy, deletion_policy
-from quiver.domain.engines import LabelSelector
+from quiver.domain.engines import EngineStatus, LabelSelector
 from quiver.domain.fit import needed_mib
+from quiver.domain.manifests import collection_name_of
 from quiver.domain.members import Member
 from quiver.domain.placement import choose_member
 from quiver.domain.quantities import mebibytes, parse_quantity
 from quiver.domain.reasons import Reason
+from support.builders import collection
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 LATER = datetime(2024, 5, 1, 13, tzinfo=UTC)
@@ -27,6 +34,54 @@ LATER = datetime(2024, 5, 1, 13, tzinfo=UTC)
 def test_an_object_name_becomes_one_that_engines_take(name: str, expected: str) -> None:
     """`-` and `.` become `_`; a leading digit gets one in front."""
     assert default_collection_name(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("database", "expected"), [(None, "docs"), ("default", "docs"), ("db", "db/docs")]
+)
+def test_a_name_in_a_database(database: str | None, expected: str) -> None:
+    """It is the name alone in the default one, and leads back to both."""
+    assert qualified_name(database, "docs") == expected
+    assert split_name(expected) == (database or "default", "docs")
+    milvus = {} if database is None else {"milvus": {"database": database}}
+    manifest = collection("docs", spec=milvus)
+    assert collection_name_of(manifest) == expected
+    assert msgspec.convert(manifest, VectorCollection).collection_name == expected
+
+
+def test_what_was_retained_in_a_database_is_known_by_both_names() -> None:
+    """One of the same name in another database is another."""
+    retained = {"address:h:1/db/docs": "team-a/3", "address:h:1/docs": "team-a/5"}
+    status = EngineStatus(retained=retained)
+    assert status.retained_of("team-a", but="db/docs") == 5
+    assert status.retained_of("team-a", but="docs") == 3
+    assert status.retained_by("address:h:1/db/docs") == "team-a"
+
+
+@pytest.mark.parametrize(
+    "milvus",
+    [
+        {"properties": {"quiver.dev/owner": "me"}},
+        {"properties": {f"p{n}": "v" for n in range(33)}},
+        {"properties": {"p" * 257: "v"}},
+        {"properties": {"p": "v" * 1025}},
+        {"database": "a/b"},
+    ],
+)
+def test_what_a_looser_crd_let_through_is_not_decoded(milvus: Any) -> None:
+    """Properties that are too many or too long, and what would be read as another name."""
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(collection(spec={"milvus": milvus}), VectorCollection)
+
+
+@pytest.mark.parametrize(
+    "params", [{f"p{n}": n for n in range(33)}, {"p": "v" * 257}, {"p" * 257: 1}, {"p": 1.5}]
+)
+def test_parameters_that_a_looser_crd_let_through_are_not_decoded(params: Any) -> None:
+    """They would be sent to an engine as they are."""
+    spec = {"index": {"type": "DISKANN", "params": params}}
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(collection(spec=spec), VectorCollection)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,14 @@
 """What is decided about the Secret with which a collection is bound to."""
 
 import base64
+from typing import Any
+
+import msgspec
+import pytest
 
 from quiver.domain.access import Access, ClientTls, Login
 from quiver.domain.conditions import State
+from quiver.domain.engines import VectorEngine
 from quiver.domain.kubernetes_types import Manifest
 from quiver.domain.reasons import Reason
 from quiver.reconcile.collections.decide import decide
@@ -14,8 +19,8 @@ from quiver.reconcile.collections.decision import (
     PublishEvent,
     RecordClaim,
 )
-from support.builders import claimed, collection
-from support.gathered import FOUND, HELD, gathered, steps
+from support.builders import claimed, collection, external
+from support.gathered import ENDPOINT, FOUND, HELD, endpoint, gathered, steps
 
 BINDING = {"binding": {"secretName": "vectors"}}
 
@@ -50,6 +55,18 @@ def test_a_binding_never_holds_a_login() -> None:
     entries = {key: base64.b64decode(v).decode() for key, v in step.manifest["data"].items()}
     assert set(entries) == {"type", "provider", "host", "port", "collection", "tls", "ca.crt"}
     assert [word for word in ("admin", "hush", "-of-quiver") if word in repr(entries)] == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "database"), [({}, "default"), ({"milvus": {"database": "db"}}, "db")]
+)
+def test_a_binding_to_milvus_tells_the_database(spec: Any, database: str) -> None:
+    """And the collection's name in it, as clients want them."""
+    of_milvus = msgspec.convert(external(ENDPOINT, spec={"type": "Milvus"}), VectorEngine)
+    found = gathered(collection(spec={**BINDING, **spec}), engine=of_milvus, member=endpoint())
+    secrets = [step.manifest for step in decide(found).steps if isinstance(step, ApplySecret)]
+    entries = {key: base64.b64decode(v).decode() for key, v in secrets[0]["data"].items()}
+    assert (entries["database"], entries["collection"]) == (database, "test01")
 
 
 def test_a_secret_of_somebody_else_is_left_alone() -> None:

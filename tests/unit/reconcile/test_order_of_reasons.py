@@ -21,6 +21,15 @@ from support.gathering import AT, AT_1, GUEST, ID, OTHER_ID, SCHEMA, TWO_PODS, p
 
 FULL = Load({"engine-0": 4096}, {})
 GPUS = msgspec.convert(engine(spec={"gpu": {"count": 1}}), VectorEngine)
+CAGRA = {"type": "GPU_CAGRA", "params": {}}
+IN_DATABASE = {"milvus": {"database": "db"}}
+MILVUS, OLD_MILVUS = (
+    msgspec.convert(
+        engine(spec={"type": "Milvus", "image": "milvus:1"}, status={"version": version}),
+        VectorEngine,
+    )
+    for version in ("v2.6.4", "v2.2.3")
+)
 
 ORDER: list[tuple[Reason, dict[str, Any]]] = [
     (Reason.SUSPENDED, {"spec": {"suspend": True}}),
@@ -28,13 +37,19 @@ ORDER: list[tuple[Reason, dict[str, Any]]] = [
     (Reason.NAMESPACE_NOT_ALLOWED, {"allowed": False}),
     (Reason.NAME_TAKEN, {"holder": "team-a/older"}),
     (Reason.ENDPOINT_REFUSED, {"is_borrowed": True, "member": endpoint()}),
+    (Reason.INVALID_SPEC, {"spec": {"metricType": "COSINE", "index": CAGRA}}),
+    (Reason.VERSION_TOO_OLD, {"engine": OLD_MILVUS, "spec": IN_DATABASE}),
     (Reason.ENGINE_NOT_READY, {"members": (), "member": None}),
     (Reason.QUOTA_EXCEEDED, {"load": FULL, "member": None}),
     (Reason.SEGMENT_TOO_LARGE, {"gpu_mib": 1}),
     (Reason.ENGINE_UNREACHABLE, {"failure": EngineUnreachable("no answer")}),
+    (Reason.DATABASE_NOT_FOUND, {"engine": MILVUS, "spec": IN_DATABASE, "has_database": False}),
     (Reason.ALREADY_EXISTS, {"observed": OTHER}),
 ]
 """What an object without a claim may say, and what makes it say so; the first that applies."""
+NEVER_BOTH = (Reason.SEGMENT_TOO_LARGE, Reason.DATABASE_NOT_FOUND)
+"""Milvus has databases, and no segment size of a collection."""
+PAIRS = [(a, b) for a, b in combinations(ORDER, 2) if (a[0], b[0]) != NEVER_BOTH]
 
 
 def found(*each: dict[str, Any]) -> Any:
@@ -55,8 +70,8 @@ def test_each_reason_is_said_where_nothing_else_is_in_the_way(
 
 @pytest.mark.parametrize(
     ("first", "second"),
-    list(combinations(ORDER, 2)),
-    ids=[f"{one[0]} before {other[0]}" for one, other in combinations(ORDER, 2)],
+    PAIRS,
+    ids=[f"{one[0]} before {other[0]}" for one, other in PAIRS],
 )
 def test_of_two_reasons_the_one_that_comes_first_in_the_order_is_said(
     first: tuple[Reason, dict[str, Any]], second: tuple[Reason, dict[str, Any]]

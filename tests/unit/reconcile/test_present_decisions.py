@@ -430,6 +430,25 @@ def test_the_index_follows_the_spec(
     assert list(decision.steps) == expected
 
 
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [({"nlist": 1024, "m": 16, "nbits": 4}, True), ({"nlist": 1024, "m": 16}, False)],
+    ids=["taken off the spec", "the engine's own"],
+)
+def test_a_parameter_that_the_spec_does_not_name(before: Any, expected: bool) -> None:
+    """One that it named before is built away; what the engine returns besides is its own choice."""
+    wanted, found = (
+        {"type": "IVF_PQ", "params": params}
+        for params in ({"nlist": 1024, "m": 16}, {"nlist": 1024, "m": 16, "nbits": 4})
+    )
+    status = {"index": {"type": "IVF_PQ", "params": before}}
+    manifest = claimed(HELD, spec={"index": wanted}, status=status)
+    observed = ObservedIndex(index=msgspec.convert(found, Index))
+    built = SetIndex(msgspec.convert(wanted, Index))
+    decision = decide(gathered(manifest, observed=FOUND, index=observed))
+    assert list(decision.steps) == ([built] if expected else [])
+
+
 def test_an_index_that_a_client_has_set_is_left_alone() -> None:
     """Without spec.index, Quiver does not look at the index at all."""
     assert steps(gathered(claimed(HELD), observed=FOUND)) == []

@@ -97,7 +97,8 @@ def _collection_input(manifest: Manifest | None) -> object:
 
 def _engine_input(manifest: Manifest | None) -> object:
     """Return what the reconciles of an engine's collections depend on: its spec, which operator
-    manages it, whether it is ready, and the message while it is not, which their conditions repeat.
+    manages it, its version, whether it is ready, and the message while it is not, which their
+    conditions repeat.
     """
     if manifest is None:
         return None
@@ -105,8 +106,9 @@ def _engine_input(manifest: Manifest | None) -> object:
     identity = metadata["uid"], metadata.get("generation"), "deletionTimestamp" in metadata
     status = ready_status(manifest)
     message = "" if status == "True" else ready_message(manifest)
-    manager = manifest.get("status", {}).get("managedBy")
-    return identity, manager, status, ready_reason(manifest), message
+    told = manifest.get("status", {})
+    known = told.get("managedBy"), told.get("version")
+    return identity, known, status, ready_reason(manifest), message
 
 
 def _pod_input(manifest: Manifest | None) -> object:
