@@ -1,7 +1,8 @@
-"""A Milvus in a pod of Quiver, on a node, by the operator with the rights of `install.yaml`."""
+"""Pods of Milvus on a node, made by the operator with the rights of `install.yaml`."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -15,7 +16,7 @@ import yaml
 from localcluster import Cluster
 from quiver.adapters.drivers import Drivers
 from quiver.domain.access import Target
-from quiver.domain.kubernetes_types import POD, VECTOR_ENGINE, Manifest
+from quiver.domain.kubernetes_types import POD, VECTOR_COLLECTION, VECTOR_ENGINE, Manifest
 from quiver.ports.engines import Loads
 from support.admin_api import connected
 from support.installation import INSTALL, install
@@ -28,8 +29,12 @@ from support.waiting import DEADLINE_S, eventually
 pytestmark = [pytest.mark.node, pytest.mark.xdist_group("node")]
 
 ROWS, DIMENSION, MIDDLE = list(range(64)), 8, 32
-NAME = "docs"
 SPEC: Manifest = {"type": "Milvus", "image": IMAGE, "storage": {"size": "1Gi"}, "networkPolicy": {}}
+CONFINED: Manifest = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
 
 
 @pytest.fixture(scope="module")
@@ -53,31 +58,31 @@ async def engines() -> AsyncIterator[Drivers]:
 async def world(
     cluster: Cluster, kubeconfig: Path, namespace: str, engines: Drivers
 ) -> AsyncIterator[Namespace]:
-    """A namespace under an operator, with the VectorEngine `engine`: a Milvus that is ready."""
+    """A namespace under an operator; what is left in it is dropped in the end."""
     async with connected(cluster.kubeconfig) as api, connected(kubeconfig) as operator_api:
         world = Namespace(namespace, api, operator_api, engines, address="")
         async with running(operator_api, engines, resync_period=5):
-            await world.create(VECTOR_ENGINE, "engine", SPEC)
-            await world.settled_engine()
             yield world
-            await world.delete(NAME)
-            await world.gone(NAME)
-            await world.delete("engine", VECTOR_ENGINE)
-            await world.gone("engine", VECTOR_ENGINE)
+            for kind in (VECTOR_COLLECTION, VECTOR_ENGINE):
+                found = [m["metadata"] for m in (await api.list(kind)).items]
+                names = [m["name"] for m in found if m["namespace"] == namespace]
+                for name in names:
+                    await world.delete(name, kind)
+                await asyncio.gather(*(world.gone(name, kind) for name in names))
 
 
 @dataclass(frozen=True)
 class MilvusPod:
-    """The engine's pod, as it is now."""
+    """The pod of a VectorEngine, as it was when it was looked at."""
 
     uid: str
     address: str
     restarts: int
 
     @classmethod
-    async def of(cls, world: Namespace) -> MilvusPod | None:
-        """Return it once it is ready."""
-        found = await world.find("engine-0", POD)
+    async def of(cls, world: Namespace, engine: str) -> MilvusPod | None:
+        """Return it if it is ready."""
+        found = await world.find(f"{engine}-0", POD)
         status = found["status"] if found is not None else {}
         (container,) = status.get("containerStatuses") or [{}]
         if found is None or not container.get("ready") or "deletionTimestamp" in found["metadata"]:
@@ -85,9 +90,19 @@ class MilvusPod:
         address = f"{status['podIP']}:19530"
         return cls(found["metadata"]["uid"], address, container["restartCount"])
 
-    @property
-    def client(self) -> MilvusRest:
-        return MilvusRest(self.address)
+    async def insert(self, collection: str) -> None:
+        client = MilvusRest(self.address)
+        await asyncio.to_thread(client.insert, collection, ROWS, DIMENSION)
+
+    async def finds_all(self, collection: str) -> bool:
+        """Tell whether a search finds every row. Milvus refuses searches for some seconds after it
+        has said that it is healthy.
+        """
+        with suppress(OSError, RuntimeError):
+            search = MilvusRest(self.address).nearest
+            found = await asyncio.to_thread(search, collection, MIDDLE, DIMENSION, len(ROWS))
+            return found[:1] == [MIDDLE] and sorted(found) == ROWS
+        return False
 
     def kill(self) -> None:
         """Kill its server as the kernel does, which no handler of it sees."""
@@ -100,68 +115,73 @@ class MilvusPod:
                     os.kill(int(process.name), signal.SIGKILL)
 
 
-async def ready_pod(world: Namespace, after: MilvusPod | None = None) -> MilvusPod:
+async def ready_pod(world: Namespace, engine: str, after: MilvusPod | None = None) -> MilvusPod:
     async def holds() -> MilvusPod | None:
-        pod = await MilvusPod.of(world)
+        pod = await MilvusPod.of(world, engine)
         return pod if pod != after else None
 
-    found: MilvusPod = await eventually(holds, "the pod of Milvus is ready")
+    found: MilvusPod = await eventually(holds, f"the pod of {engine} is ready")
     return found
 
 
-async def filled(world: Namespace) -> MilvusPod:
-    """Have a collection with rows that a search finds; return the pod that holds it."""
-    await world.create_collection(NAME, dimension=DIMENSION, metricType="L2")
-    await world.ready(NAME)
-    pod = await ready_pod(world)
-    pod.client.insert(NAME, ROWS, DIMENSION)
-    await finds_all(pod)
+async def searched(world: Namespace, pod: MilvusPod, name: str) -> None:
+    await eventually(lambda: pod.finds_all(name), f"a search of {name} finds every row")
+    await world.ready(name)
+
+
+async def filled(world: Namespace, name: str) -> MilvusPod:
+    """Make a Milvus and a collection on it, both of that name, with rows that a search finds."""
+    await world.create(VECTOR_ENGINE, name, SPEC)
+    await world.settled_engine(name)
+    await world.create_collection(name, engineRef={"name": name}, dimension=DIMENSION)
+    await world.ready(name)
+    pod = await ready_pod(world, name)
+    await pod.insert(name)
+    await searched(world, pod, name)
     return pod
 
 
-async def finds_all(pod: MilvusPod) -> None:
-    def holds() -> bool:
-        # Milvus refuses searches for some seconds after it has said that it is healthy.
-        with suppress(OSError, RuntimeError):
-            found = pod.client.nearest(NAME, MIDDLE, DIMENSION, len(ROWS))
-            return found[:1] == [MIDDLE] and sorted(found) == ROWS
-        return False
-
-    await eventually(holds, "a search finds every row")
+def loads_of(world: Namespace, pod: MilvusPod) -> Loads:
+    loads = world.engines.at(Target(pod.address, "Milvus")).loads
+    assert loads is not None
+    return loads
 
 
-async def test_collections_outlive_the_pod_of_milvus(world: Namespace, cluster: Cluster) -> None:
-    """With storage: another pod has every row that the one before it had, and takes new
-    collections. Both run as a user who is not root on a root that is read-only.
-    """
-    before = await filled(world)
-    await world.delete("engine-0", POD)
-    after = await ready_pod(world, before)
+async def outlives_its_pod(world: Namespace, name: str) -> None:
+    before = await filled(world, name)
+    await world.delete(f"{name}-0", POD)
+    after = await ready_pod(world, name, before)
     assert after.uid != before.uid
-    await finds_all(after)
-    await world.settled_engine()
-    await world.ready(NAME)
-    await world.create_collection("more", dimension=DIMENSION, metricType="L2")
-    await world.ready("more")
-    await world.delete("more")
-    await world.gone("more")
-    running_as = await world.get("engine-0", POD)
-    assert running_as["spec"]["securityContext"]["runAsUser"] != 0
-    (container,) = running_as["spec"]["containers"]
-    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    await searched(world, after, name)
 
 
-async def test_a_milvus_that_is_killed_while_it_loads_comes_back(
-    world: Namespace, engines: Drivers
-) -> None:
-    """The kubelet starts the server again in its pod; the collection is loaded, with every row."""
-    before = await filled(world)
-    loads = engines.at(Target(before.address, "Milvus")).loads
-    assert isinstance(loads, Loads)
-    await loads.release(NAME)
-    await loads.load(NAME, 1)
+async def outlives_a_kill(world: Namespace, name: str) -> None:
+    before = await filled(world, name)
+    loads = loads_of(world, before)
+    await loads.release(name)
+    await loads.load(name, 1)
     before.kill()
-    after = await ready_pod(world, before)
+    after = await ready_pod(world, name, before)
     assert (after.uid, after.restarts) == (before.uid, before.restarts + 1)
-    await finds_all(after)
-    await world.ready(NAME)
+    await searched(world, after, name)
+
+
+async def test_collections_outlive_the_ends_of_a_milvus(world: Namespace) -> None:
+    """Whether its pod is deleted, or its server killed while it loads: the next server has every
+    row, the collection is loaded, and objects say that they are ready. Milvus waits for most of
+    that time until the sessions of the server before run out.
+    """
+    await asyncio.gather(outlives_its_pod(world, "deleted"), outlives_a_kill(world, "killed"))
+
+
+async def test_a_pod_of_milvus_is_confined(world: Namespace) -> None:
+    """It gets ready without root's rights, on a read-only root. When engine and collection go, the
+    pod goes.
+    """
+    await world.create(VECTOR_ENGINE, "engine", SPEC)
+    await world.settled_engine()
+    spec = (await world.get("engine-0", POD))["spec"]
+    assert spec["securityContext"]["runAsUser"] != 0
+    assert spec["containers"][0]["securityContext"] == CONFINED
+    await world.delete("engine", VECTOR_ENGINE)
+    await world.gone("engine-0", POD)
