@@ -1,6 +1,6 @@
-"""An image of Milvus 2.3.5, laid out as the official ones are, from the wheel `milvus==2.3.5`.
+"""An image of Milvus 2.3.5, laid out as the official ones are, from the package `milvus==2.3.5`.
 
-The wheel has the server's program, its libraries and a template of its configuration. The program
+The package has the server's program, its libraries and a template of its configuration. The program
 is started as in the official image: `milvus run standalone`. The image lacks a shell and tini, and
 the program is a build of its own: it says that it is `2.3.5-lite`.
 """
@@ -8,12 +8,8 @@ the program is a build of its own: it says that it is `2.3.5-lite`.
 from __future__ import annotations
 
 import hashlib
-import lzma
 import re
 import shutil
-import subprocess
-import sys
-import zipfile
 from pathlib import Path
 
 from imagebuild.collect.content import with_libraries
@@ -21,14 +17,18 @@ from imagebuild.collect.layer import LayerWriter
 from imagebuild.collect.packages import Content
 from imagebuild.oci import ImageConfig, write_archive
 from machine.locks import file_lock
+from machine.milvus_servers import MILVUS
 from machine.paths import cache_dir
 
-IMAGE = "localhost/milvus-of-the-wheel:2.3.5"
-FORMAT = "1"  # part of the key: raise it when the same wheel shall give another image
-LOCK = Path(__file__).parents[2] / "dev" / "machine" / "milvus-2.3.5-requirements.txt"
+IMAGE = "localhost/milvus-of-pypi:2.3.5"
 MODE = 0o774
 """Of the official images: who is neither root nor of its group can read, and start nothing."""
-ENVIRONMENT = ("PATH=/milvus/bin:/usr/bin:/bin", "LD_LIBRARY_PATH=/milvus/lib:/usr/lib")
+ENVIRONMENT = (
+    "PATH=/milvus/bin:/usr/bin:/bin",
+    "LD_LIBRARY_PATH=/milvus/lib:/usr/lib",
+    # The next server waits until the sessions of the one before have run out, which takes 30 s.
+    "COMMON_SESSION_TTL=10",
+)
 PATHS = {
     "etcd_data_dir": "default.etcd",
     "local_storage_dir": "/var/lib/milvus/data/",
@@ -39,22 +39,24 @@ PATHS = {
 
 
 def milvus_archive() -> Path:
-    """Return an OCI archive of the image, made once: it takes some twenty seconds, and the wheel
-    comes from the package index that pip is set up for.
-    """
-    key = hashlib.sha256(FORMAT.encode() + LOCK.read_bytes()).hexdigest()[:16]
+    """Return an OCI archive of the image, made once in some seconds."""
+    programs = MILVUS.program("python").parents[1] / "milvus"
+    inputs = (programs.parent / "made-from").read_text() + Path(__file__).read_text()
+    key = hashlib.sha256(inputs.encode()).hexdigest()[:16]
     archive = cache_dir() / "images" / f"milvus-{key}.tar"
     archive.parent.mkdir(parents=True, exist_ok=True)
     with file_lock(archive.with_suffix(".lock")):
         if not archive.exists():
-            _make(archive, archive.with_suffix(".work"))
+            for older in archive.parent.glob("milvus-*.tar"):
+                older.unlink()
+            _make(archive, programs, archive.with_suffix(".work"))
     return archive
 
 
-def _make(archive: Path, work: Path) -> None:
+def _make(archive: Path, programs: Path, work: Path) -> None:
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
-    content = _unpacked(_wheel(work), work)
+    content = _content(programs, work)
     layer = work / "layer"
     with LayerWriter(layer) as writer:
         for path, target in sorted(with_libraries(content), key=lambda item: item[1]):
@@ -64,30 +66,16 @@ def _make(archive: Path, work: Path) -> None:
     shutil.rmtree(work)
 
 
-def _wheel(folder: Path) -> Path:
-    download = ("-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes")
-    where = ("--only-binary=:all:", "--dest", str(folder), "--requirement", str(LOCK))
-    subprocess.run([sys.executable, *download, *where], check=True)
-    (wheel,) = folder.glob("*.whl")
-    return wheel
-
-
-def _unpacked(wheel: Path, folder: Path) -> Content:
-    """Unpack the wheel's parts; return them with their paths in the image."""
-    content: Content = []
-    with zipfile.ZipFile(wheel) as files:
-        packed = [name for name in files.namelist() if name.endswith(".lzma")]
-        for name in packed:
-            path = folder / Path(name).stem
-            with files.open(name) as source, lzma.open(source) as plain, path.open("wb") as made:
-                shutil.copyfileobj(plain, made)
-            kind = "bin" if path.name == "milvus" else "lib"
-            content.append((path, f"/milvus/{kind}/{path.name}"))
-        settings = folder / "milvus.yaml"
-        settings.write_text(_filled(files.read("milvus/data/config.yaml.template").decode()))
-        glog = folder / "glog.conf"
-        glog.write_bytes(files.read("milvus/data/glog.conf"))
-    return [*content, *((path, f"/milvus/configs/{path.name}") for path in (settings, glog))]
+def _content(programs: Path, work: Path) -> Content:
+    """Return the files with their paths in the image."""
+    settings = work / "milvus.yaml"
+    settings.write_text(_filled((programs / "config.yaml.template").read_text()))
+    return [
+        (programs / "milvus", "/milvus/bin/milvus"),
+        *((path, f"/milvus/lib/{path.name}") for path in sorted(programs.glob("*.so*"))),
+        (settings, "/milvus/configs/milvus.yaml"),
+        (programs / "glog.conf", "/milvus/configs/glog.conf"),
+    ]
 
 
 def _filled(template: str) -> str:
