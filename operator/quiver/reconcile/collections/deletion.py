@@ -198,8 +198,12 @@ def collection_is_aliased(g: Gathered) -> Decision | None:
     if not aliases:
         return None
     names = one_line(", ".join(map(repr, aliases)), ALIASES)
-    what = "an alias leads" if len(aliases) == 1 else f"{len(aliases)} aliases lead"
-    return _waiting(g, Reason.ALIASED, f"{what} to it ({names})", "Drop them, or have them lead on")
+    if len(aliases) == 1:
+        why, cure = f"alias {names} leads to it", "Drop the alias, or have it lead elsewhere"
+    else:
+        why = f"{len(aliases)} aliases lead to it ({names})"
+        cure = "Drop them, or have them lead elsewhere"
+    return _waiting(g, Reason.ALIASED, why, cure)
 
 
 def collection_is_not_empty(g: Gathered) -> Decision | None:
