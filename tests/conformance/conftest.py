@@ -62,6 +62,22 @@ async def _fake(_request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
 
 
 @asynccontextmanager
+async def _fake_milvus(_request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
+    engines = FakeEngines()
+    server = engines.start_milvus(FAKE_ADDRESS)
+    server.told_version = "v2.3.5"
+    server.query_nodes = 1
+
+    async def insert(name: str, rows: int, tag: str) -> None:
+        server.insert(name, rows, tag)
+
+    async def alias(name: str, other: str) -> None:
+        server.found(name).aliases.add(other)
+
+    yield Subject(engines, Target(FAKE_ADDRESS, "Milvus"), insert, MILVUS_2_3, alias)
+
+
+@asynccontextmanager
 async def _quiver(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
     process: EngineProcess = request.getfixturevalue("process")
     engines, writer = Milvus1Engines(), Milvus1(process.grpc_address)
@@ -107,11 +123,12 @@ def _milvus_lite(request: pytest.FixtureRequest) -> AbstractAsyncContextManager[
 Start = Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[Subject]]
 SUBJECTS: Mapping[str, Start] = {
     "fake": _fake,
+    "fake-milvus": _fake_milvus,
     "driver": _quiver,
     "milvus": _milvus,
     "milvus-lite": _milvus_lite,
 }
-LOADING = ("milvus", "milvus-lite")
+LOADING = ("fake-milvus", "milvus", "milvus-lite")
 ONE_WORKER = ("milvus", "milvus-lite")
 """Their servers take seconds to start, and hundreds of MB."""
 

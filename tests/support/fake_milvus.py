@@ -16,7 +16,13 @@ from quiver.domain.collections import (
     ObservedCollection,
     ObservedIndex,
 )
-from quiver.domain.milvus_versions import Feature, can, needed, parse_version
+from quiver.domain.milvus_versions import (
+    Feature,
+    MilvusVersion,
+    can,
+    needed,
+    parse_version,
+)
 from quiver.ports.engines import NO_PROPERTIES
 from quiver.ports.errors import EngineRefused, EngineUnauthenticated
 from support.fake_server import DEFAULT
@@ -26,6 +32,7 @@ from support.milvus_codes import (
     NOT_LOADED,
     UNIMPLEMENTED,
     refused,
+    standing,
 )
 from support.milvus_memory import NOT_IN_MEMORY, MilvusCollection, MilvusMemory
 from support.milvus_rules import (
@@ -102,7 +109,7 @@ class FakeMilvus(MilvusMemory):
         return ObservedIndex(index=found.index, progress=progress, failure=self._build_failure)
 
     def set_index(self, name: str, index: Index | None, metric_type: str | None = None) -> None:
-        """As the driver does it: the index that is there goes first, unless it will do."""
+        """As the driver does it: an index that is refused leaves the one before, not in memory."""
         found = self.found(name)
         default = "HAMMING" if found.is_binary else "L2"
         metric = metric_type or found.metric or default
@@ -110,11 +117,11 @@ class FakeMilvus(MilvusMemory):
             has_failed = self.describe_index(name).failure is not None
             if metric == found.metric and not has_failed and is_met(index, found.index):
                 return
-            self.take_index(name)
+            found.load = NOT_IN_MEMORY
         check_metric(metric, is_binary=found.is_binary)
         if index is not None:
-            check_index(index, metric, found.schema)
-        found.index, found.metric = as_it_is_told(index), metric
+            check_index(index, metric, found.schema, self._version)
+        found.index, found.metric = as_it_is_told(index, self._version), metric
         found.built = 0 if self._builds_slowly and any(found.rows.values()) else None
 
     def take_index(self, name: str) -> None:
@@ -156,7 +163,7 @@ class FakeMilvus(MilvusMemory):
         if tag in rows:
             raise EngineRefused(EXISTS, f"the partition {tag!r} exists", retriable=True)
         if not is_name(tag):
-            raise refused(BAD_PARAMETER, f"Invalid partition name: {tag}")
+            raise standing(f"Invalid partition name: {tag}")
         rows[tag] = 0
 
     # What only an engine is asked that loads collections.
@@ -183,6 +190,10 @@ class FakeMilvus(MilvusMemory):
             raise refused(BAD_PARAMETER, f"database {database!r} exists or has no good name")
         self.databases.add(database)
 
+    @property
+    def _version(self) -> MilvusVersion | None:
+        return parse_version(self.told_version)
+
     def _require(self, feature: Feature) -> None:
-        if not can(parse_version(self.told_version), feature):
+        if not can(self._version, feature):
             raise refused(UNIMPLEMENTED, f"{needed(feature)}, and this is {self.told_version}")

@@ -9,8 +9,8 @@ from support.milvus_codes import (
     NO_COLLECTION,
     NO_DATABASE,
     NO_INDEX,
-    NODES,
     refused,
+    standing,
 )
 
 DEFAULT_DATABASE = "default"
@@ -94,7 +94,7 @@ class MilvusMemory(FakeServer):
             raise refused(MEMORY, self._load_failure)
         if replicas > self.query_nodes:
             reason = f"{replicas} replicas need as many query nodes, and there are fewer"
-            raise refused(NODES, reason)
+            raise standing(reason)
         if found.load.state != "NotLoaded" and found.copies == replicas:
             return
         found.copies = replicas
