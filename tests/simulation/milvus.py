@@ -1,10 +1,11 @@
 """A Milvus server of simulations: loads take as long as the seed says."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from random import Random
 
 from quiver.domain.collections import CollectionSchema, Index, ObservedLoad
 from quiver.ports.engines import NO_PROPERTIES
+from quiver.ports.errors import EngineUnreachable
 from support.fake_milvus import FakeMilvus
 from support.milvus_memory import MilvusCollection
 
@@ -12,11 +13,14 @@ LOADS_S = (0.2, 0.2, 3.0, 12.0, 40.0)
 
 
 class ModelMilvus(FakeMilvus):
-    """Every second restart forgets what was in memory."""
+    """Every second restart forgets what was in memory. `breaks` is how often a call of the port
+    that takes several of the protocol ends in between.
+    """
 
     def __init__(self, now: Callable[[], float], rng: Random) -> None:
         """`now` returns seconds since the simulation began."""
         super().__init__()
+        self.breaks = 0.1
         self._now = now
         self._rng = rng
         self._ready_at: dict[str, float] = {}
@@ -41,7 +45,18 @@ class ModelMilvus(FakeMilvus):
 
     def set_index(self, name: str, index: Index | None, metric_type: str | None = None) -> None:
         self._note_searchable()
+        if self._breaks():
+            self.take_index(name)
+            raise EngineUnreachable("the connection was reset after the index was dropped")
         super().set_index(name, index, metric_type)
+
+    def alter_properties(
+        self, name: str, changed: Mapping[str, str], deleted: Collection[str]
+    ) -> None:
+        if deleted and self._breaks():
+            super().alter_properties(name, changed, ())
+            raise EngineUnreachable("the connection was reset before properties were deleted")
+        super().alter_properties(name, changed, deleted)
 
     def take_index(self, name: str) -> None:
         self._note_searchable()
@@ -64,6 +79,9 @@ class ModelMilvus(FakeMilvus):
     def release(self, name: str) -> None:
         self._note_searchable()
         super().release(name)
+
+    def _breaks(self) -> bool:
+        return self._rng.random() < self.breaks
 
     def _note_searchable(self) -> None:
         for name in self.collections:

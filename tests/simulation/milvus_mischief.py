@@ -51,6 +51,7 @@ class MilvusMischief:
         for engine in self._engines():
             engine.accept()
             engine.fail_loads(None)
+            engine.breaks = 0.0
         if self.has_login:
             with suppress(ApiError):  # its namespace is gone
                 self._log_in()
@@ -58,13 +59,13 @@ class MilvusMischief:
     def repertoire(self) -> dict[Callable[[], None], int]:
         """Return what there is to do, by how often it is done."""
         return {
-            self._release_behind: 3,
-            self._load_behind: 1,
-            self._alter_behind: 3,
-            self._mark_behind: 1,
+            self._release_behind: 4,
+            self._load_behind: 2,
+            self._alter_behind: 5,
+            self._mark_behind: 4,
             self._make_marked: 1,
-            self._name_behind: 1,
-            self._take_index_behind: 2,
+            self._name_behind: 4,
+            self._take_index_behind: 3,
             self._make_database: 1,
             self._remove_database: 1,
             self._lack_memory: 2,
@@ -121,7 +122,7 @@ class MilvusMischief:
 
     def _name_behind(self) -> None:
         """Give a collection an alias; it may be a name that an object asks for."""
-        alias = self._rng.choice(NAMES)
+        alias = self._rng.choice((*NAMES, "alias"))
 
         def give(engine: ModelMilvus, name: str) -> None:
             if engine.describe(alias) is None and "/" not in name:

@@ -9,11 +9,14 @@ from simulation.claims import Claims
 from simulation.engines import Change, Fleet, Home
 from simulation.milvus import ModelMilvus
 from simulation.milvus_specs import ANOTHER, OWNER, is_to_be_loaded
-from simulation.safety import WITHIN_S, Safety
+from simulation.safety import Safety
 from support.milvus_memory import MilvusCollection
 
 KNOWN_S = 15.0
 """How old what an operator was told may be when it says that a collection is ready."""
+
+READS_S = 5.0
+"""How long the reads take before a reconcile's first step."""
 
 
 class MilvusSafety:
@@ -84,8 +87,7 @@ class MilvusSafety:
         foreign = [key for key in deleted if key not in self.set_for(*place)]
         if foreign:
             self._safety.says(change.actor, f"{foreign} of {change.name!r} are taken away")
-        window = KNOWN_S if change.call == "drop" else WITHIN_S
-        known = self._now() - self._safety.lengthened(window, change.actor)
+        known = self._now() - self._safety.window - READS_S
         told = f"{change.call} of {change.name!r} at {change.home.name} is asked for"
         is_marked = found.properties.get(OWNER) == ANOTHER and self._marked_at[place] < known
         if is_marked and not self._is_adopted(*place):

@@ -48,6 +48,7 @@ class MilvusUsers:
             self._create: 20,
             self._edit: 18,
             self._edit_what_is_fixed: 1,
+            self._delete: 6,
             self._make_engine: 1,
             **self._mischief.repertoire(),
         }
@@ -85,7 +86,7 @@ class MilvusUsers:
             "metricType": pick((None, None, "IP")),
             "partitions": [tag for tag in TAGS if self._rng.random() < 0.2],
             "index": pick(INDEXES),
-            "deletionPolicy": pick((None, None, "Delete", "Retain", "DeleteIfEmpty")),
+            "deletionPolicy": pick((None, "Delete", "Delete", "Retain", "DeleteIfEmpty")),
             "adoptionPolicy": pick(("Never", "IfIdentical")),
             "collectionName": pick((None, None, None, "a", "shared")),
             "binding": pick((None, None, {"secretName": "s"})),
@@ -119,6 +120,11 @@ class MilvusUsers:
             )
             patch = {"spec": {"milvus": change}}
             self._server.patch(ACTOR, VECTOR_COLLECTION, Key.of(found), patch)
+
+    def _delete(self) -> None:
+        found = self._some_object()
+        if found is not None:
+            self._server.delete(ACTOR, VECTOR_COLLECTION, Key.of(found))
 
     def _some_properties(self) -> Manifest:
         pick = self._rng.choice

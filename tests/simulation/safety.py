@@ -45,6 +45,8 @@ class Safety:
         self.broken: list[str] = []
         self.elects = False
         """Whether operators take turns, by a Lease."""
+        self.window = 0.0
+        """How long ago an operator may have looked at what it asks of an engine just now."""
         self._leader: str | None = None
         self._server = server
         self._fleet = fleet
@@ -239,7 +241,7 @@ class Safety:
         if not _is_operator(change.actor):
             return
         self._check_leads(change.actor)
-        window = self._window(change)
+        window = self.window = self._window(change)
         may = MAY[change.call]
         owners = [
             manifest
