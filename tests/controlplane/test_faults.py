@@ -5,7 +5,7 @@ conditions say what is the matter, and all ends well once the fault is gone.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +62,8 @@ class _CountingEngine:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
-    async def create(self, schema: CollectionSchema) -> None:
-        await self._client.create(schema)
+    async def create(self, schema: CollectionSchema, properties: Mapping[str, str]) -> None:
+        await self._client.create(schema, properties)
         self._created[schema.name] += 1
 
 

@@ -1,6 +1,6 @@
 """Engines beside which somebody else does something, right after they have created a collection."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from quiver.domain.access import Target
@@ -26,8 +26,8 @@ class _Meddled:
         self._client = client
         self._meddle = meddle
 
-    async def create(self, schema: CollectionSchema) -> None:
-        await self._client.create(schema)
+    async def create(self, schema: CollectionSchema, properties: Mapping[str, str]) -> None:
+        await self._client.create(schema, properties)
         await self._meddle(schema.name)
 
     def __getattr__(self, name: str) -> Any:

@@ -197,6 +197,16 @@ def test_a_collection_is_loaded_once_most_of_its_rows_are_indexed(
     assert f"{built // 10 * 10} % of the rows" in decision.verdict.message
 
 
+@pytest.mark.parametrize(("built", "reason"), [(89, Reason.INDEX_BUILDING), (90, Reason.AVAILABLE)])
+def test_a_loaded_collection_is_ready_while_its_last_rows_are_indexed(
+    built: int, reason: Reason
+) -> None:
+    """Where clients go on inserting, it would hardly ever be ready otherwise."""
+    building = ObservedIndex(index=INDEX, progress=IndexProgress(built=built, total=100))
+    decision = decide(on_milvus(claimed(HELD, spec={"index": HNSW}), index=building))
+    assert (decision.steps, decision.verdict.reason) == ((), reason)
+
+
 PROPERTIES: dict[str, tuple[Any, Any, dict[str, str], list[Any]]] = {
     "one that is new": ({"ttl": "60"}, None, MINE, [AlterProperties({"ttl": "60", **TTL_SET})]),
     "one that has changed": (
@@ -226,6 +236,12 @@ PROPERTIES: dict[str, tuple[Any, Any, dict[str, str], list[Any]]] = {
     ),
     "one that is gone already": ({}, ["ttl"], MINE, []),
     "a client's": ({}, None, {**MINE, "ttl": "60"}, []),
+    "a list that nobody can read": (
+        {},
+        None,
+        {**MINE, SET_PROPERTIES: "ttl", "ttl": "60"},
+        [AlterProperties(NONE)],
+    ),
     "no mark": ({}, None, {}, [AlterProperties(MINE)]),
     "an empty mark": ({}, None, {OWNER_PROPERTY: ""}, [AlterProperties(MINE)]),
 }

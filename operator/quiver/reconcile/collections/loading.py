@@ -14,6 +14,7 @@ from quiver.reconcile.collections.decision import (
     Step,
 )
 from quiver.reconcile.collections.gathered import Gathered
+from quiver.reconcile.collections.indexing import is_mostly_built
 
 
 def is_to_be_searched(g: Gathered) -> bool:
@@ -43,7 +44,9 @@ def load_steps(g: Gathered, before: Sequence[Step]) -> list[Step]:
     if g.observed is not None and _sets_index(before):
         return []
     if state == "NotLoaded":
-        return [] if _index_is_to_come(g) else [LoadCollection(wanted.replicas)]
+        # Before, all rows would be in memory as they are.
+        is_time = is_mostly_built(g.observation.index)
+        return [LoadCollection(wanted.replicas)] if is_time else []
     told = found.replicas if found is not None and state == "Loaded" else None
     return [] if told in (None, wanted.replicas) else [LoadCollection(wanted.replicas)]
 
@@ -91,13 +94,3 @@ def _progress(g: Gathered) -> str:
 
 def _sets_index(steps: Sequence[Step]) -> bool:
     return any(isinstance(step, SetIndex) for step in steps)
-
-
-def _index_is_to_come(g: Gathered) -> bool:
-    """Tell whether most of the rows have no index yet: loaded now, they would all be in memory as
-    they are. Where clients go on inserting, some never have one.
-    """
-    found = g.observation.index
-    if found is None or found.progress is None:
-        return False
-    return 10 * found.progress.built < 9 * found.progress.total
