@@ -41,6 +41,7 @@ UNKNOWN = {
     "any-gpu": {"gpu": {}},
     "no-gpu": {},
     "outside": {"external": {"endpoints": ["h.example.org:1"]}},
+    "milvus": {"type": "Milvus", "image": "milvus:1", "gpu": {"minMemory": "1Gi"}},
 }
 SHAPES = {
     "vectors of 256 numbers": {"dimension": 256, "metricType": "L2"},

@@ -300,7 +300,7 @@ PRESENT = {"get VectorCollection": 1}
 STATUS = {"patch status": 1}
 LOOK = {"instance": 1, "describe": 1}
 LOOK_AT_INDEX = LOOK | {"describe_index": 1}
-BUILD = {"instance": 2, "describe": 2, "describe_index": 2, "set_index": 1}
+BUILD = {"instance": 2, "describe": 2, "describe_index": 2, "set_index": 1, "search_once": 1}
 CHANGES: list[tuple[str, Manifest | None, dict[str, int], dict[str, int]]] = [
     ("nothing", {}, {}, LOOK),
     ("partition added", {"partitions": ["a"]}, PRESENT | STATUS, LOOK | {"create_partition": 1}),
