@@ -41,7 +41,6 @@ UNKNOWN = {
     "any-gpu": {"gpu": {}},
     "no-gpu": {},
     "outside": {"external": {"endpoints": ["h.example.org:1"]}},
-    "milvus": {"type": "Milvus", "image": "milvus:1", "gpu": {"minMemory": "1Gi"}},
 }
 SHAPES = {
     "vectors of 256 numbers": {"dimension": 256, "metricType": "L2"},
@@ -187,6 +186,21 @@ def test_a_gpu_on_which_nothing_fits(guarded: Any) -> None:
 def test_unknown_memory_is_no_reason(guarded: Any, engine: str) -> None:
     """Where nobody knows how much memory there is, nothing is refused, and nothing warned of."""
     answer = guarded.admission(on(engine, 131072))
+    assert (answer.refusal, answer.warnings) == (None, [])
+
+
+def test_milvus_has_no_segments_of_a_collections_own(
+    guarded: Any, resource_in: Any, here: str
+) -> None:
+    """No size is made up for them: segments of 1024 MB would not fit this GPU."""
+    spec = {"type": "Milvus", "image": "milvus:1", "gpu": {"minMemory": "1Gi"}}
+    resource_in(here, "vectorengines").create(spec, "milvus")
+    asked = {"engineRef": {"name": "milvus"}}
+    wait_until(
+        lambda: guarded.admission({**asked, "metricType": "TANIMOTO"}).refusal,
+        "the policies know the engine",
+    )
+    answer = guarded.admission(asked)
     assert (answer.refusal, answer.warnings) == (None, [])
 
 
