@@ -209,11 +209,13 @@ class MilvusMischief:
     def _change(
         self, call: str, detail: Any, do: Callable[[Any, str], None], name: str | None = None
     ) -> None:
-        address = self._rng.choice([self._fleet.server_behind(e).name for e in ENDPOINTS])
-        held = list(self._fleet.servers[address].engine.collections)
-        if name is None and not held:
+        addresses = [self._fleet.server_behind(e).name for e in ENDPOINTS]
+        servers = self._fleet.servers
+        there = [(a, held) for a in addresses for held in servers[a].engine.collections]
+        places = there if name is None else [(a, name) for a in addresses]
+        if not places:
             return
-        chosen = name or self._rng.choice(held)
+        address, chosen = self._rng.choice(places)
         change = Change(0.0, ACTOR, self._fleet.homes[address], call, chosen, detail)
         self._fleet.change(change, lambda engine: do(engine, chosen), address)
 
