@@ -12,7 +12,7 @@ from simulation.history import fits
 from simulation.milvus import ModelMilvus
 from simulation.milvus_safety import MilvusSafety
 from simulation.milvus_specs import (
-    MILVUS_ENGINE,
+    MILVUS_ENGINES,
     OWNER,
     copies_of,
     is_anothers,
@@ -52,7 +52,7 @@ class MilvusOutcome:
 
     def about_engine(self, manifest: Manifest) -> Iterator[str]:
         """Yield what an engine says that is not so."""
-        if manifest["metadata"]["name"] != MILVUS_ENGINE:
+        if manifest["metadata"]["name"] not in MILVUS_ENGINES:
             return
         home = self._fleet.server_behind(manifest["spec"]["external"]["endpoints"][0])
         version, said = self._engine(home).told_version, manifest["status"].get("version")

@@ -1,10 +1,10 @@
-"""What specs ask of the engine of type Milvus, which has a name of its own."""
+"""What specs ask of the engines of type Milvus, which have names of their own."""
 
 from quiver.domain.kubernetes_types import Manifest
 from support.fake_server import FakeCollection
 from support.milvus_memory import MilvusCollection
 
-MILVUS_ENGINE = "mil"
+MILVUS_ENGINES = ("mil", "mil-too")
 OWNER = "quiver.dev/owner"
 """The property by which Quiver marks whose a collection is: the object's uid."""
 
@@ -15,8 +15,8 @@ ANOTHER = "uid-of-another"
 
 
 def is_on_milvus(manifest: Manifest) -> bool:
-    """Tell whether a VectorCollection refers to the engine of type Milvus."""
-    return bool(manifest["spec"]["engineRef"]["name"] == MILVUS_ENGINE)
+    """Tell whether a VectorCollection refers to an engine of type Milvus."""
+    return bool(manifest["spec"]["engineRef"]["name"] in MILVUS_ENGINES)
 
 
 def is_own(key: str) -> bool:

@@ -7,7 +7,7 @@ from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Key
 from simulation.api_server import ApiServer
 from simulation.engines import Fleet
 from simulation.milvus_mischief import ALIAS, DATABASE, ENDPOINTS, LOGIN, PROPERTIES, MilvusMischief
-from simulation.milvus_specs import MILVUS_ENGINE, is_on_milvus
+from simulation.milvus_specs import MILVUS_ENGINES, is_on_milvus
 from simulation.mischief import ACTOR, NAMES, NAMESPACES, TAGS
 
 INDEXES: tuple[Manifest | None, ...] = (
@@ -26,7 +26,7 @@ LOADS: tuple[Manifest | None, ...] = (
 
 
 class MilvusUsers:
-    """Does one thing at a time, chosen by the seed. The engine is in namespace x."""
+    """Does one thing at a time, chosen by the seed. Engines are in namespace x."""
 
     def __init__(self, server: ApiServer, fleet: Fleet, rng: Random) -> None:
         self._server = server
@@ -36,7 +36,8 @@ class MilvusUsers:
     def begin(self) -> None:
         """Make what there is before anything goes wrong."""
         self._mischief.begin()
-        self._make_engine()
+        for name in MILVUS_ENGINES[: self._rng.choice((1, 2))]:
+            self._make_engine(name)
 
     def end(self) -> None:
         """Put right what operators cannot."""
@@ -49,14 +50,17 @@ class MilvusUsers:
             self._edit: 18,
             self._edit_what_is_fixed: 1,
             self._delete: 6,
-            self._make_engine: 1,
+            self._make_some_engine: 3,
             **self._mischief.repertoire(),
         }
 
     def some_endpoints(self) -> list[str]:
         return [self._rng.choice((*ENDPOINTS, ENDPOINTS[0], ALIAS))]
 
-    def _make_engine(self) -> None:
+    def _make_some_engine(self) -> None:
+        self._make_engine(self._rng.choice(MILVUS_ENGINES))
+
+    def _make_engine(self, name: str) -> None:
         pick = self._rng.choice
         spec: Manifest = {
             "type": "Milvus",
@@ -67,7 +71,7 @@ class MilvusUsers:
             "auth": {"secretName": LOGIN} if self._mischief.has_login else None,
         }
         spec = {key: value for key, value in spec.items() if value is not None}
-        metadata = {"namespace": "x", "name": MILVUS_ENGINE}
+        metadata = {"namespace": "x", "name": name}
         self._server.create(ACTOR, VECTOR_ENGINE, {"metadata": metadata, "spec": spec})
 
     def _create(self) -> None:
@@ -81,7 +85,7 @@ class MilvusUsers:
             "properties": self._some_properties(),
         }
         spec: Manifest = {
-            "engineRef": {"name": MILVUS_ENGINE, "namespace": "x"},
+            "engineRef": {"name": pick((*MILVUS_ENGINES, MILVUS_ENGINES[0])), "namespace": "x"},
             "dimension": pick((8, 8, 16)),
             "metricType": pick((None, None, "IP")),
             "partitions": [tag for tag in TAGS if self._rng.random() < 0.2],

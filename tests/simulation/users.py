@@ -10,7 +10,7 @@ from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Key
 from quiver.ports.errors import ApiError, EngineError
 from simulation.api_server import ApiServer
 from simulation.engines import Fleet
-from simulation.milvus_specs import MILVUS_ENGINE, is_on_milvus
+from simulation.milvus_specs import MILVUS_ENGINES, is_on_milvus
 from simulation.milvus_users import MilvusUsers
 from simulation.mischief import (
     ACTOR,
@@ -321,7 +321,7 @@ class Users:
         return [tag for tag in TAGS if self._rng.random() < 0.3]
 
     def _endpoints_for(self, engine: Manifest) -> list[str]:
-        if self._milvus is not None and engine["metadata"]["name"] == MILVUS_ENGINE:
+        if self._milvus is not None and engine["metadata"]["name"] in MILVUS_ENGINES:
             return self._milvus.some_endpoints()
         return self._some_endpoints()
 
