@@ -130,6 +130,19 @@ async def test_the_index_of_a_loaded_collection_is_replaced(
     await client.search_once(schema)
 
 
+async def test_a_refused_index_leaves_a_loaded_collection_loaded(
+    loading: Subject, client: EngineClient, loads: Loads, schema: CollectionSchema, name: str
+) -> None:
+    """However often it is tried: whoever searches must not pay for somebody's slip."""
+    await loading.load(name)
+    for index, _ in [*loading.traits.bad_indexes, *loading.traits.bad_indexes]:
+        with pytest.raises(EngineRefused):
+            await client.set_index(name, index, schema.metric_type)
+        assert (await loads.describe_load(name)).state in ("Loading", "Loaded")
+    await loading.load(name)
+    await client.search_once(schema)
+
+
 async def test_the_metric_changes_with_the_index(
     client: EngineClient, schema: CollectionSchema, name: str
 ) -> None:

@@ -109,7 +109,7 @@ class FakeMilvus(MilvusMemory):
         return ObservedIndex(index=found.index, progress=progress, failure=self._build_failure)
 
     def set_index(self, name: str, index: Index | None, metric_type: str | None = None) -> None:
-        """As the driver does it: an index that is refused leaves the one before, not in memory."""
+        """As the driver does it: an index that is refused leaves all as it was."""
         found = self.found(name)
         default = "HAMMING" if found.is_binary else "L2"
         metric = metric_type or found.metric or default
@@ -117,10 +117,10 @@ class FakeMilvus(MilvusMemory):
             has_failed = self.describe_index(name).failure is not None
             if metric == found.metric and not has_failed and is_met(index, found.index):
                 return
-            found.load = NOT_IN_MEMORY
         check_metric(metric, is_binary=found.is_binary)
         if index is not None:
             check_index(index, metric, found.schema, self._version)
+        found.load = NOT_IN_MEMORY
         found.index, found.metric = as_it_is_told(index, self._version), metric
         found.built = 0 if self._builds_slowly and any(found.rows.values()) else None
 

@@ -49,13 +49,15 @@ async def test_an_index_is_met_with_the_servers_own_defaults(
 async def test_a_refused_index_costs_the_collection_its_memory_once(
     server: ScriptedMilvus, at: At
 ) -> None:
-    """The one before comes back, and the same is not tried again soon; another one is."""
+    """The one before comes back and is loaded, and the same is not tried again soon; another one
+    is.
+    """
     server.tells["CreateIndex"] = [refusal(1100, "nlist out of range"), pb.Status()]
     for _ in range(2):
         error = await refused(at().set_index("docs", IVF_FLAT, "IP"))
         assert str(error) == "nlist out of range (ILLEGAL_PARAMETER)"
     tries = ["ReleaseCollection", "DropIndex", "CreateIndex"]
-    assert server.methods == [*tries, "CreateIndex"]
+    assert server.methods == [*tries, "CreateIndex", "LoadCollection"]
     asked_for, restored = server.requests("CreateIndex")
     assert _extra(asked_for)["index_type"] == "IVF_FLAT"
     assert _extra(restored) == {

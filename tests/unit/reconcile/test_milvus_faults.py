@@ -142,6 +142,16 @@ async def test_an_index_that_cannot_be_built_is_tried_again() -> None:
     assert cluster.said() == AVAILABLE
 
 
+async def test_an_index_that_cannot_be_leaves_the_collection_in_memory() -> None:
+    """It is searched as before, until somebody names an index that can be."""
+    cluster = await ready_cluster()
+    cluster.edit(index={"type": "IVF_FLAT", "params": {"nlist": 65537}})
+    for _ in range(3):
+        assert await cluster.reconcile() is Result.DONE
+        assert cluster.said() == ("Stalled", "EngineRefused")
+    assert cluster.server.describe_load("test01").state == "Loaded"
+
+
 async def test_an_index_is_built_before_its_collection_is_ready() -> None:
     cluster = await ready_cluster()
     cluster.server.insert("test01", ROWS)

@@ -32,7 +32,7 @@ class IndexSetting:
     async def set(self, place: Place, index: Index | None, metric_type: str | None) -> None:
         """Set the index, or replace the one that is there: a field has one. Raises: EngineError.
 
-        A refused index leaves that one in place, though not in memory.
+        A refused index leaves that one in place, and the collection loaded as it was.
         """
         is_binary = has_bits(await self._calls.found(place))
         before = await find_index(self._calls, place)
@@ -49,7 +49,7 @@ class IndexSetting:
     async def _replace(self, place: Place, before: Found, request: pb.CreateIndexRequest) -> None:
         attempt = (self._calls.address, place.name, request.SerializeToString())
         self._refusals.check(attempt)
-        await self._memory.release_if_loaded(place)
+        copies = await self._memory.release_if_loaded(place)
         drop = drop_index_request(place, before)
         await self._calls.change(lambda stub: stub.DropIndex, drop)
         try:
@@ -57,6 +57,8 @@ class IndexSetting:
         except EngineRefused as error:
             self._refusals.note(attempt, error)
             await self._create(same_index_request(place, before))
+            if copies:
+                await self._memory.load(place, copies)
             raise
 
     async def _create(self, request: pb.CreateIndexRequest) -> None:

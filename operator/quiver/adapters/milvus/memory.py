@@ -73,10 +73,15 @@ class Memory:
             if error.code != COLLECTION_NOT_FOUND:
                 raise
 
-    async def release_if_loaded(self, place: Place) -> None:
-        """Raises: EngineError."""
-        if await self._state(place) in (pb.LOADED, pb.LOADING):
-            await self.release(place)
+    async def release_if_loaded(self, place: Place) -> int:
+        """Return how many copies were in memory; 1 if the server does not tell. Raises:
+        EngineError.
+        """
+        before = await self.describe(place)
+        if before.state == "NotLoaded":
+            return 0
+        await self.release(place)
+        return before.replicas or 1
 
     async def release_partition(self, place: Place, tag: str) -> None:
         """Take one partition out of memory, and leave the others there. Raises: EngineError.
