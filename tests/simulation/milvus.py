@@ -1,4 +1,4 @@
-"""A Milvus server of simulations: loads take as long as the seed says."""
+"""A Milvus server of simulations: loads and builds take as long as the seed says."""
 
 from collections.abc import Callable, Collection, Mapping
 from random import Random
@@ -9,7 +9,8 @@ from quiver.ports.errors import EngineUnreachable
 from support.fake_milvus import FakeMilvus
 from support.milvus_memory import MilvusCollection
 
-LOADS_S = (0.2, 0.2, 3.0, 12.0, 40.0)
+TAKES_S = (0.2, 0.2, 3.0, 12.0, 40.0)
+"""A load, or the build of an index."""
 
 
 class ModelMilvus(FakeMilvus):
@@ -24,6 +25,8 @@ class ModelMilvus(FakeMilvus):
         self._now = now
         self._rng = rng
         self._ready_at: dict[str, float] = {}
+        self._built_at: dict[str, float] = {}
+        self.build_slowly()
         self._searchable_at: dict[str, float] = {}
 
     def searchable_at(self, name: str) -> float | None:
@@ -36,6 +39,8 @@ class ModelMilvus(FakeMilvus):
         is_loading = found.load.state == "Loading"
         if is_loading and self._now() >= self._ready_at[found.schema.name]:
             found.load = ObservedLoad(state="Loaded", replicas=found.copies)
+        if found.built is not None and self._now() >= self._built_at[found.schema.name]:
+            found.built = None
         return found
 
     def restarted(self, *, is_empty: bool = False, forgets: bool = False) -> None:
@@ -49,6 +54,7 @@ class ModelMilvus(FakeMilvus):
             self.take_index(name)
             raise EngineUnreachable("the connection was reset after the index was dropped")
         super().set_index(name, index, metric_type)
+        self._built_at[super().found(name).schema.name] = self._now() + self._rng.choice(TAKES_S)
 
     def alter_properties(
         self, name: str, changed: Mapping[str, str], deleted: Collection[str]
@@ -90,4 +96,4 @@ class ModelMilvus(FakeMilvus):
 
     def _begin_load(self, found: MilvusCollection) -> None:
         found.load = ObservedLoad(state="Loading", progress=0)
-        self._ready_at[found.schema.name] = self._now() + self._rng.choice(LOADS_S)
+        self._ready_at[found.schema.name] = self._now() + self._rng.choice(TAKES_S)

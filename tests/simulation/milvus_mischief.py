@@ -15,6 +15,7 @@ from simulation.engines import Change, Fleet
 from simulation.milvus import ModelMilvus
 from simulation.milvus_specs import ANOTHER, OWNER
 from simulation.mischief import ACTOR, NAMES
+from simulation.safety import Safety
 from simulation.weather import WORLD
 from support.milvus_codes import NOT_READY, QUOTA, RATE_LIMIT, refused
 
@@ -30,10 +31,11 @@ THEIRS = "their.own"
 class MilvusMischief:
     """Each method does one thing, to whatever the seed chooses."""
 
-    def __init__(self, server: ApiServer, fleet: Fleet, rng: Random) -> None:
+    def __init__(self, server: ApiServer, fleet: Fleet, safety: Safety, rng: Random) -> None:
         self._server = server
         self._fleet = fleet
         self._rng = rng
+        self._safety = safety
         self.has_login = rng.random() < 0.3
         self._number = 0
 
@@ -51,6 +53,7 @@ class MilvusMischief:
         for engine in self._engines():
             engine.accept()
             engine.fail_loads(None)
+            engine.fail_builds(None)
             engine.breaks = 0.0
         if self.has_login:
             with suppress(ApiError):  # its namespace is gone
@@ -66,9 +69,11 @@ class MilvusMischief:
             self._make_marked: 1,
             self._name_behind: 4,
             self._take_index_behind: 3,
+            self._insert: 4,
             self._make_database: 1,
             self._remove_database: 1,
             self._lack_memory: 2,
+            self._spoil_builds: 1,
             self._refuse_all: 2,
             self._restart: 3,
             self._update_server: 1,
@@ -90,6 +95,14 @@ class MilvusMischief:
     def _load_behind(self) -> None:
         copies = self._rng.choice((1, 2))
         self._change("load", copies, lambda engine, name: engine.load(name, copies))
+
+    def _insert(self) -> None:
+        place = self._some_place()
+        if place is not None:
+            address, name = place
+            server = self._fleet.servers[address]
+            server.engine.insert(name, 7)
+            self._safety.filled(server.home, name)
 
     def _alter_behind(self) -> None:
         """Change or delete a property that a spec may name, or set one of the client's own."""
@@ -153,6 +166,10 @@ class MilvusMischief:
         why = self._rng.choice((None, "insufficient memory: predict 9 GB, limit 8 GB"))
         self._some_engine().fail_loads(why)
 
+    def _spoil_builds(self) -> None:
+        """Indexes fail, of collections that hold rows, or can be built again."""
+        self._some_engine().fail_builds(self._rng.choice((None, "no space left on device")))
+
     def _refuse_all(self) -> None:
         """A server has no time, or no room, for a while."""
         code, reason = self._rng.choice(
@@ -209,15 +226,20 @@ class MilvusMischief:
     def _change(
         self, call: str, detail: Any, do: Callable[[Any, str], None], name: str | None = None
     ) -> None:
+        place = self._some_place(name)
+        if place is None:
+            return
+        address, chosen = place
+        change = Change(0.0, ACTOR, self._fleet.homes[address], call, chosen, detail)
+        self._fleet.change(change, lambda engine: do(engine, chosen), address)
+
+    def _some_place(self, name: str | None = None) -> tuple[str, str] | None:
+        """Return the address of a server and a collection there, or one of the name."""
         addresses = [self._fleet.server_behind(e).name for e in ENDPOINTS]
         servers = self._fleet.servers
         there = [(a, held) for a in addresses for held in servers[a].engine.collections]
         places = there if name is None else [(a, name) for a in addresses]
-        if not places:
-            return
-        address, chosen = self._rng.choice(places)
-        change = Change(0.0, ACTOR, self._fleet.homes[address], call, chosen, detail)
-        self._fleet.change(change, lambda engine: do(engine, chosen), address)
+        return self._rng.choice(places) if places else None
 
     def _engines(self) -> list[ModelMilvus]:
         servers = self._fleet.servers.values()

@@ -9,6 +9,7 @@ from simulation.engines import Fleet
 from simulation.milvus_mischief import ALIAS, DATABASE, ENDPOINTS, LOGIN, PROPERTIES, MilvusMischief
 from simulation.milvus_specs import MILVUS_ENGINES, is_on_milvus
 from simulation.mischief import ACTOR, NAMES, NAMESPACES, TAGS
+from simulation.safety import Safety
 
 INDEXES: tuple[Manifest | None, ...] = (
     None,
@@ -21,6 +22,7 @@ LOADS: tuple[Manifest | None, ...] = (
     None,
     {"enabled": True},
     {"enabled": False},
+    {"enabled": False},
     {"enabled": True, "replicas": 2},
 )
 
@@ -28,10 +30,10 @@ LOADS: tuple[Manifest | None, ...] = (
 class MilvusUsers:
     """Does one thing at a time, chosen by the seed. Engines are in namespace x."""
 
-    def __init__(self, server: ApiServer, fleet: Fleet, rng: Random) -> None:
+    def __init__(self, server: ApiServer, fleet: Fleet, safety: Safety, rng: Random) -> None:
         self._server = server
         self._rng = rng
-        self._mischief = MilvusMischief(server, fleet, rng)
+        self._mischief = MilvusMischief(server, fleet, safety, rng)
 
     def begin(self) -> None:
         """Make what there is before anything goes wrong."""

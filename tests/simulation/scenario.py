@@ -69,7 +69,9 @@ class Scenario:
         self._milvus = MilvusSafety(server, fleet, claims, self._safety, loop.time)
         # A generator of its own, so that the stories of the other seeds stay what they are.
         own = Random(f"milvus {seed}")  # noqa: S311
-        milvus = MilvusUsers(server, fleet, own) if own.random() < ON_MILVUS else None
+        milvus = None
+        if own.random() < ON_MILVUS:
+            milvus = MilvusUsers(server, fleet, self._safety, own)
         self._users = Users(server, fleet, self._safety, rng, hold=hold, milvus=milvus)
         self._around = Surroundings(loop, rng, self.trace, weather, server, fleet)
         self._controllers = Controllers(server, fleet, rng)
