@@ -346,7 +346,7 @@ def test_admission_policies(chart: Any) -> None:
         names = {kind: [f for f in found if f["kind"].endswith(kind)] for kind in ("cy", "ing")}
         policies = [policy["metadata"]["name"] for policy in names["cy"]]
         assert [binding["spec"]["policyName"] for binding in names["ing"]] == policies
-        assert [name.partition(".")[0] for name in policies] == ["team"] * 5
+        assert [name.partition(".")[0] for name in policies] == ["team"] * 6
         assert max(len(name) for name in policies) <= len("team.") + 63
 
 

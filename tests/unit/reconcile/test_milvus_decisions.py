@@ -51,8 +51,8 @@ MISSING = ObservedIndex(index=None, missing=True)
 BUILT = ObservedIndex(index=INDEX)
 NOT_LOADED, LOADED = ObservedLoad(state="NotLoaded"), ObservedLoad(state="Loaded", replicas=1)
 MINE = {OWNER_PROPERTY: OWN}
-TTL_SET, NONE_SET = {SET_PROPERTIES: '["ttl"]'}, {SET_PROPERTIES: "[]"}
-"""The property that names those that Quiver has set."""
+TTL, NONE = {SET_PROPERTIES: '["ttl"]'}, {SET_PROPERTIES: "[]"}
+"""The list of what Quiver has set: one property, and none."""
 
 
 def milvus_engine(version: str | None = None, **spec: Any) -> VectorEngine:
@@ -106,7 +106,7 @@ def test_a_new_collection_is_made_indexed_and_loaded() -> None:
         *(RecordClaim, CreateCollection, PublishEvent, CreatePartition, SetIndex, LoadCollection)
     ]
     schema = CollectionSchema(name="test01", dimension=256, metric_type="L2", shards=2)
-    assert decision.steps[1] == CreateCollection(schema, {"ttl": "60", **MINE, **TTL_SET})
+    assert decision.steps[1] == CreateCollection(schema, {"ttl": "60", **MINE, **TTL})
     assert decision.steps[4:] == (SetIndex(None, "L2"), LoadCollection(1))
     assert decision.verdict[:2] == (State.RECONCILING, Reason.LOADING)
     assert (decision.load, decision.properties) == ("Loading", ("ttl",))
@@ -208,33 +208,33 @@ def test_a_loaded_collection_is_ready_while_its_last_rows_are_indexed(
 
 
 PROPERTIES: dict[str, tuple[Any, Any, dict[str, str], list[Any]]] = {
-    "one that is new": ({"ttl": "60"}, None, MINE, [AlterProperties({"ttl": "60", **TTL_SET})]),
+    "one that is new": ({"ttl": "60"}, None, MINE, [AlterProperties({"ttl": "60", **TTL})]),
     "one that has changed": (
         {"ttl": "60"},
         ["ttl"],
-        {**MINE, **TTL_SET, "ttl": "5"},
+        {**MINE, **TTL, "ttl": "5"},
         [AlterProperties({"ttl": "60"})],
     ),
-    "one that is there": ({"ttl": "60"}, ["ttl"], {**MINE, **TTL_SET, "ttl": "60"}, []),
+    "one that is there": ({"ttl": "60"}, ["ttl"], {**MINE, **TTL, "ttl": "60"}, []),
     "one taken off the list": (
         {},
         ["ttl"],
-        {**MINE, **TTL_SET, "ttl": "60"},
-        [AlterProperties({}, ("ttl",)), AlterProperties(NONE_SET)],
+        {**MINE, **TTL, "ttl": "60"},
+        [AlterProperties({}, ("ttl",)), AlterProperties(NONE)],
     ),
-    "one that only the server knows of": (
+    "one taken off before the status knew it": (
         {},
         None,
-        {**MINE, **TTL_SET, "ttl": "60"},
-        [AlterProperties({}, ("ttl",)), AlterProperties(NONE_SET)],
+        {**MINE, **TTL, "ttl": "60"},
+        [AlterProperties({}, ("ttl",)), AlterProperties(NONE)],
     ),
     "one that only the status knows of": (
         {},
         ["ttl"],
         {**MINE, "ttl": "60"},
-        [AlterProperties(TTL_SET, ("ttl",)), AlterProperties(NONE_SET)],
+        [AlterProperties(TTL, ("ttl",)), AlterProperties(NONE)],
     ),
-    "one that is gone already": ({}, ["ttl"], MINE, []),
+    "one that is gone already": ({}, ["ttl"], {**MINE, **NONE}, []),
     "a client's": ({}, None, {**MINE, "ttl": "60"}, []),
     "a list that nobody can read": (
         {},
@@ -264,7 +264,7 @@ def test_properties_follow_the_spec(
 
 def test_what_a_version_cannot_take_away_stays_and_is_told() -> None:
     """All else is as the spec says, and the status goes on to name what Quiver has set."""
-    there = found(properties={**MINE, **TTL_SET, "ttl": "60"})
+    there = found(properties={**MINE, **TTL, "ttl": "60"})
     manifest = milvus({}, load="Loaded", properties=["ttl"])
     decision = decide(on_milvus(manifest, observed=there, engine=milvus_engine("v2.3.5")))
     assert (decision.steps, decision.properties, decision.converged) == ((), ("ttl",), True)

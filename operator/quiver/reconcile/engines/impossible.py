@@ -44,22 +44,33 @@ def _more_than_it_holds(spec: EngineSpec) -> str | None:
     )
 
 
-def _several_of_one(spec: EngineSpec) -> str | None:
-    if spec.type != "Milvus":
-        return None
-    if spec.external is None:
-        if spec.replicas <= 1:
-            return None
-        return (
-            "spec.replicas must be 0 or 1 for pods of type Milvus, because each would be a Milvus "
-            "of its own. Create a VectorEngine for each."
-        )
-    if len(spec.external.endpoints) == 1:
+def _several_endpoints(spec: EngineSpec) -> str | None:
+    if spec.type != "Milvus" or spec.external is None or len(spec.external.endpoints) == 1:
         return None
     return (
         "spec.external.endpoints must have exactly one entry for type Milvus, because all servers "
         "of one Milvus hold the same collections: one engine, one member. Name its load balancer "
         "or Service."
+    )
+
+
+def _several_pods(spec: EngineSpec) -> str | None:
+    if spec.type != "Milvus" or spec.replicas <= 1:
+        return None
+    return (
+        "spec.replicas must be 0 or 1 for pods of type Milvus, because each would be a Milvus of "
+        "its own. Create a VectorEngine for each, or run a distributed Milvus and name it in "
+        "spec.external."
+    )
+
+
+def _with_login(spec: EngineSpec) -> str | None:
+    if spec.type != "Milvus" or spec.auth is None:
+        return None
+    return (
+        "spec.auth must not be given for pods of type Milvus, because Quiver runs them without "
+        "users. Take it out and limit by spec.networkPolicy who may connect, or run Milvus "
+        "elsewhere and name it in spec.external."
     )
 
 
@@ -92,5 +103,5 @@ def _too_large(engine: VectorEngine) -> str | None:
     )
 
 
-OF_ALL: tuple[Rule, ...] = (_of_milvus_alone, _more_than_it_holds, _several_of_one)
-OF_PODS: tuple[Rule, ...] = (_without_image, _with_tls)
+OF_ALL: tuple[Rule, ...] = (_of_milvus_alone, _more_than_it_holds, _several_endpoints)
+OF_PODS: tuple[Rule, ...] = (_without_image, _with_tls, _several_pods, _with_login)

@@ -1,10 +1,6 @@
-"""Pods of Milvus: what they are told, and what they cannot do."""
+"""What the container of a standalone Milvus is told: its settings, and those of its etcd."""
 
-from types import MappingProxyType
-
-from quiver.domain.conditions import Verdict
 from quiver.domain.engines import EngineSpec
-from quiver.domain.reasons import Reason
 from quiver.reconcile.engines.pod_files import PodFiles
 
 DATA_PATH = "/var/lib/milvus"
@@ -30,26 +26,6 @@ def milvus_env(spec: EngineSpec) -> dict[str, str]:
         "ETCD_DATA_DIR": f"{DATA_PATH}/etcd",
         "ETCD_CONFIG_PATH": f"{_FOLDER}/{_ETCD_FILE}",
     }
-)
-"""Variables of the container: each is a setting of milvus.yaml, with `_` for `.`."""
-
-
-def impossible_in_milvus_pods(spec: EngineSpec) -> Verdict | None:
-    """Return the verdict on what Quiver's pods of Milvus cannot do. The CRD refuses it too."""
-    if spec.type != "Milvus" or spec.external is not None:
-        return None
-    if spec.replicas > 1:
-        message = (
-            "spec.replicas must be 0 or 1 for pods of type Milvus, because each would be a Milvus "
-            "of its own. Create a VectorEngine for each, or run a distributed Milvus and name it "
-            "in spec.external."
-        )
-        return Verdict.stalled(Reason.INVALID_SPEC, message)
-    if spec.auth is not None:
-        message = (
-            "spec.auth must not be given for pods of type Milvus, because Quiver runs them without "
-            "users. Take it out and limit by spec.networkPolicy who may connect, or run Milvus "
-            "elsewhere and name it in spec.external."
-        )
-        return Verdict.stalled(Reason.INVALID_SPEC, message)
-    return None
+    if spec.milvus is not None and spec.milvus.segment_max_size is not None:
+        env["DATACOORD_SEGMENT_MAXSIZE"] = str(spec.milvus.segment_max_size)
+    return env
