@@ -168,6 +168,12 @@ async def test_long_descriptions_of_segments(
     for number in range(len(describing)):
         of_engine = [f"{name}-engine{number}" for name in names]
         await tenants[number % NAMESPACES].ready(*of_engine)
-    assert all(server.described >= COLLECTIONS for server in describing)
+        for name in of_engine:
+            await tenants[number % NAMESPACES].look_now(name)
+
+    async def all_told() -> bool:
+        return all(server.described >= COLLECTIONS for server in describing)
+
+    await eventually(all_told, "each server has told of each of its collections")
     await world.create_collection("docs")
     await world.ready("docs")

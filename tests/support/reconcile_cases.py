@@ -46,7 +46,6 @@ CASES = {
             "set_index",
             "apply Secret",
             "patch status",
-            "patch status",
         ],
         None,
         spec=FULL,

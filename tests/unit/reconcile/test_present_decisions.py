@@ -449,6 +449,13 @@ def test_a_parameter_that_the_spec_does_not_name(before: Any, expected: bool) ->
     assert list(decision.steps) == ([built] if expected else [])
 
 
+def test_a_new_collection_waits_for_no_index() -> None:
+    """It has no rows to index: what comes later is indexed as it comes."""
+    decision = decide(gathered(collection(spec={"index": IVF})))
+    assert decision.steps[-1] == SetIndex(INDEX)
+    assert (decision.verdict.reason, decision.retry) == (Reason.AVAILABLE, False)
+
+
 def test_an_index_that_a_client_has_set_is_left_alone() -> None:
     """Without spec.index, Quiver does not look at the index at all."""
     assert steps(gathered(claimed(HELD), observed=FOUND)) == []

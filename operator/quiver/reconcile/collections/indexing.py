@@ -26,9 +26,11 @@ def index_steps(g: Gathered) -> list[Step]:
 
 
 def while_index_is_not_built(g: Gathered, decision: Decision) -> Decision | None:
-    """Report an index build, and requeue: no reconcile waits for it."""
+    """Report an index build, and requeue: no reconcile waits for it. A collection that is created
+    in this reconcile has no rows to index.
+    """
     found, wanted = g.observation.index, g.collection.spec.index
-    if wanted is None:
+    if wanted is None or g.observed is None:
         return None
     if found is not None and wanted.is_met_by(found.index) and found.failure is not None:
         message = (
