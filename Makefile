@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEEDS ?= 10000
 
-.PHONY: help setup demo test simulate fuzz storm soak gitops lint up down bench-operator bench-index-file-size bench-recall bench-engine lock proto render images release release-check pin-base
+.PHONY: help setup demo demo-milvus test simulate fuzz storm soak gitops lint up down bench-operator bench-index-file-size bench-recall bench-engine lock proto render images release release-check pin-base
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-21s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ $(VENV)/.ready: requirements/dev.txt pyproject.toml operator/quiver/__init__.py
 
 demo: setup ## Run the whole story on a Kubernetes of its own, or in yours: KUBECONFIG=FILE, IMAGE_REGISTRY=HOST/PATH
 	$(BIN)/python -m demo $(if $(filter command%,$(origin KUBECONFIG)),--kubeconfig '$(KUBECONFIG)' $(if $(IMAGE_REGISTRY),--image-registry '$(IMAGE_REGISTRY)'))
+
+demo-milvus: setup ## Run the story of collections on a Milvus 2.3.5, which it starts itself. Without root
+	$(BIN)/python -m demo --milvus
 
 test: setup ## Run every test
 	$(BIN)/python -m localcluster build
@@ -62,9 +65,9 @@ release-check: setup ## Build the release in dist/ a second time, elsewhere, and
 pin-base: setup ## Write the digest of the images' base into images/Containerfile (asks the registry)
 	$(BIN)/python -m imagebuild pin-base
 
-bench-operator: setup ## Measure the operator with 4,096 and 10,000 collections, into the docs; COLLECTIONS=N for a look
+bench-operator: setup ## Measure the operator with thousands of collections, into the docs; COLLECTIONS=N for a look, MILVUS=1 on Milvus
 	$(BIN)/python -m localcluster build
-	$(BIN)/python -m bench.scale $(if $(COLLECTIONS),--collections $(COLLECTIONS) --engines $(or $(ENGINES),1))
+	$(if $(MILVUS),$(BIN)/python -m bench.milvus $(if $(COLLECTIONS),--collections $(COLLECTIONS)),$(BIN)/python -m bench.scale $(if $(COLLECTIONS),--collections $(COLLECTIONS) --engines $(or $(ENGINES),1)))
 
 storm: setup ## Break everything around Quiver while users edit; SEED=, MINUTES=, COLLECTIONS=
 	$(BIN)/python -m storm $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(COLLECTIONS),--collections $(COLLECTIONS))

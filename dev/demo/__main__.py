@@ -15,9 +15,10 @@ from demo import jobs
 from demo.borrowed import Borrowed
 from demo.in_cluster import InCluster
 from demo.local_processes import LocalProcesses
+from demo.milvus_stage import BesideMilvus
 from demo.run import Run
 from demo.screen import Screen
-from demo.story import SETUP, STORY
+from demo.story import MILVUS_STORY, SETUP, STORY
 from localcluster import catalogue, preflight
 from localcluster.paths import state_dir
 from localcluster.teardown import supervisors
@@ -40,6 +41,11 @@ INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     help="Do without a node, and so without root: operator and engine run as local processes.",
 )
 @click.option(
+    "--milvus",
+    is_flag=True,
+    help="Tell another story: collections on a Milvus 2.3.5 that runs already. Without root.",
+)
+@click.option(
     "--kubeconfig",
     help="Tell the story in the cluster of this file's current context, and take away again "
     "what it made there, and nothing else.",
@@ -51,7 +57,9 @@ INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     help="With --kubeconfig: where its nodes pull the images quiver-operator and quiver-engine "
     "from. Those of localhost/ have to be on the nodes already.",
 )
-def main(up: bool, no_node: bool, kubeconfig: str | None, image_registry: str) -> None:
+def main(
+    up: bool, no_node: bool, milvus: bool, kubeconfig: str | None, image_registry: str
+) -> None:
     """Tell Quiver's story on a Kubernetes of its own, each step as the command you would type.
 
     Each step checks its own outcome. The exit status is 0 only if each did what it should.
@@ -64,9 +72,15 @@ def main(up: bool, no_node: bool, kubeconfig: str | None, image_registry: str) -
         signal.signal(number, lambda *_: screen.interrupt())
     try:
         if kubeconfig is not None:
-            if up or no_node:
-                raise click.UsageError("--kubeconfig goes with neither --up nor --no-node")
+            if up or no_node or milvus:
+                raise click.UsageError(
+                    "--kubeconfig goes with neither --up nor --no-node nor --milvus"
+                )
             _in_their_cluster(screen, kubeconfig, image_registry)
+        elif milvus:
+            if up or no_node:
+                raise click.UsageError("--milvus goes with neither --up nor --no-node")
+            _beside_milvus(screen)
         else:
             _in_a_cluster_of_its_own(screen, up=up, no_node=no_node)
     except SetupError as error:
@@ -79,6 +93,13 @@ def _in_their_cluster(screen: Screen, kubeconfig: str, registry: str) -> None:
     with _own_directory() as directory:
         stage = Borrowed(directory, screen, kubeconfig, registry)
         _perform(Run(screen, directory, jobs.IN_ANOTHERS_CLUSTER, stage, STORY))
+
+
+def _beside_milvus(screen: Screen) -> None:
+    screen.note("This starts an API server and a Milvus of its own, and ends them again.")
+    with _own_directory() as directory:
+        stage = BesideMilvus(directory, screen)
+        _perform(Run(screen, directory, jobs.WITH_MILVUS, stage, MILVUS_STORY))
 
 
 def _in_a_cluster_of_its_own(screen: Screen, *, up: bool, no_node: bool) -> None:

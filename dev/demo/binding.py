@@ -1,8 +1,10 @@
 """A shell that reaches one cluster of localcluster's and leaves the user's own settings alone."""
 
+import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 from demo.screen import Screen
 from demo.shell import Shell
@@ -14,10 +16,15 @@ KUBECTL = ("kubectl",)
 KUBECTL_AND_HELM = ("kubectl", "helm")
 
 
-def bound_shell(cluster: ControlPlane, screen: Screen, names: Sequence[str]) -> Shell:
-    """Return a shell with these programs, and a `python` that has pymilvus 1.1.2.
+def bound_shell(
+    cluster: ControlPlane,
+    screen: Screen,
+    names: Sequence[str],
+    python: Callable[[], Path] = pymilvus_python,
+) -> Shell:
+    """Return a shell with these programs, and a `python` that has a client of Milvus.
 
-    What is missing of the programs is built into the user's cache first, pymilvus is installed
+    What is missing of the programs is built into the user's cache first, the client is installed
     there when it is called for.
     """
     found = Binaries.ensure(screen.progress, names)
@@ -25,17 +32,22 @@ def bound_shell(cluster: ControlPlane, screen: Screen, names: Sequence[str]) -> 
     commands = Commands(cluster.kubeconfig, cluster.layout.directory / "cache")
     # pymilvus 1.1.2 is from 2021: today's setuptools warns of it at each start.
     environment = {**commands.environment(), "PYTHONWARNINGS": "ignore::UserWarning"}
-    return Shell(screen, {**programs, "python": pymilvus_python}, environment)
+    environment["PATH"] = os.pathsep.join([*_folders(found, names), os.environ["PATH"]])
+    return Shell(screen, {**programs, "python": python}, environment)
 
 
 def exports(cluster: ControlPlane, names: Sequence[str] = KUBECTL_AND_HELM) -> list[str]:
     """Return the lines that give a user's own shell the cluster and these programs."""
     found = Binaries.ensure(names=names)
-    folders = dict.fromkeys(str(found.path(name).parent) for name in names)
+    folders = _folders(found, names)
     return [
         f"export KUBECONFIG={shlex.quote(str(cluster.kubeconfig))}",
         f'export PATH="{":".join(folders)}:$PATH"',
     ]
+
+
+def _folders(found: Binaries, names: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(str(found.path(name).parent) for name in names))
 
 
 def client_command(address: str) -> str:

@@ -12,12 +12,15 @@ from localcluster import catalogue
 from localcluster.binaries import Binaries
 from localcluster.cluster import NODE_PROGRAMS
 from localcluster.runc import ensure_runc, find_runc
+from machine.milvus_servers import LITE, MILVUS
 from machine.paths import cache_dir
 from machine.progress import Say
 from machine.pymilvus1 import is_made, pymilvus_python
 
 RUNC = "runc"
 CLIENT = "pymilvus 1.1.2"
+MILVUS_SERVER = "milvus 2.3.5"
+MILVUS_CLIENT = "pymilvus 3.0.2"
 FIRST = catalogue.API
 """What a first look needs."""
 IN_ANOTHERS_CLUSTER = ("kubectl", "helm", CLIENT)
@@ -55,7 +58,10 @@ JOBS = {
     RUNC: Job(10, lambda: find_runc() is not None, ensure_runc),
     **{f"image {name}": _image(name) for name in IMAGES},
     CLIENT: Job(15, is_made, lambda _: pymilvus_python()),
+    MILVUS_SERVER: Job(10, lambda: MILVUS.is_made, lambda _: MILVUS.program("python")),
+    MILVUS_CLIENT: Job(30, lambda: LITE.is_made, lambda _: LITE.program("python")),
 }
+WITH_MILVUS = (*FIRST, MILVUS_SERVER, MILVUS_CLIENT)
 WITH_NODE = tuple(
     dict.fromkeys(
         [

@@ -16,6 +16,7 @@ from localcluster import ApiServer, ControlPlane
 from machine.engine_process import LISTENING
 from machine.lifetime import die_with_parent
 from machine.processes import ChildProcess
+from machine.pymilvus1 import pymilvus_python
 
 INSTALL = "manifests/install.yaml"
 CRDS = ("crd/vectorcollections.quiver.dev", "crd/vectorengines.quiver.dev")
@@ -43,6 +44,10 @@ class LocalProcesses:
         "and GPUs with their device plugin and scheduling"
     )
 
+    engine_manifest = ENGINE_MANIFEST
+    client_python = staticmethod(pymilvus_python)
+    """Returns the interpreter of a client of the engine."""
+
     def __init__(self, directory: Path, screen: Screen, *, controllers: bool = False) -> None:
         """`controllers` brings Kubernetes' own, which the story does without and users do not."""
         self._directory = directory
@@ -61,7 +66,7 @@ class LocalProcesses:
 
     def start(self) -> None:
         self._cluster.start()
-        self._shell = bound_shell(self._cluster, self._screen, KUBECTL)
+        self._shell = bound_shell(self._cluster, self._screen, KUBECTL, self.client_python)
         self.shell.run("kubectl", "get", "namespaces")
 
     def install(self) -> None:
@@ -74,7 +79,7 @@ class LocalProcesses:
 
     def apply_engine(self) -> None:
         self._start_engine()
-        manifest = ENGINE_MANIFEST.format(name=ENGINE, address=self._address)
+        manifest = self.engine_manifest.format(name=ENGINE, address=self._address)
         self.shell.run("kubectl", "apply", "-f", "-", stdin=manifest)
 
     def engine_address(self) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from demo import steps_setup, steps_trouble, steps_use
+from demo import steps_milvus, steps_setup, steps_trouble, steps_use
 from demo.play import Play
 
 
@@ -45,5 +45,19 @@ REST = (
     END,
 )
 STORY = SETUP + REST
+MILVUS_STORY = (
+    *SETUP[:2],
+    Step("A Milvus 2.3.5 that runs already, and collections for it", steps_milvus.connect, 8),
+    Step(
+        "Ready means searchable: 100 searches, none of them twice",
+        steps_milvus.search_when_ready,
+        10,
+    ),
+    Step("A Milvus client, unchanged, uses the collections", steps_milvus.insert_and_search, 5),
+    Step("What is fixed is not changed", steps_milvus.change_what_is_fixed, 1),
+    Step("A collection leaves the memory, and is loaded again", steps_milvus.release_and_load, 5),
+    Step("Everything is deleted", steps_milvus.delete_everything, 8),
+    END,
+)
 FIRST_LOOK = (*SETUP, _FIXED)
 """What an API server alone can show, with operator and engine as processes."""

@@ -35,6 +35,11 @@ def test_the_whole_story_holds_on_a_node(built_images: Path) -> None:
     _run()
 
 
+def test_the_story_with_milvus_holds() -> None:
+    """Collections on Milvus 2.3.5 answer every search from the moment on that they are Ready."""
+    _run("--milvus")
+
+
 def test_the_story_holds_without_a_node() -> None:
     """Without a node, and so without root, the demo tells the same story but for the pods."""
     _run("--no-node")
