@@ -1,0 +1,37 @@
+"""The collections of a run."""
+
+from bench.cluster import DIMENSION, ENGINE, NAMESPACE
+from quiver.domain.collections import CollectionSchema, Index
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Manifest
+
+INDEX = Index(type="HNSW", params={"M": 16, "efConstruction": 100})
+METRIC = "L2"
+
+
+def schema_of(name: str) -> CollectionSchema:
+    return CollectionSchema(name=name.replace("-", "_"), dimension=DIMENSION, metric_type=METRIC)
+
+
+def collection(name: str, *, loaded: bool) -> Manifest:
+    spec = {
+        "engineRef": {"name": ENGINE},
+        "dimension": DIMENSION,
+        "metricType": METRIC,
+        "index": {"type": INDEX.type, "params": dict(INDEX.params)},
+        "milvus": {"load": {"enabled": loaded}},
+    }
+    return {
+        "apiVersion": VECTOR_COLLECTION.api_version,
+        "kind": VECTOR_COLLECTION.kind,
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": spec,
+    }
+
+
+def engine(address: str) -> Manifest:
+    return {
+        "apiVersion": VECTOR_ENGINE.api_version,
+        "kind": VECTOR_ENGINE.kind,
+        "metadata": {"name": ENGINE, "namespace": NAMESPACE},
+        "spec": {"type": "Milvus", "external": {"endpoints": [address]}},
+    }
