@@ -13,8 +13,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from localcluster import ControlPlane
+from localcluster import ApiServer, ControlPlane
 from quiver.adapters.kubernetes.client import KubernetesClient
+from quiver.adapters.kubernetes.connection import Connection, load_configuration
 from quiver.control.cache.cache import Cache
 from quiver.control.cache.echoes import Echoes
 from quiver.control.observe.metrics import Metrics
@@ -168,22 +169,26 @@ async def test_two_watch_side_by_side_and_end_alone(api: KubernetesClient, names
 
 
 @pytest.fixture
-def without_engines(crds: ControlPlane) -> Iterator[Callable[[], object]]:
-    """Take the kind VectorEngine away; it comes back afterwards."""
-    yield partial(crds.kubectl, "delete", f"crd/{VECTOR_ENGINE.full_name}")
-    crds.kubectl("apply", "--server-side", "--force-conflicts", f"--filename={CRDS}")
-    crds.kubectl("wait", "--for=condition=Established", "crd", "--all")
+def own(tmp_path: Path) -> Iterator[ApiServer]:
+    """An API server on which no other test has objects, whose finalizers would keep their kind."""
+    with ApiServer(tmp_path / "api-server") as server:
+        server.kubectl("apply", "--server-side", f"--filename={CRDS}")
+        server.kubectl("wait", "--for=condition=Established", "crd", "--all")
+        yield server
 
 
 async def test_a_watch_ends_in_order_when_a_kind_is_gone(
-    api: KubernetesClient,
-    without_engines: Callable[[], object],
-    caplog: pytest.LogCaptureFixture,
+    own: ApiServer, metrics: Metrics, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The other kinds' watches end too, and kopf logs no traceback."""
+    configuration = await load_configuration({"KUBECONFIG": str(own.kubeconfig)})
     tasks = asyncio.all_tasks()
-    async with watching(api) as watched:
-        await asyncio.to_thread(without_engines)
+    async with (
+        KubernetesClient(Connection(configuration, metrics)) as api,
+        watching(api) as watched,
+    ):
+        delete = partial(own.kubectl, "delete", f"crd/{VECTOR_ENGINE.full_name}", "--timeout=20s")
+        await asyncio.to_thread(delete)
         async with asyncio.timeout(DEADLINE_S):
             await watched.ended
 
