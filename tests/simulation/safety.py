@@ -255,7 +255,8 @@ class Safety:
         owner = next(filter(self._is_there, owners), owners[0])
         if change.call in ("create", "create_partition"):
             self._check_limit(change, owner)
-        if change.call == "create" and self._dropped.get((change.home, change.name)) == _uid(owner):
+        dropped = self._dropped.get((change.home, change.name))
+        if change.call == "create" and all(_uid(each) == dropped for each in owners):
             self.says(change.actor, f"{what}: it was dropped, and is created anew, for one object")
         if change.call == "drop":
             self._check_drop(change, [m for m in owners if _uid(m) == _uid(owner)])
