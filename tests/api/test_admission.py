@@ -73,7 +73,7 @@ def policies(control_plane: ControlPlane, client: Any) -> Iterator[list[Any]]:
     """The policies as install.yaml brings them."""
     found = [m for m in yaml.safe_load_all(INSTALL.read_text()) if "Admission" in m["kind"]]
     text = yaml.safe_dump_all(found)
-    control_plane.kubectl("apply", "--server-side", "--filename=-", input=text)
+    control_plane.kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", input=text)
     yield found
     control_plane.kubectl("delete", "--filename=-", input=text)
 

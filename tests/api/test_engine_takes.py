@@ -41,7 +41,7 @@ def policy(control_plane: ControlPlane, client: Any) -> Iterator[None]:
     found = [m for m in yaml.safe_load_all(INSTALL.read_text()) if "Admission" in m["kind"]]
     named = [m for m in found if m["metadata"]["name"].endswith("engine-takes")]
     text = yaml.safe_dump_all(named)
-    control_plane.kubectl("apply", "--server-side", "--filename=-", input=text)
+    control_plane.kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", input=text)
     yield
     control_plane.kubectl("delete", "--filename=-", input=text)
 

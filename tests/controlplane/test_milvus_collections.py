@@ -28,7 +28,6 @@ from support.namespaces import Namespace, types
 from support.operators import running
 from support.waiting import eventually
 
-pytestmark = pytest.mark.xdist_group("milvus")
 DEADLINE_S = 60.0
 HNSW: Manifest = {"type": "HNSW", "params": {"M": 16, "efConstruction": 64}}
 IVF: Manifest = {"type": "IVF_FLAT", "params": {"nlist": 64}}

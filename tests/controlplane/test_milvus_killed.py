@@ -21,7 +21,6 @@ from support.namespaces import Namespace, ready_condition
 from support.operators import running
 from support.waiting import eventually
 
-pytestmark = pytest.mark.xdist_group("milvus")
 BACK_S = 120.0
 ROWS = 20_000
 HNSW: Manifest = {"type": "HNSW", "params": {"M": 64, "efConstruction": 512}}
