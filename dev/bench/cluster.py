@@ -61,7 +61,7 @@ def schema_of(name: str) -> CollectionSchema:
 
 def collection(name: str, namespace: str = NAMESPACE, engine: str = ENGINE) -> Manifest:
     reference = {"name": engine, "namespace": NAMESPACE}
-    return _manifest(
+    return manifest_of(
         VECTOR_COLLECTION, namespace, name, {"engineRef": reference, "dimension": DIMENSION}
     )
 
@@ -73,10 +73,10 @@ def external_engine(addresses: Sequence[str], name: str = ENGINE) -> Manifest:
         "external": {"endpoints": list(addresses)},
         "allowedNamespaces": {"from": "All"},
     }
-    return _manifest(VECTOR_ENGINE, NAMESPACE, name, spec)
+    return manifest_of(VECTOR_ENGINE, NAMESPACE, name, spec)
 
 
-def _manifest(kind: Kind, namespace: str, name: str, spec: Manifest) -> Manifest:
+def manifest_of(kind: Kind, namespace: str, name: str, spec: Manifest) -> Manifest:
     return {
         "apiVersion": kind.api_version,
         "kind": kind.kind,

@@ -1,6 +1,6 @@
 """The collections of a run."""
 
-from bench.cluster import DIMENSION, ENGINE, NAMESPACE
+from bench.cluster import DIMENSION, ENGINE, NAMESPACE, manifest_of
 from quiver.domain.collections import CollectionSchema, Index
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Manifest
 
@@ -20,18 +20,9 @@ def collection(name: str, *, loaded: bool) -> Manifest:
         "index": {"type": INDEX.type, "params": dict(INDEX.params)},
         "milvus": {"load": {"enabled": loaded}},
     }
-    return {
-        "apiVersion": VECTOR_COLLECTION.api_version,
-        "kind": VECTOR_COLLECTION.kind,
-        "metadata": {"name": name, "namespace": NAMESPACE},
-        "spec": spec,
-    }
+    return manifest_of(VECTOR_COLLECTION, NAMESPACE, name, spec)
 
 
 def engine(address: str) -> Manifest:
-    return {
-        "apiVersion": VECTOR_ENGINE.api_version,
-        "kind": VECTOR_ENGINE.kind,
-        "metadata": {"name": ENGINE, "namespace": NAMESPACE},
-        "spec": {"type": "Milvus", "external": {"endpoints": [address]}},
-    }
+    spec = {"type": "Milvus", "external": {"endpoints": [address]}}
+    return manifest_of(VECTOR_ENGINE, NAMESPACE, ENGINE, spec)

@@ -4,23 +4,18 @@ keeps Milvus busy for a while.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-from bench.cluster import CRDS, each
+from bench.cluster import each
 from bench.milvus.collections import collection, engine
 from bench.milvus.figures import Figures
 from bench.milvus.floor import floor
 from bench.processes import Operator
 from bench.scale import counters
-from bench.scale.bench import BULK_DEADLINE_S, WAIT_S, Bench, BulkApi, Say
+from bench.scale.bench import WAIT_S, Bench, Say, without_engines
 from bench.scale.phases import names, tell_progress
-from bench.scale.watching import watching
-from localcluster import ControlPlane
 from machine.milvus_servers import MilvusServer
-from quiver.adapters.kubernetes.connection import Connection, load_configuration
-from quiver.control.observe.metrics import Metrics
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE
 
 SETTLE_S = 2.0
@@ -29,7 +24,7 @@ SETTLE_S = 2.0
 
 async def measure(directory: Path, run: Figures, say: Say) -> None:
     """Fill in the figures of the run."""
-    async with _prepared(directory, say) as bench:
+    async with without_engines(directory, say) as bench:
         say("the floor: the same calls by a bare loop")
         wanted = names("floor", run.collections)
         with MilvusServer(directory / "floor") as server:
@@ -48,26 +43,6 @@ async def _with_operator(bench: Bench, run: Figures) -> None:
         await _storm(bench, operator, run)
     finally:
         operator.stop()
-
-
-@asynccontextmanager
-async def _prepared(directory: Path, say: Say) -> AsyncIterator[Bench]:
-    async with AsyncExitStack() as stack:
-        plane = stack.enter_context(ControlPlane(directory / "control-plane"))
-        plane.kubectl("apply", "--server-side", "-f", str(CRDS))
-        plane.kubectl("wait", "--for=condition=Established", "crd", "--all")
-        configuration = await load_configuration({"KUBECONFIG": str(plane.kubeconfig)})
-        connection = Connection(configuration, Metrics())
-        api = await stack.enter_async_context(BulkApi(connection, deadline=BULK_DEADLINE_S))
-        watcher = await stack.enter_async_context(watching(connection))
-        yield Bench(
-            plane=plane,
-            directory=directory,
-            api=api,
-            watcher=watcher,
-            addresses=[],
-            say=say,
-        )
 
 
 async def _storm(bench: Bench, operator: Operator, run: Figures) -> None:

@@ -85,25 +85,32 @@ async def prepared(directory: Path, engines: int, say: Say) -> AsyncIterator[Ben
     The engines are processes of this machine behind one external VectorEngine, so that root is not
     needed and a kubelet's work is not measured.
     """
+    async with without_engines(directory, say) as bench, AsyncExitStack() as stack:
+        bench.plane.create_namespace(OTHERS)
+        started = [Engine(directory, f"engine-{number}") for number in range(engines)]
+        for engine in started:
+            stack.callback(engine.stop)
+        bench.addresses += [engine.address for engine in started]
+        await bench.api.create(VECTOR_ENGINE, external_engine(bench.addresses))
+        yield bench
+
+
+@asynccontextmanager
+async def without_engines(directory: Path, say: Say) -> AsyncIterator[Bench]:
+    """Start what every run needs: a control plane with the CRDs, a client and a watch."""
     async with AsyncExitStack() as stack:
         plane = stack.enter_context(ControlPlane(directory / "control-plane"))
         plane.kubectl("apply", "-f", str(CRDS))
         plane.kubectl("wait", "--for=condition=Established", "crd", "--all")
-        plane.create_namespace(OTHERS)
-        started = [Engine(directory, f"engine-{number}") for number in range(engines)]
-        for engine in started:
-            stack.callback(engine.stop)
-        addresses = [engine.address for engine in started]
         configuration = await load_configuration({"KUBECONFIG": str(plane.kubeconfig)})
         connection = Connection(configuration, Metrics())
         api = await stack.enter_async_context(BulkApi(connection, deadline=BULK_DEADLINE_S))
-        await api.create(VECTOR_ENGINE, external_engine(addresses))
         watcher = await stack.enter_async_context(watching(connection))
         yield Bench(
             plane=plane,
             directory=directory,
             api=api,
             watcher=watcher,
-            addresses=addresses,
+            addresses=[],
             say=say,
         )
