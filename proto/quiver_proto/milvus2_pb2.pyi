@@ -28,21 +28,68 @@ class _DataType:
 class _DataTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DataType.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     DATA_TYPE_NONE: _DataType.ValueType  # 0
+    BOOL: _DataType.ValueType  # 1
+    INT8: _DataType.ValueType  # 2
+    INT16: _DataType.ValueType  # 3
+    INT32: _DataType.ValueType  # 4
     INT64: _DataType.ValueType  # 5
+    FLOAT: _DataType.ValueType  # 10
+    DOUBLE: _DataType.ValueType  # 11
     VARCHAR: _DataType.ValueType  # 21
+    ARRAY: _DataType.ValueType  # 22
     JSON: _DataType.ValueType  # 23
+    GEOMETRY: _DataType.ValueType  # 24
+    TIMESTAMPTZ: _DataType.ValueType  # 26
     BINARY_VECTOR: _DataType.ValueType  # 100
     FLOAT_VECTOR: _DataType.ValueType  # 101
+    FLOAT16_VECTOR: _DataType.ValueType  # 102
+    BFLOAT16_VECTOR: _DataType.ValueType  # 103
+    SPARSE_FLOAT_VECTOR: _DataType.ValueType  # 104
+    INT8_VECTOR: _DataType.ValueType  # 105
 
 class DataType(_DataType, metaclass=_DataTypeEnumTypeWrapper): ...
 
 DATA_TYPE_NONE: DataType.ValueType  # 0
+BOOL: DataType.ValueType  # 1
+INT8: DataType.ValueType  # 2
+INT16: DataType.ValueType  # 3
+INT32: DataType.ValueType  # 4
 INT64: DataType.ValueType  # 5
+FLOAT: DataType.ValueType  # 10
+DOUBLE: DataType.ValueType  # 11
 VARCHAR: DataType.ValueType  # 21
+ARRAY: DataType.ValueType  # 22
 JSON: DataType.ValueType  # 23
+GEOMETRY: DataType.ValueType  # 24
+TIMESTAMPTZ: DataType.ValueType  # 26
 BINARY_VECTOR: DataType.ValueType  # 100
 FLOAT_VECTOR: DataType.ValueType  # 101
+FLOAT16_VECTOR: DataType.ValueType  # 102
+BFLOAT16_VECTOR: DataType.ValueType  # 103
+SPARSE_FLOAT_VECTOR: DataType.ValueType  # 104
+INT8_VECTOR: DataType.ValueType  # 105
 Global___DataType: _TypeAlias = DataType  # noqa: Y015
+
+class _FunctionType:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FunctionTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FunctionType.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    UNKNOWN_FUNCTION: _FunctionType.ValueType  # 0
+    BM25: _FunctionType.ValueType  # 1
+    TEXT_EMBEDDING: _FunctionType.ValueType  # 2
+    RERANK: _FunctionType.ValueType  # 3
+    MIN_HASH: _FunctionType.ValueType  # 4
+
+class FunctionType(_FunctionType, metaclass=_FunctionTypeEnumTypeWrapper): ...
+
+UNKNOWN_FUNCTION: FunctionType.ValueType  # 0
+BM25: FunctionType.ValueType  # 1
+TEXT_EMBEDDING: FunctionType.ValueType  # 2
+RERANK: FunctionType.ValueType  # 3
+MIN_HASH: FunctionType.ValueType  # 4
+Global___FunctionType: _TypeAlias = FunctionType  # noqa: Y015
 
 class _ConsistencyLevel:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -366,14 +413,61 @@ class BoolResponse(_message.Message):
 Global___BoolResponse: _TypeAlias = BoolResponse  # noqa: Y015
 
 @_typing.final
+class ValueField(_message.Message):
+    """A server may end at a value without data."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BOOL_DATA_FIELD_NUMBER: _builtins.int
+    INT_DATA_FIELD_NUMBER: _builtins.int
+    LONG_DATA_FIELD_NUMBER: _builtins.int
+    FLOAT_DATA_FIELD_NUMBER: _builtins.int
+    DOUBLE_DATA_FIELD_NUMBER: _builtins.int
+    STRING_DATA_FIELD_NUMBER: _builtins.int
+    BYTES_DATA_FIELD_NUMBER: _builtins.int
+    TIMESTAMPTZ_DATA_FIELD_NUMBER: _builtins.int
+    bool_data: _builtins.bool
+    int_data: _builtins.int
+    long_data: _builtins.int
+    float_data: _builtins.float
+    double_data: _builtins.float
+    string_data: _builtins.str
+    bytes_data: _builtins.bytes
+    timestamptz_data: _builtins.int
+    def __init__(
+        self,
+        *,
+        bool_data: _builtins.bool = ...,
+        int_data: _builtins.int = ...,
+        long_data: _builtins.int = ...,
+        float_data: _builtins.float = ...,
+        double_data: _builtins.float = ...,
+        string_data: _builtins.str = ...,
+        bytes_data: _builtins.bytes = ...,
+        timestamptz_data: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bool_data", b"bool_data", "bytes_data", b"bytes_data", "data", b"data", "double_data", b"double_data", "float_data", b"float_data", "int_data", b"int_data", "long_data", b"long_data", "string_data", b"string_data", "timestamptz_data", b"timestamptz_data"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bool_data", b"bool_data", "bytes_data", b"bytes_data", "data", b"data", "double_data", b"double_data", "float_data", b"float_data", "int_data", b"int_data", "long_data", b"long_data", "string_data", b"string_data", "timestamptz_data", b"timestamptz_data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_data: _TypeAlias = _typing.Literal["bool_data", "int_data", "long_data", "float_data", "double_data", "string_data", "bytes_data", "timestamptz_data"]  # noqa: Y015
+    _WhichOneofArgType_data: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_data) -> _WhichOneofReturnType_data | None: ...
+
+Global___ValueField: _TypeAlias = ValueField  # noqa: Y015
+
+@_typing.final
 class FieldSchema(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     IS_PRIMARY_KEY_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
     DATA_TYPE_FIELD_NUMBER: _builtins.int
     TYPE_PARAMS_FIELD_NUMBER: _builtins.int
     AUTO_ID_FIELD_NUMBER: _builtins.int
+    ELEMENT_TYPE_FIELD_NUMBER: _builtins.int
+    DEFAULT_VALUE_FIELD_NUMBER: _builtins.int
     IS_DYNAMIC_FIELD_NUMBER: _builtins.int
     IS_PARTITION_KEY_FIELD_NUMBER: _builtins.int
     IS_CLUSTERING_KEY_FIELD_NUMBER: _builtins.int
@@ -381,8 +475,10 @@ class FieldSchema(_message.Message):
     IS_FUNCTION_OUTPUT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     is_primary_key: _builtins.bool
+    description: _builtins.str
     data_type: Global___DataType.ValueType
     auto_id: _builtins.bool
+    element_type: Global___DataType.ValueType
     is_dynamic: _builtins.bool
     is_partition_key: _builtins.bool
     is_clustering_key: _builtins.bool
@@ -390,23 +486,28 @@ class FieldSchema(_message.Message):
     is_function_output: _builtins.bool
     @_builtins.property
     def type_params(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeyValuePair]: ...
+    @_builtins.property
+    def default_value(self) -> Global___ValueField: ...
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         is_primary_key: _builtins.bool = ...,
+        description: _builtins.str = ...,
         data_type: Global___DataType.ValueType = ...,
         type_params: _abc.Iterable[Global___KeyValuePair] | None = ...,
         auto_id: _builtins.bool = ...,
+        element_type: Global___DataType.ValueType = ...,
+        default_value: Global___ValueField | None = ...,
         is_dynamic: _builtins.bool = ...,
         is_partition_key: _builtins.bool = ...,
         is_clustering_key: _builtins.bool = ...,
         nullable: _builtins.bool = ...,
         is_function_output: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["default_value", b"default_value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_id", b"auto_id", "data_type", b"data_type", "is_clustering_key", b"is_clustering_key", "is_dynamic", b"is_dynamic", "is_function_output", b"is_function_output", "is_partition_key", b"is_partition_key", "is_primary_key", b"is_primary_key", "name", b"name", "nullable", b"nullable", "type_params", b"type_params"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_id", b"auto_id", "data_type", b"data_type", "default_value", b"default_value", "description", b"description", "element_type", b"element_type", "is_clustering_key", b"is_clustering_key", "is_dynamic", b"is_dynamic", "is_function_output", b"is_function_output", "is_partition_key", b"is_partition_key", "is_primary_key", b"is_primary_key", "name", b"name", "nullable", b"nullable", "type_params", b"type_params"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -417,15 +518,33 @@ class FunctionSchema(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    INPUT_FIELD_NAMES_FIELD_NUMBER: _builtins.int
+    OUTPUT_FIELD_NAMES_FIELD_NUMBER: _builtins.int
+    PARAMS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    description: _builtins.str
+    type: Global___FunctionType.ValueType
+    @_builtins.property
+    def input_field_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def output_field_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def params(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeyValuePair]: ...
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        description: _builtins.str = ...,
+        type: Global___FunctionType.ValueType = ...,
+        input_field_names: _abc.Iterable[_builtins.str] | None = ...,
+        output_field_names: _abc.Iterable[_builtins.str] | None = ...,
+        params: _abc.Iterable[Global___KeyValuePair] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "input_field_names", b"input_field_names", "name", b"name", "output_field_names", b"output_field_names", "params", b"params", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -643,6 +762,235 @@ class AlterCollectionRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AlterCollectionRequest: _TypeAlias = AlterCollectionRequest  # noqa: Y015
+
+@_typing.final
+class AddCollectionFieldRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DB_NAME_FIELD_NUMBER: _builtins.int
+    COLLECTION_NAME_FIELD_NUMBER: _builtins.int
+    SCHEMA_FIELD_NUMBER: _builtins.int
+    db_name: _builtins.str
+    collection_name: _builtins.str
+    schema: _builtins.bytes
+    """A serialized FieldSchema."""
+    def __init__(
+        self,
+        *,
+        db_name: _builtins.str = ...,
+        collection_name: _builtins.str = ...,
+        schema: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_name", b"collection_name", "db_name", b"db_name", "schema", b"schema"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddCollectionFieldRequest: _TypeAlias = AddCollectionFieldRequest  # noqa: Y015
+
+@_typing.final
+class AlterCollectionFieldRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DB_NAME_FIELD_NUMBER: _builtins.int
+    COLLECTION_NAME_FIELD_NUMBER: _builtins.int
+    FIELD_NAME_FIELD_NUMBER: _builtins.int
+    PROPERTIES_FIELD_NUMBER: _builtins.int
+    DELETE_KEYS_FIELD_NUMBER: _builtins.int
+    db_name: _builtins.str
+    collection_name: _builtins.str
+    field_name: _builtins.str
+    @_builtins.property
+    def properties(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeyValuePair]: ...
+    @_builtins.property
+    def delete_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        db_name: _builtins.str = ...,
+        collection_name: _builtins.str = ...,
+        field_name: _builtins.str = ...,
+        properties: _abc.Iterable[Global___KeyValuePair] | None = ...,
+        delete_keys: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_name", b"collection_name", "db_name", b"db_name", "delete_keys", b"delete_keys", "field_name", b"field_name", "properties", b"properties"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AlterCollectionFieldRequest: _TypeAlias = AlterCollectionFieldRequest  # noqa: Y015
+
+@_typing.final
+class AddCollectionFunctionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DB_NAME_FIELD_NUMBER: _builtins.int
+    COLLECTION_NAME_FIELD_NUMBER: _builtins.int
+    FUNCTION_SCHEMA_FIELD_NUMBER: _builtins.int
+    db_name: _builtins.str
+    collection_name: _builtins.str
+    @_builtins.property
+    def function_schema(self) -> Global___FunctionSchema: ...
+    def __init__(
+        self,
+        *,
+        db_name: _builtins.str = ...,
+        collection_name: _builtins.str = ...,
+        function_schema: Global___FunctionSchema | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["function_schema", b"function_schema"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_name", b"collection_name", "db_name", b"db_name", "function_schema", b"function_schema"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddCollectionFunctionRequest: _TypeAlias = AddCollectionFunctionRequest  # noqa: Y015
+
+@_typing.final
+class AlterCollectionFunctionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DB_NAME_FIELD_NUMBER: _builtins.int
+    COLLECTION_NAME_FIELD_NUMBER: _builtins.int
+    FUNCTION_NAME_FIELD_NUMBER: _builtins.int
+    FUNCTION_SCHEMA_FIELD_NUMBER: _builtins.int
+    db_name: _builtins.str
+    collection_name: _builtins.str
+    function_name: _builtins.str
+    @_builtins.property
+    def function_schema(self) -> Global___FunctionSchema: ...
+    def __init__(
+        self,
+        *,
+        db_name: _builtins.str = ...,
+        collection_name: _builtins.str = ...,
+        function_name: _builtins.str = ...,
+        function_schema: Global___FunctionSchema | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["function_schema", b"function_schema"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_name", b"collection_name", "db_name", b"db_name", "function_name", b"function_name", "function_schema", b"function_schema"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AlterCollectionFunctionRequest: _TypeAlias = AlterCollectionFunctionRequest  # noqa: Y015
+
+@_typing.final
+class AlterCollectionSchemaRequest(_message.Message):
+    """A function and its output field, in Milvus 3.0 and later."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class FieldInfo(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        FIELD_SCHEMA_FIELD_NUMBER: _builtins.int
+        INDEX_NAME_FIELD_NUMBER: _builtins.int
+        EXTRA_PARAMS_FIELD_NUMBER: _builtins.int
+        index_name: _builtins.str
+        @_builtins.property
+        def field_schema(self) -> Global___FieldSchema: ...
+        @_builtins.property
+        def extra_params(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeyValuePair]: ...
+        def __init__(
+            self,
+            *,
+            field_schema: Global___FieldSchema | None = ...,
+            index_name: _builtins.str = ...,
+            extra_params: _abc.Iterable[Global___KeyValuePair] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["field_schema", b"field_schema"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["extra_params", b"extra_params", "field_schema", b"field_schema", "index_name", b"index_name"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class AddRequest(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        FIELD_INFOS_FIELD_NUMBER: _builtins.int
+        FUNC_SCHEMA_FIELD_NUMBER: _builtins.int
+        @_builtins.property
+        def field_infos(self) -> _containers.RepeatedCompositeFieldContainer[Global___AlterCollectionSchemaRequest.FieldInfo]: ...
+        @_builtins.property
+        def func_schema(self) -> _containers.RepeatedCompositeFieldContainer[Global___FunctionSchema]: ...
+        def __init__(
+            self,
+            *,
+            field_infos: _abc.Iterable[Global___AlterCollectionSchemaRequest.FieldInfo] | None = ...,
+            func_schema: _abc.Iterable[Global___FunctionSchema] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["field_infos", b"field_infos", "func_schema", b"func_schema"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Action(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        ADD_REQUEST_FIELD_NUMBER: _builtins.int
+        @_builtins.property
+        def add_request(self) -> Global___AlterCollectionSchemaRequest.AddRequest: ...
+        def __init__(
+            self,
+            *,
+            add_request: Global___AlterCollectionSchemaRequest.AddRequest | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["add_request", b"add_request", "op", b"op"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["add_request", b"add_request", "op", b"op"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        _WhichOneofReturnType_op: _TypeAlias = _typing.Literal["add_request"]  # noqa: Y015
+        _WhichOneofArgType_op: _TypeAlias = _typing.Literal["op", b"op"]  # noqa: Y015
+        def WhichOneof(self, oneof_group: _WhichOneofArgType_op) -> _WhichOneofReturnType_op | None: ...
+
+    DB_NAME_FIELD_NUMBER: _builtins.int
+    COLLECTION_NAME_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    db_name: _builtins.str
+    collection_name: _builtins.str
+    @_builtins.property
+    def action(self) -> Global___AlterCollectionSchemaRequest.Action: ...
+    def __init__(
+        self,
+        *,
+        db_name: _builtins.str = ...,
+        collection_name: _builtins.str = ...,
+        action: Global___AlterCollectionSchemaRequest.Action | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "collection_name", b"collection_name", "db_name", b"db_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AlterCollectionSchemaRequest: _TypeAlias = AlterCollectionSchemaRequest  # noqa: Y015
+
+@_typing.final
+class AlterCollectionSchemaResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def status(self) -> Global___Status: ...
+    def __init__(
+        self,
+        *,
+        status: Global___Status | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AlterCollectionSchemaResponse: _TypeAlias = AlterCollectionSchemaResponse  # noqa: Y015
 
 @_typing.final
 class GetCollectionStatisticsRequest(_message.Message):
@@ -1210,7 +1558,7 @@ class PlaceholderValue(_message.Message):
     VALUES_FIELD_NUMBER: _builtins.int
     tag: _builtins.str
     type: Global___DataType.ValueType
-    """A vector's DataType."""
+    """A vector's DataType; VARCHAR for a text that the server turns into a vector."""
     @_builtins.property
     def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
     def __init__(
@@ -1320,6 +1668,66 @@ class SearchResults(_message.Message):
 Global___SearchResults: _TypeAlias = SearchResults  # noqa: Y015
 
 @_typing.final
+class BoolArray(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def data(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]: ...
+    def __init__(
+        self,
+        *,
+        data: _abc.Iterable[_builtins.bool] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BoolArray: _TypeAlias = BoolArray  # noqa: Y015
+
+@_typing.final
+class IntArray(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def data(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        data: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IntArray: _TypeAlias = IntArray  # noqa: Y015
+
+@_typing.final
+class LongArray(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def data(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        data: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LongArray: _TypeAlias = LongArray  # noqa: Y015
+
+@_typing.final
 class FloatArray(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1340,28 +1748,199 @@ class FloatArray(_message.Message):
 Global___FloatArray: _TypeAlias = FloatArray  # noqa: Y015
 
 @_typing.final
+class DoubleArray(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def data(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    def __init__(
+        self,
+        *,
+        data: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DoubleArray: _TypeAlias = DoubleArray  # noqa: Y015
+
+@_typing.final
+class StringArray(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def data(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        data: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StringArray: _TypeAlias = StringArray  # noqa: Y015
+
+@_typing.final
+class JSONArray(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def data(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    def __init__(
+        self,
+        *,
+        data: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JSONArray: _TypeAlias = JSONArray  # noqa: Y015
+
+@_typing.final
+class ArrayArray(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    ELEMENT_TYPE_FIELD_NUMBER: _builtins.int
+    element_type: Global___DataType.ValueType
+    @_builtins.property
+    def data(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScalarField]: ...
+    def __init__(
+        self,
+        *,
+        data: _abc.Iterable[Global___ScalarField] | None = ...,
+        element_type: Global___DataType.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "element_type", b"element_type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ArrayArray: _TypeAlias = ArrayArray  # noqa: Y015
+
+@_typing.final
+class ScalarField(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BOOL_DATA_FIELD_NUMBER: _builtins.int
+    INT_DATA_FIELD_NUMBER: _builtins.int
+    LONG_DATA_FIELD_NUMBER: _builtins.int
+    FLOAT_DATA_FIELD_NUMBER: _builtins.int
+    DOUBLE_DATA_FIELD_NUMBER: _builtins.int
+    STRING_DATA_FIELD_NUMBER: _builtins.int
+    ARRAY_DATA_FIELD_NUMBER: _builtins.int
+    JSON_DATA_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def bool_data(self) -> Global___BoolArray: ...
+    @_builtins.property
+    def int_data(self) -> Global___IntArray: ...
+    @_builtins.property
+    def long_data(self) -> Global___LongArray: ...
+    @_builtins.property
+    def float_data(self) -> Global___FloatArray: ...
+    @_builtins.property
+    def double_data(self) -> Global___DoubleArray: ...
+    @_builtins.property
+    def string_data(self) -> Global___StringArray: ...
+    @_builtins.property
+    def array_data(self) -> Global___ArrayArray: ...
+    @_builtins.property
+    def json_data(self) -> Global___JSONArray: ...
+    def __init__(
+        self,
+        *,
+        bool_data: Global___BoolArray | None = ...,
+        int_data: Global___IntArray | None = ...,
+        long_data: Global___LongArray | None = ...,
+        float_data: Global___FloatArray | None = ...,
+        double_data: Global___DoubleArray | None = ...,
+        string_data: Global___StringArray | None = ...,
+        array_data: Global___ArrayArray | None = ...,
+        json_data: Global___JSONArray | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["array_data", b"array_data", "bool_data", b"bool_data", "data", b"data", "double_data", b"double_data", "float_data", b"float_data", "int_data", b"int_data", "json_data", b"json_data", "long_data", b"long_data", "string_data", b"string_data"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["array_data", b"array_data", "bool_data", b"bool_data", "data", b"data", "double_data", b"double_data", "float_data", b"float_data", "int_data", b"int_data", "json_data", b"json_data", "long_data", b"long_data", "string_data", b"string_data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_data: _TypeAlias = _typing.Literal["bool_data", "int_data", "long_data", "float_data", "double_data", "string_data", "array_data", "json_data"]  # noqa: Y015
+    _WhichOneofArgType_data: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_data) -> _WhichOneofReturnType_data | None: ...
+
+Global___ScalarField: _TypeAlias = ScalarField  # noqa: Y015
+
+@_typing.final
+class SparseFloatArray(_message.Message):
+    """Each row is pairs of an index (uint32) and a number (float32), little-endian."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTENTS_FIELD_NUMBER: _builtins.int
+    DIM_FIELD_NUMBER: _builtins.int
+    dim: _builtins.int
+    @_builtins.property
+    def contents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    def __init__(
+        self,
+        *,
+        contents: _abc.Iterable[_builtins.bytes] | None = ...,
+        dim: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contents", b"contents", "dim", b"dim"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SparseFloatArray: _TypeAlias = SparseFloatArray  # noqa: Y015
+
+@_typing.final
 class VectorField(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DIM_FIELD_NUMBER: _builtins.int
     FLOAT_VECTOR_FIELD_NUMBER: _builtins.int
     BINARY_VECTOR_FIELD_NUMBER: _builtins.int
+    FLOAT16_VECTOR_FIELD_NUMBER: _builtins.int
+    BFLOAT16_VECTOR_FIELD_NUMBER: _builtins.int
+    SPARSE_FLOAT_VECTOR_FIELD_NUMBER: _builtins.int
+    INT8_VECTOR_FIELD_NUMBER: _builtins.int
     dim: _builtins.int
     binary_vector: _builtins.bytes
+    float16_vector: _builtins.bytes
+    bfloat16_vector: _builtins.bytes
+    int8_vector: _builtins.bytes
     @_builtins.property
     def float_vector(self) -> Global___FloatArray: ...
+    @_builtins.property
+    def sparse_float_vector(self) -> Global___SparseFloatArray: ...
     def __init__(
         self,
         *,
         dim: _builtins.int = ...,
         float_vector: Global___FloatArray | None = ...,
         binary_vector: _builtins.bytes = ...,
+        float16_vector: _builtins.bytes = ...,
+        bfloat16_vector: _builtins.bytes = ...,
+        sparse_float_vector: Global___SparseFloatArray | None = ...,
+        int8_vector: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["binary_vector", b"binary_vector", "data", b"data", "float_vector", b"float_vector"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bfloat16_vector", b"bfloat16_vector", "binary_vector", b"binary_vector", "data", b"data", "float16_vector", b"float16_vector", "float_vector", b"float_vector", "int8_vector", b"int8_vector", "sparse_float_vector", b"sparse_float_vector"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["binary_vector", b"binary_vector", "data", b"data", "dim", b"dim", "float_vector", b"float_vector"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bfloat16_vector", b"bfloat16_vector", "binary_vector", b"binary_vector", "data", b"data", "dim", b"dim", "float16_vector", b"float16_vector", "float_vector", b"float_vector", "int8_vector", b"int8_vector", "sparse_float_vector", b"sparse_float_vector"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_data: _TypeAlias = _typing.Literal["float_vector", "binary_vector"]  # noqa: Y015
+    _WhichOneofReturnType_data: _TypeAlias = _typing.Literal["float_vector", "binary_vector", "float16_vector", "bfloat16_vector", "sparse_float_vector", "int8_vector"]  # noqa: Y015
     _WhichOneofArgType_data: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_data) -> _WhichOneofReturnType_data | None: ...
 
@@ -1373,23 +1952,36 @@ class FieldData(_message.Message):
 
     TYPE_FIELD_NUMBER: _builtins.int
     FIELD_NAME_FIELD_NUMBER: _builtins.int
+    SCALARS_FIELD_NUMBER: _builtins.int
     VECTORS_FIELD_NUMBER: _builtins.int
+    IS_DYNAMIC_FIELD_NUMBER: _builtins.int
+    VALID_DATA_FIELD_NUMBER: _builtins.int
     type: Global___DataType.ValueType
     field_name: _builtins.str
+    is_dynamic: _builtins.bool
+    @_builtins.property
+    def scalars(self) -> Global___ScalarField: ...
     @_builtins.property
     def vectors(self) -> Global___VectorField: ...
+    @_builtins.property
+    def valid_data(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]: ...
     def __init__(
         self,
         *,
         type: Global___DataType.ValueType = ...,
         field_name: _builtins.str = ...,
+        scalars: Global___ScalarField | None = ...,
         vectors: Global___VectorField | None = ...,
+        is_dynamic: _builtins.bool = ...,
+        valid_data: _abc.Iterable[_builtins.bool] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["vectors", b"vectors"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "scalars", b"scalars", "vectors", b"vectors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["field_name", b"field_name", "type", b"type", "vectors", b"vectors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "field_name", b"field_name", "is_dynamic", b"is_dynamic", "scalars", b"scalars", "type", b"type", "valid_data", b"valid_data", "vectors", b"vectors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_field: _TypeAlias = _typing.Literal["scalars", "vectors"]  # noqa: Y015
+    _WhichOneofArgType_field: _TypeAlias = _typing.Literal["field", b"field"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_field) -> _WhichOneofReturnType_field | None: ...
 
 Global___FieldData: _TypeAlias = FieldData  # noqa: Y015
 
@@ -1470,26 +2062,6 @@ class FlushRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FlushRequest: _TypeAlias = FlushRequest  # noqa: Y015
-
-@_typing.final
-class LongArray(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    DATA_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def data(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
-    def __init__(
-        self,
-        *,
-        data: _abc.Iterable[_builtins.int] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___LongArray: _TypeAlias = LongArray  # noqa: Y015
 
 @_typing.final
 class FlushResponse(_message.Message):

@@ -84,6 +84,31 @@ class MilvusServiceStub:
                 request_serializer=quiver__proto_dot_milvus2__pb2.AlterCollectionRequest.SerializeToString,
                 response_deserializer=quiver__proto_dot_milvus2__pb2.Status.FromString,
                 _registered_method=True)
+        self.AddCollectionField = channel.unary_unary(
+                '/milvus.proto.milvus.MilvusService/AddCollectionField',
+                request_serializer=quiver__proto_dot_milvus2__pb2.AddCollectionFieldRequest.SerializeToString,
+                response_deserializer=quiver__proto_dot_milvus2__pb2.Status.FromString,
+                _registered_method=True)
+        self.AlterCollectionField = channel.unary_unary(
+                '/milvus.proto.milvus.MilvusService/AlterCollectionField',
+                request_serializer=quiver__proto_dot_milvus2__pb2.AlterCollectionFieldRequest.SerializeToString,
+                response_deserializer=quiver__proto_dot_milvus2__pb2.Status.FromString,
+                _registered_method=True)
+        self.AddCollectionFunction = channel.unary_unary(
+                '/milvus.proto.milvus.MilvusService/AddCollectionFunction',
+                request_serializer=quiver__proto_dot_milvus2__pb2.AddCollectionFunctionRequest.SerializeToString,
+                response_deserializer=quiver__proto_dot_milvus2__pb2.Status.FromString,
+                _registered_method=True)
+        self.AlterCollectionFunction = channel.unary_unary(
+                '/milvus.proto.milvus.MilvusService/AlterCollectionFunction',
+                request_serializer=quiver__proto_dot_milvus2__pb2.AlterCollectionFunctionRequest.SerializeToString,
+                response_deserializer=quiver__proto_dot_milvus2__pb2.Status.FromString,
+                _registered_method=True)
+        self.AlterCollectionSchema = channel.unary_unary(
+                '/milvus.proto.milvus.MilvusService/AlterCollectionSchema',
+                request_serializer=quiver__proto_dot_milvus2__pb2.AlterCollectionSchemaRequest.SerializeToString,
+                response_deserializer=quiver__proto_dot_milvus2__pb2.AlterCollectionSchemaResponse.FromString,
+                _registered_method=True)
         self.GetCollectionStatistics = channel.unary_unary(
                 '/milvus.proto.milvus.MilvusService/GetCollectionStatistics',
                 request_serializer=quiver__proto_dot_milvus2__pb2.GetCollectionStatisticsRequest.SerializeToString,
@@ -244,6 +269,36 @@ class MilvusServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AlterCollection(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddCollectionField(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AlterCollectionField(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddCollectionFunction(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AlterCollectionFunction(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AlterCollectionSchema(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -421,6 +476,31 @@ def add_MilvusServiceServicer_to_server(servicer, server):
                     servicer.AlterCollection,
                     request_deserializer=quiver__proto_dot_milvus2__pb2.AlterCollectionRequest.FromString,
                     response_serializer=quiver__proto_dot_milvus2__pb2.Status.SerializeToString,
+            ),
+            'AddCollectionField': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddCollectionField,
+                    request_deserializer=quiver__proto_dot_milvus2__pb2.AddCollectionFieldRequest.FromString,
+                    response_serializer=quiver__proto_dot_milvus2__pb2.Status.SerializeToString,
+            ),
+            'AlterCollectionField': grpc.unary_unary_rpc_method_handler(
+                    servicer.AlterCollectionField,
+                    request_deserializer=quiver__proto_dot_milvus2__pb2.AlterCollectionFieldRequest.FromString,
+                    response_serializer=quiver__proto_dot_milvus2__pb2.Status.SerializeToString,
+            ),
+            'AddCollectionFunction': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddCollectionFunction,
+                    request_deserializer=quiver__proto_dot_milvus2__pb2.AddCollectionFunctionRequest.FromString,
+                    response_serializer=quiver__proto_dot_milvus2__pb2.Status.SerializeToString,
+            ),
+            'AlterCollectionFunction': grpc.unary_unary_rpc_method_handler(
+                    servicer.AlterCollectionFunction,
+                    request_deserializer=quiver__proto_dot_milvus2__pb2.AlterCollectionFunctionRequest.FromString,
+                    response_serializer=quiver__proto_dot_milvus2__pb2.Status.SerializeToString,
+            ),
+            'AlterCollectionSchema': grpc.unary_unary_rpc_method_handler(
+                    servicer.AlterCollectionSchema,
+                    request_deserializer=quiver__proto_dot_milvus2__pb2.AlterCollectionSchemaRequest.FromString,
+                    response_serializer=quiver__proto_dot_milvus2__pb2.AlterCollectionSchemaResponse.SerializeToString,
             ),
             'GetCollectionStatistics': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCollectionStatistics,
@@ -793,6 +873,141 @@ class MilvusService:
             '/milvus.proto.milvus.MilvusService/AlterCollection',
             quiver__proto_dot_milvus2__pb2.AlterCollectionRequest.SerializeToString,
             quiver__proto_dot_milvus2__pb2.Status.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddCollectionField(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/milvus.proto.milvus.MilvusService/AddCollectionField',
+            quiver__proto_dot_milvus2__pb2.AddCollectionFieldRequest.SerializeToString,
+            quiver__proto_dot_milvus2__pb2.Status.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AlterCollectionField(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/milvus.proto.milvus.MilvusService/AlterCollectionField',
+            quiver__proto_dot_milvus2__pb2.AlterCollectionFieldRequest.SerializeToString,
+            quiver__proto_dot_milvus2__pb2.Status.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddCollectionFunction(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/milvus.proto.milvus.MilvusService/AddCollectionFunction',
+            quiver__proto_dot_milvus2__pb2.AddCollectionFunctionRequest.SerializeToString,
+            quiver__proto_dot_milvus2__pb2.Status.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AlterCollectionFunction(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/milvus.proto.milvus.MilvusService/AlterCollectionFunction',
+            quiver__proto_dot_milvus2__pb2.AlterCollectionFunctionRequest.SerializeToString,
+            quiver__proto_dot_milvus2__pb2.Status.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AlterCollectionSchema(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/milvus.proto.milvus.MilvusService/AlterCollectionSchema',
+            quiver__proto_dot_milvus2__pb2.AlterCollectionSchemaRequest.SerializeToString,
+            quiver__proto_dot_milvus2__pb2.AlterCollectionSchemaResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,11 @@ class MilvusServiceStub:
     CreateCollection: _grpc.UnaryUnaryMultiCallable[_milvus2_pb2.CreateCollectionRequest, _milvus2_pb2.Status]
     DropCollection: _grpc.UnaryUnaryMultiCallable[_milvus2_pb2.DropCollectionRequest, _milvus2_pb2.Status]
     AlterCollection: _grpc.UnaryUnaryMultiCallable[_milvus2_pb2.AlterCollectionRequest, _milvus2_pb2.Status]
+    AddCollectionField: _grpc.UnaryUnaryMultiCallable[_milvus2_pb2.AddCollectionFieldRequest, _milvus2_pb2.Status]
+    AlterCollectionField: _grpc.UnaryUnaryMultiCallable[_milvus2_pb2.AlterCollectionFieldRequest, _milvus2_pb2.Status]
+    AddCollectionFunction: _grpc.UnaryUnaryMultiCallable[_milvus2_pb2.AddCollectionFunctionRequest, _milvus2_pb2.Status]
+    AlterCollectionFunction: _grpc.UnaryUnaryMultiCallable[_milvus2_pb2.AlterCollectionFunctionRequest, _milvus2_pb2.Status]
+    AlterCollectionSchema: _grpc.UnaryUnaryMultiCallable[_milvus2_pb2.AlterCollectionSchemaRequest, _milvus2_pb2.AlterCollectionSchemaResponse]
     GetCollectionStatistics: _grpc.UnaryUnaryMultiCallable[_milvus2_pb2.GetCollectionStatisticsRequest, _milvus2_pb2.StatisticsResponse]
     ShowPartitions: _grpc.UnaryUnaryMultiCallable[_milvus2_pb2.ShowPartitionsRequest, _milvus2_pb2.ShowPartitionsResponse]
     CreatePartition: _grpc.UnaryUnaryMultiCallable[_milvus2_pb2.CreatePartitionRequest, _milvus2_pb2.Status]
@@ -77,6 +82,11 @@ class MilvusServiceAsyncStub(MilvusServiceStub):
     CreateCollection: _aio.UnaryUnaryMultiCallable[_milvus2_pb2.CreateCollectionRequest, _milvus2_pb2.Status]  # type: ignore[assignment]
     DropCollection: _aio.UnaryUnaryMultiCallable[_milvus2_pb2.DropCollectionRequest, _milvus2_pb2.Status]  # type: ignore[assignment]
     AlterCollection: _aio.UnaryUnaryMultiCallable[_milvus2_pb2.AlterCollectionRequest, _milvus2_pb2.Status]  # type: ignore[assignment]
+    AddCollectionField: _aio.UnaryUnaryMultiCallable[_milvus2_pb2.AddCollectionFieldRequest, _milvus2_pb2.Status]  # type: ignore[assignment]
+    AlterCollectionField: _aio.UnaryUnaryMultiCallable[_milvus2_pb2.AlterCollectionFieldRequest, _milvus2_pb2.Status]  # type: ignore[assignment]
+    AddCollectionFunction: _aio.UnaryUnaryMultiCallable[_milvus2_pb2.AddCollectionFunctionRequest, _milvus2_pb2.Status]  # type: ignore[assignment]
+    AlterCollectionFunction: _aio.UnaryUnaryMultiCallable[_milvus2_pb2.AlterCollectionFunctionRequest, _milvus2_pb2.Status]  # type: ignore[assignment]
+    AlterCollectionSchema: _aio.UnaryUnaryMultiCallable[_milvus2_pb2.AlterCollectionSchemaRequest, _milvus2_pb2.AlterCollectionSchemaResponse]  # type: ignore[assignment]
     GetCollectionStatistics: _aio.UnaryUnaryMultiCallable[_milvus2_pb2.GetCollectionStatisticsRequest, _milvus2_pb2.StatisticsResponse]  # type: ignore[assignment]
     ShowPartitions: _aio.UnaryUnaryMultiCallable[_milvus2_pb2.ShowPartitionsRequest, _milvus2_pb2.ShowPartitionsResponse]  # type: ignore[assignment]
     CreatePartition: _aio.UnaryUnaryMultiCallable[_milvus2_pb2.CreatePartitionRequest, _milvus2_pb2.Status]  # type: ignore[assignment]
@@ -168,6 +178,41 @@ class MilvusServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _milvus2_pb2.AlterCollectionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_milvus2_pb2.Status, _abc.Awaitable[_milvus2_pb2.Status]]: ...
+
+    @_abc_1.abstractmethod
+    def AddCollectionField(
+        self,
+        request: _milvus2_pb2.AddCollectionFieldRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_milvus2_pb2.Status, _abc.Awaitable[_milvus2_pb2.Status]]: ...
+
+    @_abc_1.abstractmethod
+    def AlterCollectionField(
+        self,
+        request: _milvus2_pb2.AlterCollectionFieldRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_milvus2_pb2.Status, _abc.Awaitable[_milvus2_pb2.Status]]: ...
+
+    @_abc_1.abstractmethod
+    def AddCollectionFunction(
+        self,
+        request: _milvus2_pb2.AddCollectionFunctionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_milvus2_pb2.Status, _abc.Awaitable[_milvus2_pb2.Status]]: ...
+
+    @_abc_1.abstractmethod
+    def AlterCollectionFunction(
+        self,
+        request: _milvus2_pb2.AlterCollectionFunctionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_milvus2_pb2.Status, _abc.Awaitable[_milvus2_pb2.Status]]: ...
+
+    @_abc_1.abstractmethod
+    def AlterCollectionSchema(
+        self,
+        request: _milvus2_pb2.AlterCollectionSchemaRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_milvus2_pb2.AlterCollectionSchemaResponse, _abc.Awaitable[_milvus2_pb2.AlterCollectionSchemaResponse]]: ...
 
     @_abc_1.abstractmethod
     def GetCollectionStatistics(

@@ -14,7 +14,7 @@ from quiver.domain.collections import (
     ObservedLoad,
 )
 from quiver.domain.troubles import EngineReport
-from quiver.ports.engines import NO_PROPERTIES, EngineClient, Loads
+from quiver.ports.engines import NO_PROPERTIES, EngineClient, Fields, Loads
 from quiver.ports.errors import EngineRefused, EngineUnreachable
 from simulation.engines import Change, Fleet, Home
 from simulation.weather import Lost, Mishap, Overloaded, Weather, exchange
@@ -50,6 +50,10 @@ class ModelEngineClient:
         self._meant_for = target.instance
         self._login = target.login
         self._is_milvus = target.type == "Milvus"
+
+    @property
+    def fields(self) -> Fields | None:
+        return None
 
     @property
     def loads(self) -> Loads | None:

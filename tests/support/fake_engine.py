@@ -17,7 +17,7 @@ from quiver.domain.collections import (
     ObservedIndex,
 )
 from quiver.domain.troubles import EngineReport
-from quiver.ports.engines import NO_PROPERTIES, EngineClient, Loads
+from quiver.ports.engines import NO_PROPERTIES, EngineClient, Fields, Loads
 from quiver.ports.errors import EngineDiskFull, EngineRefused, EngineUnreachable
 from support.fake_loads import FakeLoads
 from support.fake_milvus import FakeMilvus
@@ -185,6 +185,10 @@ class FakeClient:
     def __init__(self, engines: Mapping[str, FakeServer], target: Target) -> None:
         self._engines = engines
         self._target = target
+
+    @property
+    def fields(self) -> Fields | None:
+        return None
 
     @property
     def loads(self) -> Loads | None:

@@ -11,6 +11,9 @@ from quiver.domain.capabilities import CAPABILITIES
 from quiver.domain.deletion import DeletionPolicy
 from quiver.domain.engines import EngineType
 from quiver.domain.kubernetes_types import GROUP, Condition, Key, ObjectMeta, Struct
+from quiver.domain.milvus_fields import FieldIndex, Form
+from quiver.domain.milvus_forms import differences, short_form
+from quiver.domain.milvus_schemas import MilvusSchema
 
 MetricType = Literal[
     "L2", "IP", "COSINE", "HAMMING", "JACCARD", "TANIMOTO", "SUBSTRUCTURE", "SUPERSTRUCTURE"
@@ -92,9 +95,11 @@ class LoadSpec(Struct, frozen=True, kw_only=True):
 class MilvusSpec(Struct, frozen=True, kw_only=True):
     """What only Milvus 2.x and later can do. Absent fields are the server's to choose.
 
-    Quiver owns the listed `properties`, and no others.
+    Quiver owns the listed `properties`, and no others. `schema` is the long form, in place of
+    dimension, metricType and index.
     """
 
+    schema: MilvusSchema | None = None
     database: CollectionName | None = None
     load: LoadSpec = LoadSpec()
     shards: Annotated[int, Meta(ge=1, le=16)] | None = None
@@ -113,7 +118,7 @@ class CollectionSpec(Struct, frozen=True, kw_only=True):
     """
 
     engine_ref: EngineRef
-    dimension: Annotated[int, Meta(ge=1, le=32768)]
+    dimension: Annotated[int, Meta(ge=1, le=32768)] | None = None
     collection_name: CollectionName | None = None
     index_file_size: Annotated[int, Meta(ge=1, le=131072)] | None = None
     metric_type: MetricType | None = None
@@ -125,6 +130,22 @@ class CollectionSpec(Struct, frozen=True, kw_only=True):
     binding: BindingSpec | None = None
     milvus: MilvusSpec | None = None
     suspend: bool = False
+
+    def __post_init__(self) -> None:
+        short = (self.dimension, self.metric_type, self.index)
+        if self.form is None:
+            if self.dimension is None:
+                raise ValueError("dimension or milvus.schema is required")
+            return
+        if any(part is not None for part in short):
+            raise ValueError("dimension, metricType and index have no place beside milvus.schema")
+        if self.partitions and any(field.partition_key for field in self.form.fields):
+            raise ValueError("partitions and a partitionKey exclude each other")
+
+    @property
+    def form(self) -> MilvusSchema | None:
+        """The long form, if the spec has it."""
+        return None if self.milvus is None else self.milvus.schema
 
 
 class Claim(Struct, frozen=True, kw_only=True):
@@ -158,10 +179,11 @@ LoadState = Literal["NotLoaded", "Loading", "Loaded"]
 
 class MilvusStatus(Struct, frozen=True, kw_only=True):
     """What is only of engines of type Milvus. `properties` are the names of those that Quiver has
-    set.
+    set, `indexes` those of a long form that it last had the engine take.
     """
 
     load: LoadState | None = None
+    indexes: tuple[FieldIndex, ...] = ()
     properties: tuple[str, ...] = ()
 
 
@@ -212,14 +234,24 @@ class VectorCollection(Struct, frozen=True, kw_only=True):
         """Return what an engine of this type is asked for: the type decides what absent means."""
         spec, defaults = self.spec, CAPABILITIES[engine_type].schema_defaults
         size, metric = spec.index_file_size, spec.metric_type
+        is_long = spec.form is not None
         return CollectionSchema(
             name=self.collection_name,
-            dimension=spec.dimension,
+            dimension=spec.dimension or 0,
             index_file_size=defaults.index_file_size if size is None else size,
-            metric_type=defaults.metric_type if metric is None else metric,
+            metric_type=defaults.metric_type if metric is None and not is_long else metric,
             shards=self.milvus.shards,
             consistency_level=self.milvus.consistency_level,
+            form=self._form(engine_type),
         )
+
+    def _form(self, engine_type: EngineType) -> Form | None:
+        spec = self.spec
+        if spec.form is not None:
+            return spec.form.form
+        if spec.dimension is None or not CAPABILITIES[engine_type].loads:
+            return None
+        return short_form(spec.dimension, spec.metric_type)
 
 
 class CollectionSchema(Struct, frozen=True, kw_only=True):
@@ -228,20 +260,26 @@ class CollectionSchema(Struct, frozen=True, kw_only=True):
     `name` is the collection's name in the ports: on Milvus, that of a collection of another
     database than `default` is DATABASE/NAME. None stands for what is not asked for, or for what the
     engine does not tell: on Milvus the metric belongs to the index, and a segment's size to the
-    engine.
+    engine. `form` is for engines whose collections have fields; without one, they make the short
+    form of `dimension`, which is 0 for any other form.
     """
 
     name: str
-    dimension: int
+    dimension: int = 0
     index_file_size: int | None = None
     metric_type: str | None = None
     shards: int | None = None
     consistency_level: str | None = None
+    form: Form | None = None
 
     def differences(self, found: "CollectionSchema") -> Iterator[str]:
         """Yield a phrase for each field in which `found` differs from this schema."""
+        if self.form is not None and found.form is not None:
+            yield from differences(self.form, found.form)
         for field, label in _COMPARED.items():
             wanted, actual = getattr(self, field), getattr(found, field)
+            if field == "dimension" and self.form is not None:
+                continue  # it is a vector field's
             if wanted != actual and None not in (wanted, actual):
                 yield f"{label} is {actual}, not {wanted}"
 
@@ -279,10 +317,19 @@ class ObservedIndex(Struct, frozen=True, kw_only=True):
     disk_full: bool = False
 
 
+class ObservedFieldIndex(Struct, frozen=True, kw_only=True):
+    """The index of one field as Milvus describes it, in its own words; see `ObservedIndex`."""
+
+    index: FieldIndex
+    progress: IndexProgress | None = None
+    failure: str | None = None
+    disk_full: bool = False
+
+
 class ObservedCollection(Struct, frozen=True, kw_only=True):
     """A collection as an engine describes it; partitions without `_default`.
 
-    `other_fields` names fields that are not of the short form (`id`, `vector`), or differ from it.
+    `other_fields` names fields and functions of kinds that no spec can say.
     """
 
     schema: CollectionSchema

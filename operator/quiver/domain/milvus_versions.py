@@ -41,6 +41,41 @@ class Feature(Enum):
     GPU_IVF_PQ = "the index GPU_IVF_PQ"
     GPU_CAGRA = "the index GPU_CAGRA"
     GPU_BRUTE_FORCE = "the index GPU_BRUTE_FORCE"
+    SPARSE_INVERTED_INDEX = "the index SPARSE_INVERTED_INDEX"
+    SPARSE_WAND = "the index SPARSE_WAND"
+    INVERTED = "the index INVERTED"
+    BITMAP = "the index BITMAP"
+    HNSW_SQ = "the index HNSW_SQ"
+    HNSW_PQ = "the index HNSW_PQ"
+    HNSW_PRQ = "the index HNSW_PRQ"
+    IVF_RABITQ = "the index IVF_RABITQ"
+    MINHASH_LSH = "the index MINHASH_LSH"
+    NGRAM = "the index NGRAM"
+    RTREE = "the index RTREE"
+    DYNAMIC_FIELDS = "dynamicFields"
+    PARTITION_KEY = "a partitionKey"
+    CLUSTERING_KEY = "a clusteringKey"
+    NULLABLE = "a nullable field"
+    NULLABLE_VECTOR = "a nullable vector field"
+    DEFAULT = "a field with a default"
+    SEVERAL_VECTORS = "a second vector field"
+    JSON = "a field of type JSON"
+    ARRAY = "a field of type Array"
+    GEOMETRY = "a field of type Geometry"
+    TIMESTAMPTZ = "a field of type Timestamptz"
+    FLOAT16VECTOR = "a field of type Float16Vector"
+    BFLOAT16VECTOR = "a field of type BFloat16Vector"
+    SPARSEFLOATVECTOR = "a field of type SparseFloatVector"
+    INT8VECTOR = "a field of type Int8Vector"
+    BM25 = "the function BM25"
+    TEXTEMBEDDING = "the function TextEmbedding"
+    MINHASH = "the function MinHash"
+    ADD_FIELD = "adding a field"
+    ADD_VECTOR_FIELD = "adding a vector field"
+    ALTER_FIELD = "changing a field"
+    ADD_FUNCTION = "adding a function"
+    ADD_FUNCTION_WITH_FIELD = "adding a function with its output field"
+    ENABLE_DYNAMIC_FIELDS = "turning dynamicFields on"
 
 
 class Versions(NamedTuple):
@@ -66,6 +101,41 @@ VERSIONS: Mapping[Feature, Versions] = MappingProxyType(
         Feature.GPU_IVF_PQ: Versions(since=MilvusVersion(2, 3)),
         Feature.GPU_CAGRA: Versions(since=MilvusVersion(2, 4)),
         Feature.GPU_BRUTE_FORCE: Versions(since=MilvusVersion(2, 4)),
+        Feature.SPARSE_INVERTED_INDEX: Versions(since=MilvusVersion(2, 4)),
+        Feature.SPARSE_WAND: Versions(since=MilvusVersion(2, 4)),
+        Feature.INVERTED: Versions(since=MilvusVersion(2, 4)),
+        Feature.BITMAP: Versions(since=MilvusVersion(2, 4)),
+        Feature.HNSW_SQ: Versions(since=MilvusVersion(2, 5)),
+        Feature.HNSW_PQ: Versions(since=MilvusVersion(2, 5)),
+        Feature.HNSW_PRQ: Versions(since=MilvusVersion(2, 5)),
+        Feature.IVF_RABITQ: Versions(since=MilvusVersion(2, 6)),
+        Feature.MINHASH_LSH: Versions(since=MilvusVersion(2, 6)),
+        Feature.NGRAM: Versions(since=MilvusVersion(2, 6)),
+        Feature.RTREE: Versions(since=MilvusVersion(2, 6, 4)),
+        Feature.DYNAMIC_FIELDS: Versions(since=MilvusVersion(2, 2, 9)),
+        Feature.PARTITION_KEY: Versions(since=MilvusVersion(2, 2, 9)),
+        Feature.CLUSTERING_KEY: Versions(since=MilvusVersion(2, 4, 8)),
+        Feature.NULLABLE: Versions(since=MilvusVersion(2, 5)),
+        Feature.NULLABLE_VECTOR: Versions(since=MilvusVersion(2, 6, 18)),
+        Feature.DEFAULT: Versions(since=MilvusVersion(2, 5)),
+        Feature.SEVERAL_VECTORS: Versions(since=MilvusVersion(2, 4)),
+        Feature.JSON: Versions(since=MilvusVersion(2, 2, 9)),
+        Feature.ARRAY: Versions(since=MilvusVersion(2, 3, 2)),
+        Feature.GEOMETRY: Versions(since=MilvusVersion(2, 6, 4)),
+        Feature.TIMESTAMPTZ: Versions(since=MilvusVersion(2, 6, 6)),
+        Feature.FLOAT16VECTOR: Versions(since=MilvusVersion(2, 4)),
+        Feature.BFLOAT16VECTOR: Versions(since=MilvusVersion(2, 4)),
+        Feature.SPARSEFLOATVECTOR: Versions(since=MilvusVersion(2, 4)),
+        Feature.INT8VECTOR: Versions(since=MilvusVersion(2, 6)),
+        Feature.BM25: Versions(since=MilvusVersion(2, 5)),
+        Feature.TEXTEMBEDDING: Versions(since=MilvusVersion(2, 6)),
+        Feature.MINHASH: Versions(since=MilvusVersion(2, 6)),
+        Feature.ADD_FIELD: Versions(since=MilvusVersion(2, 6)),
+        Feature.ADD_VECTOR_FIELD: Versions(since=MilvusVersion(2, 6, 18)),
+        Feature.ALTER_FIELD: Versions(since=MilvusVersion(2, 5)),
+        Feature.ADD_FUNCTION: Versions(since=MilvusVersion(2, 6, 20)),
+        Feature.ADD_FUNCTION_WITH_FIELD: Versions(since=MilvusVersion(3, 0)),
+        Feature.ENABLE_DYNAMIC_FIELDS: Versions(since=MilvusVersion(2, 6, 6)),
     }
 )
 
@@ -79,7 +149,29 @@ _INDEXES = (
     Feature.GPU_IVF_PQ,
     Feature.GPU_CAGRA,
     Feature.GPU_BRUTE_FORCE,
+    Feature.SPARSE_INVERTED_INDEX,
+    Feature.SPARSE_WAND,
+    Feature.INVERTED,
+    Feature.BITMAP,
+    Feature.HNSW_SQ,
+    Feature.HNSW_PQ,
+    Feature.HNSW_PRQ,
+    Feature.IVF_RABITQ,
+    Feature.MINHASH_LSH,
+    Feature.NGRAM,
+    Feature.RTREE,
 )
+_FIELD_TYPES = (
+    Feature.JSON,
+    Feature.ARRAY,
+    Feature.GEOMETRY,
+    Feature.TIMESTAMPTZ,
+    Feature.FLOAT16VECTOR,
+    Feature.BFLOAT16VECTOR,
+    Feature.SPARSEFLOATVECTOR,
+    Feature.INT8VECTOR,
+)
+_FUNCTIONS = (Feature.BM25, Feature.TEXTEMBEDDING, Feature.MINHASH)
 
 
 def parse_version(text: str) -> MilvusVersion | None:
@@ -118,6 +210,16 @@ def feature_of_index(type_: str) -> Feature | None:
 def feature_of_metric(metric_type: str) -> Feature | None:
     """Return what the metric needs; None if every version has it."""
     return next((feature for feature in _METRICS if feature.name == metric_type), None)
+
+
+def feature_of_field_type(type_: str) -> Feature | None:
+    """Return what a field of this type needs; None if every version has it."""
+    return next((feature for feature in _FIELD_TYPES if feature.name == type_.upper()), None)
+
+
+def feature_of_function(type_: str) -> Feature | None:
+    """Return what a function of this type needs; None if every version has it."""
+    return next((feature for feature in _FUNCTIONS if feature.name == type_.upper()), None)
 
 
 def most_partitions(version: MilvusVersion | None) -> int:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from quiver.domain.collections import DEFAULT_DATABASE, CollectionSpec, Index
 from quiver.domain.engines import EngineSpec, EngineType
+from quiver.domain.milvus_features import features_of_schema
 from quiver.domain.milvus_versions import (
     Feature,
     MilvusVersion,
@@ -88,17 +89,18 @@ TAKES: Mapping[EngineType, Takes] = MappingProxyType(
 )
 
 
-def refusals(spec: CollectionSpec, metric: str, engine: EngineSpec) -> Iterator[str]:
+def refusals(spec: CollectionSpec, metric: str | None, engine: EngineSpec) -> Iterator[str]:
     """Yield a sentence for each thing in the spec that engines of this type do not take: what it
-    is, and what is allowed. `metric` is the collection's, named or not.
+    is, and what is allowed. `metric` is the collection's, named or not; None for a long form, whose
+    own rules say which metrics and indexes it takes.
     """
     type_, takes = engine.type, TAKES[engine.type]
-    if metric not in takes.indexes:
+    if metric is not None and metric not in takes.indexes:
         yield (
             f"spec.metricType {metric} is not taken by engines of type {type_}: these take "
             f"{', '.join(takes.indexes)}."
         )
-    elif spec.index is not None:
+    elif spec.index is not None and metric is not None:
         yield from _index_refusals(spec.index, metric, type_)
     if spec.milvus is not None and not takes.has_milvus:
         yield (
@@ -110,7 +112,7 @@ def refusals(spec: CollectionSpec, metric: str, engine: EngineSpec) -> Iterator[
 
 
 def what_is_too_new(
-    spec: CollectionSpec, metric: str, version: MilvusVersion | None
+    spec: CollectionSpec, metric: str | None, version: MilvusVersion | None
 ) -> Iterator[str]:
     """Yield a phrase for each thing in the spec that this version of Milvus cannot do: what it is,
     and which version could. Of an unknown version nothing is known.
@@ -120,9 +122,11 @@ def what_is_too_new(
             yield needed(feature)
 
 
-def _features(spec: CollectionSpec, metric: str) -> Iterator[Feature]:
+def _features(spec: CollectionSpec, metric: str | None) -> Iterator[Feature]:
     milvus = spec.milvus
-    found = [feature_of_metric(metric)]
+    found = [feature_of_metric(metric or "")]
+    if spec.form is not None:
+        found += features_of_schema(spec.form)
     if spec.index is not None:
         found.append(feature_of_index(spec.index.type))
     if milvus is not None and milvus.database not in (None, DEFAULT_DATABASE):

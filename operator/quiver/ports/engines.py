@@ -9,9 +9,11 @@ from quiver.domain.collections import (
     CollectionSchema,
     Index,
     ObservedCollection,
+    ObservedFieldIndex,
     ObservedIndex,
     ObservedLoad,
 )
+from quiver.domain.milvus_fields import Field, FieldIndex, Function
 from quiver.domain.troubles import EngineReport
 
 NO_PROPERTIES: Mapping[str, str] = MappingProxyType({})
@@ -43,6 +45,40 @@ class Loads(Protocol):
         """Create the database. The engine refuses a name that exists."""
 
 
+class Fields(Protocol):
+    """What only engines have whose collections have fields: Milvus 2.x and later.
+
+    Indexes are in Milvus' own words. An engine refuses what its version cannot do.
+    """
+
+    async def describe_indexes(self, name: str) -> Mapping[str, ObservedFieldIndex]:
+        """Return the index of each field that has one."""
+
+    async def set_field_index(self, name: str, index: FieldIndex) -> None:
+        """Build the index of a field, or replace the one that is there.
+
+        Returns once the engine has accepted the call. To replace the index of vectors, it releases
+        a collection that is loaded.
+        """
+
+    async def drop_field_index(self, name: str, field: str) -> None:
+        """Drop the index of a field that holds no vectors. It is no error if there is none."""
+
+    async def add_field(self, name: str, field: Field) -> None:
+        """Add a nullable field. The engine refuses a name that exists."""
+
+    async def alter_field(self, name: str, field: str, changed: Mapping[str, str]) -> None:
+        """Change what can change of a field, by Milvus' names (`Growth.altered`)."""
+
+    async def add_function(self, name: str, function: Function, output: Field | None) -> None:
+        """Add a function, together with its output field if that is new. The engine refuses a name
+        that exists.
+        """
+
+    async def alter_function(self, name: str, function: Function) -> None:
+        """Give a function other parameters."""
+
+
 class EngineClient(Protocol):
     """One member (a pod, or an external endpoint). Every call has a deadline.
 
@@ -54,6 +90,10 @@ class EngineClient(Protocol):
     @property
     def loads(self) -> Loads | None:
         """What engines do that load collections; None for the others, which need no call for it."""
+
+    @property
+    def fields(self) -> Fields | None:
+        """What engines do whose collections have fields; None for the others."""
 
     async def version(self) -> str:
         """Return the server's version: the cheapest call that shows that the server answers."""
@@ -86,7 +126,7 @@ class EngineClient(Protocol):
         """
 
     async def search_once(self, schema: CollectionSchema) -> None:
-        """Search the collection for one vector of zeros: it can be searched unless this raises."""
+        """Search each vector field of the collection once: it can be searched unless this fails."""
 
     async def create(
         self, schema: CollectionSchema, properties: Mapping[str, str] = NO_PROPERTIES

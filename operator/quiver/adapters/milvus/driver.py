@@ -26,7 +26,7 @@ from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
 from quiver.domain.text import one_line
 from quiver.domain.troubles import NO_REPORT, EngineReport
-from quiver.ports.engines import NO_PROPERTIES, EngineClient, Loads
+from quiver.ports.engines import NO_PROPERTIES, EngineClient, Fields, Loads
 from quiver.ports.errors import DatabaseNotFound, EngineRefused
 from quiver_proto import milvus2_pb2 as pb
 
@@ -55,6 +55,10 @@ class MilvusClient:
         self._memory = Memory(calls, refusals)
         self._indexes = IndexSetting(calls, self._memory, refusals)
         self._rows = Rows(calls)
+
+    @property
+    def fields(self) -> Fields | None:
+        return None
 
     @property
     def loads(self) -> Loads | None:

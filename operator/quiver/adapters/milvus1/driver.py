@@ -25,7 +25,7 @@ from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
 from quiver.domain.text import one_line
 from quiver.domain.troubles import NO_REPORT, EngineReport
-from quiver.ports.engines import NO_PROPERTIES, EngineClient, Loads
+from quiver.ports.engines import NO_PROPERTIES, EngineClient, Fields, Loads
 from quiver_proto import milvus_pb2 as pb
 
 DEFAULT_PARTITION = "_default"
@@ -86,6 +86,10 @@ class Milvus1Client:
         self._address = target.address
         self._builds = builds
         self._deadlines = deadlines
+
+    @property
+    def fields(self) -> Fields | None:
+        return None
 
     @property
     def loads(self) -> Loads | None:

@@ -8,11 +8,13 @@ from quiver.domain.collections import (
     CollectionSchema,
     Index,
     ObservedCollection,
+    ObservedFieldIndex,
     ObservedIndex,
     ObservedLoad,
 )
+from quiver.domain.milvus_fields import Field, FieldIndex, Function
 from quiver.domain.troubles import EngineReport
-from quiver.ports.engines import NO_PROPERTIES, EngineClient, Engines, Loads
+from quiver.ports.engines import NO_PROPERTIES, EngineClient, Engines, Fields, Loads
 
 Answer = TypeVar("Answer")
 
@@ -91,6 +93,37 @@ class InterceptedLoads(_Intercepted):
         await self._change("create_database", lambda: self._loads.create_database(database))
 
 
+class InterceptedFields(_Intercepted):
+    """Implements `quiver.ports.engines.Fields` over another."""
+
+    def __init__(self, fields: Fields, target: Target, intercept: Interceptor) -> None:
+        super().__init__(target, intercept)
+        self._fields = fields
+
+    async def describe_indexes(self, name: str) -> Mapping[str, ObservedFieldIndex]:
+        return await self._read("describe_indexes", lambda: self._fields.describe_indexes(name))
+
+    async def set_field_index(self, name: str, index: FieldIndex) -> None:
+        await self._change("set_field_index", lambda: self._fields.set_field_index(name, index))
+
+    async def drop_field_index(self, name: str, field: str) -> None:
+        await self._change("drop_field_index", lambda: self._fields.drop_field_index(name, field))
+
+    async def add_field(self, name: str, field: Field) -> None:
+        await self._change("add_field", lambda: self._fields.add_field(name, field))
+
+    async def alter_field(self, name: str, field: str, changed: Mapping[str, str]) -> None:
+        await self._change("alter_field", lambda: self._fields.alter_field(name, field, changed))
+
+    async def add_function(self, name: str, function: Function, output: Field | None) -> None:
+        await self._change(
+            "add_function", lambda: self._fields.add_function(name, function, output)
+        )
+
+    async def alter_function(self, name: str, function: Function) -> None:
+        await self._change("alter_function", lambda: self._fields.alter_function(name, function))
+
+
 class InterceptedClient(_Intercepted):
     """Implements `quiver.ports.engines.EngineClient` over another, and knows which of its calls
     change something.
@@ -104,6 +137,11 @@ class InterceptedClient(_Intercepted):
     def loads(self) -> Loads | None:
         loads = self._client.loads
         return None if loads is None else InterceptedLoads(loads, self._target, self._intercept)
+
+    @property
+    def fields(self) -> Fields | None:
+        fields = self._client.fields
+        return None if fields is None else InterceptedFields(fields, self._target, self._intercept)
 
     async def version(self) -> str:
         return await self._read("version", self._client.version)

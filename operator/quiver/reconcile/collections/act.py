@@ -37,14 +37,18 @@ from quiver.ports.engines import EngineClient, Engines
 from quiver.ports.errors import Conflict, EngineRefused, NotFound
 from quiver.ports.kubernetes import Event, EventRecorder, Objects
 from quiver.reconcile.collections.decision import (
+    AlterProperties,
     ApplySecret,
     CreateCollection,
+    CreateDatabase,
     CreatePartition,
     DeleteSecret,
     DropCollection,
     DropPartition,
     EngineStep,
+    FieldStep,
     KeepFinalizer,
+    LoadCollection,
     MilvusStep,
     NoteRetained,
     PublishEvent,
@@ -52,11 +56,13 @@ from quiver.reconcile.collections.decision import (
     RecordLoss,
     RecordRelease,
     Release,
+    ReleaseCollection,
     ReplaceClaim,
     SetIndex,
     StatusStep,
     Step,
 )
+from quiver.reconcile.collections.field_steps import do_on_fields, is_done_on_fields
 from quiver.reconcile.collections.gathered import Gathered
 from quiver.reconcile.collections.milvus_steps import do_on_milvus, is_done
 from quiver.reconcile.collections.preconditions import Preconditions
@@ -233,6 +239,8 @@ class Actor:
             return _has_index(await client.describe_index(name), step.index)
         if client.loads is not None and isinstance(step, MilvusStep):
             return await is_done(step, name, client, client.loads)
+        if client.fields is not None and isinstance(step, FieldStep):
+            return await is_done_on_fields(step, name, client, client.fields)
         found = await client.describe(name)
         match step:
             case CreateCollection(schema, properties):
@@ -256,9 +264,12 @@ class Actor:
                 await client.drop_partition(name, tag)
             case SetIndex(index, metric_type):
                 await client.set_index(name, index, metric_type)
-            case _:
+            case CreateDatabase() | AlterProperties() | LoadCollection() | ReleaseCollection():
                 assert client.loads is not None, "policies ask no other engine for these"
                 await do_on_milvus(step, name, client.loads)
+            case _:
+                assert client.fields is not None, "policies ask no other engine for these"
+                await do_on_fields(step, name, client.fields)
 
     def _client(self) -> EngineClient:
         return self._engines.at(self._gathered.target)

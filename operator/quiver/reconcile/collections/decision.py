@@ -13,6 +13,7 @@ from quiver.domain.collections import (
 )
 from quiver.domain.conditions import Verdict
 from quiver.domain.kubernetes_types import Manifest
+from quiver.domain.milvus_fields import Field, FieldIndex, Function
 from quiver.ports.kubernetes import Event
 
 
@@ -99,6 +100,49 @@ class SetIndex:
 
 
 @dataclass(frozen=True)
+class SetFieldIndex:
+    """Start to build the index of a field, or replace it. `releases`: the engine then releases the
+    collection.
+    """
+
+    index: FieldIndex
+    releases: bool = False
+
+
+@dataclass(frozen=True)
+class DropFieldIndex:
+    field: str
+
+
+@dataclass(frozen=True)
+class AddField:
+    field: Field
+
+
+@dataclass(frozen=True)
+class AlterField:
+    """Change what can change of a field, by Milvus' names."""
+
+    field: str
+    changed: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class AddFunction:
+    """Add a function, together with its output field if that is new."""
+
+    function: Function
+    output: Field | None = None
+
+
+@dataclass(frozen=True)
+class AlterFunction:
+    """Give a function other parameters."""
+
+    function: Function
+
+
+@dataclass(frozen=True)
 class AlterProperties:
     """Set some of the collection's properties, and delete others."""
 
@@ -140,7 +184,8 @@ class Release:
 
 CollectionStep = CreateCollection | DropCollection | CreatePartition | DropPartition | SetIndex
 MilvusStep = CreateDatabase | AlterProperties | LoadCollection | ReleaseCollection
-EngineStep = CollectionStep | MilvusStep
+FieldStep = SetFieldIndex | DropFieldIndex | AddField | AlterField | AddFunction | AlterFunction
+EngineStep = CollectionStep | MilvusStep | FieldStep
 ClaimStep = RecordClaim | ReplaceClaim | KeepFinalizer
 StatusStep = NoteRetained | RecordLoss | RecordRelease
 Step = ClaimStep | StatusStep | EngineStep | ApplySecret | DeleteSecret | PublishEvent | Release
@@ -156,7 +201,8 @@ class Decision:
     `retained_partitions` are no longer listed either, but remain for good. `made_partitions` were
     created before a step failed. `schema` is what the collection is on the engine after the steps;
     None if this reconcile does not know it. `load` is whether it is in memory then; None on engines
-    that load no collections. `properties` are the names of those that Quiver has set by then.
+    that load no collections. `properties` are the names of those that Quiver has set by then, and
+    `indexes` those of a long form.
     """
 
     verdict: Verdict
@@ -171,4 +217,5 @@ class Decision:
     schema: CollectionSchema | None = None
     load: LoadState | None = None
     properties: tuple[str, ...] = ()
+    indexes: tuple[FieldIndex, ...] = ()
     binding: Binding | None = None

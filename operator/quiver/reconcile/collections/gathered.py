@@ -13,6 +13,7 @@ from quiver.domain.collections import (
     Claim,
     CollectionSchema,
     ObservedCollection,
+    ObservedFieldIndex,
     ObservedIndex,
     ObservedLoad,
     VectorCollection,
@@ -21,6 +22,7 @@ from quiver.domain.deletion import DeletionPolicy, deletion_policy
 from quiver.domain.engines import VectorEngine
 from quiver.domain.kubernetes_types import Manifest
 from quiver.domain.members import Member, has_had
+from quiver.domain.milvus_forms import grown
 from quiver.domain.milvus_versions import MilvusVersion, parse_version
 from quiver.domain.placement import NO_LOAD, Load
 from quiver.domain.servers import Server
@@ -36,12 +38,14 @@ class Observation:
     """What a member reported about a collection, as far as the reconcile needs it.
 
     `rows` counts all vectors, `partition_rows` those of partitions that the spec no longer lists.
-    `load` is None on engines that load no collections. `has_database` tells whether the
+    `indexes` are those of a long form, by field. `load` is None on engines that load no
+    collections. `has_database` tells whether the
     collection's database exists. `failure` is the error of a call to the member.
     """
 
     collection: ObservedCollection | None = None
     index: ObservedIndex | None = None
+    indexes: Mapping[str, ObservedFieldIndex] = field(default_factory=dict)
     rows: int = 0
     partition_rows: Mapping[str, int] = field(default_factory=dict)
     load: ObservedLoad | None = None
@@ -184,13 +188,15 @@ class Gathered:
         return f"collectionName is {claimed}, not {wanted}" if claimed != wanted else ""
 
     def _differences(self, observed: ObservedCollection) -> Iterator[str]:
-        wanted = self.schema
+        wanted, found = self.schema, observed.schema
         if self.loads and self.claim is not None:
             # The metric is the index's: it comes with the index of the spec.
             going, index = self.collection.metadata.deleting, self.collection.spec.index
             if going or index is not None:
                 wanted = structs.replace(wanted, metric_type=None)
-        yield from wanted.differences(observed.schema)
+            if wanted.form is not None and found.form is not None:
+                found = structs.replace(found, form=grown(wanted.form, found.form))
+        yield from wanted.differences(found)
         if observed.other_fields:
             names = one_line(", ".join(map(repr, observed.other_fields)), FIELDS)
             yield f"it has fields that spec does not say ({names})"

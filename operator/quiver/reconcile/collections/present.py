@@ -149,17 +149,14 @@ def endpoint_is_borrowed(g: Gathered) -> Decision | None:
 
 def engine_does_not_take_it(g: Gathered) -> Decision | None:
     """The admission policies say so early, and may not be installed."""
-    metric = g.schema.metric_type
-    assert metric is not None, "each type has a default"
-    found = list(refusals(g.collection.spec, metric, g.engine_there.spec))
+    found = list(refusals(g.collection.spec, g.schema.metric_type, g.engine_there.spec))
     return stalled(g, Reason.INVALID_SPEC, " ".join(found)) if found else None
 
 
 def version_is_too_old(g: Gathered) -> Decision | None:
     """What the engine said last of its version counts; it will refuse by itself until then."""
-    metric, version = g.schema.metric_type, g.milvus_version
-    assert metric is not None, "each type has a default"
-    found = list(what_is_too_new(g.collection.spec, metric, version))
+    version = g.milvus_version
+    found = list(what_is_too_new(g.collection.spec, g.schema.metric_type, version))
     if not found:
         return None
     return stalled(
