@@ -7,7 +7,7 @@ import pytest
 
 from quiver.control.work.interception import Answer, EngineCall, InterceptedEngines
 from quiver.domain.access import Target
-from quiver.ports.engines import EngineClient, Loads
+from quiver.ports.engines import EngineClient, Fields, Loads
 from quiver.ports.errors import EngineUnreachable
 
 TARGET = Target("10.0.0.7:19530", "Quiver")
@@ -34,15 +34,26 @@ LOADS: dict[str, tuple[object, ...]] = {
     "list_databases": (),
     "create_database": ("db",),
 }
+FIELDS: dict[str, tuple[object, ...]] = {
+    "describe_indexes": ("docs",),
+    "set_field_index": ("docs", object()),
+    "drop_field_index": ("docs", "title"),
+    "add_field": ("docs", object()),
+    "alter_field": ("docs", "title", {"max_length": "64"}),
+    "add_function": ("docs", object(), object()),
+    "alter_function": ("docs", object()),
+}
+CALLS = ARGUMENTS | LOADS | FIELDS
 CHANGES = {
     *("set_index", "create", "drop", "create_partition", "drop_partition"),
     *("load", "release", "alter_properties", "create_database"),
+    *(FIELDS.keys() - {"describe_indexes"}),
 }
 
 
 class AnyEngine:
     """Answers every call with an object of its own, and remembers its name and arguments. It is
-    what loads collections, too.
+    what loads collections, too, and what knows their fields.
     """
 
     def __init__(self) -> None:
@@ -54,6 +65,10 @@ class AnyEngine:
 
     @property
     def loads(self) -> Any:
+        return self
+
+    @property
+    def fields(self) -> Any:
         return self
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -77,19 +92,20 @@ class Seeing:
 
 def test_all_calls_of_the_port_are_tried_here() -> None:
     """A call that is added to the port is to be forwarded too."""
-    for port, tried in ((EngineClient, {*ARGUMENTS, "loads"}), (Loads, {*LOADS})):
+    of_client = {*ARGUMENTS, "loads", "fields"}
+    for port, tried in ((EngineClient, of_client), (Loads, {*LOADS}), (Fields, {*FIELDS})):
         assert tried == {name for name in vars(port) if not name.startswith("_")}
 
 
-@pytest.mark.parametrize("name", [*ARGUMENTS, *LOADS])
+@pytest.mark.parametrize("name", CALLS)
 async def test_a_call_passes_the_interceptor_and_arrives_as_it_was(name: str) -> None:
     """The engine gets its arguments, and the caller the engine's answer; changes have none."""
     engine, intercept = AnyEngine(), Seeing()
     client = InterceptedEngines(engine, intercept).at(TARGET)
-    arguments = ARGUMENTS.get(name) or LOADS.get(name, ())
-    answer = await getattr(client.loads if name in LOADS else client, name)(*arguments)
+    part = client.loads if name in LOADS else client.fields if name in FIELDS else client
+    answer = await getattr(part, name)(*CALLS[name])
     assert intercept.seen == [(TARGET, name, name in CHANGES)]
-    assert engine.calls == [(name, arguments)]
+    assert engine.calls == [(name, CALLS[name])]
     assert answer is (None if name in (*CHANGES, "search_once") else engine.answer)
 
 

@@ -1,5 +1,6 @@
 """Operator, CRDs, engine and fake engine take the same values."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ import yaml
 from msgspec import inspect
 
 from quiver.adapters.milvus1.answers import MOST_COLLECTIONS, MOST_PARTITIONS
+from quiver.domain import milvus_indexes
 from quiver.domain.capabilities import CAPABILITIES
 from quiver.domain.collections import PARTITION_BYTES, CollectionSchema, VectorCollection
 from quiver.domain.engines import (
@@ -64,7 +66,12 @@ def fields_in(type_: inspect.Type, schema: dict[str, Any], path: str) -> Iterato
                     yield Field(f"{path}.{name}", default, {"default": below["default"]})
                 yield from fields_in(field.type, below, f"{path}.{name}")
         case inspect.VarTupleType(item_type=item):
+            yield Field(path, bounds_of(type_), schema)
             yield from fields_in(item, schema["items"], f"{path}[]")
+        case inspect.DictType(value_type=value):
+            yield Field(path, bounds_of(type_), schema)
+            if "additionalProperties" in schema:
+                yield from fields_in(value, schema["additionalProperties"], f"{path}{{}}")
         case _:
             yield Field(path, bounds_of(type_), schema)
 
@@ -78,6 +85,10 @@ def bounds_of(type_: inspect.Type) -> dict[str, Any]:
             found = {"minLength": least, "maxLength": most, "pattern": pattern}
         case inspect.LiteralType(values=values):
             found = {"enum": sorted(values)}
+        case inspect.VarTupleType(min_length=least, max_length=most):
+            found = {"minItems": least, "maxItems": most}
+        case inspect.DictType(min_length=least, max_length=most):
+            found = {"minProperties": least, "maxProperties": most}
         case _:
             found = {}
     return {name: value for name, value in found.items() if value is not None}
@@ -94,11 +105,22 @@ IN_RANGES = [f for f in FIELDS if ".spec." in f.path and any(name in f.crd for n
 
 @pytest.mark.parametrize("field", BOUNDED, ids=lambda field: field.path)
 def test_what_the_operator_bounds_the_crd_bounds_alike(field: Field) -> None:
-    """Enumerations, ranges, lengths, patterns and defaults are the same on both sides."""
+    """Enumerations, ranges, sizes, patterns and defaults are the same on both sides. Where the CRD
+    lists words that the operator only bounds, these are within the bounds.
+    """
+    if "enum" in field.crd and "enum" not in field.operator:
+        check_words(field)
+        return
     crd = {name: value for name, value in field.crd.items() if name in field.operator}
     if "enum" in crd:
         crd["enum"] = sorted(crd["enum"])
     assert field.operator == crd
+
+
+def check_words(field: Field) -> None:
+    words, most = field.crd["enum"], field.operator["maxLength"]
+    assert all(re.fullmatch(field.operator["pattern"], word) for word in words)
+    assert max(map(len, words)) <= most
 
 
 @pytest.mark.parametrize("field", IN_RANGES, ids=lambda field: field.path)
@@ -161,6 +183,16 @@ def test_every_metric_and_index_of_the_crd_is_some_engines() -> None:
     assert metrics == set(spec_field("metricType")["enum"])
     types = {t for takes in TAKES.values() for over in takes.indexes.values() for t in over}
     assert types == set(index)
+
+
+@pytest.mark.parametrize("at", ["spec", "status"])
+def test_every_index_and_metric_of_a_field_of_milvus_is_in_the_crd(at: str) -> None:
+    """Those that some type of field takes, and no others."""
+    milvus = crd_of("vectorcollections")["properties"][at]["properties"]["milvus"]
+    schema = milvus["properties"]["schema"] if at == "spec" else milvus
+    index = schema["properties"]["indexes"]["items"]["properties"]
+    for name, table in (("type", milvus_indexes.INDEXES), ("metricType", milvus_indexes.METRICS)):
+        assert {*index[name]["enum"]} == {word for words in table.values() for word in words}
 
 
 def test_a_held_rollout_holds_back_every_pod_that_an_engine_may_have() -> None:

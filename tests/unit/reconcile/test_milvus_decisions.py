@@ -18,6 +18,7 @@ from quiver.domain.collections import (
 from quiver.domain.conditions import State
 from quiver.domain.engines import VectorEngine
 from quiver.domain.kubernetes_types import Manifest
+from quiver.domain.milvus_forms import short_form
 from quiver.domain.reasons import Reason
 from quiver.domain.servers import Server
 from quiver.ports.errors import DatabaseNotFound
@@ -105,7 +106,8 @@ def test_a_new_collection_is_made_indexed_and_loaded() -> None:
     assert [type(step) for step in decision.steps] == [
         *(RecordClaim, CreateCollection, PublishEvent, CreatePartition, SetIndex, LoadCollection)
     ]
-    schema = CollectionSchema(name="test01", dimension=256, metric_type="L2", shards=2)
+    form = short_form(256, "L2")
+    schema = CollectionSchema(name="test01", dimension=256, metric_type="L2", shards=2, form=form)
     assert decision.steps[1] == CreateCollection(schema, {"ttl": "60", **MINE, **TTL})
     assert decision.steps[4:] == (SetIndex(None, "L2"), LoadCollection(1))
     assert decision.verdict[:2] == (State.RECONCILING, Reason.LOADING)

@@ -15,6 +15,7 @@ from quiver.domain.collections import (
 )
 from quiver.domain.conditions import State
 from quiver.domain.engines import EngineType, VectorEngine
+from quiver.domain.milvus_forms import short_form
 from quiver.domain.placement import Load
 from quiver.domain.reasons import Reason
 from quiver.ports.errors import (
@@ -88,7 +89,10 @@ def test_what_the_spec_does_not_name_is_the_default_of_the_type(
     of_type = msgspec.convert(engine(spec={"type": type_}), VectorEngine)
     wanted = msgspec.convert(claimed(HELD, spec=spec), VectorCollection).schema(type_)
     in_mb = None if type_ == "Milvus" and "indexFileSize" not in spec else size
-    assert wanted == msgspec.structs.replace(SCHEMA, index_file_size=in_mb, metric_type=metric)
+    form = short_form(SCHEMA.dimension, metric) if type_ == "Milvus" else None
+    assert wanted == msgspec.structs.replace(
+        SCHEMA, index_file_size=in_mb, metric_type=metric, form=form
+    )
     if type_ == "Milvus" and in_mb is not None:
         return  # refused there
     decision = decide(gathered(claimed(HELD, spec=spec), engine=of_type))
