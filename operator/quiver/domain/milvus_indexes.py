@@ -65,6 +65,8 @@ _PLAIN = {
     "SparseFloatVector": "SPARSE_INVERTED_INDEX",
     "Int8Vector": "AUTOINDEX",
 }
+_OF_MINHASH: dict[str, int | str] = {"mh_element_bit_width": 32}
+"""How many bits the function MinHash makes of each hash: Milvus asks that the index says so too."""
 _DENSE_METRICS = ("L2", "IP", "COSINE")
 METRICS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -91,10 +93,12 @@ def plain_index(form: Form, field: Field) -> FieldIndex:
     """Return the index of a vector field for which the spec names none: by brute force, where
     Milvus has that. It searches no field without an index.
     """
-    type_ = _PLAIN.get(field.type, "FLAT")
+    metric = _default_metric(form, field)
     if form.is_output(field.name, "MinHash"):
-        type_ = "MINHASH_LSH"
-    return FieldIndex(field=field.name, type=type_, metric_type=_default_metric(form, field))
+        return FieldIndex(
+            field=field.name, type="MINHASH_LSH", metric_type=metric, params=_OF_MINHASH
+        )
+    return FieldIndex(field=field.name, type=_PLAIN.get(field.type, "FLAT"), metric_type=metric)
 
 
 def _default_metric(form: Form, field: Field) -> str:
