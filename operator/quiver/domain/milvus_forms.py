@@ -8,7 +8,14 @@ from msgspec import structs
 
 from quiver.domain.fit import BINARY_METRICS
 from quiver.domain.kubernetes_types import Struct
-from quiver.domain.milvus_fields import ALTERABLE_PARAMS, Field, FieldType, Form, Function
+from quiver.domain.milvus_fields import (
+    ALTERABLE_PARAMS,
+    WITH_OUTPUT,
+    Field,
+    FieldType,
+    Form,
+    Function,
+)
 
 KEY_FIELD = "id"
 VECTOR_FIELD = "vector"
@@ -73,14 +80,17 @@ def short_form(dimension: int, metric_type: str | None) -> Form:
 def growth(wanted: Form, found: Form) -> Growth:
     """Return what a server of a version that can do all of it is to do with `found`."""
     there = {function.name: function for function in found.functions}
-    functions = tuple(f for f in wanted.functions if f.name not in there)
-    outputs = {name for function in functions for name in function.output_fields}
+    computed = {name for function in wanted.functions for name in function.output_fields}
     missing = (field for field in wanted.fields if found.find(field.name) is None)
+    added = tuple(f for f in missing if is_addable(f) and f.name not in computed)
+    names = frozenset(field.name for field in (*found.fields, *added))
     altered = {field.name: _altered(field, found.find(field.name)) for field in wanted.fields}
     return Growth(
-        fields=tuple(f for f in missing if is_addable(f) and f.name not in outputs),
+        fields=added,
         altered={name: changed for name, changed in altered.items() if changed},
-        functions=functions,
+        functions=tuple(
+            f for f in wanted.functions if f.name not in there and _joins(f, found, names)
+        ),
         altered_functions=tuple(
             f for f in wanted.functions if f.name in there and _is_altered(f, there[f.name])
         ),
@@ -99,6 +109,15 @@ def attribute_of(field: Field, name: str) -> str | None:
 def is_addable(field: Field) -> bool:
     """Tell whether a field may be added to a collection that exists, whose rows lack it."""
     return field.nullable and not (field.primary_key or field.partition_key)
+
+
+def _joins(function: Function, found: Form, names: frozenset[str]) -> bool:
+    """Tell whether the function may be added where `names` are its collection's fields: some are
+    added only with a new output, the others only over fields that are there.
+    """
+    is_new = [found.find(name) is None for name in function.output_fields]
+    fits = all(is_new) if function.type in WITH_OUTPUT else not any(is_new)
+    return fits and names.issuperset(function.input_fields)
 
 
 def grown(wanted: Form, found: Form) -> Form:
