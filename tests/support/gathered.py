@@ -62,7 +62,7 @@ def gathered(manifest: Manifest | None = None, **facts: Any) -> Gathered:
     `memory` is the load that the engine tells.
     """
     manifest = manifest or collection()
-    asked = ("index", "rows", "partition_rows", "has_database")
+    asked = ("index", "indexes", "rows", "partition_rows", "has_database")
     told = {name: facts.pop(name) for name in asked if name in facts}
     told |= {"load": facts.pop("memory")} if "memory" in facts else {}
     observed, failure = facts.pop("observed", None), facts.pop("failure", None)

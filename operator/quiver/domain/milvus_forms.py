@@ -31,7 +31,7 @@ _COMPARED = {
     "clustering_key": "clusteringKey",
     "nullable": "nullable",
 }
-_GROWS = ("max_length", "max_capacity")
+GROWS = ("max_length", "max_capacity")
 """Attributes that only become larger. Milvus has the same names for them."""
 DESCRIPTION = "field.description"
 ALTERABLE_FUNCTION_PARAMS = frozenset(
@@ -102,7 +102,7 @@ def attribute_of(field: Field, name: str) -> str | None:
     """Return what can change of a field, by Milvus' name of it."""
     if name == DESCRIPTION:
         return field.description
-    value = getattr(field, name) if name in _GROWS else field.params.get(name)
+    value = getattr(field, name) if name in GROWS else field.params.get(name)
     return None if value is None else str(value)
 
 
@@ -196,7 +196,7 @@ def _altered(wanted: Field, found: Field | None) -> dict[str, str]:
         return {}
     changed = {
         attribute: str(asked)
-        for attribute in _GROWS
+        for attribute in GROWS
         if (asked := getattr(wanted, attribute)) is not None
         and (there := getattr(found, attribute)) is not None
         and asked > there
@@ -214,7 +214,7 @@ def _as_altered(found: Field, wanted: Field | None) -> Field:
         return found
     larger = {
         attribute: getattr(wanted, attribute)
-        for attribute in _GROWS
+        for attribute in GROWS
         if attribute in _altered(wanted, found)
     }
     return structs.replace(found, **larger) if larger else found

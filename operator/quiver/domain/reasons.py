@@ -68,6 +68,7 @@ EVENTS = (
     ("Warning", "Recreated"),
     ("Warning", "StatusRefused"),
     ("Normal", "PartitionDropped"),
+    ("Normal", "Grown"),
     ("Normal", "Dropped"),
     ("Normal", "Left"),
     ("Warning", "Left"),

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from quiver.domain.collections import (
     OWNER_PROPERTY,
@@ -18,6 +19,7 @@ from quiver.domain.collections import (
 from quiver.domain.conditions import State
 from quiver.domain.engines import VectorEngine
 from quiver.domain.kubernetes_types import Manifest
+from quiver.domain.milvus_fields import Field
 from quiver.domain.milvus_forms import short_form
 from quiver.domain.reasons import Reason
 from quiver.domain.servers import Server
@@ -63,7 +65,8 @@ def milvus_engine(version: str | None = None, **spec: Any) -> VectorEngine:
 
 
 def found(metric: str | None = "L2", **rest: Any) -> ObservedCollection:
-    schema = CollectionSchema(name="test01", dimension=256, metric_type=metric, shards=1)
+    form = rest.pop("form", short_form(256, metric))
+    schema = CollectionSchema(name="test01", dimension=256, metric_type=metric, shards=1, form=form)
     return ObservedCollection(schema=schema, **{"properties": MINE, **rest})
 
 
@@ -384,10 +387,29 @@ def test_an_index_of_another_metric_does_not_keep_a_collection_from_being_droppe
 
 
 def test_fields_that_the_short_form_does_not_have_are_named() -> None:
-    """Quiver takes no collection for one of the short form that it cannot describe."""
+    """A client has added one. The cure keeps the collection: a spec does not change its form."""
+    short = short_form(256, "L2")
+    text = Field(name="text", type="VarChar", max_length=64, nullable=True)
+    form = structs.replace(short, fields=(*short.fields, text))
+    decision = decide(on_milvus(observed=found(form=form)))
+    assert (decision.steps, decision.verdict[:2]) == ((), (State.STALLED, Reason.SPEC_DIFFERS))
+    assert "it has a field 'text' that spec does not say" in decision.verdict.message
+    assert "make one with milvus.schema" in decision.verdict.message
+
+
+def test_what_no_spec_can_say_is_named() -> None:
+    """Quiver takes no collection for one of the spec that it cannot describe."""
     decision = decide(on_milvus(observed=found(other_fields=("text", "sparse"))))
     assert decision.verdict[:2] == (State.STALLED, Reason.SPEC_DIFFERS)
-    assert "it has fields that spec does not say ('text', 'sparse')" in decision.verdict.message
+    assert "of kinds that no spec can say ('text', 'sparse')" in decision.verdict.message
+
+
+def test_the_short_form_does_not_grow() -> None:
+    """Its dynamic fields are on from the start: a collection without them is another one."""
+    form = structs.replace(short_form(256, "L2"), dynamic_fields=False)
+    decision = decide(on_milvus(observed=found(form=form)))
+    assert (decision.steps, decision.verdict[:2]) == ((), (State.STALLED, Reason.SPEC_DIFFERS))
+    assert "dynamicFields is false, not true" in decision.verdict.message
 
 
 def test_a_metric_of_an_index_that_the_spec_does_not_name_is_told() -> None:

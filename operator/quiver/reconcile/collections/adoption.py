@@ -34,12 +34,13 @@ def name_exists_and_is_not_to_be_adopted(g: Gathered) -> Decision | None:
 def _adoption_fails(g: Gathered) -> Decision | None:
     if not g.differences:
         return None
+    long = " in milvus.schema, which says any fields," if g.loads and g.form is None else ""
     return stalled(
         g,
         Reason.ALREADY_EXISTS,
         f"The engine's collection {g.collection.collection_name!r} is not adopted, since it is not "
-        f"what the spec says: {g.differences}. Make this object anew with these values, or with "
-        "another collectionName.",
+        f"what the spec says: {g.differences}. Make this object anew with these values,{long} or "
+        "with another collectionName.",
     )
 
 

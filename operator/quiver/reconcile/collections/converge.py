@@ -25,7 +25,18 @@ from quiver.reconcile.collections.decision import (
     ReplaceClaim,
     Step,
 )
+from quiver.reconcile.collections.field_indexing import (
+    field_index_steps,
+    indexes_after,
+    while_field_indexes_are_not_built,
+)
 from quiver.reconcile.collections.gathered import Gathered
+from quiver.reconcile.collections.growing import (
+    description_steps,
+    growth_steps,
+    storage_steps,
+    while_schema_cannot_grow,
+)
 from quiver.reconcile.collections.indexing import index_steps, while_index_is_not_built
 from quiver.reconcile.collections.loading import (
     load_after,
@@ -45,7 +56,7 @@ from quiver.reconcile.collections.properties import (
 
 def converge(g: Gathered) -> Decision:
     """Claim the collection if it has no claim; create or adopt it; then converge its partitions,
-    index and binding.
+    fields, indexes and binding.
     """
     assert g.member is not None, "the policies before this one leave nothing else"
     placement = Placement(endpoint=g.member.endpoint, pod=g.member.pod)
@@ -56,11 +67,15 @@ def converge(g: Gathered) -> Decision:
         *database_steps(g),
         *_collection_steps(g),
         *_partition_steps(g),
+        *growth_steps(g),
         *release_steps(g),
+        *storage_steps(g),
         *property_steps(g),
         *index_steps(g),
+        *field_index_steps(g),
     ]
     steps += load_steps(g, steps)
+    steps += description_steps(g)
     steps += [] if is_blocked(g) else binding_steps(g, placement)
     decision = Decision(
         verdict=Verdict.ready(f"Collection {claim.collection_name!r} is on {claim.member}."),
@@ -73,12 +88,15 @@ def converge(g: Gathered) -> Decision:
         schema=g.schema,
         load=load_after(g, steps),
         properties=properties_after(g),
+        indexes=indexes_after(g),
         binding=_binding(g),
     )
     return (
         _while_secrets_are_forbidden(g, decision)
         or _while_secret_is_foreign(g, decision)
+        or while_schema_cannot_grow(g, decision)
         or while_index_is_not_built(g, decision)
+        or while_field_indexes_are_not_built(g, decision)
         or while_not_loaded(g, decision)
         or _while_partitions_hold_rows(g, decision)
         or while_properties_stay(g, decision)

@@ -1,7 +1,7 @@
 """The steps that only engines take whose collections have fields: Milvus 2.x and later."""
 
-from quiver.domain.milvus_fields import Form
-from quiver.domain.milvus_forms import attribute_of, growth
+from quiver.domain.milvus_fields import Field, Form
+from quiver.domain.milvus_forms import attribute_of, differences, growth
 from quiver.ports.engines import EngineClient, Fields
 from quiver.reconcile.collections.decision import (
     AddField,
@@ -12,6 +12,7 @@ from quiver.reconcile.collections.decision import (
     FieldStep,
     SetFieldIndex,
 )
+from quiver.reconcile.collections.field_indexing import is_met
 
 
 async def do_on_fields(step: FieldStep, name: str, fields: Fields) -> None:
@@ -40,7 +41,7 @@ async def is_done_on_fields(
     match step:
         case SetFieldIndex(index):
             found = (await fields.describe_indexes(name)).get(index.field)
-            return found is not None and index.is_met_by(found.index)
+            return found is not None and is_met(index, found.index)
         case DropFieldIndex(field):
             return field not in await fields.describe_indexes(name)
         case _:
@@ -52,7 +53,9 @@ async def is_done_on_fields(
 def _has_grown(step: AddField | AlterField | AddFunction | AlterFunction, found: Form) -> bool:
     match step:
         case AddField(new):
-            return found.find(new.name) is not None
+            there = found.find(new.name)
+            is_other = there is None or any(differences(_alone(new), _alone(there)))
+            return not is_other
         case AlterField(name, changed):
             field = found.find(name)
             return field is not None and all(
@@ -62,4 +65,9 @@ def _has_grown(step: AddField | AlterField | AddFunction | AlterFunction, found:
             return any(there.name == function.name for there in found.functions)
         case AlterFunction(function):
             wanted = Form(fields=found.fields, functions=(function,))
-            return not growth(wanted, found).altered_functions
+            change = growth(wanted, found)
+            return not (change.functions or change.altered_functions)
+
+
+def _alone(field: Field) -> Form:
+    return Form(fields=(field,))

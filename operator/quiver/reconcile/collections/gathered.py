@@ -23,14 +23,15 @@ from quiver.domain.engines import VectorEngine
 from quiver.domain.kubernetes_types import Manifest
 from quiver.domain.members import Member, has_had
 from quiver.domain.milvus_forms import grown
+from quiver.domain.milvus_schemas import MilvusSchema
 from quiver.domain.milvus_versions import MilvusVersion, parse_version
 from quiver.domain.placement import NO_LOAD, Load
 from quiver.domain.servers import Server
-from quiver.domain.text import one_line
+from quiver.domain.text import few
 from quiver.ports.errors import EngineError
 
 FIELDS = 300
-"""Characters of the names of fields that a message quotes."""
+"""Characters about fields that a message quotes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +40,8 @@ class Observation:
 
     `rows` counts all vectors, `partition_rows` those of partitions that the spec no longer lists.
     `indexes` are those of a long form, by field. `load` is None on engines that load no
-    collections. `has_database` tells whether the
-    collection's database exists. `failure` is the error of a call to the member.
+    collections. `has_database` tells whether the collection's database exists. `failure` is the
+    error of a call to the member.
     """
 
     collection: ObservedCollection | None = None
@@ -156,9 +157,19 @@ class Gathered:
         return self.collection.schema(self.engine_there.spec.type)
 
     @property
+    def form(self) -> MilvusSchema | None:
+        """The long form of the spec, if it has one."""
+        return self.collection.spec.form
+
+    @property
     def loads(self) -> bool:
         """Whether the engine loads collections (Capabilities.loads)."""
         return self.engine is not None and CAPABILITIES[self.engine.spec.type].loads
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the collection is in memory already, on an engine that loads collections."""
+        return self.observation.load is not None and self.observation.load.state == "Loaded"
 
     @property
     def milvus_version(self) -> MilvusVersion | None:
@@ -180,9 +191,11 @@ class Gathered:
 
     @property
     def differences(self) -> str:
-        """What the spec asks for and the engine's collection is not; empty where they agree."""
+        """What the spec asks for and the engine's collection is not, and cannot become; empty where
+        they agree.
+        """
         if self.observed is not None:
-            return ", ".join(self._differences(self.observed))
+            return few(self._differences(self.observed), FIELDS)
         # A collection that is gone from the engine is created again under the claimed name only.
         claimed, wanted = self.collection_name, self.collection.collection_name
         return f"collectionName is {claimed}, not {wanted}" if claimed != wanted else ""
@@ -194,12 +207,12 @@ class Gathered:
             going, index = self.collection.metadata.deleting, self.collection.spec.index
             if going or index is not None:
                 wanted = structs.replace(wanted, metric_type=None)
-            if wanted.form is not None and found.form is not None:
-                found = structs.replace(found, form=grown(wanted.form, found.form))
+            if self.form is not None and found.form is not None:
+                found = structs.replace(found, form=grown(self.form, found.form))
         yield from wanted.differences(found)
         if observed.other_fields:
-            names = one_line(", ".join(map(repr, observed.other_fields)), FIELDS)
-            yield f"it has fields that spec does not say ({names})"
+            names = few(map(repr, observed.other_fields), FIELDS)
+            yield f"it has fields or functions of kinds that no spec can say ({names})"
 
     @property
     def deletion_policy(self) -> DeletionPolicy:

@@ -1,28 +1,37 @@
-"""A collection's index: the steps that lead to it, and what is said until it is built."""
+"""A collection's one index: the steps that lead to it, and what is said until it is built.
+
+The long form has an index for each field (`field_indexing`).
+"""
 
 from dataclasses import replace
 
-from quiver.domain.collections import Index, IndexProgress, ObservedIndex
-from quiver.domain.conditions import Verdict
-from quiver.domain.reasons import Reason
+from quiver.domain.collections import Index, ObservedIndex
 from quiver.reconcile.collections.decision import Decision, SetIndex, Step
 from quiver.reconcile.collections.gathered import Gathered
+from quiver.reconcile.collections.index_builds import (
+    build_failed,
+    building,
+    has_given_up,
+    is_mostly_built,
+    unlisted,
+)
 
 
 def index_steps(g: Gathered) -> list[Step]:
     """Return the steps for the index. An index that the spec never named is left alone, unless the
     engine cannot search without one.
     """
+    if g.form is not None:
+        return []
     wanted, found = g.collection.spec.index, g.observation.index
     set_index = SetIndex(wanted, g.schema.metric_type if g.loads else None)
     if wanted is None:
         return [set_index] if _is_to_go(g, found) else []
-    if found is None or not wanted.is_met_by(found.index) or _is_of_another_metric(g):
+    if found is None or not wanted.is_met_by(found.index) or is_of_another_metric(g):
         return [set_index]
     if _has_more_than_wanted(g, wanted, found):
         return [set_index]
-    has_given_up = found.failure is not None and found.progress is None
-    return [set_index] if has_given_up else []
+    return [set_index] if has_given_up(found) else []
 
 
 def while_index_is_not_built(g: Gathered, decision: Decision) -> Decision | None:
@@ -32,38 +41,31 @@ def while_index_is_not_built(g: Gathered, decision: Decision) -> Decision | None
     found, wanted = g.observation.index, g.collection.spec.index
     if wanted is None or g.observed is None:
         return None
+    index = f"index {wanted.type}"
     if found is not None and wanted.is_met_by(found.index) and found.failure is not None:
-        message = (
-            f"The engine could not build index {wanted.type}: {found.failure}. Remove the cause, "
-            "or choose another index. Meanwhile it is tried again."
-        )
-        reason = Reason.DISK_FULL if found.disk_full else Reason.INDEX_FAILED
-        verdict = Verdict.reconciling(reason, message)
-        return replace(decision, verdict=verdict, retry=True)
+        return replace(decision, verdict=build_failed(index, found), retry=True)
     if any(isinstance(step, SetIndex) for step in decision.steps):
-        progress = "the engine has begun."
+        progress = None
     elif found is not None and found.progress is not None and not _serves_with_it(g):
-        progress = _coarsely(found.progress, "rows" if g.loads else "segments")
+        progress = found.progress
     else:
         return None
-    message = f"Building index {wanted.type}: {progress}"
-    verdict = Verdict.reconciling(Reason.INDEX_BUILDING, message)
+    verdict = building(index, progress, "rows" if g.loads else "segments")
     return replace(decision, verdict=verdict, retry=True)
 
 
-def is_mostly_built(found: ObservedIndex | None) -> bool:
-    """Tell whether nine tenths have their index. Where clients go on inserting, some never have."""
-    if found is None or found.progress is None:
-        return True
-    return 10 * found.progress.built >= 9 * found.progress.total
+def is_of_another_metric(g: Gathered) -> bool:
+    """Tell whether the index there measures something else than the spec says."""
+    if not g.loads or g.observed is None:
+        return False
+    return g.observed.schema.metric_type not in (None, g.schema.metric_type)
 
 
 def _serves_with_it(g: Gathered) -> bool:
     """Tell whether a collection of an engine that loads is searched with its index. Milvus indexes
     each segment that is full, and is never done where clients go on inserting.
     """
-    load = g.observation.load
-    return load is not None and load.state == "Loaded" and is_mostly_built(g.observation.index)
+    return g.is_loaded and is_mostly_built(g.observation.index)
 
 
 def _is_to_go(g: Gathered, found: ObservedIndex | None) -> bool:
@@ -76,24 +78,10 @@ def _is_to_go(g: Gathered, found: ObservedIndex | None) -> bool:
     return found.missing or (named and found.index is not None)
 
 
-def _is_of_another_metric(g: Gathered) -> bool:
-    if not g.loads or g.observed is None:
-        return False
-    return g.observed.schema.metric_type not in (None, g.schema.metric_type)
-
-
 def _has_more_than_wanted(g: Gathered, wanted: Index, found: ObservedIndex) -> bool:
-    """Tell whether the index has a parameter yet that was taken off the spec: an engine returns
-    those that it chose by itself, too.
-    """
+    """Tell whether the index has a parameter yet that was taken off the spec."""
     before = g.collection.status.index
     if before is None or before.type != wanted.type:
         return False
-    dropped = {key: before.params[key] for key in before.params.keys() - wanted.params.keys()}
+    dropped = unlisted(before.params, wanted.params)
     return bool(dropped) and Index(type=before.type, params=dropped).is_met_by(found.index)
-
-
-def _coarsely(progress: IndexProgress, unit: str) -> str:
-    """Say it in tenths, so that a build costs no more than ten writes of the status."""
-    tenths = 10 * progress.built // max(1, progress.total)
-    return f"{10 * tenths} % of the {unit} are indexed."

@@ -10,11 +10,12 @@ from quiver.reconcile.collections.decision import (
     Decision,
     LoadCollection,
     ReleaseCollection,
+    SetFieldIndex,
     SetIndex,
     Step,
 )
+from quiver.reconcile.collections.field_indexing import vectors_are_mostly_built
 from quiver.reconcile.collections.gathered import Gathered
-from quiver.reconcile.collections.indexing import is_mostly_built
 
 
 def is_to_be_searched(g: Gathered) -> bool:
@@ -35,17 +36,19 @@ def release_steps(g: Gathered) -> list[Step]:
 def load_steps(g: Gathered, before: Sequence[Step]) -> list[Step]:
     """Return the steps after `before` that load the collection.
 
-    The engine releases a collection whose index is replaced: the next reconcile loads it.
+    The engine releases a collection whose index is replaced: the next reconcile loads it. So it
+    does with one that is not in memory and whose vectors get an index.
     """
     wanted, found = g.collection.milvus.load, g.observation.load
     if not g.loads or not wanted.enabled:
         return []
     state: LoadState = found.state if found is not None else "NotLoaded"
-    if g.observed is not None and _sets_index(before):
+    if g.observed is not None and _releases(before):
         return []
     if state == "NotLoaded":
         # Before, all rows would be in memory as they are.
-        is_time = is_mostly_built(g.observation.index)
+        is_time = g.observed is None or not _indexes_vectors(g, before)
+        is_time = is_time and vectors_are_mostly_built(g)
         return [LoadCollection(wanted.replicas)] if is_time else []
     told = found.replicas if found is not None and state == "Loaded" else None
     return [] if told in (None, wanted.replicas) else [LoadCollection(wanted.replicas)]
@@ -59,7 +62,7 @@ def load_after(g: Gathered, steps: Sequence[Step]) -> LoadState | None:
         return None
     if any(isinstance(step, LoadCollection) for step in steps):
         return "Loading"
-    if _sets_index(steps) or any(isinstance(step, ReleaseCollection) for step in steps):
+    if _releases(steps) or any(isinstance(step, ReleaseCollection) for step in steps):
         return "NotLoaded"
     return g.observation.load.state if g.observation.load is not None else "NotLoaded"
 
@@ -92,5 +95,14 @@ def _progress(g: Gathered) -> str:
     return f"{10 * (min(100, max(0, found.progress)) // 10)} % are in memory."
 
 
-def _sets_index(steps: Sequence[Step]) -> bool:
-    return any(isinstance(step, SetIndex) for step in steps)
+def _releases(steps: Sequence[Step]) -> bool:
+    """Tell whether the engine releases the collection, since an index of vectors is replaced."""
+    return any(
+        step.releases if isinstance(step, SetFieldIndex) else isinstance(step, SetIndex)
+        for step in steps
+    )
+
+
+def _indexes_vectors(g: Gathered, steps: Sequence[Step]) -> bool:
+    vectors = {field.name for field in g.form.vectors} if g.form is not None else frozenset[str]()
+    return any(isinstance(s, SetFieldIndex) and s.index.field in vectors for s in steps)

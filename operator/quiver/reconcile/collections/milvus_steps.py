@@ -8,6 +8,7 @@ from quiver.reconcile.collections.decision import (
     MilvusStep,
     ReleaseCollection,
 )
+from quiver.reconcile.collections.growth import DYNAMIC_FIELDS
 
 
 async def do_on_milvus(step: MilvusStep, name: str, loads: Loads) -> None:
@@ -34,7 +35,10 @@ async def is_done(step: MilvusStep, name: str, client: EngineClient, loads: Load
             found = await client.describe(name)
             if found is None:
                 return False
-            is_set = all(found.properties.get(key) == value for key, value in changed.items())
+            there = dict(found.properties)
+            if found.schema.form is not None and found.schema.form.dynamic_fields:
+                there[DYNAMIC_FIELDS] = "true"
+            is_set = all(there.get(key) == value for key, value in changed.items())
             return is_set and not found.properties.keys() & set(deleted)
         case LoadCollection(replicas):
             load = await loads.describe_load(name)

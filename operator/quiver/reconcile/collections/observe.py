@@ -66,14 +66,25 @@ async def _observation(client: EngineClient, found: Gathered) -> Observation:
         return observation
     if client.loads is not None:
         observation = replace(observation, load=await client.loads.describe_load(name))
-    is_indexed = collection.spec.index is not None or collection.status.index is not None
-    if is_indexed or client.loads is not None:
-        observation = replace(observation, index=await client.describe_index(name))
+    observation = await _with_indexes(client, found, observation)
     if found.deletion_policy == "DeleteIfEmpty":
         unlisted = set(collection.status.partitions) - set(collection.spec.partitions)
         tags = sorted(unlisted & observed.partitions)
         counts = {tag: await client.count_rows(name, tag) for tag in tags}
         observation = replace(observation, partition_rows=counts)
+    return observation
+
+
+async def _with_indexes(
+    client: EngineClient, found: Gathered, observation: Observation
+) -> Observation:
+    """Ask for the index of each field of a long form, or else for the one index, if it matters."""
+    name, collection = found.collection_name, found.collection
+    if client.fields is not None and found.form is not None:
+        return replace(observation, indexes=await client.fields.describe_indexes(name))
+    is_indexed = collection.spec.index is not None or collection.status.index is not None
+    if is_indexed or client.loads is not None:
+        return replace(observation, index=await client.describe_index(name))
     return observation
 
 

@@ -16,6 +16,7 @@ from quiver.ports.errors import (
 from quiver.reconcile.collections.adoption import name_exists_and_is_not_to_be_adopted
 from quiver.reconcile.collections.converge import converge
 from quiver.reconcile.collections.decision import Decision
+from quiver.reconcile.collections.differing import cure_of
 from quiver.reconcile.collections.gathered import Gathered
 from quiver.reconcile.collections.outcomes import stalled, waiting, without_steps
 from quiver.reconcile.collections.properties import (
@@ -199,14 +200,11 @@ def engine_does_not_answer(g: Gathered) -> Decision | None:
 def collection_differs(g: Gathered) -> Decision | None:
     if not g.differences:
         return None
-    cure = "Make a VectorCollection of another name, or put the spec back."
-    if g.loads and "metricType" in g.differences:
-        cure = "Name an index in spec.index, and Quiver builds it with the metric of the spec."
     return stalled(
         g,
         Reason.SPEC_DIFFERS,
         f"The collection on the engine is not what the spec says: {g.differences}. An engine "
-        f"cannot change that. {cure}",
+        f"cannot change that. {cure_of(g)}",
     )
 
 

@@ -195,13 +195,15 @@ def _milvus_status(
     decision: Decision, collection: VectorCollection, before: MilvusStatus | None
 ) -> MilvusStatus | None:
     """Return what the status says of a collection on Milvus. While the steps are not done, each
-    property that was set may still be there.
+    property that was set may still be there, and so may each index.
     """
     listed = collection.milvus.properties
     if decision.converged:
         if decision.load is None:
             return None
-        return MilvusStatus(load=decision.load, properties=decision.properties)
+        return MilvusStatus(
+            load=decision.load, indexes=decision.indexes, properties=decision.properties
+        )
     if decision.claim is None or collection.spec.milvus is None:
         return before
     known = before or MilvusStatus()
