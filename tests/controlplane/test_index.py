@@ -132,7 +132,7 @@ async def test_building_is_told_and_holds_no_worker(
         fake.build_segment("docs0")
         await building(world, "docs0", " 30 % of the segments")
         for name in names:
-            while fake.collections[name].built is not None:
+            while fake.found(name).built is not None:
                 fake.build_segment(name)
         await world.ready(*names)
 

@@ -1,9 +1,9 @@
 """A process's way to the servers that hold collections."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from quiver.domain.access import Target
 from quiver.domain.collections import (
@@ -11,12 +11,12 @@ from quiver.domain.collections import (
     Index,
     ObservedCollection,
     ObservedIndex,
-    ObservedLoad,
 )
 from quiver.domain.troubles import EngineReport
 from quiver.ports.engines import NO_PROPERTIES, EngineClient, Fields, Loads
 from quiver.ports.errors import EngineRefused, EngineUnreachable
 from simulation.engines import Change, Fleet, Home
+from simulation.milvus_calls import ModelFields, ModelLoads
 from simulation.weather import Lost, Mishap, Overloaded, Weather, exchange
 from support.fake_milvus import FakeMilvus
 from support.fake_server import FakeServer
@@ -53,7 +53,7 @@ class ModelEngineClient:
 
     @property
     def fields(self) -> Fields | None:
-        return None
+        return ModelFields(self._ask_milvus, self._change_milvus) if self._is_milvus else None
 
     @property
     def loads(self) -> Loads | None:
@@ -166,50 +166,6 @@ class ModelEngineClient:
             raise EngineUnreachable(f"{self._address}: {error}") from error
         except Overloaded as error:
             raise EngineRefused("UNEXPECTED_ERROR", str(error), retriable=True) from error
-
-
-class _Ask(Protocol):
-    def __call__(self, effect: Callable[[FakeMilvus], Answer], /) -> Awaitable[Answer]: ...
-
-
-class _Tell(Protocol):
-    def __call__(
-        self, call: str, name: str, detail: object, do: Callable[[FakeMilvus], None], /
-    ) -> Awaitable[None]: ...
-
-
-class ModelLoads:
-    """Implements `quiver.ports.engines.Loads` for one target."""
-
-    def __init__(self, ask: _Ask, change: _Tell) -> None:
-        self._ask = ask
-        self._change = change
-
-    async def describe_load(self, name: str) -> ObservedLoad:
-        return await self._ask(lambda engine: engine.describe_load(name))
-
-    async def load(self, name: str, replicas: int) -> None:
-        await self._change("load", name, replicas, lambda e: e.load(name, replicas))
-
-    async def release(self, name: str) -> None:
-        await self._change("release", name, None, lambda e: e.release(name))
-
-    async def alter_properties(
-        self, name: str, changed: Mapping[str, str], deleted: Collection[str]
-    ) -> None:
-        detail = {**changed, **dict.fromkeys(deleted)}
-        await self._change(
-            "alter_properties",
-            name,
-            detail,
-            lambda e: e.alter_properties(name, changed, deleted),
-        )
-
-    async def list_databases(self) -> frozenset[str]:
-        return await self._ask(lambda engine: engine.list_databases())
-
-    async def create_database(self, database: str) -> None:
-        await self._change("create_database", database, None, lambda e: e.create_database(database))
 
 
 def _milvus(engine: FakeServer) -> FakeMilvus:

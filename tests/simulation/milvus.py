@@ -4,6 +4,8 @@ from collections.abc import Callable, Collection, Mapping
 from random import Random
 
 from quiver.domain.collections import CollectionSchema, Index, ObservedLoad
+from quiver.domain.milvus_fields import FieldIndex
+from quiver.domain.milvus_forms import VECTOR_FIELD
 from quiver.ports.engines import NO_PROPERTIES
 from quiver.ports.errors import EngineUnreachable
 from support.fake_milvus import FakeMilvus
@@ -39,8 +41,8 @@ class ModelMilvus(FakeMilvus):
         is_loading = found.load.state == "Loading"
         if is_loading and self._now() >= self._ready_at[found.schema.name]:
             found.load = ObservedLoad(state="Loaded", replicas=found.copies)
-        if found.built is not None and self._now() >= self._built_at[found.schema.name]:
-            found.built = None
+        if found.is_building and self._now() >= self._built_at[found.schema.name]:
+            found.finish_builds()
         return found
 
     def restarted(self, *, is_empty: bool = False, forgets: bool = False) -> None:
@@ -64,9 +66,17 @@ class ModelMilvus(FakeMilvus):
             raise EngineUnreachable("the connection was reset before properties were deleted")
         super().alter_properties(name, changed, deleted)
 
-    def take_index(self, name: str) -> None:
+    def set_field_index(self, name: str, index: FieldIndex) -> None:
         self._note_searchable()
-        super().take_index(name)
+        if self._breaks() and index.field in self.found(name).indexes:
+            self.take_index(name, index.field)
+            raise EngineUnreachable("the connection was reset after the index was dropped")
+        super().set_field_index(name, index)
+        self._built_at[super().found(name).schema.name] = self._now() + self._rng.choice(TAKES_S)
+
+    def take_index(self, name: str, field: str = VECTOR_FIELD) -> None:
+        self._note_searchable()
+        super().take_index(name, field)
 
     def create(
         self, schema: CollectionSchema, properties: Mapping[str, str] = NO_PROPERTIES

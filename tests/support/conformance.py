@@ -8,6 +8,7 @@ import msgspec
 
 from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
+from quiver.domain.milvus_forms import short_form
 from quiver.ports.engines import EngineClient, Engines, Loads
 from support.waiting import eventually
 
@@ -80,8 +81,11 @@ class Subject:
         return CollectionSchema(name=name, **{**self.traits.schema, **changed})
 
     def described(self, schema: CollectionSchema) -> ObservedCollection:
-        """Return what is told of a new collection."""
-        return ObservedCollection(schema=msgspec.structs.replace(schema, **self.traits.told))
+        """Return what is told of a new collection of the short form."""
+        told = dict(self.traits.told)
+        if self.client.fields is not None:
+            told["form"] = short_form(schema.dimension, schema.metric_type)
+        return ObservedCollection(schema=msgspec.structs.replace(schema, **told))
 
     async def make_searchable(self, schema: CollectionSchema, index: Index | None) -> None:
         """Set the index of an existing collection, and load it where that is needed."""

@@ -6,6 +6,7 @@ servers in memory are found.
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
 from quiver.domain.access import Target
@@ -19,6 +20,7 @@ from quiver.domain.collections import (
 from quiver.domain.troubles import EngineReport
 from quiver.ports.engines import NO_PROPERTIES, EngineClient, Fields, Loads
 from quiver.ports.errors import EngineDiskFull, EngineRefused, EngineUnreachable
+from support.fake_fields import FakeFields
 from support.fake_loads import FakeLoads
 from support.fake_milvus import FakeMilvus
 from support.fake_server import DEFAULT, FakeCollection, FakeServer
@@ -44,6 +46,14 @@ RANGES = {
     "ANNOY": {"n_trees": (1, 1024)},
 }
 NBITS = (1, 16)
+
+
+@dataclass
+class EngineCollection(FakeCollection):
+    """`built` counts the segments that have their index while an index is built."""
+
+    index: Index | None = None
+    built: int | None = None
 
 
 class FakeEngine(FakeServer):
@@ -77,11 +87,12 @@ class FakeEngine(FakeServer):
         if collection.built >= segments_of(collection):
             collection.built = None
 
-    def found(self, name: str) -> FakeCollection:
-        if name not in self.collections:
+    def found(self, name: str) -> EngineCollection:
+        found = self.collections.get(name)
+        if not isinstance(found, EngineCollection):
             reason = f"there is no collection {name!r}"
             raise EngineRefused("COLLECTION_NOT_EXISTS", reason, retriable=True)
-        return self.collections[name]
+        return found
 
     def describe(self, name: str) -> ObservedCollection | None:
         found = self.collections.get(name)
@@ -127,7 +138,7 @@ class FakeEngine(FakeServer):
         self._check_room()
         if schema.name in self.collections:
             raise EngineRefused("ILLEGAL_COLLECTION_NAME", f"collection {schema.name!r} exists")
-        self.collections[schema.name] = FakeCollection(schema)
+        self.collections[schema.name] = EngineCollection(schema)
 
     def create_partition(self, name: str, tag: str) -> None:
         rows = self.found(name).rows
@@ -188,7 +199,7 @@ class FakeClient:
 
     @property
     def fields(self) -> Fields | None:
-        return None
+        return FakeFields(self._milvus) if self._target.type == "Milvus" else None
 
     @property
     def loads(self) -> Loads | None:

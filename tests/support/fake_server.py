@@ -16,12 +16,15 @@ DEFAULT = "_default"
 
 @dataclass
 class FakeCollection:
-    """`built` counts what has its index while an index is built: segments, on Milvus 2.x rows."""
+    """`rows` has the number of rows by partition."""
 
     schema: CollectionSchema
     rows: dict[str, int] = field(default_factory=lambda: {DEFAULT: 0})
-    index: Index | None = None
-    built: int | None = None
+
+    @property
+    def index(self) -> Index | None:
+        """The index, in the words of the ports."""
+        raise NotImplementedError
 
 
 class FakeServer(ABC):

@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from quiver.domain.collections import ObservedLoad
+import msgspec
+
+from quiver.domain.collections import Index, ObservedLoad
+from quiver.domain.milvus_fields import Field, FieldIndex, Form
+from quiver.domain.milvus_forms import VECTOR_FIELD
 from support.fake_server import FakeCollection, FakeServer
 from support.milvus_codes import (
     MEMORY,
@@ -15,21 +19,67 @@ from support.milvus_codes import (
 
 DEFAULT_DATABASE = "default"
 NOT_IN_MEMORY = ObservedLoad(state="NotLoaded")
+PLAIN_TYPES = {"BIN_FLAT": "FLAT", "BIN_IVF_FLAT": "IVF_FLAT"}
+"""What the ports call indexes of bits."""
+
+
+@dataclass
+class BuiltIndex:
+    """The index of a field as the server tells it; `built` counts rows while it is built."""
+
+    told: FieldIndex
+    built: int | None = None
 
 
 @dataclass
 class MilvusCollection(FakeCollection):
-    """`metric` is that of the index; None while there is none. `is_binary`: the vectors are bits.
+    """`indexes` go by field: that of `vector` is the one that the short form calls its index.
     `copies` are those that the last load asked for.
     """
 
-    is_binary: bool = False
-    metric: str | None = None
+    indexes: dict[str, BuiltIndex] = field(default_factory=dict)
     load: ObservedLoad = NOT_IN_MEMORY
     copies: int = 1
     properties: dict[str, str] = field(default_factory=dict)
     aliases: set[str] = field(default_factory=set)
     other_fields: tuple[str, ...] = ()
+
+    @property
+    def form(self) -> Form:
+        assert self.schema.form is not None
+        return self.schema.form
+
+    @property
+    def index(self) -> Index | None:
+        """The index of `vector`; None for brute force, and for one that no short form can name."""
+        found = self.indexes.get(VECTOR_FIELD)
+        if found is None:
+            return None
+        type_ = found.told.type
+        plain = {"type": PLAIN_TYPES.get(type_, type_), "params": found.told.params}
+        try:
+            return msgspec.convert(plain, Index)
+        except msgspec.ValidationError:
+            return None
+
+    @property
+    def metric(self) -> str | None:
+        """What the index of `vector` measures; None while there is none."""
+        found = self.indexes.get(VECTOR_FIELD)
+        return None if found is None else found.told.metric_type
+
+    @property
+    def is_building(self) -> bool:
+        return any(index.built is not None for index in self.indexes.values())
+
+    @property
+    def without_index(self) -> Field | None:
+        """The first field of vectors that cannot be searched yet."""
+        return next((f for f in self.form.vectors if f.name not in self.indexes), None)
+
+    def finish_builds(self) -> None:
+        for index in self.indexes.values():
+            index.built = None
 
 
 class MilvusMemory(FakeServer):
@@ -88,8 +138,9 @@ class MilvusMemory(FakeServer):
 
     def load(self, name: str, replicas: int) -> None:
         found = self.found(name)
-        if found.metric is None:
-            raise refused(NO_INDEX, "there is no vector index on field: [vector]")
+        unindexed = found.without_index
+        if unindexed is not None:
+            raise refused(NO_INDEX, f"there is no vector index on field: [{unindexed.name}]")
         if self._load_failure is not None:
             raise refused(MEMORY, self._load_failure)
         if replicas > self.query_nodes:

@@ -1,80 +1,114 @@
-"""What Milvus 2.x takes for a name, a schema, a metric and an index, with the codes of 2.3.5."""
+"""What Milvus 2.x and 3.x take for a name and for the form of a collection."""
 
 import re
+from collections.abc import Iterator
 
-from quiver.domain.collections import CollectionSchema, Index
-from quiver.domain.milvus_versions import MilvusVersion, can, feature_of_index
-from support.milvus_codes import BAD_PARAMETER, refused, standing
+from quiver.domain.collections import CollectionSchema
+from quiver.domain.milvus_features import features_of_schema
+from quiver.domain.milvus_fields import MOST_FIELDS, Field, Form, Function
+from quiver.domain.milvus_schemas import MilvusSchema
+from quiver.domain.milvus_versions import MilvusVersion, can, needed
+from support.milvus_codes import BAD_PARAMETER, UNIMPLEMENTED, refused, standing
 
-BINARY = frozenset({"HAMMING", "JACCARD", "SUBSTRUCTURE", "SUPERSTRUCTURE"})
-MATCHES = frozenset({"SUBSTRUCTURE", "SUPERSTRUCTURE"})
-METRICS = BINARY | {"L2", "IP", "COSINE"}
-GPU_METRICS = frozenset({"L2", "IP"})
-NLIST = (1, 65536)
-RANGES: dict[str, dict[str, tuple[int, int]]] = {
-    "IVF_FLAT": {"nlist": NLIST},
-    "IVF_SQ8": {"nlist": NLIST},
-    "IVF_PQ": {"nlist": NLIST, "m": (1, 32768)},
-    "HNSW": {"M": (2, 2048), "efConstruction": (1, 2**31 - 1)},
-    "SCANN": {"nlist": NLIST},
-    "DISKANN": {},
-    "AUTOINDEX": {},
-    "GPU_CAGRA": {},
-    "GPU_IVF_FLAT": {"nlist": NLIST},
-    "GPU_IVF_PQ": {"nlist": NLIST, "m": (1, 32768)},
-    "GPU_BRUTE_FORCE": {},
-}
-TELLS_STRINGS = MilvusVersion(2, 5)
-"""From here on a server tells numbers as strings, and adds its defaults."""
+DIMENSIONS = (2, 32768)
+MOST_VECTORS = 4
+"""Fields of vectors that a server takes unless it is told otherwise."""
+NULLABLE_TEXTS = MilvusVersion(2, 6, 3)
+"""From here on BM25 reads a field that is nullable."""
+OUTPUTS = {"BM25": "SparseFloatVector", "MinHash": "BinaryVector"}
 
 
 def is_name(name: str) -> bool:
     return re.fullmatch("[A-Za-z_][A-Za-z0-9_]{0,254}", name) is not None
 
 
-def as_it_is_told(index: Index | None, version: MilvusVersion | None) -> Index | None:
-    """Return the index as a server of the version describes it."""
-    if index is None or (version is not None and version < TELLS_STRINGS):
-        return index
-    params: dict[str, int | str] = {"with_raw_data": "true"}
-    params |= {key: str(value) for key, value in index.params.items()}
-    return Index(type=index.type, params=params)
-
-
-def is_met(index: Index | None, found: Index | None) -> bool:
-    return found is None if index is None else index.is_met_by(found)
-
-
-def check_schema(schema: CollectionSchema) -> None:
+def check_schema(schema: CollectionSchema, form: Form, version: MilvusVersion | None) -> None:
+    """Raises: EngineRefused for a collection that a server of the version does not take."""
     if not is_name(schema.name.rpartition("/")[2]):
         raise refused(BAD_PARAMETER, f"Invalid collection name: {schema.name}")
-    if not 2 <= schema.dimension <= 32768:
-        raise standing("dimension must be from 2 to 32768")
-    if schema.metric_type in BINARY and schema.dimension % 8:
-        raise standing("bits come in whole bytes")
     if not 1 <= (schema.shards or 1) <= 16:
         raise standing("there are from 1 to 16 shards")
+    for field in form.fields:
+        check_dimension(field)
+    wrong = next(_violations(form, version), None)
+    if wrong is not None:
+        raise refused(BAD_PARAMETER, wrong)
+    check_features(form, version)
 
 
-def check_metric(metric: str, *, is_binary: bool) -> None:
-    if metric not in METRICS or (metric in BINARY) != is_binary:
-        raise standing(f"metric type {metric} is not for these vectors")
+def check_features(form: Form, version: MilvusVersion | None) -> None:
+    """Refuse what the version lacks, as the driver does: an old server would ignore some of it."""
+    try:
+        schema = MilvusSchema(
+            fields=form.fields, dynamic_fields=form.dynamic_fields, functions=form.functions
+        )
+    except ValueError as error:
+        raise refused(BAD_PARAMETER, str(error)) from error
+    for feature in features_of_schema(schema):
+        if not can(version, feature):
+            raise refused(UNIMPLEMENTED, needed(feature))
 
 
-def check_index(
-    index: Index, metric: str, schema: CollectionSchema, version: MilvusVersion | None
-) -> None:
-    ranges, feature = RANGES.get(index.type), feature_of_index(index.type)
-    if ranges is None or (feature is not None and not can(version, feature)):
-        raise standing(f"invalid index type: {index.type}")
-    if metric in MATCHES or (metric in BINARY and index.type != "IVF_FLAT"):
-        raise standing(f"{index.type} does not index bits under {metric}")
-    if index.type.startswith("GPU_") and metric not in GPU_METRICS:
-        raise standing(f"{index.type} does not know {metric}")
-    params = {key: str(value) for key, value in index.params.items()}
-    for name, (low, high) in ranges.items():
-        value = params.get(name, "")
-        if not (value.isdecimal() and low <= int(value) <= high):
-            raise standing(f"{name} must be from {low} to {high}")
-    if "m" in params and schema.dimension % int(params["m"]):
-        raise standing("m does not divide the dimension")
+def check_dimension(field: Field) -> None:
+    if not field.is_vector or field.type == "SparseFloatVector":
+        return
+    low, high = DIMENSIONS
+    if not low <= (field.dimension or 0) <= high:
+        raise standing(f"dimension must be from {low} to {high}")
+    if field.type == "BinaryVector" and (field.dimension or 0) % 8:
+        raise standing("bits come in whole bytes")
+
+
+def violations_of_function(
+    function: Function, form: Form, version: MilvusVersion | None
+) -> Iterator[str]:
+    """Yield what is wrong with a function over fields of the form."""
+    inputs = [form.find(name) for name in function.input_fields]
+    outputs = [form.find(name) for name in function.output_fields]
+    if None in inputs:
+        yield f"function input field not found: {function.input_fields}"
+    for field in outputs:
+        if field is None:
+            yield f"function output field not found: {function.output_fields}"
+        elif field.nullable:
+            yield f"function output field cannot be nullable: {field.name}"
+    there = [field for field in outputs if field is not None]
+    if function.type in OUTPUTS and [field.type for field in there] != [OUTPUTS[function.type]]:
+        yield f"{function.type} computes one {OUTPUTS[function.type]}"
+    if function.type == "TextEmbedding" and not function.params:
+        yield "TextEmbedding function requires params"
+    if function.type == "BM25":
+        yield from _violations_of_text([field for field in inputs if field is not None], version)
+
+
+def _violations_of_text(inputs: list[Field], version: MilvusVersion | None) -> Iterator[str]:
+    if [field.type for field in inputs] != ["VarChar"]:
+        yield "BM25 reads one field of type VarChar"
+        return
+    (text,) = inputs
+    if str(text.params.get("enable_analyzer", "")).lower() != "true":
+        yield f"BM25 function input field must set enable_analyzer to true: {text.name}"
+    if text.nullable and version is not None and version < NULLABLE_TEXTS:
+        yield f"function input field cannot be nullable: {text.name}"
+
+
+def _violations(form: Form, version: MilvusVersion | None) -> Iterator[str]:
+    names = [field.name for field in form.fields]
+    if len(set(names)) < len(names):
+        yield "duplicated field name"
+    if len(names) > MOST_FIELDS:
+        yield f"maximum field's number should be limited to {MOST_FIELDS}"
+    if sum(field.primary_key for field in form.fields) != 1:
+        yield "primary key is not specified, or there are several"
+    if sum(field.partition_key for field in form.fields) > 1:
+        yield "there are more than one partition key"
+    if sum(field.clustering_key for field in form.fields) > 1:
+        yield "there are more than one clustering key"
+    if not form.vectors:
+        yield "schema does not contain vector field"
+    if len(form.vectors) > MOST_VECTORS:
+        yield f"maximum vector field's number should be limited to {MOST_VECTORS}"
+    if len({function.name for function in form.functions}) < len(form.functions):
+        yield "duplicate function name"
+    for function in form.functions:
+        yield from violations_of_function(function, form, version)
