@@ -12,8 +12,10 @@ from quiver.domain.collections import (
     ObservedIndex,
     ObservedLoad,
 )
+from quiver.domain.milvus_fields import Field, FieldIndex, Form, Function
+from quiver.domain.milvus_forms import short_form
 from quiver.domain.troubles import EngineReport
-from quiver.ports.engines import EngineClient, Loads
+from quiver.ports.engines import EngineClient, Fields, Loads
 from quiver_proto import milvus2_pb2 as pb
 from support.hostile_server import Answer, Calls
 
@@ -22,7 +24,32 @@ METHODS = {
 }
 HNSW = Index(type="HNSW", params={"M": 16, "efConstruction": 64})
 SCHEMA = CollectionSchema(
-    name="docs", dimension=8, metric_type="IP", shards=1, consistency_level="Strong"
+    name="docs",
+    dimension=8,
+    metric_type="IP",
+    shards=1,
+    consistency_level="Strong",
+    form=short_form(8, "IP"),
+)
+FORM = Form(
+    fields=(
+        Field(name="id", type="Int64", primary_key=True),
+        Field(name="body", type="VarChar", max_length=64, default="x"),
+        Field(name="terms", type="SparseFloatVector"),
+    ),
+    functions=(
+        Function(name="bm25", type="BM25", input_fields=("body",), output_fields=("terms",)),
+    ),
+)
+"""A long form."""
+OF_VECTOR = FieldIndex(field="vector", type="IVF_FLAT", metric_type="L2", params={"nlist": 8})
+TITLE = Field(name="title", type="VarChar", max_length=64, nullable=True)
+EMBEDDING = Function(
+    name="embed",
+    type="TextEmbedding",
+    input_fields=("body",),
+    output_fields=("vector",),
+    params={"url": "http://x"},
 )
 OK = pb.Status()
 NOTHING = (NoneType,)
@@ -31,6 +58,11 @@ NOTHING = (NoneType,)
 def loads_of(client: EngineClient) -> Loads:
     assert client.loads is not None
     return client.loads
+
+
+def fields_of(client: EngineClient) -> Fields:
+    assert client.fields is not None
+    return client.fields
 
 
 CALLS: Calls = {
@@ -56,6 +88,25 @@ CALLS: Calls = {
     "alter": (lambda c: loads_of(c).alter_properties("docs", {"a": "b"}, ["c"]), NOTHING),
     "list_databases": (lambda c: loads_of(c).list_databases(), (frozenset,)),
     "create_database": (lambda c: loads_of(c).create_database("d"), NOTHING),
+    "create_long": (
+        lambda c: c.create(CollectionSchema(name="docs", form=FORM), {"a": "b"}),
+        NOTHING,
+    ),
+    "search_long": (lambda c: c.search_once(CollectionSchema(name="docs", form=FORM)), NOTHING),
+    "describe_indexes": (lambda c: fields_of(c).describe_indexes("docs"), (dict,)),
+    "set_field_index": (lambda c: fields_of(c).set_field_index("docs", OF_VECTOR), NOTHING),
+    "drop_field_index": (lambda c: fields_of(c).drop_field_index("docs", "vector"), NOTHING),
+    "add_field": (lambda c: fields_of(c).add_field("docs", TITLE), NOTHING),
+    "alter_field": (
+        lambda c: fields_of(c).alter_field("docs", "vector", {"mmap.enabled": "true"}),
+        NOTHING,
+    ),
+    "add_function": (lambda c: fields_of(c).add_function("docs", EMBEDDING, None), NOTHING),
+    "add_function_there": (
+        lambda c: fields_of(c).add_function("docs", FORM.functions[0], FORM.fields[2]),
+        NOTHING,
+    ),
+    "alter_function": (lambda c: fields_of(c).alter_function("docs", EMBEDDING), NOTHING),
 }
 
 
@@ -96,7 +147,7 @@ def index_of(**more: Any) -> pb.IndexDescription:
 
 
 HONEST: dict[str, Any] = {
-    "version": "v2.6.0",
+    "version": "v3.0.0",
     "db_names": ["default", "d"],
     "collection_names": ["docs"],
     "partition_names": ["_default", "2024"],

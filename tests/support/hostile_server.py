@@ -8,7 +8,14 @@ from typing import Any
 import grpc.aio
 from google.protobuf.message_factory import GetMessageClass
 
-from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
+from quiver.domain.collections import (
+    CollectionSchema,
+    Index,
+    ObservedCollection,
+    ObservedFieldIndex,
+    ObservedIndex,
+)
+from quiver.domain.milvus_fields import Field, FieldIndex, Form, Function
 from quiver.domain.troubles import EngineReport
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineError
@@ -101,14 +108,30 @@ def check_value(value: object, types: tuple[type, ...]) -> None:
             check_words(words)
         for name in (*value.aliases, *value.other_fields):
             check_words(name)
-    if isinstance(value, ObservedIndex):
+        check_form(value.schema.form)
+    if isinstance(value, dict):
+        for field, index in value.items():
+            check_words(field)
+            check_value(index, (ObservedFieldIndex,))
+    if isinstance(value, ObservedIndex | ObservedFieldIndex):
         check_words(value.failure or "")
         check_index(value.index)
     if isinstance(value, int):
         assert len(str(value)) < 30
 
 
-def check_index(index: Index | None) -> None:
+def check_form(form: Form | None) -> None:
+    """Its texts are compared with those of a spec, and are no longer. Names get into messages."""
+    if form is not None:
+        parts: list[Field | Function] = [*form.fields, *form.functions]
+        for part in parts:
+            check_words(part.name)
+            assert all(len(str(value)) <= 4096 for value in part.params.values())
+            assert len(part.description) <= 1024
+        assert all(len(str(field.default)) <= 4096 for field in form.fields)
+
+
+def check_index(index: Index | FieldIndex | None) -> None:
     """Its parameters get into the status of an object."""
     if index is not None:
         assert len(index.params) <= 256

@@ -76,6 +76,7 @@ class Feature(Enum):
     ADD_FUNCTION = "adding a function"
     ADD_FUNCTION_WITH_FIELD = "adding a function with its output field"
     ENABLE_DYNAMIC_FIELDS = "turning dynamicFields on"
+    DROP_LOADED_INDEX = "dropping the index of a loaded field without vectors"
 
 
 class Versions(NamedTuple):
@@ -136,6 +137,7 @@ VERSIONS: Mapping[Feature, Versions] = MappingProxyType(
         Feature.ADD_FUNCTION: Versions(since=MilvusVersion(2, 6, 20)),
         Feature.ADD_FUNCTION_WITH_FIELD: Versions(since=MilvusVersion(3, 0)),
         Feature.ENABLE_DYNAMIC_FIELDS: Versions(since=MilvusVersion(2, 6, 6)),
+        Feature.DROP_LOADED_INDEX: Versions(since=MilvusVersion(2, 6, 2)),
     }
 )
 

@@ -11,16 +11,19 @@ from quiver.adapters.grpc.calls import Caller, Deadlines
 from quiver.adapters.grpc.channels import Channels
 from quiver.adapters.grpc.errors import unreadable
 from quiver.adapters.grpc.logins import authorization
+from quiver.adapters.grpc.parts import parsed_parts
 from quiver.adapters.milvus.answers import (
     MOST_COLLECTIONS,
     MOST_DATABASES,
     MOST_ENTRIES,
     MOST_PARTITIONS,
+    MOST_PARTS,
     BoundedStub,
 )
 from quiver.adapters.milvus.errors import (
     COLLECTION_NOT_FOUND,
     DATABASE_NOT_FOUND,
+    INDEX_NOT_FOUND,
     PROTOCOL,
     UNEXPECTED,
     UNIMPLEMENTED,
@@ -150,13 +153,41 @@ class Calls:
             db_name=place.db_name, collection_name=place.collection
         )
         try:
-            return await self.read(lambda stub: stub.DescribeCollection, request)
+            return await self._description(request)
         except EngineRefused as error:
             if error.code == COLLECTION_NOT_FOUND:
                 return None
             if error.code == UNEXPECTED and not await self._is_there(place):
                 return None  # Milvus 2.2 has no code for it
             raise
+
+    async def _description(
+        self, request: pb.DescribeCollectionRequest
+    ) -> pb.DescribeCollectionResponse:
+        raw = await self._caller.call(
+            lambda stub: stub.raw_collection, request, self.deadlines.read
+        )
+        type_ = pb.DescribeCollectionResponse
+        answer = parsed_parts(raw, type_, MOST_PARTS, "the collection", PROTOCOL)
+        self._require_success(answer.status)
+        return answer
+
+    async def indexes(self, place: Place) -> Sequence[pb.IndexDescription]:
+        """Return what the server says of all indexes of the collection. Raises: EngineError."""
+        request = pb.DescribeIndexRequest(db_name=place.db_name, collection_name=place.collection)
+        raw = await self._caller.call(lambda stub: stub.raw_indexes, request, self.deadlines.read)
+        answer = parsed_parts(raw, pb.DescribeIndexResponse, MOST_PARTS, "its index", PROTOCOL)
+        try:
+            self._require_success(answer.status)
+        except EngineRefused as error:
+            if error.code == INDEX_NOT_FOUND:
+                return ()
+            if error.code == UNEXPECTED and await self.find(place) is not None:
+                return ()  # Milvus 2.2 has no code for it
+            raise
+        if len(answer.index_descriptions) > MOST_ENTRIES:
+            raise unreadable("its index", PROTOCOL)
+        return answer.index_descriptions
 
     async def found(self, place: Place) -> pb.DescribeCollectionResponse:
         """Return the server's description. Raises: EngineRefused for a missing collection."""

@@ -13,17 +13,24 @@ from quiver.adapters.milvus.errors import (
     EXISTS,
     PARTITION_NOT_FOUND,
 )
+from quiver.adapters.milvus.field_calls import MilvusFields
 from quiver.adapters.milvus.index_setting import IndexSetting
-from quiver.adapters.milvus.indexes import find_index
+from quiver.adapters.milvus.indexes import find_index, find_metrics
 from quiver.adapters.milvus.loads import MilvusLoads
 from quiver.adapters.milvus.memory import Memory
 from quiver.adapters.milvus.names import Place
 from quiver.adapters.milvus.refusals import Refusals
 from quiver.adapters.milvus.rows import Rows
-from quiver.adapters.milvus.schemas import create_request, observed
+from quiver.adapters.milvus.schemas import (
+    create_request,
+    form_asked_for,
+    has_vector,
+    observed,
+)
 from quiver.adapters.milvus.searches import search_request
 from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
+from quiver.domain.milvus_forms import VECTOR_FIELD
 from quiver.domain.text import one_line
 from quiver.domain.troubles import NO_REPORT, EngineReport
 from quiver.ports.engines import NO_PROPERTIES, EngineClient, Fields, Loads
@@ -58,7 +65,7 @@ class MilvusClient:
 
     @property
     def fields(self) -> Fields | None:
-        return None
+        return MilvusFields(self._calls, self._indexes)
 
     @property
     def loads(self) -> Loads | None:
@@ -84,7 +91,7 @@ class MilvusClient:
         partitions = await self._calls.partitions(place)
         if partitions is None:
             return None
-        index = await find_index(self._calls, place)
+        index = await find_index(self._calls, place) if has_vector(found) else None
         return observed(place, found, partitions, None if index is None else index.metric_type)
 
     async def count_rows(self, name: str, tag: str | None = None) -> int:
@@ -101,13 +108,13 @@ class MilvusClient:
         await self._indexes.set(await self._calls.place(name), index, metric_type)
 
     async def search_once(self, schema: CollectionSchema) -> None:
-        place = await self._calls.place(schema.name)
-        metric = schema.metric_type
-        if metric is None:  # Milvus 2.2 takes no search without one
-            index = await find_index(self._calls, place)
-            metric = None if index is None else index.metric_type
-        request = search_request(place, schema.dimension, metric)
-        await self._calls.read(lambda stub: stub.Search, request)
+        place, form = await self._calls.place(schema.name), form_asked_for(schema)
+        metrics = {VECTOR_FIELD: schema.metric_type}
+        if schema.metric_type is None:  # Milvus 2.2 takes no search without one
+            metrics = await find_metrics(self._calls, place)
+        for field in form.vectors:
+            request = search_request(place, form, field, metrics.get(field.name))
+            await self._calls.read(lambda stub: stub.Search, request)
 
     async def create(
         self, schema: CollectionSchema, properties: Mapping[str, str] = NO_PROPERTIES

@@ -38,6 +38,10 @@ UNIMPLEMENTED = "UNIMPLEMENTED"
 """Also the name of gRPC's status for a method that the server does not have."""
 EXISTS = "ALREADY_EXISTS"
 """A name of the driver's own: servers differ in what they do with a name that exists."""
+NOT_FOUND = "NOT_FOUND"
+"""A name of the driver's own, for a field or a function: servers have no code for it."""
+ILLEGAL_PARAMETER = "ILLEGAL_PARAMETER"
+INDEX_DUPLICATE = "INDEX_DUPLICATE"
 _DISK = "DISK_LIMIT_EXCEEDED"
 _UNAUTHENTICATED = frozenset({"NOT_AUTHENTICATED", "NOT_PERMITTED"})
 
@@ -83,11 +87,11 @@ CODES: Mapping[int, Code] = MappingProxyType(
         605: Code("SEGMENT_RESOURCE_FAILED", True),
         700: Code(INDEX_NOT_FOUND),
         701: Code("INDEX_NOT_SUPPORTED"),
-        702: Code("INDEX_DUPLICATE"),
+        702: Code(INDEX_DUPLICATE),
         800: Code(DATABASE_NOT_FOUND),
         801: Code("TOO_MANY_DATABASES"),
         802: Code("ILLEGAL_DATABASE_NAME"),
-        1100: Code("ILLEGAL_PARAMETER"),
+        1100: Code(ILLEGAL_PARAMETER),
         1101: Code("MISSING_PARAMETER"),
         1102: Code("PARAMETER_TOO_LARGE"),
         1400: Code("NOT_AUTHENTICATED"),

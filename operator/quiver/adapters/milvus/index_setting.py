@@ -38,30 +38,62 @@ class IndexSetting:
         before = await find_index(self._calls, place)
         if before is None:
             request = create_index_request(place, index, metric_type, is_binary=is_binary)
-            await self._create(request)
+            await self.create(request)
             return
         metric_type = metric_type or before.metric_type
         if before.is_met(server_type(index, is_binary=is_binary), index, metric_type):
             return
         request = create_index_request(place, index, metric_type, is_binary=is_binary)
-        await self._replace(place, before, request)
+        restored = same_index_request(place, before)
+        await self.replace(place, before, request, restored=restored)
 
-    async def _replace(self, place: Place, before: Found, request: pb.CreateIndexRequest) -> None:
+    async def replace(
+        self,
+        place: Place,
+        before: Found,
+        request: pb.CreateIndexRequest,
+        *,
+        restored: pb.CreateIndexRequest,
+        while_loaded: bool = False,
+    ) -> None:
+        """Put another index in the place of `before`; if it is refused, the one that is `restored`.
+
+        `while_loaded`: the server drops this index of a collection in memory. Raises: EngineError.
+        """
         attempt = (self._calls.address, place.name, request.SerializeToString())
         self._refusals.check(attempt)
-        copies = await self._memory.release_if_loaded(place)
+        copies = 0 if while_loaded else await self._memory.release_if_loaded(place)
         drop = drop_index_request(place, before)
         await self._calls.change(lambda stub: stub.DropIndex, drop)
         try:
-            await self._create(request)
+            await self.create(request)
         except EngineRefused as error:
             self._refusals.note(attempt, error)
-            await self._create(same_index_request(place, before))
+            await self.create(restored)
             if copies:
                 await self._memory.load(place, copies)
             raise
 
-    async def _create(self, request: pb.CreateIndexRequest) -> None:
+    async def drop(self, place: Place, found: Found, *, while_loaded: bool) -> None:
+        """Drop an index, which costs the collection its memory unless the server can do it
+        `while_loaded`. If it is refused, the collection is loaded as before. Raises: EngineError.
+        """
+        request = drop_index_request(place, found)
+        attempt = (self._calls.address, place.name, request.SerializeToString())
+        self._refusals.check(attempt)
+        copies = 0 if while_loaded else await self._memory.release_if_loaded(place)
+        try:
+            await self._calls.change(lambda stub: stub.DropIndex, request)
+        except EngineRefused as error:
+            if copies:
+                self._refusals.note(attempt, error)
+                await self._memory.load(place, copies)
+            raise
+
+    async def create(self, request: pb.CreateIndexRequest) -> None:
+        """Raises: EngineError, which is never worth another try where the server does not say what
+        has failed.
+        """
         try:
             await self._calls.change(lambda stub: stub.CreateIndex, request)
         except EngineRefused as error:

@@ -1,4 +1,4 @@
-"""Indexes over the protocol of Milvus 2.x: one on the field `vector`, which has the metric too."""
+"""Indexes over the protocol of Milvus 2.x. That of a field of vectors has the metric too."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import msgspec
 from quiver.adapters.grpc.errors import unreadable
 from quiver.adapters.milvus.answers import MOST_ENTRIES
 from quiver.adapters.milvus.calls import Calls, entries_in, pairs
-from quiver.adapters.milvus.errors import INDEX_NOT_FOUND, PROTOCOL, UNEXPECTED
-from quiver.adapters.milvus.names import Place
-from quiver.adapters.milvus.schemas import VECTOR_FIELD
-from quiver.domain.collections import Index, IndexProgress, ObservedIndex
+from quiver.adapters.milvus.errors import PROTOCOL
+from quiver.adapters.milvus.names import NAME_LIMIT, Place
+from quiver.domain.collections import Index, IndexProgress, ObservedFieldIndex, ObservedIndex
+from quiver.domain.milvus_fields import FieldIndex
+from quiver.domain.milvus_forms import VECTOR_FIELD
 from quiver.domain.text import one_line
-from quiver.ports.errors import EngineRefused
 from quiver_proto import milvus2_pb2 as pb
 
 FLAT, BINARY_FLAT = "FLAT", "BIN_FLAT"
@@ -23,22 +23,28 @@ BINARY_TYPES = {FLAT: BINARY_FLAT, "IVF_FLAT": "BIN_IVF_FLAT"}
 """The names that Milvus has for the same index of bits."""
 _PLAIN_TYPES = {name: plain for plain, name in BINARY_TYPES.items()}
 DEFAULT_METRIC, DEFAULT_BINARY_METRIC = "L2", "HAMMING"
-"""Servers take no index without a metric."""
+"""Servers take no index of vectors without a metric."""
 UNFINISHED = (pb.UNISSUED, pb.IN_PROGRESS, pb.RETRY)
-WORD = 255
-"""Characters of a parameter's name or value, and of a metric."""
+WORD = 256
+"""Characters of a parameter's name or value, and of a metric: as many as a spec has."""
+PARAMS_TEXT = 2**17
+"""Characters of the JSON of parameters."""
 _NOT_PARAMETERS = frozenset({"index_type", "metric_type", "params"})
 
 
 class Found(NamedTuple):
-    """The index of the field `vector` as a server describes it.
+    """The index of a field as a server describes it.
 
-    `entries` are the server's own words, by which it makes the same index again.
+    `entries` are the server's own words, by which it makes the same index again. `params` are those
+    among them that a spec calls so.
     """
 
+    field: str
     name: str
     entries: Mapping[str, str]
-    observed: ObservedIndex
+    params: Mapping[str, int | str]
+    progress: IndexProgress | None = None
+    failure: str | None = None
 
     @property
     def type_(self) -> str:
@@ -47,52 +53,92 @@ class Found(NamedTuple):
 
     @property
     def metric_type(self) -> str | None:
-        return one_line(self.entries.get("metric_type", ""), WORD) or None
+        return _metric(self.entries)
+
+    @property
+    def observed(self) -> ObservedIndex:
+        """The index in the words of the short form: None for brute force, and for a type that no
+        spec can name.
+        """
+        plain = _PLAIN_TYPES.get(self.type_, self.type_)
+        index = _index_of(plain, self.params)
+        return ObservedIndex(index=index, progress=self.progress, failure=self.failure)
+
+    @property
+    def of_field(self) -> ObservedFieldIndex:
+        """The index in Milvus' words."""
+        index = FieldIndex(
+            field=self.field,
+            type=self.type_,
+            metric_type=self.metric_type,
+            params=dict(self.params),
+        )
+        return ObservedFieldIndex(index=index, progress=self.progress, failure=self.failure)
 
     def is_met(self, type_: str, index: Index | None, metric_type: str | None) -> bool:
         """Tell whether nothing is to be done for an index of this type, Milvus' name of it."""
-        if self.observed.failure is not None or self.type_ != type_:
+        if self.failure is not None or self.type_ != type_:
             return False
         if metric_type is not None and metric_type != self.metric_type:
             return False
         return index is None or index.is_met_by(self.observed.index)
 
+    def meets(self, index: FieldIndex) -> bool:
+        """Tell whether nothing is to be done for the index."""
+        has_metric = index.metric_type in (None, self.metric_type)
+        return self.failure is None and has_metric and index.is_met_by(self.of_field.index)
+
 
 async def find_index(calls: Calls, place: Place) -> Found | None:
     """Return the index of the field `vector`; None while there is none. Raises: EngineError."""
-    request = pb.DescribeIndexRequest(db_name=place.db_name, collection_name=place.collection)
-    try:
-        answer = await calls.read(lambda stub: stub.DescribeIndex, request)
-    except EngineRefused as error:
-        if error.code == INDEX_NOT_FOUND:
-            return None
-        if error.code == UNEXPECTED and await calls.find(place) is not None:
-            return None  # Milvus 2.2 has no code for it
-        raise
-    if len(answer.index_descriptions) > MOST_ENTRIES:
-        raise unreadable("its index", PROTOCOL)
-    described = (d for d in answer.index_descriptions if d.field_name == VECTOR_FIELD)
+    described = (d for d in await calls.indexes(place) if d.field_name == VECTOR_FIELD)
     first = next(described, None)
     return None if first is None else _found(first)
+
+
+async def find_indexes(calls: Calls, place: Place) -> dict[str, tuple[Found, ...]]:
+    """Return the indexes by field, in the order of their names. A field has one, unless it holds
+    JSON: that has one for a path. Raises: EngineError.
+    """
+    by_field: dict[str, tuple[Found, ...]] = {}
+    for found in sorted(map(_found, await calls.indexes(place)), key=lambda one: one.name):
+        by_field[found.field] = (*by_field.get(found.field, ()), found)
+    return by_field
+
+
+async def find_metrics(calls: Calls, place: Place) -> dict[str, str | None]:
+    """Return what the index of each field measures that has one. Raises: EngineError."""
+    described = await calls.indexes(place)
+    return {d.field_name: _metric(entries_in(d.params, "its index")) for d in described}
 
 
 def create_index_request(
     place: Place, index: Index | None, metric_type: str | None, *, is_binary: bool
 ) -> pb.CreateIndexRequest:
-    """Return the request for an index; for brute force, if it is None."""
+    """Return the request for an index of the short form; for brute force, if it is None."""
     default = DEFAULT_BINARY_METRIC if is_binary else DEFAULT_METRIC
     params = {} if index is None else index.params
-    extra = {
-        "index_type": server_type(index, is_binary=is_binary),
-        "metric_type": metric_type or default,
-        "params": msgspec.json.encode(params).decode(),
-    }
-    return _create_request(place, extra)
+    extra = index_entries(server_type(index, is_binary=is_binary), metric_type or default, params)
+    return _create_request(place, VECTOR_FIELD, extra)
 
 
-def same_index_request(place: Place, found: Found) -> pb.CreateIndexRequest:
+def field_index_request(place: Place, index: FieldIndex, name: str) -> pb.CreateIndexRequest:
+    """Return the request for the index of a field. Without a name, the server gives it one."""
+    extra = index_entries(index.type, index.metric_type, index.params)
+    return _create_request(place, index.field, extra, name)
+
+
+def index_entries(
+    type_: str, metric_type: str | None, params: Mapping[str, int | str]
+) -> dict[str, str]:
+    """Return an index in the words of a request."""
+    metric = {} if metric_type is None else {"metric_type": metric_type}
+    return {"index_type": type_, **metric, "params": msgspec.json.encode(params).decode()}
+
+
+def same_index_request(place: Place, found: Found, name: str = "") -> pb.CreateIndexRequest:
     """Return the request for the index that was there before."""
-    return _create_request(place, found.entries)
+    return _create_request(place, found.field, found.entries, name)
 
 
 def server_type(index: Index | None, *, is_binary: bool) -> str:
@@ -101,37 +147,45 @@ def server_type(index: Index | None, *, is_binary: bool) -> str:
     return BINARY_TYPES.get(type_, type_) if is_binary else type_
 
 
-def _create_request(place: Place, extra: Mapping[str, str]) -> pb.CreateIndexRequest:
+def _create_request(
+    place: Place, field: str, extra: Mapping[str, str], name: str = ""
+) -> pb.CreateIndexRequest:
     return pb.CreateIndexRequest(
         db_name=place.db_name,
         collection_name=place.collection,
-        field_name=VECTOR_FIELD,
+        field_name=field,
+        index_name=name,
         extra_params=pairs(extra),
     )
 
 
 def drop_index_request(place: Place, found: Found) -> pb.DropIndexRequest:
+    """Return the request with the index's name: servers go by that, and not by the field."""
     return pb.DropIndexRequest(
         db_name=place.db_name,
         collection_name=place.collection,
-        field_name=VECTOR_FIELD,
+        field_name=found.field,
         index_name=found.name,
     )
 
 
 def _found(description: pb.IndexDescription) -> Found:
     entries = entries_in(description.params, "its index")
-    type_ = entries.get("index_type", "")
-    observed = ObservedIndex(
-        index=_index_of(_PLAIN_TYPES.get(type_, type_), _params_in(entries)),
+    return Found(
+        field=one_line(description.field_name, NAME_LIMIT),
+        name=description.index_name,
+        entries=entries,
+        params=_params_in(entries),
         progress=_progress(description),
         failure=_failure(description),
     )
-    return Found(description.index_name, entries, observed)
+
+
+def _metric(entries: Mapping[str, str]) -> str | None:
+    return one_line(entries.get("metric_type", ""), WORD) or None
 
 
 def _index_of(type_: str, params: Mapping[str, int | str]) -> Index | None:
-    """Return the index; None for brute force, and for a type that no spec can name."""
     try:
         return msgspec.convert({"type": type_, "params": dict(params)}, Index)
     except msgspec.ValidationError:
@@ -144,12 +198,15 @@ def _params_in(entries: Mapping[str, str]) -> dict[str, int | str]:
     Raises: EngineRefused for JSON that Milvus never sends. If it counted as no parameters, each
     reconcile could build the index again.
     """
+    text = entries.get("params") or "{}"
+    if len(text) > PARAMS_TEXT:
+        raise unreadable("its index", PROTOCOL)
     try:
-        inner = msgspec.json.decode(entries.get("params") or "{}", type=dict[str, Any])
+        inner = msgspec.json.decode(text, type=dict[str, Any])
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
         raise unreadable("its index", PROTOCOL) from error
     beside = {key: value for key, value in entries.items() if key not in _NOT_PARAMETERS}
-    params = {one_line(key, WORD): _plain(value) for key, value in {**beside, **inner}.items()}
+    params = {_word(key): _plain(value) for key, value in {**beside, **inner}.items()}
     if len(params) > MOST_ENTRIES:
         raise unreadable("its index", PROTOCOL)
     return params
@@ -162,7 +219,12 @@ def _plain(value: Any) -> int | str:
         text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     except (RecursionError, UnicodeError) as error:
         raise unreadable("its index", PROTOCOL) from error
-    return one_line(text, WORD)
+    return _word(text)
+
+
+def _word(text: str) -> str:
+    """Return the text as it is, spaces too, if it shows on one line: it is compared."""
+    return text if len(text) <= WORD and text.isprintable() else one_line(text, WORD)
 
 
 def _progress(description: pb.IndexDescription) -> IndexProgress | None:

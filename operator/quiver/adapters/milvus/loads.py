@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from quiver.adapters.milvus.calls import Calls, pairs
-from quiver.adapters.milvus.errors import UNIMPLEMENTED
 from quiver.adapters.milvus.memory import Memory
 from quiver.adapters.milvus.names import Place
+from quiver.adapters.milvus.versions import require
 from quiver.domain.collections import ObservedLoad
-from quiver.domain.milvus_versions import Feature, can, needed, parse_version
-from quiver.domain.text import one_line
-from quiver.ports.errors import EngineRefused
+from quiver.domain.milvus_versions import Feature
 from quiver_proto import milvus2_pb2 as pb
 
 
@@ -37,7 +35,7 @@ class MilvusLoads:
         """Set and delete in two calls: no server does both in one."""
         place = await self._calls.place(name)
         if deleted:
-            await self._require(Feature.DELETE_PROPERTIES)
+            await require(self._calls, Feature.DELETE_PROPERTIES)
         if changed:
             await self._alter(place, pb.AlterCollectionRequest(properties=pairs(changed)))
         if deleted:
@@ -47,17 +45,10 @@ class MilvusLoads:
         return await self._calls.databases()
 
     async def create_database(self, database: str) -> None:
-        await self._require(Feature.DATABASES)
+        await require(self._calls, Feature.DATABASES)
         request = pb.CreateDatabaseRequest(db_name=database)
         await self._calls.change(lambda stub: stub.CreateDatabase, request)
 
     async def _alter(self, place: Place, request: pb.AlterCollectionRequest) -> None:
         request.db_name, request.collection_name = place.db_name, place.collection
         await self._calls.change(lambda stub: stub.AlterCollection, request)
-
-    async def _require(self, feature: Feature) -> None:
-        """Raises: EngineRefused if the server's version cannot do it."""
-        version = await self._calls.version()
-        if not can(parse_version(version), feature):
-            reason = f"{needed(feature)}, and this is {one_line(version)}"
-            raise EngineRefused(UNIMPLEMENTED, reason)

@@ -37,7 +37,7 @@ async def test_an_honest_server_is_understood(server: HostileServer, client: Eng
     """So that the other tests are about what they change."""
     server.answer = honest()
     for name, (call, types) in CALLS.items():
-        if name not in ("create", "create_partition"):
+        if name not in ("create", "create_long", "create_partition", "alter_function"):
             assert isinstance(await call(client), types), name
     found = await client.describe("docs")
     assert found is not None
@@ -114,7 +114,7 @@ async def test_params_that_are_none_are_refused(
         ({"M": "16", "efConstruction": "64"}, {"M": "16", "efConstruction": "64"}),
         ({"params": '{"M": 1.5, "a": true, "b": null, "c": [1]}'}, {"M": "1.5", "a": "true"}),
         ({"params": '{"M": ' + "9" * 4000 + "}"}, {}),
-        ({"params": '{"M": "' + "x" * 4000 + '"}'}, {"M": "x" * 254 + "…"}),
+        ({"params": '{"M": "' + "x" * 4000 + '"}'}, {"M": "x" * 255 + "…"}),
         ({"params": '{"M": "a\\nb"}', FORGED: "a\nb"}, {"M": "a b"}),
     ],
     ids=brief,
@@ -192,36 +192,75 @@ async def test_a_dimension_that_is_no_number_is_refused(
         await client.describe("docs")
 
 
+UNKNOWN: Any = 99
+
+
 @pytest.mark.parametrize(
     ("fields", "more", "others"),
     [
-        ([], {"enable_dynamic_field": False}, ("$meta",)),
-        ([pb.FieldSchema(name="text", data_type=pb.VARCHAR)], {}, ("text", "id", "vector")),
-        ([pb.FieldSchema(name="$meta", data_type=pb.JSON, is_dynamic=True)], {}, ("id", "vector")),
-        (
-            [
-                pb.FieldSchema(name="id", is_primary_key=True, data_type=pb.VARCHAR),
-                pb.FieldSchema(name="vector", data_type=104),  # type: ignore[arg-type]
-            ],
-            {},
-            ("id", "vector"),
-        ),
-        ([], {"functions": [pb.FunctionSchema(name="bm25")]}, ("bm25",)),
+        ([], {"enable_dynamic_field": False}, ()),
+        ([pb.FieldSchema(name="text", data_type=pb.VARCHAR)], {}, ()),
+        ([pb.FieldSchema(name="$meta", data_type=UNKNOWN, is_dynamic=True)], {}, ()),
+        ([pb.FieldSchema(name="odd", data_type=UNKNOWN)], {}, ("odd",)),
+        ([pb.FieldSchema(name="list", data_type=pb.ARRAY, element_type=UNKNOWN)], {}, ("list",)),
+        ([], {"functions": [pb.FunctionSchema(name="rank", type=pb.RERANK)]}, ("rank",)),
+        ([], {"functions": [pb.FunctionSchema(name="odd", type=UNKNOWN)]}, ("odd",)),
         ([], {"struct_array_fields": [pb.StructArrayFieldSchema(name="parts")]}, ("parts",)),
     ],
 )
-async def test_fields_of_another_form_are_named(
+async def test_what_no_spec_can_say_is_named(
     server: HostileServer,
     client: EngineClient,
     fields: list[pb.FieldSchema],
     more: dict[str, Any],
     others: tuple[str, ...],
 ) -> None:
-    """What a collection has beside `id` and `vector`, or lacks, or has otherwise."""
+    """Fields and functions of other kinds, and arrays of structs; all else is in the form."""
     server.answer = honest(schema=described(*fields, **more))
     found = await client.describe("docs")
     assert found is not None
     assert found.other_fields == others
+
+
+@pytest.mark.parametrize("number", ["-8", "8.0", "9" * 10, "\u0668", FORGED, ""], ids=brief)
+@pytest.mark.parametrize("key", ["max_length", "max_capacity"])
+async def test_a_limit_that_is_no_number_is_refused(
+    server: HostileServer, client: EngineClient, key: str, number: str
+) -> None:
+    """A field cannot be told from the wanted one without it."""
+    field = pb.FieldSchema(
+        name="tags",
+        data_type=pb.ARRAY,
+        element_type=pb.VARCHAR,
+        type_params=pairs(**{"max_length": "8", "max_capacity": "8", key: number}),
+    )
+    server.answer = honest(schema=described(field))
+    await check_all(client, CALLS)
+    with pytest.raises(EngineRefused, match=rf"of the {key} of its fields is not as Milvus"):
+        await client.describe("docs")
+
+
+async def test_texts_of_fields_are_no_longer_than_those_of_a_spec(
+    server: HostileServer, client: EngineClient
+) -> None:
+    """Descriptions, defaults, parameters and names."""
+    long = "x" * 100_000
+    field = pb.FieldSchema(
+        name=FORGED,
+        data_type=pb.VARCHAR,
+        description=long,
+        default_value=pb.ValueField(string_data=long),
+        type_params=pairs(**{"max_length": "8", "a": long, FORGED: FORGED}),
+    )
+    function = pb.FunctionSchema(
+        name=long,
+        description=long,
+        type=pb.BM25,
+        input_field_names=[FORGED, long],
+        params=pairs(a=long),
+    )
+    server.answer = honest(schema=described(field, functions=[function]))
+    await check_all(client, CALLS)
 
 
 async def test_what_it_calls_things_is_one_short_line(

@@ -13,6 +13,7 @@ from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineRefused, EngineUnreachable
 from quiver_proto import milvus2_pb2 as pb
 from support.hostile_milvus import (
+    described,
     honest,
     index_of,
     loads_of,
@@ -24,6 +25,7 @@ MIB = 2**20
 DEADLINES = Deadlines(read=0.5, change=1.0)
 
 NAMES = ["x" * 255] * 65_536
+EMPTY = pb.KeyValuePair()
 MANY = [f"n{number}" for number in range(20_000)]
 
 
@@ -35,7 +37,7 @@ MANY = [f"n{number}" for number in range(20_000)]
         (lambda c: c.list_collections(), {"db_names": NAMES}),
         (lambda c: c.describe("docs"), {"partition_names": NAMES}),
         (lambda c: c.describe("docs"), {"aliases": NAMES}),
-        (lambda c: c.describe_index("docs"), {"index_descriptions": [index_of()] * 9999}),
+        (lambda c: c.describe_index("docs"), {"index_descriptions": [index_of()] * 20_000}),
         (lambda c: c.count_rows("docs"), {"stats": pairs(a="x" * MIB)}),
         (lambda c: loads_of(c).describe_load("docs"), {"replicas": [pb.ReplicaInfo()] * 40_000}),
     ],
@@ -74,8 +76,39 @@ async def test_a_longer_answer_is_refused_unread(
             {"index_descriptions": [index_of()] * 300},
             "of its index is not",
         ),
+        (
+            lambda c: c.describe("docs"),
+            {"schema": described(*[pb.FieldSchema(name="x", data_type=pb.BOOL)] * 300)},
+            "of the collection is not",
+        ),
+        (
+            lambda c: c.describe("docs"),
+            {"schema": described(pb.FieldSchema(data_type=pb.BOOL, type_params=[EMPTY] * 300))},
+            "of its fields is not",
+        ),
+        (
+            lambda c: c.describe("docs"),
+            {"schema": described(pb.FieldSchema(type_params=[EMPTY] * 2**19))},
+            "of the collection is not",
+        ),
+        (
+            lambda c: c.describe_index("docs"),
+            {"index_descriptions": [index_of(params=[EMPTY] * 2**19)]},
+            "of its index is not",
+        ),
     ],
-    ids=["names", "databases", "partitions", "aliases", "properties", "indexes"],
+    ids=[
+        "names",
+        "databases",
+        "partitions",
+        "aliases",
+        "properties",
+        "indexes",
+        "fields",
+        "params",
+        "parts",
+        "parts of an index",
+    ],
 )
 async def test_things_are_counted(
     server: HostileServer,
