@@ -12,9 +12,9 @@ from support.milvus_codes import BAD_PARAMETER, LOADED, UNIMPLEMENTED, refused, 
 from support.milvus_indexing import MilvusIndexing
 from support.milvus_memory import MilvusCollection
 from support.milvus_rules import (
-    MOST_VECTORS,
     check_dimension,
     check_features,
+    most_vectors,
     violations_of_function,
 )
 
@@ -115,8 +115,9 @@ class MilvusGrowth(MilvusIndexing):
         if not can(self.version, feature_of_adding(field)):
             reason = f"not support to add vector field, field name = {field.name}"
             raise refused(BAD_PARAMETER, reason)
-        if field.is_vector and len(form.vectors) >= MOST_VECTORS:
-            raise standing(f"maximum vector field's number should be limited to {MOST_VECTORS}")
+        most = most_vectors(self.version)
+        if field.is_vector and len(form.vectors) >= most:
+            raise standing(f"maximum vector field's number should be limited to {most}")
         if not field.nullable:
             reason = f"added field must be nullable, please check it, field name = {field.name}"
             raise refused(BAD_PARAMETER, reason)

@@ -11,7 +11,8 @@ from quiver.domain.milvus_versions import MilvusVersion, can, needed
 from support.milvus_codes import BAD_PARAMETER, UNIMPLEMENTED, refused, standing
 
 DIMENSIONS = (2, 32768)
-MOST_VECTORS = 4
+MOST_VECTORS, MOST_VECTORS_BEFORE_3 = 10, 4
+"""Fields of vectors in one collection, unless a server is told otherwise."""
 """Fields of vectors that a server takes unless it is told otherwise."""
 NULLABLE_TEXTS = MilvusVersion(2, 6, 3)
 """From here on BM25 reads a field that is nullable."""
@@ -92,6 +93,11 @@ def _violations_of_text(inputs: list[Field], version: MilvusVersion | None) -> I
         yield f"function input field cannot be nullable: {text.name}"
 
 
+def most_vectors(version: MilvusVersion | None) -> int:
+    is_old = version is not None and version < MilvusVersion(3, 0)
+    return MOST_VECTORS_BEFORE_3 if is_old else MOST_VECTORS
+
+
 def _violations(form: Form, version: MilvusVersion | None) -> Iterator[str]:
     names = [field.name for field in form.fields]
     if len(set(names)) < len(names):
@@ -106,8 +112,9 @@ def _violations(form: Form, version: MilvusVersion | None) -> Iterator[str]:
         yield "there are more than one clustering key"
     if not form.vectors:
         yield "schema does not contain vector field"
-    if len(form.vectors) > MOST_VECTORS:
-        yield f"maximum vector field's number should be limited to {MOST_VECTORS}"
+    most = most_vectors(version)
+    if len(form.vectors) > most:
+        yield f"maximum vector field's number should be limited to {most}"
     if len({function.name for function in form.functions}) < len(form.functions):
         yield "duplicate function name"
     for function in form.functions:

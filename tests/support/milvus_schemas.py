@@ -209,7 +209,7 @@ EVERYTHING: Manifest = {
         ],
         "indexes": [
             {"field": "bits", "type": "MINHASH_LSH", "metricType": "MHJACCARD"},
-            {"field": "small", "type": "HNSW"},
+            {"field": "small", "type": "HNSW", "params": {"M": 16, "efConstruction": 200}},
             {"field": "place", "type": "RTREE"},
             {"field": "at", "type": "STL_SORT"},
             {"field": "text", "type": "NGRAM", "params": {"min_gram": 2, "max_gram": 3}},
