@@ -38,7 +38,8 @@ def short_spec(form: Form, indexes: Mapping[str, FieldIndex]) -> Manifest | None
     if _in_order(form) != short_form(vector.dimension, metric):
         return None
     spec = {"dimension": vector.dimension, "metricType": metric}
-    if asked.type in _BRUTE_FORCE and not asked.params:
+    if asked.type in _BRUTE_FORCE:
+        # What parameters it has, a server has added: brute force takes none.
         return spec if metric in TAKES["Milvus"].indexes else None
     type_ = _PLAIN_NAMES.get(asked.type, asked.type)
     manifest = index_spec(type_, asked.params)
