@@ -75,8 +75,16 @@ def long_spec(form: Form, indexes: Mapping[str, FieldIndex]) -> Manifest:
     listed = [indexes[field.name] for field in form.fields if field.name in indexes]
     manifest: Manifest = _plain(form)
     if listed:
-        manifest["indexes"] = [{**_plain(index), **_params(index.params)} for index in listed]
+        manifest["indexes"] = [_listed(form, index) for index in listed]
     return manifest
+
+
+def _listed(form: Form, index: FieldIndex) -> Manifest:
+    """Return the index in the spec. Some servers tell a metric, NONE, where there are no vectors."""
+    field = form.find(index.field)
+    measures = field is not None and field.is_vector
+    said = index if measures else structs.replace(index, metric_type=None)
+    return {**_plain(said), **_params(index.params)}
 
 
 def index_spec(type_: str, params: Mapping[str, int | str]) -> Manifest:
@@ -102,7 +110,7 @@ def why_unsaid(form: Form, index: FieldIndex) -> str | None:
         return "of a field that is not described"
     if index.type not in INDEXES[field.type]:
         return f"of type {one_line(index.type, 64)}"
-    if index.metric_type is not None and index.metric_type not in METRICS.get(field.type, ()):
+    if field.is_vector and index.metric_type not in (None, *METRICS[field.type]):
         return f"of metric {one_line(index.metric_type, 64)}"
     return None
 

@@ -284,6 +284,13 @@ def test_what_no_spec_can_say_is_refused_with_its_name(rest: Any, words: str) ->
         export_from_milvus(ENGINE, found(form, index("FLAT"), **others))
 
 
+def test_a_metric_where_there_are_no_vectors_is_not_told() -> None:
+    """milvus-lite tells NONE there."""
+    form = replace(FORM, fields=(*FORM.fields, Field(name="n", type="Int64")))
+    part = milvus_part(form, index("FLAT"), index("INVERTED", "NONE", "n"))
+    assert part["schema"]["indexes"][1] == {"field": "n", "type": "INVERTED"}
+
+
 def test_functions_are_told_with_their_fields() -> None:
     """And the metric of the index on what they compute."""
     text = Field(name="text", type="VarChar", max_length=9, params={"enable_analyzer": "true"})
