@@ -35,13 +35,17 @@ OF_MILVUS = (
     "'GPU_BRUTE_FORCE'] || "
 )
 OF_METRICS = (
-    "self.metricType in ['L2', 'IP', 'COSINE'] || self.dimension % 8 == 0",
+    (
+        "self.metricType in ['L2', 'IP', 'COSINE'] || !has(self.dimension) || "
+        "self.dimension % 8 == 0"
+    ),
     (
         "!(self.metricType in ['HAMMING', 'JACCARD', 'TANIMOTO']) || !has(self.index) || "
         "self.index.type == 'IVF_FLAT'"
     ),
     "!(self.metricType in ['SUBSTRUCTURE', 'SUPERSTRUCTURE']) || !has(self.index)",
 )
+LONG = "has(self.milvus) && has(self.milvus.schema)"
 LONG_KEYS = "rule self.all(key, size(key) <= 317)"
 RESOURCES = (
     "rule self.all(name, name in ['cpu', 'memory', 'ephemeral-storage'] || "
@@ -64,7 +68,23 @@ EXPECTED = {
         (
             ".spec rule !has(self.index) || self.index.type != 'IVF_PQ' || "
             "!has(self.index.params.m) || type(self.index.params.m) != int || "
-            "self.index.params.m < 1 || self.dimension % self.index.params.m == 0"
+            "self.index.params.m < 1 || !has(self.dimension) || "
+            "self.dimension % self.index.params.m == 0"
+        ),
+        (
+            ".spec rule !has(self.dimension) || !has(oldSelf.dimension) || "
+            "self.dimension == oldSelf.dimension"
+        ),
+        # A form that is new. One of both there is, for good: dimension was required.
+        f".spec rule has(self.dimension) || ({LONG})",
+        f".spec rule ({LONG}) == ({LONG.replace('self', 'oldSelf')})",
+        (
+            f".spec rule !({LONG}) || !(has(self.dimension) || has(self.metricType) || "
+            "has(self.index))"
+        ),
+        (
+            f".spec rule !({LONG}) || !has(self.partitions) || self.partitions.size() == 0 || "
+            "!self.milvus.schema.fields.exists(f, has(f.partitionKey) && f.partitionKey)"
         ),
         # Indexes of Milvus 2.x take what the server knows. The bounds of the others are rules now.
         *(

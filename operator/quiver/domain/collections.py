@@ -1,7 +1,8 @@
 """VectorCollection, and a collection as an engine describes it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 import msgspec
@@ -51,6 +52,14 @@ OWNER_PROPERTY = f"{OWN_PROPERTIES}owner"
 """The mark of a collection's owner: the uid of its VectorCollection."""
 SET_PROPERTIES = f"{OWN_PROPERTIES}properties"
 """Names the properties that Quiver has set for that owner, as a list in JSON."""
+SAID_ELSEWHERE: Mapping[str, str] = MappingProxyType(
+    {
+        "collection.replica.number": "load.replicas",
+        "consistency_level": "consistencyLevel",
+        "dynamicfield.enabled": "schema.dynamicFields",
+    }
+)
+"""Properties that change what other fields of spec.milvus say, with these."""
 
 PARTITION_BYTES = 2**18
 """How many bytes of UTF-8 the tags in a spec have together. An object holds them three times (spec,
@@ -109,6 +118,8 @@ class MilvusSpec(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if any(name.startswith(OWN_PROPERTIES) for name in self.properties):
             raise ValueError(f"properties that begin with {OWN_PROPERTIES} are Quiver's own")
+        for name in self.properties.keys() & SAID_ELSEWHERE.keys():
+            raise ValueError(f"{name} is not set as a property: {SAID_ELSEWHERE[name]} says it")
 
 
 class CollectionSpec(Struct, frozen=True, kw_only=True):
