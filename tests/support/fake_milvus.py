@@ -21,7 +21,7 @@ from support.fake_server import DEFAULT
 from support.milvus_codes import BAD_PARAMETER, LOADED, NO_INDEX, NOT_LOADED, refused, standing
 from support.milvus_growth import DYNAMIC, MilvusGrowth
 from support.milvus_memory import MilvusCollection
-from support.milvus_rules import check_schema, is_name
+from support.milvus_rules import as_read, check_schema, is_name
 
 NOT_WHILE_LOADED = ("mmap.enabled", "warmup.")
 
@@ -69,7 +69,8 @@ class FakeMilvus(MilvusGrowth):
         self, schema: CollectionSchema, properties: Mapping[str, str] = NO_PROPERTIES
     ) -> None:
         self.check_database(schema.name)
-        form = schema.form or short_form(schema.dimension, schema.metric_type)
+        asked = schema.form or short_form(schema.dimension, schema.metric_type)
+        form = as_read(asked, self.version)
         check_schema(schema, form, self.version)
         if self.named(schema.name) is not None:
             raise EngineRefused(EXISTS, f"{schema.name} is taken by a collection or an alias")

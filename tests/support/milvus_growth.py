@@ -12,9 +12,8 @@ from support.milvus_codes import BAD_PARAMETER, LOADED, UNIMPLEMENTED, refused, 
 from support.milvus_indexing import MilvusIndexing
 from support.milvus_memory import MilvusCollection
 from support.milvus_rules import (
-    check_dimension,
-    check_features,
-    most_vectors,
+    MOST_VECTORS,
+    check_field,
     violations_of_function,
 )
 
@@ -41,8 +40,7 @@ class MilvusGrowth(MilvusIndexing):
         if form.find(field.name) is not None:
             raise refused(BAD_PARAMETER, f"duplicated field name {field.name}")
         self._check_added(field, form)
-        check_dimension(field)
-        check_features(Form(fields=(*form.fields, field)), self.version)
+        check_field(field, self.version)
         self._put(found, structs.replace(form, fields=(*form.fields, field)))
 
     def alter_field(self, name: str, field: str, changed: Mapping[str, str]) -> None:
@@ -81,7 +79,8 @@ class MilvusGrowth(MilvusIndexing):
         after = structs.replace(form, fields=fields, functions=(*form.functions, function))
         for wrong in violations_of_function(function, after, self.version):
             raise refused(BAD_PARAMETER, wrong)
-        check_features(after, self.version)
+        if output is not None:
+            check_field(output, self.version)
         self._put(found, after)
 
     def alter_function(self, name: str, function: Function) -> None:

@@ -7,7 +7,6 @@ from quiver.domain.milvus_fields import FieldIndex
 from quiver.domain.milvus_forms import VECTOR_FIELD
 from quiver.domain.milvus_indexes import metric_of
 from quiver.domain.milvus_versions import MilvusVersion, parse_version
-from support.milvus_codes import standing
 from support.milvus_index_rules import as_it_is_told, check_index
 from support.milvus_memory import (
     NOT_IN_MEMORY,
@@ -117,17 +116,16 @@ class MilvusIndexing(MilvusMemory):
         return has_metric and wanted.is_met_by(there.told)
 
     def _free(self, found: MilvusCollection, field: str) -> None:
-        """Have an index go: that of vectors takes the collection out of memory."""
+        """Have an index go, and the collection out of memory where the server wants that: for
+        vectors, and before 2.6.2 for all.
+        """
         about = found.form.find(field)
-        if about is not None and about.is_vector:
+        if about is None or about.is_vector or not self._drops_while_loaded:
             found.load = NOT_IN_MEMORY
-        elif found.load.state != "NotLoaded" and not self._drops_while_loaded:
-            reason = "index cannot be dropped, collection is loaded, please release it first"
-            raise standing(reason)
 
     @property
     def _drops_while_loaded(self) -> bool:
-        return self.version is None or self.version >= DROPS_WHILE_LOADED
+        return self.version is not None and self.version >= DROPS_WHILE_LOADED
 
     def _observed(self, found: MilvusCollection, index: BuiltIndex) -> ObservedFieldIndex:
         rows = sum(found.rows.values())

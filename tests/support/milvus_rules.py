@@ -3,17 +3,25 @@
 import re
 from collections.abc import Iterator
 
+from msgspec import structs
+
 from quiver.domain.collections import CollectionSchema
-from quiver.domain.milvus_features import features_of_schema
 from quiver.domain.milvus_fields import MOST_FIELDS, Field, Form, Function
-from quiver.domain.milvus_schemas import MilvusSchema
-from quiver.domain.milvus_versions import MilvusVersion, can, needed
-from support.milvus_codes import BAD_PARAMETER, UNIMPLEMENTED, refused, standing
+from quiver.domain.milvus_versions import (
+    Feature,
+    MilvusVersion,
+    can,
+    feature_of_field_type,
+    feature_of_function,
+)
+from support.milvus_codes import BAD_PARAMETER, refused, standing
 
 DIMENSIONS = (2, 32768)
 MOST_VECTORS, MOST_VECTORS_BEFORE_3 = 10, 4
 """Fields of vectors in one collection, unless a server is told otherwise."""
 """Fields of vectors that a server takes unless it is told otherwise."""
+OLD_VECTORS = ("FloatVector", "BinaryVector")
+CHECKS_TYPES = MilvusVersion(2, 4)
 NULLABLE_TEXTS = MilvusVersion(2, 6, 3)
 """From here on BM25 reads a field that is nullable."""
 OUTPUTS = {"BM25": "SparseFloatVector", "MinHash": "BinaryVector"}
@@ -23,6 +31,25 @@ def is_name(name: str) -> bool:
     return re.fullmatch("[A-Za-z_][A-Za-z0-9_]{0,254}", name) is not None
 
 
+def as_read(form: Form, version: MilvusVersion | None) -> Form:
+    """Return the form without what a server of the version does not read of the protocol."""
+    knows_functions, knows_null = can(version, Feature.BM25), can(version, Feature.NULLABLE)
+    clusters = can(version, Feature.CLUSTERING_KEY)
+    fields = (
+        structs.replace(
+            field,
+            nullable=field.nullable and knows_null,
+            clustering_key=field.clustering_key and clusters,
+        )
+        for field in form.fields
+    )
+    return Form(
+        fields=tuple(fields),
+        dynamic_fields=form.dynamic_fields,
+        functions=form.functions if knows_functions else (),
+    )
+
+
 def check_schema(schema: CollectionSchema, form: Form, version: MilvusVersion | None) -> None:
     """Raises: EngineRefused for a collection that a server of the version does not take."""
     if not is_name(schema.name.rpartition("/")[2]):
@@ -30,24 +57,23 @@ def check_schema(schema: CollectionSchema, form: Form, version: MilvusVersion | 
     if not 1 <= (schema.shards or 1) <= 16:
         raise standing("there are from 1 to 16 shards")
     for field in form.fields:
-        check_dimension(field)
-    wrong = next(_violations(form, version), None)
-    if wrong is not None:
+        check_field(field, version)
+    counted = [field for field in form.vectors if field.type in OLD_VECTORS]
+    if len(counted) > 1 and not can(version, Feature.SEVERAL_VECTORS):
+        raise standing("multiple vector fields is not supported")
+    for wrong in _violations(form, version):
         raise refused(BAD_PARAMETER, wrong)
-    check_features(form, version)
 
 
-def check_features(form: Form, version: MilvusVersion | None) -> None:
-    """Refuse what the version lacks, as the driver does: an old server would ignore some of it."""
-    try:
-        schema = MilvusSchema(
-            fields=form.fields, dynamic_fields=form.dynamic_fields, functions=form.functions
-        )
-    except ValueError as error:
-        raise refused(BAD_PARAMETER, str(error)) from error
-    for feature in features_of_schema(schema):
-        if not can(version, feature):
-            raise refused(UNIMPLEMENTED, needed(feature))
+def check_field(field: Field, version: MilvusVersion | None) -> None:
+    """Before 2.4 a server takes any type, whether or not it can do anything with it."""
+    check_dimension(field)
+    feature = feature_of_field_type(field.type)
+    looks = version is None or version >= CHECKS_TYPES
+    if looks and feature is not None and not can(version, feature):
+        raise refused(BAD_PARAMETER, f"field data type: {field.type} is not supported")
+    if field.nullable and field.is_vector and not can(version, Feature.NULLABLE_VECTOR):
+        raise refused(BAD_PARAMETER, f"vector type not support null, fieldName: {field.name}")
 
 
 def check_dimension(field: Field) -> None:
@@ -64,6 +90,9 @@ def violations_of_function(
     function: Function, form: Form, version: MilvusVersion | None
 ) -> Iterator[str]:
     """Yield what is wrong with a function over fields of the form."""
+    feature = feature_of_function(function.type)
+    if feature is not None and not can(version, feature):
+        yield f"check function params with unknown function type: {function.type}"
     inputs = [form.find(name) for name in function.input_fields]
     outputs = [form.find(name) for name in function.output_fields]
     if None in inputs:
