@@ -101,8 +101,8 @@ class SetIndex:
 
 @dataclass(frozen=True)
 class SetFieldIndex:
-    """Start to build the index of a field, or replace it. `releases`: the engine then releases the
-    collection.
+    """Start to build the index of a field, or replace it. `releases`: the collection is then not
+    in memory, or may not be.
     """
 
     index: FieldIndex
@@ -111,7 +111,10 @@ class SetFieldIndex:
 
 @dataclass(frozen=True)
 class DropFieldIndex:
+    """Drop the index of a field without vectors. `releases` as for `SetFieldIndex`."""
+
     field: str
+    releases: bool = False
 
 
 @dataclass(frozen=True)

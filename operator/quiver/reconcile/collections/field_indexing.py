@@ -13,6 +13,7 @@ from quiver.domain.conditions import Verdict
 from quiver.domain.milvus_fields import Field, FieldIndex
 from quiver.domain.milvus_indexes import metric_of, plain_index
 from quiver.domain.milvus_schemas import MilvusSchema
+from quiver.domain.milvus_versions import Feature, can
 from quiver.reconcile.collections.decision import Decision, DropFieldIndex, SetFieldIndex, Step
 from quiver.reconcile.collections.gathered import Gathered
 from quiver.reconcile.collections.growth import fields_after
@@ -77,9 +78,17 @@ def _steps_for(g: Gathered, form: MilvusSchema, field: Field) -> Iterator[Step]:
     before = _noted(g).get(field.name)
     if wanted is None:
         if before is not None and found is not None:
-            yield DropFieldIndex(field.name)
-    elif found is None or _is_to_be_replaced(form, wanted, found, before):
-        yield SetFieldIndex(wanted, releases=field.is_vector and found is not None)
+            yield DropFieldIndex(field.name, releases=_releases(g, field))
+    elif found is None:
+        yield SetFieldIndex(wanted)
+    elif _is_to_be_replaced(form, wanted, found, before):
+        yield SetFieldIndex(wanted, releases=_releases(g, field))
+
+
+def _releases(g: Gathered, field: Field) -> bool:
+    """Tell whether the engine may have to release the collection to drop the field's index."""
+    version = g.milvus_version
+    return field.is_vector or version is None or not can(version, Feature.DROP_LOADED_INDEX)
 
 
 def _is_to_be_replaced(

@@ -8,6 +8,7 @@ from quiver.domain.conditions import Verdict
 from quiver.domain.reasons import Reason
 from quiver.reconcile.collections.decision import (
     Decision,
+    DropFieldIndex,
     LoadCollection,
     ReleaseCollection,
     SetFieldIndex,
@@ -96,9 +97,11 @@ def _progress(g: Gathered) -> str:
 
 
 def _releases(steps: Sequence[Step]) -> bool:
-    """Tell whether the engine releases the collection, since an index of vectors is replaced."""
+    """Tell whether the engine releases the collection to drop an index, or may."""
     return any(
-        step.releases if isinstance(step, SetFieldIndex) else isinstance(step, SetIndex)
+        step.releases
+        if isinstance(step, SetFieldIndex | DropFieldIndex)
+        else isinstance(step, SetIndex)
         for step in steps
     )
 
