@@ -42,6 +42,12 @@ class MilvusCluster(Cluster):
     def edit_engine(self, **spec: object) -> None:
         self._edit(self.get("engine", VECTOR_ENGINE), spec)
 
+    def tell_version(self, version: str) -> None:
+        """Have the server be of this version, as the engine's status says too."""
+        self.server.told_version = version
+        found = self.get("engine", VECTOR_ENGINE)
+        self.add({**found, "status": {**found["status"], "version": version}})
+
     async def reconcile(self) -> Result:
         return await self.reconciler.reconcile(KEY)
 
