@@ -38,6 +38,7 @@ WORDS = {
     Feature.ALTER_FIELD: "`maxLength`, `maxCapacity`",
     Feature.ADD_FUNCTION: "a TextEmbedding over fields",
     Feature.ADD_FUNCTION_WITH_FIELD: "together with its output field",
+    Feature.DROP_LOADED_INDEX: "while the collection is loaded",
     Feature.ENABLE_DYNAMIC_FIELDS: "`dynamicFields` turned on",
 }
 """How the pages call what has no name of its own."""

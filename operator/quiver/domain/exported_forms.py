@@ -80,7 +80,7 @@ def long_spec(form: Form, indexes: Mapping[str, FieldIndex]) -> Manifest:
 
 
 def _listed(form: Form, index: FieldIndex) -> Manifest:
-    """Return the index in the spec. Some servers tell a metric, NONE, where there are no vectors."""
+    """Return the index as the spec lists it. milvus-lite tells a metric, NONE, of numbers too."""
     field = form.find(index.field)
     measures = field is not None and field.is_vector
     said = index if measures else structs.replace(index, metric_type=None)
@@ -111,7 +111,7 @@ def why_unsaid(form: Form, index: FieldIndex) -> str | None:
     if index.type not in INDEXES[field.type]:
         return f"of type {one_line(index.type, 64)}"
     if field.is_vector and index.metric_type not in (None, *METRICS[field.type]):
-        return f"of metric {one_line(index.metric_type, 64)}"
+        return f"of metric {one_line(index.metric_type or "", 64)}"
     return None
 
 
