@@ -21,6 +21,7 @@ from quiver.ports.engines import EngineClient
 from quiver.reconcile.collections.field_indexing import is_met
 from support.builders import metadata
 from support.milvus_schemas import GOOD_SCHEMAS, ON_2_3, in_default_database
+from support.milvus_server.server import FakeMilvusServer
 from support.waiting import eventually
 
 pytestmark = pytest.mark.xdist_group("milvus")
@@ -56,16 +57,21 @@ ON_LITE = (
 HAS = {
     "milvus": (*ON_2_3, *(name for name in FROM_DOCS if name != "sample passages")),
     "milvus-lite": ON_LITE,
+    "v3.0.0": (*STORIES,),
 }
-"""Which stories a server can tell."""
+"""Which stories a server can tell. The last is a fake: none of these versions can be had here."""
 
 
 @pytest.fixture
 async def client(server: str, request: pytest.FixtureRequest) -> AsyncIterator[EngineClient]:
-    fixture = {"milvus": "milvus_server", "milvus-lite": "milvus_lite_server"}[server]
-    running: MilvusServer | MilvusLiteServer = request.getfixturevalue(fixture)
     engines = MilvusEngines()
-    yield engines.at(Target(running.address, "Milvus"))
+    fixtures = {"milvus": "milvus_server", "milvus-lite": "milvus_lite_server"}
+    if server in fixtures:
+        running: MilvusServer | MilvusLiteServer = request.getfixturevalue(fixtures[server])
+        yield engines.at(Target(running.address, "Milvus"))
+    else:
+        async with FakeMilvusServer(version=server, has_storage_v3=True) as fake:
+            yield engines.at(Target(fake.address, "Milvus"))
     await engines.close()
 
 

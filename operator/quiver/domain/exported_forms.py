@@ -111,7 +111,7 @@ def why_unsaid(form: Form, index: FieldIndex) -> str | None:
     if index.type not in INDEXES[field.type]:
         return f"of type {one_line(index.type, 64)}"
     if field.is_vector and index.metric_type not in (None, *METRICS[field.type]):
-        return f"of metric {one_line(index.metric_type or "", 64)}"
+        return f"of metric {one_line(index.metric_type or '', 64)}"
     return None
 
 
