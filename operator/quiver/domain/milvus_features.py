@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from quiver.domain.milvus_fields import WITH_OUTPUT, Field, Function
+from quiver.domain.milvus_fields import ADDED_WITH_OUTPUT, Field, Function
 from quiver.domain.milvus_forms import Growth
 from quiver.domain.milvus_indexes import metric_of
 from quiver.domain.milvus_schemas import MilvusSchema
@@ -62,7 +62,7 @@ def feature_of_adding(field: Field) -> Feature:
 
 
 def feature_of_adding_function(function: Function) -> Feature:
-    has_output = function.type in WITH_OUTPUT
+    has_output = function.type in ADDED_WITH_OUTPUT
     return Feature.ADD_FUNCTION_WITH_FIELD if has_output else Feature.ADD_FUNCTION
 
 

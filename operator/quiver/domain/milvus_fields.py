@@ -48,8 +48,8 @@ DENSE_VECTORS = frozenset({"FloatVector", "Float16Vector", "BFloat16Vector", "In
 VECTORS = DENSE_VECTORS | {"BinaryVector", "SparseFloatVector"}
 ALTERABLE_PARAMS = frozenset({"mmap.enabled", "warmup"})
 """Parameters of a field that Milvus changes after its creation."""
-WITH_OUTPUT = frozenset({"BM25", "MinHash"})
-"""Functions that Milvus adds only together with their output field."""
+ADDED_WITH_OUTPUT = frozenset({"BM25", "MinHash"})
+"""Functions that Milvus adds only together with their output field, and the others only without."""
 MOST_FIELDS = 64
 MOST_FUNCTIONS = 16
 

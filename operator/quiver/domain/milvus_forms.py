@@ -1,7 +1,7 @@
 """Forms of collections on Milvus: the short one, how two differ, and how one grows."""
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 from msgspec import structs
@@ -9,8 +9,8 @@ from msgspec import structs
 from quiver.domain.fit import BINARY_METRICS
 from quiver.domain.kubernetes_types import Struct
 from quiver.domain.milvus_fields import (
+    ADDED_WITH_OUTPUT,
     ALTERABLE_PARAMS,
-    WITH_OUTPUT,
     Field,
     FieldType,
     Form,
@@ -80,7 +80,8 @@ def short_form(dimension: int, metric_type: str | None) -> Form:
 def growth(wanted: Form, found: Form) -> Growth:
     """Return what a server of a version that can do all of it is to do with `found`."""
     there = {function.name: function for function in found.functions}
-    computed = {name for function in wanted.functions for name in function.output_fields}
+    functions = tuple(f for f in wanted.functions if _is_addable_function(f, wanted, found))
+    outputs = _outputs(functions)
     missing = (field for field in wanted.fields if found.find(field.name) is None)
     added = tuple(f for f in missing if is_addable(f) and f.name not in computed)
     names = frozenset(field.name for field in (*found.fields, *added))
@@ -123,8 +124,8 @@ def _joins(function: Function, found: Form, names: frozenset[str]) -> bool:
 def grown(wanted: Form, found: Form) -> Form:
     """Return what `found` is once all has grown that can."""
     change = growth(wanted, found)
-    outputs = {name for function in change.functions for name in function.output_fields}
-    added = (f for f in wanted.fields if found.find(f.name) is None and f.name in outputs)
+    outputs = _outputs(change.functions)
+    added = (f for f in wanted.fields if f.name in outputs and found.find(f.name) is None)
     fields = [_as_altered(field, wanted.find(field.name)) for field in found.fields]
     return Form(
         fields=(*fields, *change.fields, *added),
@@ -152,6 +153,26 @@ def differences(wanted: Form, found: Form) -> Iterator[str]:
     if wanted.dynamic_fields != found.dynamic_fields:
         yield f"dynamicFields is {_told(found.dynamic_fields)}, not {_told(wanted.dynamic_fields)}"
     yield from _function_differences(wanted, found)
+
+
+def _is_addable_function(function: Function, wanted: Form, found: Form) -> bool:
+    """Tell whether a function that the collection lacks can be added: some come with their output
+    field, the others over fields that are there.
+    """
+    if any(there.name == function.name for there in found.functions):
+        return False
+    is_there = [found.find(name) is not None for name in function.output_fields]
+    inputs_are_there = all(
+        found.find(name) is not None or ((field := wanted.find(name)) and is_addable(field))
+        for name in function.input_fields
+    )
+    if function.type in ADDED_WITH_OUTPUT:
+        return inputs_are_there and len(is_there) == 1 and not is_there[0]
+    return inputs_are_there and all(is_there)
+
+
+def _outputs(functions: Iterable[Function]) -> set[str]:
+    return {name for function in functions for name in function.output_fields}
 
 
 def _field_differences(wanted: Field, found: Field) -> Iterator[str]:
