@@ -81,7 +81,7 @@ def growth(wanted: Form, found: Form) -> Growth:
     """Return what a server of a version that can do all of it is to do with `found`."""
     there = {function.name: function for function in found.functions}
     functions = tuple(f for f in wanted.functions if _is_addable_function(f, wanted, found))
-    outputs = _outputs(functions)
+    outputs = _outputs(wanted.functions)
     missing = (field for field in wanted.fields if found.find(field.name) is None)
     added = tuple(f for f in missing if is_addable(f) and f.name not in computed)
     names = frozenset(field.name for field in (*found.fields, *added))
