@@ -14,7 +14,7 @@ from quiver.adapters.milvus.indexes import (
 )
 from quiver.adapters.milvus.memory import Memory
 from quiver.adapters.milvus.names import Place
-from quiver.adapters.milvus.refusals import Refusals
+from quiver.adapters.milvus.refusals import Attempt, Refusals
 from quiver.adapters.milvus.schemas import has_bits
 from quiver.domain.collections import Index
 from quiver.ports.errors import EngineRefused
@@ -58,13 +58,12 @@ class IndexSetting:
     ) -> None:
         """Put another index in the place of `before`; if it is refused, the one that is `restored`.
 
-        `while_loaded`: the server drops this index of a collection in memory. Raises: EngineError.
+        `while_loaded`: the server may drop this index of a collection in memory. Raises:
+        EngineError.
         """
         attempt = (self._calls.address, place.name, request.SerializeToString())
         self._refusals.check(attempt)
-        copies = 0 if while_loaded else await self._memory.release_if_loaded(place)
-        drop = drop_index_request(place, before)
-        await self._calls.change(lambda stub: stub.DropIndex, drop)
+        copies = await self._take(place, before, attempt, while_loaded=while_loaded)
         try:
             await self.create(request)
         except EngineRefused as error:
@@ -75,20 +74,40 @@ class IndexSetting:
             raise
 
     async def drop(self, place: Place, found: Found, *, while_loaded: bool) -> None:
-        """Drop an index, which costs the collection its memory unless the server can do it
-        `while_loaded`. If it is refused, the collection is loaded as before. Raises: EngineError.
-        """
-        request = drop_index_request(place, found)
-        attempt = (self._calls.address, place.name, request.SerializeToString())
+        """Drop an index. Raises: EngineError."""
+        attempt = (self._calls.address, place.name, f"no index {found.name}".encode())
         self._refusals.check(attempt)
-        copies = 0 if while_loaded else await self._memory.release_if_loaded(place)
+        await self._take(place, found, attempt, while_loaded=while_loaded)
+
+    async def _take(
+        self, place: Place, found: Found, attempt: Attempt, *, while_loaded: bool
+    ) -> int:
+        """Drop an index. Return how many copies of the collection it has cost: none, if the server
+        does it `while_loaded`. milvus-lite never does, whatever version it tells.
+
+        If it is refused, the collection is loaded as it was.
+        """
+        if while_loaded:
+            try:
+                await self._drop(place, found)
+            except EngineRefused as error:
+                if error.retriable and error.code != UNEXPECTED:
+                    raise
+            else:
+                return 0
+        copies = await self._memory.release_if_loaded(place)
         try:
-            await self._calls.change(lambda stub: stub.DropIndex, request)
+            await self._drop(place, found)
         except EngineRefused as error:
             if copies:
                 self._refusals.note(attempt, error)
                 await self._memory.load(place, copies)
             raise
+        return copies
+
+    async def _drop(self, place: Place, found: Found) -> None:
+        request = drop_index_request(place, found)
+        await self._calls.change(lambda stub: stub.DropIndex, request)
 
     async def create(self, request: pb.CreateIndexRequest) -> None:
         """Raises: EngineError, which is never worth another try where the server does not say what

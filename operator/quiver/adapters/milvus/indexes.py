@@ -27,6 +27,8 @@ DEFAULT_METRIC, DEFAULT_BINARY_METRIC = "L2", "HAMMING"
 UNFINISHED = (pb.UNISSUED, pb.IN_PROGRESS, pb.RETRY)
 WORD = 256
 """Characters of a parameter's name or value, and of a metric: as many as a spec has."""
+NO_METRIC = "NONE"
+"""What milvus-lite says for the index of a field that holds no vectors."""
 PARAMS_TEXT = 2**17
 """Characters of the JSON of parameters."""
 _NOT_PARAMETERS = frozenset({"index_type", "metric_type", "params"})
@@ -182,7 +184,8 @@ def _found(description: pb.IndexDescription) -> Found:
 
 
 def _metric(entries: Mapping[str, str]) -> str | None:
-    return one_line(entries.get("metric_type", ""), WORD) or None
+    told = one_line(entries.get("metric_type", ""), WORD)
+    return None if told in ("", NO_METRIC) else told
 
 
 def _index_of(type_: str, params: Mapping[str, int | str]) -> Index | None:
