@@ -6,8 +6,8 @@ import pytest
 
 from quiver.adapters.milvus.driver import MilvusEngines
 from quiver.domain.access import Target
-from quiver.ports.engines import EngineClient, Loads
-from support.hostile_milvus import loads_of
+from quiver.ports.engines import EngineClient, Fields, Loads
+from support.hostile_milvus import fields_of, loads_of
 from support.scripted_milvus import At, ScriptedMilvus
 
 
@@ -33,3 +33,8 @@ def client(at: At) -> EngineClient:
 @pytest.fixture
 def loads(client: EngineClient) -> Loads:
     return loads_of(client)
+
+
+@pytest.fixture
+def fields(client: EngineClient) -> Fields:
+    return fields_of(client)

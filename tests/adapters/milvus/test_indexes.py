@@ -1,13 +1,17 @@
 """How an index is asked for, and what is there before."""
 
+import struct
+
 import pytest
 
 from quiver.domain.collections import CollectionSchema, Index
+from quiver.domain.milvus_fields import Field, Form, Function
 from quiver.ports.engines import EngineClient
 from quiver_proto import milvus2_pb2 as pb
 from support.hostile_milvus import HNSW, SCHEMA, described, index_of, pairs
 from support.scripted_milvus import At, ScriptedMilvus, refusal, refused
 
+BY_BM25 = pairs(index_type="SPARSE_INVERTED_INDEX", metric_type="BM25")
 IVF_FLAT = Index(type="IVF_FLAT", params={"nlist": 16})
 
 
@@ -110,6 +114,46 @@ async def test_a_search_has_the_metric_of_the_index(
         assert (params["metric_type"], params["topk"], request.nq) == ("IP", "1", 1)
         [query] = pb.PlaceholderGroup.FromString(request.placeholder_group).placeholders
         assert list(query.values) == [bytes(32)]
+
+
+async def test_each_field_of_vectors_is_searched(
+    server: ScriptedMilvus, client: EngineClient
+) -> None:
+    """For zeros of its type, or for a text where a function makes the vectors; with the metric of
+    its index. All indexes are told in one call.
+    """
+    fields = (
+        Field(name="float", type="FloatVector", dimension=8),
+        Field(name="half", type="Float16Vector", dimension=8),
+        Field(name="brain", type="BFloat16Vector", dimension=8),
+        Field(name="bytes", type="Int8Vector", dimension=8),
+        Field(name="bits", type="BinaryVector", dimension=64),
+        Field(name="sparse", type="SparseFloatVector"),
+        Field(name="terms", type="SparseFloatVector"),
+        Field(name="body", type="VarChar", max_length=8),
+    )
+    bm25 = Function(name="bm25", type="BM25", input_fields=("body",), output_fields=("terms",))
+    described = [index_of(field_name="float"), index_of(field_name="terms", params=BY_BM25)]
+    server.tells["DescribeIndex"] = pb.DescribeIndexResponse(index_descriptions=described)
+    form = Form(fields=fields, functions=(bm25,))
+    await client.search_once(CollectionSchema(name="docs", form=form))
+    assert [method for method, _ in server.asked] == ["DescribeIndex"] + ["Search"] * 7
+    assert [_query(request) for request in server.requests("Search")] == [
+        ("float", "IP", pb.FLOAT_VECTOR, bytes(32)),
+        ("half", None, pb.FLOAT16_VECTOR, bytes(16)),
+        ("brain", None, pb.BFLOAT16_VECTOR, bytes(16)),
+        ("bytes", None, pb.INT8_VECTOR, bytes(8)),
+        ("bits", None, pb.BINARY_VECTOR, bytes(8)),
+        ("sparse", None, pb.SPARSE_FLOAT_VECTOR, bytes(4) + struct.pack("<f", 1.0)),
+        ("terms", "BM25", pb.VARCHAR, b"a"),
+    ]
+
+
+def _query(request: pb.SearchRequest) -> tuple[str, str | None, int, bytes]:
+    params = {pair.key: pair.value for pair in request.search_params}
+    [query] = pb.PlaceholderGroup.FromString(request.placeholder_group).placeholders
+    [value] = query.values
+    return params["anns_field"], params.get("metric_type"), query.type, value
 
 
 def _extra(request: pb.CreateIndexRequest) -> dict[str, str]:

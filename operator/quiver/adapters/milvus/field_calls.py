@@ -175,10 +175,12 @@ def _missing(kind: str, name: str) -> EngineRefused:
 
 def _impossible(function: Function, *, with_output: bool) -> EngineRefused:
     """Return the refusal of a function whose output field is there or is not, as Milvus needs."""
-    how = "together with its output field, and that" if with_output else "over a field that exists"
-    rest = "exists" if with_output else "and its output field does not"
+    if with_output:
+        how = "together with its output field, and that exists"
+    else:
+        how = "over fields that exist, and its output field does not"
     reason = (
-        f"Milvus adds a {function.type} only {how} {rest}: the function {function.name!r} can be"
-        " had in a new collection"
+        f"Milvus adds a {function.type} only {how}: give the function {function.name!r} to a new"
+        " collection"
     )
     return EngineRefused(ILLEGAL_PARAMETER, reason)

@@ -8,12 +8,17 @@ import pytest
 
 from quiver.adapters.grpc.calls import Deadlines
 from quiver.adapters.milvus.driver import MilvusEngines
+from quiver.adapters.milvus.names import Place
+from quiver.adapters.milvus.schemas import create_request
 from quiver.domain.access import Target
+from quiver.domain.collections import CollectionSchema
+from quiver.domain.milvus_fields import MOST_FIELDS, Field, Form
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineRefused, EngineUnreachable
 from quiver_proto import milvus2_pb2 as pb
 from support.hostile_milvus import (
     described,
+    fields_of,
     honest,
     index_of,
     loads_of,
@@ -135,6 +140,37 @@ async def test_the_largest_honest_lists_are_read(
     found = await client.describe("docs")
     assert found is not None
     assert found.partitions == frozenset(longest[:4096])
+
+
+async def test_the_largest_collection_of_a_spec_is_read(
+    server: HostileServer, client: EngineClient
+) -> None:
+    """64 fields with all the parameters that a spec takes, and an index on each. An object of
+    Kubernetes holds less.
+    """
+    params = {f"p{number:0254}": "x" * 4096 for number in range(16)}
+    fields = [
+        Field(name=f"f{number:0254}", type="VarChar", max_length=65535, params=params)
+        for number in range(MOST_FIELDS)
+    ]
+    form = Form(fields=tuple(fields))
+    place, wanted = Place("default", "docs"), CollectionSchema(name="docs", form=form)
+    request = create_request(place, wanted, {})
+    of_index = {f"p{number:0254}": "x" * 256 for number in range(32)}
+    entries = pairs(index_type="x" * 64, metric_type="x" * 64, **of_index)
+    indexes = [
+        index_of(index_name=field.name, field_name=field.name, params=entries) for field in fields
+    ]
+    server.answer = honest(
+        schema=pb.CollectionSchema.FromString(request.schema), index_descriptions=indexes
+    )
+    found = await client.describe("docs")
+    assert found is not None
+    assert found.schema.form == form
+    told = await fields_of(client).describe_indexes("docs")
+    assert {index.index.field: index.index.params for index in told.values()} == {
+        field.name: of_index for field in fields
+    }
 
 
 async def test_names_with_a_slash_stand_for_no_other_database(
