@@ -10,7 +10,7 @@ from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.app import Operator
 from quiver.domain.access import Target
 from quiver.domain.kubernetes_types import Key, Kind, Manifest
-from quiver.ports.engines import EngineClient, Engines
+from quiver.ports.engines import Engines
 from support.namespaces import Namespace
 from support.operators import running
 
@@ -105,14 +105,25 @@ class PoweredEngines:
 
 
 class _PoweredEngine:
-    CHANGES = frozenset({"create", "drop", "create_partition", "drop_partition", "set_index"})
+    CHANGES = frozenset(
+        {
+            *("create", "drop", "create_partition", "drop_partition", "set_index"),
+            *("load", "release", "alter_properties", "create_database"),
+            *("set_field_index", "drop_field_index", "add_field", "alter_field"),
+            *("add_function", "alter_function"),
+        }
+    )
+    PARTS = ("loads", "fields")
+    """What only some engines do, each as a client of its own; None for the others."""
 
-    def __init__(self, client: EngineClient, power: Any) -> None:
+    def __init__(self, client: Any, power: Any) -> None:
         self._client = client
         self._power = power
 
     def __getattr__(self, name: str) -> Any:
         call = getattr(self._client, name)
+        if name in self.PARTS and call is not None:
+            return _PoweredEngine(call, self._power)
         if name not in self.CHANGES:
             return call
 
