@@ -18,6 +18,7 @@ from support.bad_milvus_schemas import (
     SCHEMA,
     TERMS,
     TEXT,
+    TEXTS,
     VECTOR,
     Bad,
     more,
@@ -66,9 +67,7 @@ ACCEPTED = {
     **of_types("default", {"Int64": -9223372036854775808, "VarChar": "", "Bool": "false"}),
     **of_types("default", {"Float": "-0.5e-3", "Double": 2, "Timestamptz": "2025-01-01T00:00:00Z"}),
     **of_types("clusteringKey", dict.fromkeys(("Int8", "Double", "VarChar", "FloatVector"), True)),
-    "an array of texts": more(
-        {**TEXT, "type": "Array", "elementType": "VarChar", "maxCapacity": 1}
-    ),
+    "an array of texts": more({"name": "x", **TEXTS, "maxLength": 1}),
     "a hash of a text": more(
         TEXT, BITS, functions=[{**BM25, "type": "MinHash", "outputFields": ["bits"]}]
     ),

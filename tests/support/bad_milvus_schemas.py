@@ -64,6 +64,7 @@ DIMENSION = "dimension is of vectors that are not sparse, and required there"
 CAPACITY = "maxCapacity is of Array, and required there"
 ELEMENT = "elementType is of Array, and required there"
 ARRAY: Manifest = {"type": "Array", "elementType": "Int8", "maxCapacity": 8}
+TEXTS: Manifest = {**ARRAY, "elementType": "VarChar"}
 BAD_SCHEMAS: dict[str, Bad] = {
     "no primary key": Bad(whole(VECTOR), FIELDS, "exactly one field is the primaryKey"),
     "two primary keys": Bad(
@@ -99,9 +100,7 @@ BAD_SCHEMAS: dict[str, Bad] = {
     "half a byte": bad_field("dimension", "multiple of 8", type="BinaryVector", dimension=12),
     "a text without a length": bad_field("maxLength", MAX_LENGTH, type="VarChar"),
     "a number with a length": bad_field("maxLength", MAX_LENGTH, type="Int8", maxLength=8),
-    "texts without a length": bad_field(
-        "maxLength", MAX_LENGTH, **{**ARRAY, "elementType": "VarChar"}
-    ),
+    "texts without a length": bad_field("maxLength", MAX_LENGTH, **TEXTS),
     "numbers with a length": bad_field("maxLength", MAX_LENGTH, **ARRAY, maxLength=8),
     "an array without a capacity": bad_field(
         "maxCapacity", CAPACITY, type="Array", elementType="Int8"
