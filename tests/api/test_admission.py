@@ -15,6 +15,7 @@ import yaml
 
 from localcluster import ControlPlane
 from quiver.domain.fit import needed_mib
+from support.bad_milvus_schemas import more
 from support.waiting import wait_until
 
 INSTALL = Path(__file__).parents[2] / "manifests" / "install.yaml"
@@ -148,7 +149,7 @@ def test_what_a_collection_does_not_say_is_the_default(guarded: Any, spec: Any) 
 
 def test_no_policy_reads_a_field_that_may_be_absent(policies: list[Any], schemas: Any) -> None:
     """Its expression would fail, and with failurePolicy Ignore let everything through."""
-    required = {*schemas["vectorcollections"]["properties"]["spec"]["required"]} - {"dimension"}
+    required = {*schemas["vectorcollections"]["properties"]["spec"]["required"]}
     for policy in policies:
         if "variables" in policy["spec"]:
             text = yaml.safe_dump(policy["spec"], width=10**6)
@@ -187,6 +188,12 @@ def test_unknown_memory_is_no_reason(guarded: Any, engine: str) -> None:
     """Where nobody knows how much memory there is, nothing is refused, and nothing warned of."""
     answer = guarded.admission(on(engine, 131072))
     assert (answer.refusal, answer.warnings) == (None, [])
+
+
+def test_a_schema_of_milvus_says_nothing_of_a_segment(guarded: Any) -> None:
+    """It has no one dimension: whether the engine takes it at all, another policy says."""
+    answer = guarded.admission({**on("tiny", 131072), "dimension": None, **more()})
+    assert "MiB on a GPU" not in str(answer)
 
 
 def test_milvus_has_no_segments_of_a_collections_own(

@@ -16,7 +16,9 @@ from localcluster import ControlPlane
 from quiver.domain.collections import CollectionSpec
 from quiver.domain.engines import EngineSpec
 from quiver.domain.takes import MILVUS_1_PARAMS, TAKES, refusals
+from support.bad_milvus_schemas import more
 from support.index_rules import ranges_in
+from support.milvus_schemas import GOOD_SCHEMAS
 from support.waiting import wait_until
 
 INSTALL = Path(__file__).parents[2] / "manifests" / "install.yaml"
@@ -82,7 +84,7 @@ def indexed(type_: str, metric: str, schemas: Any) -> Any:
 def is_taken(engine: str, spec: Any) -> bool:
     """Tell whether the operator takes it."""
     parsed = msgspec.convert(on(engine, **spec), CollectionSpec)
-    metric = parsed.metric_type or "L2"
+    metric = parsed.metric_type or (None if parsed.form else "L2")
     of = {key: value for key, value in ENGINES[engine].items() if key != "image"}
     return not list(refusals(parsed, metric, msgspec.convert(of, EngineSpec)))
 
@@ -101,6 +103,7 @@ def test_metrics_and_indexes_are_taken_as_the_operator_takes_them(
         assert (refusal is None) is is_taken(engine, spec), (spec, refusal)
 
 
+LONG = {"dimension": None, **more()}
 REFUSED: dict[str, tuple[str, Any, str]] = {
     "cosine": ("ours", {"metricType": "COSINE"}, "COSINE is not taken by engines of type Quiver"),
     "cosine on Milvus 1": ("official", {"metricType": "COSINE"}, "take one of"),
@@ -119,6 +122,13 @@ REFUSED: dict[str, tuple[str, Any, str]] = {
         {"index": {"type": "IVF_FLAT", "params": {"nlist": 16, "mmap.enabled": "true"}}},
         "mmap.enabled, which engines of type Quiver do not know for IVF_FLAT; take nlist",
     ),
+    "a schema": ("ours", LONG, "only by those of type Milvus; give .spec.dimension in its place"),
+    "a schema on Milvus 1": ("official", LONG, "only by those of type Milvus; give .spec.dim"),
+    "a segment size beside a schema": (
+        "milvus",
+        {**LONG, "indexFileSize": 512},
+        "because Milvus has one segment size for all collections",
+    ),
     "spec.milvus": ("ours", {"milvus": {"shards": 2}}, "only by those of type Milvus; take it out"),
     "a segment size": (
         "milvus",
@@ -133,6 +143,9 @@ ACCEPTED: dict[str, tuple[str, Any]] = {
         "milvus",
         {"milvus": {"database": "db", "load": {"replicas": 2}, "properties": {"a": "1"}}},
     ),
+    "a schema": ("milvus", LONG),
+    **{name: ("milvus", {"dimension": None, "milvus": m}) for name, m in GOOD_SCHEMAS.items()},
+    "a schema on an engine that is not there yet": ("none", LONG),
     "a parameter that the server knows": (
         "milvus",
         {"index": {"type": "IVF_FLAT", "params": {"nlist": 16, "mmap.enabled": "true"}}},
@@ -151,6 +164,19 @@ def test_refused(guarded: Any, engine: str, spec: Any, words: str) -> None:
 def test_accepted(guarded: Any, engine: str, spec: Any) -> None:
     """What it takes passes, and so does what nobody can know yet."""
     assert guarded.admission(on(engine, **spec)).refusal is None
+
+
+@pytest.mark.parametrize("engine", ["ours", "milvus"])
+def test_a_schema_is_taken_as_the_operator_takes_it(guarded: Any, engine: str) -> None:
+    """By engines of type Milvus, also where the collection names their namespace, which is its
+    own.
+    """
+    taken = is_taken(engine, LONG)
+    assert taken is (engine == "milvus")
+    there = guarded.create(on("none"), dry_run="All")["metadata"]["namespace"]
+    for namespace in ({}, {"namespace": there}):
+        spec = on(engine, **LONG) | {"engineRef": {"name": engine, **namespace}}
+        assert (guarded.admission(spec).refusal is None) is taken
 
 
 def test_a_change_is_held_against_the_engine_too(guarded: Any) -> None:

@@ -103,9 +103,10 @@ def refusals(spec: CollectionSpec, metric: str | None, engine: EngineSpec) -> It
     elif spec.index is not None and metric is not None:
         yield from _index_refusals(spec.index, metric, type_)
     if spec.milvus is not None and not takes.has_milvus:
+        cure = "take it out" if spec.form is None else "give spec.dimension in its place"
         yield (
             f"spec.milvus is for engines of type Milvus alone, and this one is of type {type_}: "
-            "take it out."
+            f"{cure}."
         )
     if not takes.has_segment_size:
         yield from _size_refusals(spec.index_file_size, engine)
