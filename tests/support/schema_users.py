@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from localcluster import ControlPlane
 from machine.milvus_servers import pymilvus_python
 from quiver.domain.kubernetes_types import Manifest
 
+PAGE = Path(__file__).resolve().parents[2] / "docs/milvus-schemas.md"
 SAMPLES = Path(__file__).resolve().parents[2] / "manifests/samples/collections-milvus-schemas.yaml"
 TOLD = "\nimport json\nprint(json.dumps(told))\n"
 
@@ -23,6 +25,16 @@ def sample(name: str) -> Manifest:
     return manifest
 
 
+def lines_for(name: str) -> str:
+    """Return the lines of Python that the documentation has for the example, with what the search
+    finds first in `told`.
+    """
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    (lines,) = [block for block in blocks if f'"{name}"' in block]
+    *insert, search = lines.strip().split("\nclient.")
+    return "\nclient.".join(insert) + f"\nfound = client.{search}\ntold = found[0][0]['entity']\n"
+
+
 def collection_of(name: str, milvus: Manifest, **spec: Any) -> Manifest:
     return {
         "apiVersion": "quiver.dev/v1alpha1",
@@ -32,10 +44,10 @@ def collection_of(name: str, milvus: Manifest, **spec: Any) -> Manifest:
     }
 
 
-async def apply(plane: ControlPlane, namespace: str, manifest: Manifest) -> None:
+async def apply(plane: ControlPlane, namespace: str, manifest: Manifest, *how: str) -> None:
     """Raises: CommandError with what kubectl says."""
     text = yaml.safe_dump(manifest)
-    arguments = ("apply", "--filename=-", f"--namespace={namespace}")
+    arguments = ("apply", "--filename=-", f"--namespace={namespace}", *how)
     await asyncio.to_thread(lambda: plane.kubectl(*arguments, input=text))
 
 
