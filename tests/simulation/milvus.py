@@ -66,12 +66,12 @@ class ModelMilvus(FakeMilvus):
             raise EngineUnreachable("the connection was reset before properties were deleted")
         super().alter_properties(name, changed, deleted)
 
-    def set_field_index(self, name: str, index: FieldIndex) -> None:
+    def set_field_index(self, name: str, index: FieldIndex, *, anew: bool = False) -> None:
         self._note_searchable()
         if self._breaks() and index.field in self.found(name).indexes:
             self.take_index(name, index.field)
             raise EngineUnreachable("the connection was reset after the index was dropped")
-        super().set_field_index(name, index)
+        super().set_field_index(name, index, anew=anew)
         self._built_at[super().found(name).schema.name] = self._now() + self._rng.choice(TAKES_S)
 
     def take_index(self, name: str, field: str = VECTOR_FIELD) -> None:

@@ -64,8 +64,10 @@ class ModelFields:
     async def describe_indexes(self, name: str) -> Mapping[str, ObservedFieldIndex]:
         return await self._ask(lambda engine: engine.describe_indexes(name))
 
-    async def set_field_index(self, name: str, index: FieldIndex) -> None:
-        await self._change("set_field_index", name, index, lambda e: e.set_field_index(name, index))
+    async def set_field_index(self, name: str, index: FieldIndex, *, anew: bool = False) -> None:
+        await self._change(
+            "set_field_index", name, index, lambda e: e.set_field_index(name, index, anew=anew)
+        )
 
     async def drop_field_index(self, name: str, field: str) -> None:
         await self._change(

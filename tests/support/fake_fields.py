@@ -17,8 +17,8 @@ class FakeFields:
     async def describe_indexes(self, name: str) -> Mapping[str, ObservedFieldIndex]:
         return self._asked("describe_indexes").describe_indexes(name)
 
-    async def set_field_index(self, name: str, index: FieldIndex) -> None:
-        self._asked("set_field_index").set_field_index(name, index)
+    async def set_field_index(self, name: str, index: FieldIndex, *, anew: bool = False) -> None:
+        self._asked("set_field_index").set_field_index(name, index, anew=anew)
 
     async def drop_field_index(self, name: str, field: str) -> None:
         self._asked("drop_field_index").drop_field_index(name, field)

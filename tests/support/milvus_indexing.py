@@ -83,9 +83,9 @@ class MilvusIndexing(MilvusMemory):
         found = self.found(name)
         return {field: self._observed(found, index) for field, index in found.indexes.items()}
 
-    def set_field_index(self, name: str, index: FieldIndex) -> None:
+    def set_field_index(self, name: str, index: FieldIndex, *, anew: bool = False) -> None:
         """As the driver does it: an index that is refused leaves all as it was."""
-        self._set(self.found(name), index)
+        self._set(self.found(name), index, anew=anew)
 
     def drop_field_index(self, name: str, field: str) -> None:
         found = self.found(name)
@@ -97,11 +97,11 @@ class MilvusIndexing(MilvusMemory):
     def version(self) -> MilvusVersion | None:
         return parse_version(self.told_version)
 
-    def _set(self, found: MilvusCollection, index: FieldIndex) -> None:
+    def _set(self, found: MilvusCollection, index: FieldIndex, *, anew: bool = False) -> None:
         metric = metric_of(found.form, index)
         wanted = msgspec.structs.replace(index, metric_type=metric)
         there = found.indexes.get(index.field)
-        if there is not None and self._is_met(found, there, wanted):
+        if there is not None and not anew and self._is_met(found, there, wanted):
             return
         check_index(wanted, found.form, self.version)
         if there is not None:

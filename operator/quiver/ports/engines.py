@@ -54,8 +54,9 @@ class Fields(Protocol):
     async def describe_indexes(self, name: str) -> Mapping[str, ObservedFieldIndex]:
         """Return the index of each field that has one."""
 
-    async def set_field_index(self, name: str, index: FieldIndex) -> None:
-        """Build the index of a field, or replace the one that is there.
+    async def set_field_index(self, name: str, index: FieldIndex, *, anew: bool = False) -> None:
+        """Build the index of a field, or replace the one that is there. One that has all that the
+        index asks for stays, unless it is to be built `anew`.
 
         Returns once the engine has accepted the call. To replace the index of vectors, it releases
         a collection that is loaded.

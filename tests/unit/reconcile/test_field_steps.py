@@ -69,6 +69,11 @@ STEPS: dict[str, tuple[Manifest, FieldStep, bool]] = {
         SetFieldIndex(index(HNSW, metricType="IP")),
         False,
     ),
+    "an index that is to be built anew": (
+        long_form(indexes=[HNSW]),
+        SetFieldIndex(index(HNSW), anew=True),
+        False,
+    ),
     "an index to drop that is gone": (long_form(), DropFieldIndex("title"), True),
     "an index to drop that is there": (
         long_form(indexes=[{"field": "title", "type": "INVERTED"}]),

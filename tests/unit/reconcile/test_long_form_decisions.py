@@ -164,6 +164,7 @@ def test_a_new_collection_is_made_with_its_form_and_all_its_indexes() -> None:
 
 
 REPLACED = SetFieldIndex(index(HNSW), releases=True)
+ANEW = SetFieldIndex(index(HNSW), releases=True, anew=True)
 FAILED = {"failure": "no space", "progress": None}
 OTHER = index({**HNSW, "params": {"M": 32, "efConstruction": 64}})
 INDEXES: dict[str, tuple[list[Manifest], dict[str, Any], list[Manifest], list[Step]]] = {
@@ -196,9 +197,9 @@ INDEXES: dict[str, tuple[list[Manifest], dict[str, Any], list[Manifest], list[St
         [HNSW],
         there({**HNSW, "params": {**HNSW["params"], "x": 1}}),
         [{**HNSW, "params": {**HNSW["params"], "x": 1}}],
-        [REPLACED],
+        [ANEW],
     ),
-    "that has given up": ([HNSW], there(HNSW, **FAILED), [HNSW], [REPLACED]),
+    "that has given up": ([HNSW], there(HNSW, **FAILED), [HNSW], [ANEW]),
     "a client's for text": ([], PLAIN | there(INVERTED), [], []),
     "for text, new": ([INVERTED], PLAIN, [], [SetFieldIndex(index(INVERTED))]),
     "for text, of another type": (

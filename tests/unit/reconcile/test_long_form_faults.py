@@ -119,6 +119,18 @@ async def test_indexes_are_replaced_and_dropped_by_field() -> None:
     assert noted(cluster) == []
 
 
+async def test_a_parameter_of_an_index_that_is_taken_off_goes_from_the_server() -> None:
+    """A server adds those that it chooses by itself: only the status tells which was Quiver's."""
+    more = {**HNSW, "params": {**HNSW["params"], "mmap.enabled": "true"}}
+    cluster = await ready_cluster(long_form(indexes=[more]))
+    params = cluster.server.describe_indexes(NAME)["embedding"].index.params
+    assert params["mmap.enabled"] == "true"
+    cluster.edit(**long_form(indexes=[HNSW]))
+    await settle(cluster)
+    params = cluster.server.describe_indexes(NAME)["embedding"].index.params
+    assert "mmap.enabled" not in params
+
+
 async def test_a_clients_index_of_text_stays() -> None:
     """Quiver never named it."""
     cluster = await ready_cluster()
@@ -159,8 +171,8 @@ async def test_an_index_that_was_dropped_and_not_set_is_set() -> None:
 def after_the_call(found: Callable[..., None]) -> Callable[..., None]:
     """Return a call that is carried out, and whose answer is lost."""
 
-    def call(*args: Any) -> None:
-        found(*args)
+    def call(*args: Any, **named: Any) -> None:
+        found(*args, **named)
         raise LOST
 
     return call

@@ -42,8 +42,8 @@ class MilvusFields:
     async def describe_indexes(self, name: str) -> Mapping[str, ObservedFieldIndex]:
         return await self._indexes.describe(await self._calls.place(name))
 
-    async def set_field_index(self, name: str, index: FieldIndex) -> None:
-        await self._indexes.set(await self._calls.place(name), index)
+    async def set_field_index(self, name: str, index: FieldIndex, *, anew: bool = False) -> None:
+        await self._indexes.set(await self._calls.place(name), index, anew=anew)
 
     async def drop_field_index(self, name: str, field: str) -> None:
         await self._indexes.drop(await self._calls.place(name), field)

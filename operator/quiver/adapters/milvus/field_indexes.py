@@ -43,7 +43,7 @@ class FieldIndexes:
         found = await find_indexes(self._calls, place)
         return {field: _told(there).of_field for field, there in found.items()}
 
-    async def set(self, place: Place, index: FieldIndex) -> None:
+    async def set(self, place: Place, index: FieldIndex, *, anew: bool) -> None:
         """Set the index, or replace the one that is in its place. Raises: EngineError.
 
         A refused index leaves that one in place, and the collection loaded as it was.
@@ -57,7 +57,7 @@ class FieldIndexes:
         if before is None:
             await self._setting.create(request)
             return
-        if before.meets(index):
+        if before.meets(index) and not anew:
             return
         holds_vectors = field is not None and is_vector(field)
         await self._setting.replace(

@@ -103,8 +103,10 @@ class InterceptedFields(_Intercepted):
     async def describe_indexes(self, name: str) -> Mapping[str, ObservedFieldIndex]:
         return await self._read("describe_indexes", lambda: self._fields.describe_indexes(name))
 
-    async def set_field_index(self, name: str, index: FieldIndex) -> None:
-        await self._change("set_field_index", lambda: self._fields.set_field_index(name, index))
+    async def set_field_index(self, name: str, index: FieldIndex, *, anew: bool = False) -> None:
+        await self._change(
+            "set_field_index", lambda: self._fields.set_field_index(name, index, anew=anew)
+        )
 
     async def drop_field_index(self, name: str, field: str) -> None:
         await self._change("drop_field_index", lambda: self._fields.drop_field_index(name, field))

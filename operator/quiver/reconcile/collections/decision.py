@@ -102,11 +102,12 @@ class SetIndex:
 @dataclass(frozen=True)
 class SetFieldIndex:
     """Start to build the index of a field, or replace it. `releases`: the collection is then not
-    in memory, or may not be.
+    in memory, or may not be. `anew`: even if the one that is there has all that is asked for.
     """
 
     index: FieldIndex
     releases: bool = False
+    anew: bool = False
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,8 @@ def _steps_for(g: Gathered, form: MilvusSchema, field: Field) -> Iterator[Step]:
     elif found is None:
         yield SetFieldIndex(wanted)
     elif _is_to_be_replaced(form, wanted, found, before):
-        yield SetFieldIndex(wanted, releases=_releases(g, field))
+        is_met_now = is_met(wanted, found.index)
+        yield SetFieldIndex(wanted, releases=_releases(g, field), anew=is_met_now)
 
 
 def _releases(g: Gathered, field: Field) -> bool:

@@ -18,8 +18,8 @@ from quiver.reconcile.collections.field_indexing import is_met
 async def do_on_fields(step: FieldStep, name: str, fields: Fields) -> None:
     """Carry out one step for the collection `name`. Raises: EngineError."""
     match step:
-        case SetFieldIndex(index):
-            await fields.set_field_index(name, index)
+        case SetFieldIndex(index, anew=anew):
+            await fields.set_field_index(name, index, anew=anew)
         case DropFieldIndex(field):
             await fields.drop_field_index(name, field)
         case AddField(new):
@@ -39,6 +39,8 @@ async def is_done_on_fields(
     EngineError.
     """
     match step:
+        case SetFieldIndex(anew=True):
+            return False
         case SetFieldIndex(index):
             found = (await fields.describe_indexes(name)).get(index.field)
             return found is not None and is_met(index, found.index)
