@@ -305,6 +305,7 @@ EMBEDS = {
     "params": {"provider": "x", "url": "http://a"},
 }
 SPARSE = index({"field": "terms", "type": "SPARSE_INVERTED_INDEX", "metricType": "BM25"})
+WAND = {"field": "terms", "type": "SPARSE_WAND"}
 LONGER = {**TITLE, "maxLength": 1024}
 MAPPED = {**TITLE, "params": {**TITLE["params"], "mmap.enabled": "true"}}
 TOLD = {**TITLE, "description": "what it is about"}
@@ -326,6 +327,13 @@ GROWTH: dict[str, tuple[Manifest, list[Step]]] = {
     "a function with its field": (
         long_form(*FIELDS, TERMS, functions=[BM25]),
         [AddFunction(function(BM25), field(TERMS)), SetFieldIndex(SPARSE)],
+    ),
+    "a function with its field and another index than that comes with": (
+        long_form(*FIELDS, TERMS, functions=[BM25], indexes=[WAND]),
+        [
+            AddFunction(function(BM25), field(TERMS)),
+            SetFieldIndex(index({**WAND, "metricType": "BM25"}), releases=True),
+        ],
     ),
     "a longer text": (
         long_form(ID, LONGER, EMBEDDING),
@@ -359,7 +367,8 @@ def test_a_collection_grows_as_its_spec_does(spec: Manifest, expected: list[Step
     is_building = bool(is_indexed & listed)
     expected_verdict = building if is_building else (State.READY, Reason.AVAILABLE)
     assert decide(g).verdict[:2] == expected_verdict
-    assert decide(g).load == "Loaded"
+    released = any(isinstance(step, SetFieldIndex) and step.releases for step in expected)
+    assert decide(g).load == ("NotLoaded" if released else "Loaded")
 
 
 def test_what_is_new_in_the_schema_is_told_in_one_event() -> None:

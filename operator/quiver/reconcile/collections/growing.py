@@ -10,6 +10,7 @@ from quiver.domain.conditions import Verdict
 from quiver.domain.milvus_features import feature_of_adding, feature_of_adding_function
 from quiver.domain.milvus_fields import ALTERABLE_PARAMS, WITH_OUTPUT, Field, Function
 from quiver.domain.milvus_forms import DESCRIPTION, GROWS
+from quiver.domain.milvus_indexes import plain_index
 from quiver.domain.milvus_versions import Feature, needed
 from quiver.domain.reasons import Reason
 from quiver.domain.text import few
@@ -43,7 +44,7 @@ def growth_steps(g: Gathered) -> list[Step]:
     for function in change.functions:
         output = _new_output(g, function)
         steps.append(AddFunction(function, output))
-        steps += [] if output is None else _index_of(g, output)
+        steps += [] if output is None else _index_of(g, output, replaces=True)
     steps += [AlterFunction(function) for function in change.altered_functions]
     steps += _alterations(g, _LARGER)
     if change.dynamic_fields:
@@ -98,9 +99,13 @@ def _new_output(g: Gathered, function: Function) -> Field | None:
     return g.form.find(function.output_fields[0])
 
 
-def _index_of(g: Gathered, field: Field) -> list[Step]:
+def _index_of(g: Gathered, field: Field, *, replaces: bool = False) -> list[Step]:
+    """Return the step for a new field's index. `replaces`: the field came with the plain one."""
     wanted = None if g.form is None else index_wanted(g.form, field)
-    return [] if wanted is None else [SetFieldIndex(wanted)]
+    if g.form is None or wanted is None:
+        return []
+    is_other = replaces and field.is_vector and wanted != plain_index(g.form, field)
+    return [SetFieldIndex(wanted, releases=is_other)]
 
 
 def _added(g: Gathered) -> Iterator[str]:
