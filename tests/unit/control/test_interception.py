@@ -72,8 +72,9 @@ class AnyEngine:
         return self
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        async def call(*arguments: object) -> object:
-            self.calls.append((name, arguments))
+        async def call(*arguments: object, **named: object) -> object:
+            named_ones = (value for value in named.values() if value is not False)
+            self.calls.append((name, (*arguments, *named_ones)))
             return self.answer
 
         return call
@@ -119,3 +120,12 @@ async def test_an_interceptor_may_keep_a_call_back() -> None:
     with pytest.raises(EngineUnreachable, match="not now"):
         await InterceptedEngines(engine, refuse).at(TARGET).drop("docs")
     assert engine.calls == []
+
+
+async def test_an_index_that_is_to_be_built_anew_arrives_so() -> None:
+    """It is the one argument that is named."""
+    engine = AnyEngine()
+    client = InterceptedEngines(engine, Seeing()).at(TARGET)
+    assert client.fields is not None
+    await client.fields.set_field_index(*FIELDS["set_field_index"], anew=True)
+    assert engine.calls == [("set_field_index", (*FIELDS["set_field_index"], True))]
