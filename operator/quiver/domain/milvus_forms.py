@@ -1,7 +1,8 @@
 """Forms of collections on Milvus: the short one, how two differ, and how one grows."""
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 
 import msgspec
 from msgspec import structs
@@ -250,16 +251,24 @@ def _is_altered(wanted: Function, found: Function) -> bool:
 def _plain_default(field: Field) -> object:
     """Return the default as Milvus compares it: `0.50` and `0.5` are one."""
     text = None if field.default is None else str(field.default)
-    if text is None or field.type in ("VarChar", "Timestamptz"):
+    if text is None or field.type == "VarChar":
         return text
     if field.type == "Bool":
         return text.lower()
     try:
+        if field.type == "Timestamptz":
+            return _instant(text)
         if field.type in ("Float", "Double"):
             return _as_float32(float(text)) if field.type == "Float" else float(text)
         return int(text)
     except (ValueError, OverflowError):
         return text
+
+
+def _instant(text: str) -> datetime:
+    """Milvus tells a moment in other words than it was given, and in another time zone."""
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _as_float32(number: float) -> float:

@@ -3,6 +3,7 @@
 import math
 import struct
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
 from quiver.adapters.milvus.answers import cut
@@ -18,6 +19,7 @@ _BITS: Mapping[str, int] = MappingProxyType({"Int8": 8, "Int16": 16, "Int32": 32
 _TRUTHS: Mapping[str, bool] = MappingProxyType({"true": True, "false": False})
 _TEXTS = frozenset({"VarChar", "Timestamptz", "Geometry"})
 """Milvus reads the text of a moment or of a shape itself."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_DIGITS = 9
 """So many digits tell any two numbers of 32 bits apart."""
 
@@ -53,11 +55,20 @@ def default_of(value: pb.ValueField) -> int | str | None:
         return str(found).lower()
     if kind == "float_data":
         return _shortest(found)
-    if kind == "bytes_data":
-        return cut(found[:TEXT].decode(errors="replace"), TEXT)
-    if kind == "string_data":
-        return cut(found, TEXT)
+    text = found[:TEXT].decode(errors="replace") if isinstance(found, bytes) else found
+    if isinstance(text, str):
+        return cut(text, TEXT)
+    if kind == "timestamptz_data":
+        return _moment(found)
     return found if isinstance(found, int) else repr(found)
+
+
+def _moment(microseconds: int) -> int | str:
+    """Return the moment in words; as it is if no calendar has it."""
+    try:
+        return (_EPOCH + timedelta(microseconds=microseconds)).isoformat()
+    except OverflowError:
+        return microseconds
 
 
 def as_float32(number: float) -> float:
