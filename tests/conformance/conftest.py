@@ -23,7 +23,16 @@ from support.conformance import Subject, Traits
 from support.fake_engine import FakeEngines
 from support.milvus1_client import Milvus1
 from support.milvus_client import Milvus
-from support.traits import MILVUS_1, MILVUS_2_3, MILVUS_LITE
+from support.milvus_server.server import FakeMilvusServer
+from support.traits import (
+    MILVUS_1,
+    MILVUS_2_3,
+    MILVUS_2_4,
+    MILVUS_2_5,
+    MILVUS_2_6,
+    MILVUS_3_0,
+    MILVUS_LITE,
+)
 
 FAKE_ADDRESS = "fake:19530"
 
@@ -62,10 +71,11 @@ async def _fake(_request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
 
 
 @asynccontextmanager
-async def _fake_milvus(_request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
+async def _port(traits: Traits) -> AsyncIterator[Subject]:
+    """A Milvus of the version, behind the port."""
     engines = FakeEngines()
     server = engines.start_milvus(FAKE_ADDRESS)
-    server.told_version = "v2.3.5"
+    server.told_version = traits.version
     server.query_nodes = 1
 
     async def insert(name: str, rows: int, tag: str) -> None:
@@ -74,7 +84,15 @@ async def _fake_milvus(_request: pytest.FixtureRequest) -> AsyncIterator[Subject
     async def alias(name: str, other: str) -> None:
         server.found(name).aliases.add(other)
 
-    yield Subject(engines, Target(FAKE_ADDRESS, "Milvus"), insert, MILVUS_2_3, alias)
+    yield Subject(engines, Target(FAKE_ADDRESS, "Milvus"), insert, traits, alias)
+
+
+@asynccontextmanager
+async def _wire(traits: Traits) -> AsyncIterator[Subject]:
+    """A Milvus of the version, behind its protocol."""
+    server = FakeMilvusServer(version=traits.version, has_storage_v3=True)
+    async with server as running, _over(running.address, traits) as subject:
+        yield subject
 
 
 @asynccontextmanager
@@ -121,14 +139,27 @@ def _milvus_lite(request: pytest.FixtureRequest) -> AbstractAsyncContextManager[
 
 
 Start = Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[Subject]]
+PORTS: Mapping[str, Start] = {
+    "port-2.6": lambda _: _port(MILVUS_2_6),
+    "port-3.0": lambda _: _port(MILVUS_3_0),
+}
+"""Of these versions the fake has other codes than a server, for what can never be."""
+OLD_WIRES: Mapping[str, Start] = {
+    "wire-2.4": lambda _: _wire(MILVUS_2_4),
+    "wire-2.5": lambda _: _wire(MILVUS_2_5),
+}
 SUBJECTS: Mapping[str, Start] = {
     "fake": _fake,
-    "fake-milvus": _fake_milvus,
+    "fake-milvus": lambda _: _port(MILVUS_2_3),
     "driver": _quiver,
     "milvus": _milvus,
     "milvus-lite": _milvus_lite,
+    "wire-2.6": lambda _: _wire(MILVUS_2_6),
+    "wire-3.0": lambda _: _wire(MILVUS_3_0),
 }
-LOADING = ("fake-milvus", "milvus", "milvus-lite")
+ALL: Mapping[str, Start] = {**SUBJECTS, **PORTS, **OLD_WIRES}
+LOADING = ("fake-milvus", "milvus", "milvus-lite", "wire-2.6", "wire-3.0")
+FIELDS = (*LOADING, *PORTS, *OLD_WIRES)
 ONE_WORKER = ("milvus", "milvus-lite")
 """Their servers take seconds to start, and hundreds of MB."""
 
@@ -148,6 +179,13 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
 async def loading(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
     """A subject that loads collections."""
     async with SUBJECTS[request.param](request) as started:
+        yield started
+
+
+@pytest.fixture(params=_params(FIELDS))
+async def whole(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
+    """A subject whose collections have fields, of any version that there is to try."""
+    async with ALL[request.param](request) as started:
         yield started
 
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from quiver.domain.access import Target
-from quiver.domain.collections import CollectionSchema, Index, ObservedIndex
+from quiver.domain.collections import CollectionSchema, Index
 from quiver.domain.damage import NO_DAMAGE
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineRefused, EngineUnreachable, WrongEngine
@@ -89,7 +89,7 @@ async def test_bits_take_ivf_flat(
         await client.create(bits)
         assert await client.describe(bits.name) == subject.described(bits)
         await client.set_index(bits.name, IVF_FLAT, metric)
-        assert await client.describe_index(bits.name) == ObservedIndex(index=IVF_FLAT)
+        assert await client.describe_index(bits.name) == traits.told_index(IVF_FLAT)
         if traits.bits_refuse_hnsw is not None:
             refusal = await refusal_of(client.set_index(bits.name, HNSW, metric))
             assert refusal == traits.bits_refuse_hnsw
@@ -105,7 +105,7 @@ async def test_metrics_that_match_or_not_take_no_index(
         refusal = await refusal_of(client.set_index(bits.name, IVF_FLAT, metric))
         assert refusal == traits.index_of_matching
         await client.set_index(bits.name, None, metric)
-        assert await client.describe_index(bits.name) == ObservedIndex(index=None)
+        assert await client.describe_index(bits.name) == traits.told_index(None)
 
 
 async def test_what_does_not_exist_is_none(client: EngineClient) -> None:
@@ -219,12 +219,12 @@ async def test_a_collection_begins_without_an_index(
 
 
 async def test_an_index_is_set_changed_and_taken_away(
-    client: EngineClient, schema: CollectionSchema, name: str
+    client: EngineClient, traits: Traits, schema: CollectionSchema, name: str
 ) -> None:
     """It is described as it was asked for; on an empty collection nothing is left to build."""
     for index in (HNSW, HNSW, IVF_FLAT, None, None):
         await client.set_index(name, index, schema.metric_type)
-        assert await client.describe_index(name) == ObservedIndex(index=index)
+        assert await client.describe_index(name) == traits.told_index(index)
         found = await client.describe(name)
         assert found is not None
         assert found.schema.metric_type == schema.metric_type
@@ -243,7 +243,7 @@ async def test_rows_get_the_index(
         return progress is None
 
     await eventually(is_built, "the index is built", 30)
-    assert await client.describe_index(name) == ObservedIndex(index=IVF_FLAT)
+    assert await client.describe_index(name) == subject.traits.told_index(IVF_FLAT)
     assert await client.count_rows(name) == 5000
 
 
@@ -263,7 +263,7 @@ async def test_a_refused_index_leaves_the_one_before(
     await client.set_index(name, HNSW, schema.metric_type)
     for index, code in [*traits.bad_indexes, *traits.bad_indexes]:
         assert await refusal_of(client.set_index(name, index, schema.metric_type)) == code, index
-        assert await client.describe_index(name) == ObservedIndex(index=HNSW)
+        assert await client.describe_index(name) == traits.told_index(HNSW)
 
 
 @pytest.mark.parametrize("index", [None, IVF_FLAT, HNSW])

@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from quiver.domain.collections import CollectionSchema, Index, ObservedIndex
+from quiver.domain.collections import CollectionSchema, Index
 from quiver.ports.engines import EngineClient, Loads
 from quiver.ports.errors import DatabaseNotFound, EngineRefused
 from support.conformance import Subject
@@ -125,7 +125,7 @@ async def test_the_index_of_a_loaded_collection_is_replaced(
     await client.set_index(name, HNSW, schema.metric_type)
     assert (await loads.describe_load(name)).state == "Loaded"
     await client.set_index(name, IVF_FLAT, schema.metric_type)
-    assert await client.describe_index(name) == ObservedIndex(index=IVF_FLAT)
+    assert await client.describe_index(name) == loading.traits.told_index(IVF_FLAT)
     await loading.load(name)
     await client.search_once(schema)
 

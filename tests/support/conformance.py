@@ -9,7 +9,8 @@ import msgspec
 from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
 from quiver.domain.milvus_forms import short_form
-from quiver.ports.engines import EngineClient, Engines, Loads
+from quiver.domain.milvus_versions import Feature, can, parse_version
+from quiver.ports.engines import EngineClient, Engines, Fields, Loads
 from support.waiting import eventually
 
 Change = Mapping[str, Any]
@@ -28,7 +29,10 @@ class Traits:
     `bad_tags` are tags that are refused, and the code. `bad_indexes` are indexes that are refused:
     the first one for its parameters. `no_index` is what is told of a collection without one.
     `begins_unloaded`: a new collection cannot be searched, and is not loaded without an index.
-    `refuses_more_replicas` is the code where there is room for one copy.
+    `refuses_more_replicas` is the code where there is room for one copy. `tells_strings`: numbers
+    among the parameters of an index come back as strings. `lacks` has the `field_kinds` that the
+    server refuses, and the code; `forgets` those that it takes without what they show. `grows`:
+    its collections do, as far as its version says.
     """
 
     version: str
@@ -51,6 +55,18 @@ class Traits:
     tells_replicas: bool = True
     deletes_properties: bool = True
     refuses_more_replicas: str | None = None
+    tells_strings: bool = False
+    lacks: Mapping[str, str] = field(default_factory=dict)
+    forgets: frozenset[str] = frozenset()
+    grows: bool = True
+
+    def told_index(self, index: Index | None) -> ObservedIndex:
+        """Return what is told of an index that is there."""
+        if index is not None and self.tells_strings:
+            params: dict[str, int | str] = {}
+            params |= {key: str(value) for key, value in index.params.items()}
+            index = Index(type=index.type, params=params)
+        return ObservedIndex(index=index)
 
 
 @dataclass
@@ -86,6 +102,17 @@ class Subject:
         if self.client.fields is not None:
             told["form"] = short_form(schema.dimension, schema.metric_type)
         return ObservedCollection(schema=msgspec.structs.replace(schema, **told))
+
+    @property
+    def fields(self) -> Fields:
+        fields = self.client.fields
+        assert fields is not None
+        return fields
+
+    async def has(self, feature: Feature) -> bool:
+        """Tell whether the server's version is to have what a collection grows by."""
+        version = parse_version(await self.client.version())
+        return self.traits.grows and can(version, feature)
 
     async def make_searchable(self, schema: CollectionSchema, index: Index | None) -> None:
         """Set the index of an existing collection, and load it where that is needed."""

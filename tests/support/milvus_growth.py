@@ -4,10 +4,13 @@ from collections.abc import Mapping
 
 from msgspec import structs
 
+from quiver.adapters.milvus.errors import EXISTS, NOT_FOUND
 from quiver.domain.milvus_features import feature_of_adding, feature_of_adding_function
-from quiver.domain.milvus_fields import MOST_FIELDS, Field, Form, Function
+from quiver.domain.milvus_fields import MOST_FIELDS, WITH_OUTPUT, Field, Form, Function
 from quiver.domain.milvus_forms import ALTERABLE_FUNCTION_PARAMS, DESCRIPTION
+from quiver.domain.milvus_indexes import plain_index
 from quiver.domain.milvus_versions import Feature, MilvusVersion, can, needed
+from quiver.ports.errors import EngineRefused
 from support.milvus_codes import BAD_PARAMETER, LOADED, UNIMPLEMENTED, refused, standing
 from support.milvus_indexing import MilvusIndexing
 from support.milvus_memory import MilvusCollection
@@ -25,35 +28,30 @@ FIRST_ID = 100
 """That of the first field; Milvus' own fields are below."""
 LATER_KEYS = MilvusVersion(2, 6)
 """From here on a field's description and its warmup change."""
-_WITH_OUTPUT = ("BM25", "MinHash")
 
 
 class MilvusGrowth(MilvusIndexing):
-    """No call may be made twice: a client looks first."""
+    """It looks before it adds, as the driver does: a server does not take the same thing twice."""
 
     def add_field(self, name: str, field: Field) -> None:
         found = self.found(name)
-        form = found.form
-        self._require(Feature.ADD_FIELD)
-        if len(form.fields) >= MOST_FIELDS:
-            raise refused(BAD_PARAMETER, f"The number of fields has reached {MOST_FIELDS}")
-        if form.find(field.name) is not None:
-            raise refused(BAD_PARAMETER, f"duplicated field name {field.name}")
-        self._check_added(field, form)
+        self._require(feature_of_adding(field))
+        _check_is_new(field, found.form)
+        _check_added(field, found.form)
         check_field(field, self.version)
-        self._put(found, structs.replace(form, fields=(*form.fields, field)))
+        self._put(found, structs.replace(found.form, fields=(*found.form.fields, field)))
 
     def alter_field(self, name: str, field: str, changed: Mapping[str, str]) -> None:
         found = self.found(name)
         self._require(Feature.ALTER_FIELD)
+        before = found.form.find(field)
+        if before is None:
+            raise EngineRefused(NOT_FOUND, f"there is no field {field!r}", retriable=True)
         for key in changed:
             later = key in ("warmup", DESCRIPTION) and not self._is_at_least(LATER_KEYS)
             if key not in KEYS or later:
                 reason = f"{key} does not allow update in collection field param"
                 raise refused(BAD_PARAMETER, reason)
-        before = found.form.find(field)
-        if before is None:
-            raise refused(BAD_PARAMETER, f"field {field} does not exist in collection")
         fixed = sorted(NOT_WHILE_LOADED & changed.keys())
         if fixed and found.load.state != "NotLoaded":
             raise refused(LOADED, f"can not alter {', '.join(fixed)} if collection loaded")
@@ -62,26 +60,25 @@ class MilvusGrowth(MilvusIndexing):
         self._put(found, structs.replace(found.form, fields=fields), grows=False)
 
     def add_function(self, name: str, function: Function, output: Field | None) -> None:
-        found = self.found(name)
-        if output is not None:
-            self._require(Feature.ADD_FUNCTION_WITH_FIELD)
-        else:
-            self._require(feature_of_adding_function(function))
-        if (function.type in _WITH_OUTPUT) != (output is not None):
+        """The output field gets its index in the same call."""
+        found, form = self.found(name), self.found(name).form
+        self._require(feature_of_adding_function(function))
+        if any(there.name == function.name for there in form.functions):
+            reason = f"the function {function.name!r} exists"
+            raise EngineRefused(EXISTS, reason, retriable=True)
+        if (function.type in WITH_OUTPUT) != (output is not None):
             reason = f"currently does not support adding {function.type} function through this API"
             raise refused(BAD_PARAMETER, reason)
-        form = found.form
-        if any(there.name == function.name for there in form.functions):
-            raise refused(BAD_PARAMETER, f"function name already exists: {function.name}")
-        if output is not None and form.find(output.name) is not None:
-            raise refused(BAD_PARAMETER, f"duplicated field name {output.name}")
+        if output is not None:
+            _check_is_new(output, form)
+            check_field(output, self.version)
         fields = form.fields if output is None else (*form.fields, output)
         after = structs.replace(form, fields=fields, functions=(*form.functions, function))
         for wrong in violations_of_function(function, after, self.version):
             raise refused(BAD_PARAMETER, wrong)
-        if output is not None:
-            check_field(output, self.version)
         self._put(found, after)
+        if output is not None:
+            self.set_field_index(name, plain_index(after, output))
 
     def alter_function(self, name: str, function: Function) -> None:
         found = self.found(name)
@@ -89,10 +86,12 @@ class MilvusGrowth(MilvusIndexing):
         there = {each.name: each for each in found.form.functions}
         before = there.get(function.name)
         if before is None:
-            raise refused(BAD_PARAMETER, f"function {function.name} not found")
-        if function.type != "TextEmbedding" or not _may_become(before, function):
+            reason = f"there is no function {function.name!r}"
+            raise EngineRefused(NOT_FOUND, reason, retriable=True)
+        after = structs.replace(function, params={**before.params, **function.params})
+        if function.type != "TextEmbedding" or not _may_become(before, after):
             raise refused(BAD_PARAMETER, f"function {function.name} cannot be changed so")
-        there[function.name] = function
+        there[function.name] = after
         self._put(found, structs.replace(found.form, functions=tuple(there.values())), grows=False)
 
     def _enable_dynamic_fields(self, found: MilvusCollection, value: str) -> None:
@@ -102,24 +101,6 @@ class MilvusGrowth(MilvusIndexing):
             raise refused(BAD_PARAMETER, "dynamic schema cannot supported to be disabled")
         if value.lower() == "true" and not found.form.dynamic_fields:
             self._put(found, structs.replace(found.form, dynamic_fields=True))
-
-    def _check_added(self, field: Field, form: Form) -> None:
-        if field.primary_key or field.auto_id:
-            raise refused(BAD_PARAMETER, f"not support to add pk field, field name = {field.name}")
-        if field.partition_key:
-            reason = f"not support to add partition key field, field name  = {field.name}"
-            raise refused(BAD_PARAMETER, reason)
-        if field.clustering_key and any(each.clustering_key for each in form.fields):
-            raise refused(BAD_PARAMETER, "already has another clustering key field")
-        if not can(self.version, feature_of_adding(field)):
-            reason = f"not support to add vector field, field name = {field.name}"
-            raise refused(BAD_PARAMETER, reason)
-        most = most_vectors(self.version)
-        if field.is_vector and len(form.vectors) >= most:
-            raise standing(f"maximum vector field's number should be limited to {most}")
-        if not field.nullable:
-            reason = f"added field must be nullable, please check it, field name = {field.name}"
-            raise refused(BAD_PARAMETER, reason)
 
     def _put(self, found: MilvusCollection, form: Form, *, grows: bool = True) -> None:
         """Note the form; a server that has added a field says so in a property of its own."""
@@ -136,6 +117,28 @@ class MilvusGrowth(MilvusIndexing):
             raise refused(UNIMPLEMENTED, f"{needed(feature)}, and this is {self.told_version}")
 
 
+def _check_is_new(field: Field, form: Form) -> None:
+    if form.find(field.name) is not None:
+        raise EngineRefused(EXISTS, f"the field {field.name!r} exists", retriable=True)
+
+
+def _check_added(field: Field, form: Form) -> None:
+    if len(form.fields) >= MOST_FIELDS:
+        raise refused(BAD_PARAMETER, f"The number of fields has reached {MOST_FIELDS}")
+    if field.primary_key or field.auto_id:
+        raise refused(BAD_PARAMETER, f"not support to add pk field, field name = {field.name}")
+    if field.partition_key:
+        reason = f"not support to add partition key field, field name  = {field.name}"
+        raise refused(BAD_PARAMETER, reason)
+    if field.clustering_key and any(each.clustering_key for each in form.fields):
+        raise refused(BAD_PARAMETER, "already has another clustering key field")
+    if field.is_vector and len(form.vectors) >= MOST_VECTORS:
+        raise standing(f"maximum vector field's number should be limited to {MOST_VECTORS}")
+    if not field.nullable:
+        reason = f"added field must be nullable, please check it, field name = {field.name}"
+        raise refused(BAD_PARAMETER, reason)
+
+
 def _altered(field: Field, changed: Mapping[str, str]) -> Field:
     params, larger = dict(field.params), dict[str, int]()
     for key, value in changed.items():
@@ -148,9 +151,12 @@ def _altered(field: Field, changed: Mapping[str, str]) -> Field:
 
 
 def _checked_size(field: Field, key: str, value: str) -> int:
-    """A size may shrink: servers do not look."""
-    if getattr(field, key) is None:
+    """Servers would have it shrink; the driver does not ask for that."""
+    there = getattr(field, key)
+    if there is None:
         raise refused(BAD_PARAMETER, f"{key} is not of the field {field.name}")
+    if value.isdecimal() and int(value) < there:
+        raise EngineRefused("ILLEGAL_PARAMETER", f"{key} is larger by now", retriable=True)
     if not value.isdecimal() or not 0 < int(value) <= LARGEST[key]:
         raise refused(BAD_PARAMETER, f"{key} must be from 1 to {LARGEST[key]}")
     return int(value)

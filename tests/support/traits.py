@@ -1,7 +1,11 @@
 """The traits of the servers that the conformance suite tries."""
 
+from dataclasses import replace
+
 from quiver.domain.collections import Index, ObservedIndex
 from support.conformance import Traits
+
+UNEXPECTED, ILLEGAL = "UNEXPECTED_ERROR", "ILLEGAL_PARAMETER"
 
 MILVUS_1 = Traits(
     version="1.1.",
@@ -80,6 +84,9 @@ MILVUS_2_3 = Traits(
     begins_unloaded=True,
     deletes_properties=False,
     refuses_more_replicas="UNEXPECTED_ERROR",
+    # It takes fields of types that it does not know, but can do nothing with them.
+    lacks=dict.fromkeys(("second vector", "nullable vector", "MinHash"), UNEXPECTED),
+    forgets=frozenset({"clustering key", "nullable", "BM25", "TextEmbedding"}),
 )
 
 MILVUS_LITE = Traits(
@@ -105,5 +112,50 @@ MILVUS_LITE = Traits(
     no_index=ObservedIndex(index=None, missing=True),
     tells_aliases=False,
     tells_replicas=False,
+    lacks={
+        **dict.fromkeys(
+            ("Float16Vector", "BFloat16Vector", "Int8Vector", "BinaryVector", "MinHash"), ILLEGAL
+        ),
+        "TextEmbedding": "NOT_READY",  # it wants the key of the service at once
+    },
+    forgets=frozenset({"clustering key", "Array of VarChar"}),
+    grows=False,
 )
-"""It takes any index, and has no vectors of bits."""
+"""It takes any index, and has no vectors of bits. It forgets how long texts in an array may be."""
+
+_MILVUS_2_4_ON = replace(
+    MILVUS_2_3,
+    impossible=tuple((change, ILLEGAL) for change, _ in MILVUS_2_3.impossible),
+    bad_tags={
+        tag: ILLEGAL if code == UNEXPECTED else code for tag, code in MILVUS_2_3.bad_tags.items()
+    },
+    bad_indexes=(
+        (Index(type="IVF_FLAT", params={"nlist": 65537}), ILLEGAL),
+        (Index(type="IVF_PQ", params={"nlist": 16, "m": 3}), ILLEGAL),
+        (Index(type="ANNOY", params={"n_trees": 8}), ILLEGAL),
+    ),
+    index_of_matching=ILLEGAL,
+    refuses_more_replicas="NOT_ENOUGH_NODES",
+)
+_NOT_BEFORE_2_6 = dict.fromkeys(("Geometry", "Timestamptz", "Int8Vector"), ILLEGAL)
+MILVUS_2_4 = replace(
+    _MILVUS_2_4_ON,
+    version="v2.4.17",
+    lacks=_NOT_BEFORE_2_6,
+    forgets=frozenset({"nullable", "nullable vector", "BM25", "TextEmbedding", "MinHash"}),
+)
+_MILVUS_2_5_ON = replace(_MILVUS_2_4_ON, deletes_properties=True, tells_strings=True)
+MILVUS_2_5 = replace(
+    _MILVUS_2_5_ON,
+    version="v2.5.13",
+    lacks={
+        **_NOT_BEFORE_2_6,
+        **dict.fromkeys(("nullable vector", "TextEmbedding", "MinHash"), ILLEGAL),
+    },
+    forgets=frozenset(),
+)
+MILVUS_2_6 = replace(
+    _MILVUS_2_5_ON, version="v2.6.20", lacks={"MinHash": ILLEGAL}, forgets=frozenset()
+)
+MILVUS_3_0 = replace(_MILVUS_2_5_ON, version="v3.0.0", lacks={}, forgets=frozenset())
+"""Of these no server can be had: see `support.milvus_server`."""

@@ -1,4 +1,4 @@
-"""Indexes: at most one for each field."""
+"""Indexes: at most one for each field, and of JSON one for each path."""
 
 import json
 
@@ -72,7 +72,7 @@ def add_index(
 ) -> None:
     """The same index once more is accepted, under the same name or none."""
     check_index(field, params, catalog.version)
-    there = found.index_on(field.name)
+    there = _in_its_place(found, field, params)
     if there is not None and there.params == params and name in ("", there.name):
         return
     if there is not None:
@@ -83,6 +83,17 @@ def add_index(
     has_rows = any(found.partitions.values())
     is_built = not (catalog.is_slow and has_rows)
     found.indexes[name] = StoredIndex(name, field.name, params, is_built)
+
+
+def _in_its_place(
+    found: Stored, field: pb.FieldSchema, params: dict[str, str]
+) -> StoredIndex | None:
+    path = "json_path"
+    for there in found.indexes.values():
+        is_other = field.data_type == pb.JSON and there.params.get(path) != params.get(path)
+        if there.field == field.name and not is_other:
+            return there
+    return None
 
 
 def _as_told(params: dict[str, str], version: Version) -> dict[str, str]:
