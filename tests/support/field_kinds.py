@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from quiver.domain.milvus_fields import Field, FieldIndex, Form, Function
+from quiver.domain.milvus_indexes import INDEXES, METRICS
 from quiver.domain.milvus_schemas import MilvusSchema
 
 KEY = Field(name="id", type="Int64", primary_key=True, auto_id=True)
@@ -95,3 +96,27 @@ ROLES: Mapping[str, Form] = {
 }
 """What a field may be besides, and functions."""
 FORMS: Mapping[str, Form] = {**TYPES, **ROLES}
+
+_GRAPH = {"M": 16, "efConstruction": 64}
+_LISTS = {"nlist": 16}
+_CUT_LISTS = {**_LISTS, "m": 4}
+_PARAMS: Mapping[str, Mapping[str, int | str]] = {
+    **dict.fromkeys(("HNSW", "HNSW_SQ", "HNSW_PQ", "HNSW_PRQ"), _GRAPH),
+    **dict.fromkeys(("IVF_FLAT", "IVF_SQ8", "BIN_IVF_FLAT", "IVF_RABITQ", "SCANN"), _LISTS),
+    **dict.fromkeys(("IVF_PQ", "GPU_IVF_PQ"), _CUT_LISTS),
+    "GPU_IVF_FLAT": _LISTS,
+    "NGRAM": {"min_gram": 2, "max_gram": 3},
+}
+_PATH: Mapping[str, int | str] = {"json_path": "f['a']", "json_cast_type": "VARCHAR"}
+_MINHASH = "MHJACCARD"
+
+
+def indexes_of(type_: str) -> list[FieldIndex]:
+    """Return each kind of index that a field `f` of the type takes, with parameters."""
+    found = []
+    for kind in INDEXES[type_]:
+        params = {**_PARAMS.get(kind, {}), **(_PATH if type_ == "JSON" else {})}
+        metrics = METRICS.get(type_, (None,))
+        metric = _MINHASH if kind == "MINHASH_LSH" else metrics[0]
+        found.append(FieldIndex(field="f", type=kind, metric_type=metric, params=params))
+    return found

@@ -72,6 +72,8 @@ def check_field(field: Field, version: MilvusVersion | None) -> None:
     looks = version is None or version >= CHECKS_TYPES
     if looks and feature is not None and not can(version, feature):
         raise refused(BAD_PARAMETER, f"field data type: {field.type} is not supported")
+    if not looks and field.type == "Timestamptz" and field.default is not None:
+        raise refused(BAD_PARAMETER, "default value type mismatches field schema type")
     if field.nullable and field.is_vector and not can(version, Feature.NULLABLE_VECTOR):
         raise refused(BAD_PARAMETER, f"vector type not support null, fieldName: {field.name}")
 

@@ -85,7 +85,10 @@ MILVUS_2_3 = Traits(
     deletes_properties=False,
     refuses_more_replicas="UNEXPECTED_ERROR",
     # It takes fields of types that it does not know, but can do nothing with them.
-    lacks=dict.fromkeys(("second vector", "nullable vector", "MinHash"), UNEXPECTED),
+    lacks={
+        **dict.fromkeys(("second vector", "nullable vector", "MinHash"), UNEXPECTED),
+        "default instant": ILLEGAL,
+    },
     forgets=frozenset({"clustering key", "nullable", "BM25", "TextEmbedding"}),
 )
 
@@ -137,7 +140,9 @@ _MILVUS_2_4_ON = replace(
     index_of_matching=ILLEGAL,
     refuses_more_replicas="NOT_ENOUGH_NODES",
 )
-_NOT_BEFORE_2_6 = dict.fromkeys(("Geometry", "Timestamptz", "Int8Vector"), ILLEGAL)
+_NOT_BEFORE_2_6 = dict.fromkeys(
+    ("Geometry", "Timestamptz", "default instant", "Int8Vector"), ILLEGAL
+)
 MILVUS_2_4 = replace(
     _MILVUS_2_4_ON,
     version="v2.4.17",
