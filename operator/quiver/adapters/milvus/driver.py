@@ -88,11 +88,19 @@ class MilvusClient:
         found = await self._calls.find(place)
         if found is None:
             return None
-        partitions = await self._calls.partitions(place)
+        partitions = await self._partitions(place, found)
         if partitions is None:
             return None
         index = await find_index(self._calls, place) if has_vector(found) else None
         return observed(place, found, partitions, None if index is None else index.metric_type)
+
+    async def _partitions(
+        self, place: Place, found: pb.DescribeCollectionResponse
+    ) -> frozenset[str] | None:
+        """Return those that somebody has made: by a partition key, the server makes its own."""
+        if any(field.is_partition_key for field in found.schema.fields):
+            return frozenset()
+        return await self._calls.partitions(place)
 
     async def count_rows(self, name: str, tag: str | None = None) -> int:
         """Return a number that lags behind, but 0 only where there are none: see `rows`."""
