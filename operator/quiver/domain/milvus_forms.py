@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 from msgspec import structs
@@ -18,6 +18,7 @@ from quiver.domain.milvus_fields import (
     Function,
 )
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 KEY_FIELD = "id"
 VECTOR_FIELD = "vector"
 _COMPARED = {
@@ -253,6 +254,8 @@ def _plain_default(field: Field) -> object:
     text = None if field.default is None else str(field.default)
     if text is None or field.type == "VarChar":
         return text
+    if field.type == "Timestamptz":
+        return _instant(text)
     if field.type == "Bool":
         return text.lower()
     try:
@@ -265,10 +268,17 @@ def _plain_default(field: Field) -> object:
         return text
 
 
-def _instant(text: str) -> datetime:
-    """Milvus tells a moment in other words than it was given, and in another time zone."""
-    found = datetime.fromisoformat(text)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+def _instant(text: str) -> object:
+    """Return the moment that is told, in whatever zone; UTC without one. A server may tell it in
+    microseconds.
+    """
+    try:
+        if text.removeprefix("-").isdecimal():
+            return _EPOCH + timedelta(microseconds=int(text))
+        moment = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        return text
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _as_float32(number: float) -> float:
