@@ -93,7 +93,8 @@ async def test_rows_that_are_not_written_are_not_counted(server: HostileServer) 
     await engines.close()
 
 
-PARAMS = ["{", "null", "[]", '"nlist"', '{"nlist": NaN}', "[" * 2**15, '{"a": ' * 600]
+LONG = '{"a": "' + "x" * 2**17 + '"}'
+PARAMS = [LONG, "{", "null", "[]", '"nlist"', '{"nlist": NaN}', "[" * 2**15, '{"a": ' * 600]
 
 
 @pytest.mark.parametrize("params", PARAMS, ids=brief)
