@@ -12,6 +12,7 @@ from machine.milvus_servers import MilvusLiteServer, MilvusServer, pymilvus_pyth
 from quiver.adapters.milvus.driver import MilvusEngines
 from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSchema, Index, ObservedIndex
+from quiver.domain.milvus_fields import Field, Form
 from quiver.ports.engines import EngineClient
 
 pytestmark = pytest.mark.xdist_group("milvus")
@@ -47,6 +48,15 @@ client.create_collection(name, schema=schema, index_params=index,
                          properties={"collection.ttl.seconds": 60})
 client.create_partition(name, "a")
 """
+
+MADE = Form(
+    fields=(
+        Field(name="key", type="VarChar", max_length=64, primary_key=True),
+        Field(name="tenant", type="Int64"),
+        Field(name="vector", type="FloatVector", dimension=16),
+    )
+)
+"""What the script makes."""
 
 
 @pytest.fixture(params=["milvus", "milvus-lite"])
@@ -102,12 +112,12 @@ async def test_what_quiver_makes_is_used_by_pymilvus(
 async def test_what_pymilvus_makes_is_described(
     address: str, client: EngineClient, name: str
 ) -> None:
-    """Fields that Quiver would not make are named; numbers may have become words."""
+    """Field by field; numbers may have become words."""
     await pymilvus(MAKE, address, name)
     found = await client.describe(name)
     assert found is not None
     assert (found.schema.dimension, found.schema.metric_type) == (16, "COSINE")
-    assert set(found.other_fields) == {"key", "tenant", "id", "$meta"}
+    assert (found.schema.form, found.other_fields) == (MADE, ())
     assert found.partitions == {"a"}
     assert found.properties == {"collection.ttl.seconds": "60"}
     index = (await client.describe_index(name)).index
