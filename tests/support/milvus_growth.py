@@ -122,7 +122,7 @@ def _check_is_new(field: Field, form: Form) -> None:
         raise EngineRefused(EXISTS, f"the field {field.name!r} exists", retriable=True)
 
 
-def _check_added(field: Field, form: Form) -> None:
+def _check_added(field: Field, form: Form, version: MilvusVersion | None) -> None:
     if len(form.fields) >= MOST_FIELDS:
         raise refused(BAD_PARAMETER, f"The number of fields has reached {MOST_FIELDS}")
     if field.primary_key or field.auto_id:
