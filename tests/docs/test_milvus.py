@@ -31,6 +31,7 @@ WORDS = {
     Feature.BFLOAT16VECTOR: "BFloat16Vector",
     Feature.SPARSEFLOATVECTOR: "SparseFloatVector",
     Feature.INT8VECTOR: "Int8Vector",
+    Feature.NULLABLE_INPUT: "BM25 over a `nullable` field",
     Feature.TEXTEMBEDDING: "TextEmbedding",
     Feature.MINHASH: "the function MinHash",
     Feature.ADD_FIELD: "a nullable field that holds no vectors",

@@ -37,7 +37,7 @@ class MilvusGrowth(MilvusIndexing):
         found = self.found(name)
         self._require(feature_of_adding(field))
         _check_is_new(field, found.form)
-        _check_added(field, found.form)
+        _check_added(field, found.form, self.version)
         check_field(field, self.version)
         self._put(found, structs.replace(found.form, fields=(*found.form.fields, field)))
 
