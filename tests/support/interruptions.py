@@ -127,8 +127,9 @@ class _PoweredEngine:
         if name not in self.CHANGES:
             return call
 
-        async def step(what: Any, *arguments: Any) -> Any:
-            return await self._power.step(name, call(what, *arguments), getattr(what, "name", what))
+        async def step(what: Any, *arguments: Any, **more: Any) -> Any:
+            of = getattr(what, "name", what)
+            return await self._power.step(name, call(what, *arguments, **more), of)
 
         return step
 
