@@ -27,6 +27,7 @@ from support.milvus_server.server import FakeMilvusServer
 from support.namespaces import Namespace
 from support.operators import running
 from support.schema_users import apply, collection_of
+from support.waiting import eventually
 
 HNSW = {"type": "HNSW", "metricType": "COSINE", "params": {"M": 16, "efConstruction": 64}}
 IVF = {"type": "IVF_FLAT", "metricType": "COSINE", "params": {"nlist": 64}}
@@ -186,6 +187,12 @@ async def check(world: Namespace, manifest: Manifest) -> None:
     assert (await client.loads.describe_load(name)).state == "Loaded"
 
 
+async def tells(world: Namespace, version: str) -> bool:
+    """Tell whether the engine's status has the version of the server."""
+    status = (await world.get("milvus", VECTOR_ENGINE))["status"]
+    return version in status.get("version", "")
+
+
 @pytest.mark.parametrize("name", CHANGES)
 async def test_a_change_takes_these_steps_and_no_others(
     name: str, namespace: str, api: AdminApi, operator_api: AdminApi, quiver_api: ControlPlane
@@ -233,3 +240,41 @@ async def test_growth_that_is_interrupted_ends_well(
             assert essence(manifest) == expected, f"killed after {whole[:done]}"
             assert fake.calls["AddCollectionField"] == 1
             await check(world, collection_of(name, milvus))
+
+
+async def test_growth_that_the_version_lacks_comes_with_the_upgrade(
+    namespace: str, api: AdminApi, operator_api: AdminApi, quiver_api: ControlPlane
+) -> None:
+    """Until then the object says which version could, and all else is as it was."""
+    async with fake_world(namespace, api, operator_api, "v2.5.10") as (world, fake):
+        await apply(quiver_api, namespace, collection_of("docs", BASE))
+        async with running(operator_api, world.engines, resync_period=1):
+            await world.ready("docs")
+            after = collection_of("docs", changed("a nullable field", "a longer text"))
+            await apply(quiver_api, namespace, after)
+            await world.says("docs", "VersionTooOld", "adding a field needs Milvus 2.6", "'author'")
+            fake.catalog.told_version = "v2.6.0"
+            await eventually(lambda: tells(world, "2.6"), "the engine tells its version", 30)
+            await world.look_now("docs")
+            await world.ready("docs")
+            await check(world, after)
+
+
+async def test_how_a_field_is_kept_in_memory_changes_while_it_is_released(
+    namespace: str, api: AdminApi, operator_api: AdminApi, quiver_api: ControlPlane
+) -> None:
+    """Milvus refuses it before, and the object says so."""
+    async with fake_world(namespace, api, operator_api, "v2.6.20") as (world, _):
+        await apply(quiver_api, namespace, collection_of("docs", BASE))
+        async with running(operator_api, world.engines, resync_period=1):
+            await world.ready("docs")
+            milvus = deepcopy(BASE)
+            sets("text", params={**ANALYZED, "mmap.enabled": "true"})(milvus["schema"])
+            await apply(quiver_api, namespace, collection_of("docs", milvus))
+            await world.says("docs", "EngineRefused", "mmap", "loaded")
+            released = collection_of("docs", {**milvus, "load": {"enabled": False}})
+            await apply(quiver_api, namespace, released)
+            await world.says("docs", "Available", "load.enabled is false")
+            await apply(quiver_api, namespace, collection_of("docs", milvus))
+            await world.ready("docs")
+            await check(world, collection_of("docs", milvus))
