@@ -7,6 +7,7 @@ from typing import Any
 
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Kind, Manifest
 from quiver.ports.errors import ApiRefused
+from simulation.milvus_admission import check_form, check_growth
 
 PENDING: Manifest = {
     "conditions": [
@@ -54,6 +55,12 @@ def defaulted(kind: Kind, manifest: Manifest) -> Manifest:
     }
 
 
+def check_spec(kind: Kind, manifest: Manifest) -> None:
+    """Raises ApiRefused: the object is not one that any version of the CRD lets be."""
+    if kind == VECTOR_COLLECTION:
+        check_form(manifest["spec"])
+
+
 def check_transition(kind: Kind, old: Manifest, new: Manifest) -> None:
     """Raises ApiRefused: a field that is fixed would change."""
     before: Any = old.get("spec", {})
@@ -66,5 +73,7 @@ def check_transition(kind: Kind, old: Manifest, new: Manifest) -> None:
     for field, absent in FIXED_ON_MILVUS.items():
         if milvus_before.get(field, absent) != milvus_after.get(field, absent):
             raise ApiRefused(f"spec.milvus.{field} is fixed")
+    if kind == VECTOR_COLLECTION:
+        check_growth(milvus_before.get("schema"), milvus_after.get("schema"))
     if kind == VECTOR_ENGINE and ("external" in before) != ("external" in after):
         raise ApiRefused("spec.external cannot be added or taken away")

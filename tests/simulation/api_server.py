@@ -11,7 +11,7 @@ from typing import NamedTuple
 from quiver.domain.kubernetes_types import NAMESPACE, Key, Kind, Manifest
 from quiver.ports.api import Listing
 from quiver.ports.errors import ApiRefused, Conflict, NotFound
-from simulation.admission import HAS_STATUS, check_transition, defaulted
+from simulation.admission import HAS_STATUS, check_spec, check_transition, defaulted
 from simulation.merging import applied, merged
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
@@ -120,6 +120,7 @@ class ApiServer:
         new = {"apiVersion": kind.api_version, "kind": kind.kind, **manifest, "metadata": metadata}
         if kind in HAS_STATUS:
             new.pop("status", None)
+        check_spec(kind, new)
         return self._store(actor, "create", kind, None, defaulted(kind, new))
 
     def with_foretold_name(self, manifest: Manifest) -> Manifest:
@@ -200,6 +201,7 @@ class ApiServer:
             new = defaulted(kind, new)
         if "deletionTimestamp" in metadata:
             _check_no_new_finalizers(old, new)
+        check_spec(kind, new)
         if not self.lenient:
             check_transition(kind, old, new)
         if _content(kind, old) != _content(kind, new):

@@ -6,6 +6,7 @@ from quiver.domain.collections import CollectionSchema
 from quiver.domain.kubernetes_types import Key, Kind, Manifest
 from simulation.admission import ABSENT
 from simulation.api_server import Write
+from simulation.milvus_forms import is_of, schema_of
 from simulation.milvus_specs import database_of, is_on_milvus
 
 
@@ -52,12 +53,13 @@ def name_of(manifest: Manifest) -> str:
     return name if database == "default" else f"{database}/{name}"
 
 
-def fits(manifest: Manifest, schema: CollectionSchema) -> bool:
+def fits(manifest: Manifest, schema: CollectionSchema, *, may_grow: bool = True) -> bool:
     """Tell whether a collection is what the spec says, in what is fixed. On Milvus the metric is
-    the index's, and the size of segments the server's.
+    the index's, and the size of segments the server's. With `may_grow` a long form need not have
+    yet what a server can add to it.
     """
     spec = manifest["spec"]
-    if (schema.name, schema.dimension) != (name_of(manifest), spec["dimension"]):
+    if schema.name != name_of(manifest) or not _is_form(manifest, schema, may_grow=may_grow):
         return False
     if is_on_milvus(manifest):
         milvus = spec.get("milvus", {})
@@ -66,3 +68,11 @@ def fits(manifest: Manifest, schema: CollectionSchema) -> bool:
     fixed = {**ABSENT, **spec}
     found = schema.index_file_size, schema.metric_type
     return found == (fixed["indexFileSize"], fixed["metricType"])
+
+
+def _is_form(manifest: Manifest, schema: CollectionSchema, *, may_grow: bool) -> bool:
+    long, form = schema_of(manifest), schema.form
+    if long is not None:
+        return form is not None and is_of(long, form, may_grow=may_grow)
+    is_short = form is None or {field.name for field in form.fields} == {"id", "vector"}
+    return is_short and schema.dimension == manifest["spec"].get("dimension")

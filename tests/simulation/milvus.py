@@ -27,7 +27,8 @@ class ModelMilvus(FakeMilvus):
         self._now = now
         self._rng = rng
         self._ready_at: dict[str, float] = {}
-        self._built_at: dict[str, float] = {}
+        self._built_at: dict[tuple[str, str], float] = {}
+        self._lost_at: dict[str, float] = {}
         self.build_slowly()
         self._searchable_at: dict[str, float] = {}
 
@@ -36,18 +37,25 @@ class ModelMilvus(FakeMilvus):
         self._note_searchable()
         return self._searchable_at.get(name)
 
+    def has_lost_since(self, name: str, moment: float) -> bool:
+        """Tell whether the collection, or an index of it, went away at the moment or later."""
+        return self._lost_at.get(name, moment - 1) >= moment
+
     def found(self, name: str) -> MilvusCollection:
         found = super().found(name)
         is_loading = found.load.state == "Loading"
         if is_loading and self._now() >= self._ready_at[found.schema.name]:
             found.load = ObservedLoad(state="Loaded", replicas=found.copies)
-        if found.is_building and self._now() >= self._built_at[found.schema.name]:
-            found.finish_builds()
+        for field, index in found.indexes.items():
+            if index.built is not None and self._now() >= self._built_at[found.schema.name, field]:
+                index.built = None
         return found
 
     def restarted(self, *, is_empty: bool = False, forgets: bool = False) -> None:
         self._note_searchable()
         forgets = forgets or self._rng.random() < 0.5
+        if is_empty:
+            self._lost_at |= dict.fromkeys(self.collections, self._now())
         super().restarted(is_empty=is_empty, forgets=forgets)
 
     def set_index(self, name: str, index: Index | None, metric_type: str | None = None) -> None:
@@ -56,7 +64,7 @@ class ModelMilvus(FakeMilvus):
             self.take_index(name)
             raise EngineUnreachable("the connection was reset after the index was dropped")
         super().set_index(name, index, metric_type)
-        self._built_at[super().found(name).schema.name] = self._now() + self._rng.choice(TAKES_S)
+        self._begin_build(name, VECTOR_FIELD)
 
     def alter_properties(
         self, name: str, changed: Mapping[str, str], deleted: Collection[str]
@@ -68,15 +76,21 @@ class ModelMilvus(FakeMilvus):
 
     def set_field_index(self, name: str, index: FieldIndex, *, anew: bool = False) -> None:
         self._note_searchable()
-        if self._breaks() and index.field in self.found(name).indexes:
-            self.take_index(name, index.field)
+        if index.field in self.found(name).indexes and self._breaks():
+            self.drop_field_index(name, index.field)
             raise EngineUnreachable("the connection was reset after the index was dropped")
-        super().set_field_index(name, index, anew=anew)
-        self._built_at[super().found(name).schema.name] = self._now() + self._rng.choice(TAKES_S)
+        super().set_field_index(name, index)
+        self._begin_build(name, index.field)
+
+    def drop_field_index(self, name: str, field: str) -> None:
+        self._note_searchable()
+        super().drop_field_index(name, field)
+        self._note_loss(name)
 
     def take_index(self, name: str, field: str = VECTOR_FIELD) -> None:
         self._note_searchable()
         super().take_index(name, field)
+        self._note_loss(name)
 
     def create(
         self, schema: CollectionSchema, properties: Mapping[str, str] = NO_PROPERTIES
@@ -87,6 +101,7 @@ class ModelMilvus(FakeMilvus):
     def drop(self, name: str) -> None:
         self._note_searchable()
         super().drop(name)
+        self._note_loss(name)
 
     def load(self, name: str, replicas: int) -> None:
         self._note_searchable()
@@ -95,6 +110,13 @@ class ModelMilvus(FakeMilvus):
     def release(self, name: str) -> None:
         self._note_searchable()
         super().release(name)
+
+    def _begin_build(self, name: str, field: str) -> None:
+        own_name = super().found(name).schema.name
+        self._built_at[own_name, field] = self._now() + self._rng.choice(TAKES_S)
+
+    def _note_loss(self, name: str) -> None:
+        self._lost_at[name] = self._now()
 
     def _breaks(self) -> bool:
         return self._rng.random() < self.breaks

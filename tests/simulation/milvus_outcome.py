@@ -10,6 +10,15 @@ from simulation.api_server import ApiServer
 from simulation.engines import Fleet, Home
 from simulation.history import fits
 from simulation.milvus import ModelMilvus
+from simulation.milvus_form_outcome import about_form
+from simulation.milvus_form_safety import FormSafety
+from simulation.milvus_forms import (
+    Version,
+    is_growth_too_new,
+    is_too_new,
+    schema_of,
+    version_of,
+)
 from simulation.milvus_safety import MilvusSafety
 from simulation.milvus_specs import (
     MILVUS_ENGINES,
@@ -33,17 +42,24 @@ CANNOT_DELETE = ("v2.4",)
 class MilvusOutcome:
     """Judges the state at rest."""
 
-    def __init__(self, server: ApiServer, fleet: Fleet, safety: MilvusSafety) -> None:
+    def __init__(
+        self, server: ApiServer, fleet: Fleet, safety: MilvusSafety, forms: FormSafety
+    ) -> None:
         self._server = server
         self._fleet = fleet
         self._safety = safety
+        self._forms = forms
 
     def complaints(self, manifest: Manifest, place: Place | None) -> Iterator[str]:
         """Yield what is not as the spec says, to follow "it is Available"."""
         if place is None:
             return
         found, uid = self._engine(place[0]).found(place[1]), manifest["metadata"]["uid"]
-        yield from _about_index(manifest, found)
+        schema = schema_of(manifest)
+        if schema is None:
+            yield from _about_index(manifest, found)
+        else:
+            yield from about_form(manifest, schema, found, self._forms.noted(*place, uid))
         yield from _about_load(manifest, found)
         if found.properties.get(OWNER) != uid:
             yield f"and is marked as {found.properties.get(OWNER)}'s"
@@ -72,6 +88,18 @@ class MilvusOutcome:
             return "DatabaseNotFound"
         return "NameTaken" if self._has_other_mark(manifest, place, is_mine=is_mine) else ""
 
+    def is_too_new(self, manifest: Manifest, home: Home) -> bool:
+        """Tell whether the server can have no collection of the object's long form."""
+        schema = schema_of(manifest)
+        return schema is not None and is_too_new(schema, self._version_at(home))
+
+    def stays_small(self, manifest: Manifest, place: Place | None) -> bool:
+        """Tell whether the version cannot add or change what the spec has more."""
+        schema, found = schema_of(manifest), self._found(manifest, place)
+        if schema is None or found is None or place is None:
+            return False
+        return is_growth_too_new(schema, found.form, self._version_at(place[0]))
+
     def keeps_properties(self, manifest: Manifest, place: Place | None) -> bool:
         """Tell whether the version deletes no properties, and some were taken off the spec."""
         found = self._found(manifest, place)
@@ -98,7 +126,7 @@ class MilvusOutcome:
         """Tell whether the index has a metric that Quiver does not change: it builds an index that
         the spec names anew, once the collection is the object's.
         """
-        if is_mine and "index" in manifest["spec"]:
+        if schema_of(manifest) is not None or (is_mine and "index" in manifest["spec"]):
             return False
         found = self._found(manifest, place)
         return found is not None and found.metric not in (None, metric_of(manifest))
@@ -128,6 +156,9 @@ class MilvusOutcome:
         if place is None or not is_on_milvus(manifest):
             return None
         return self._engine(place[0]).named(place[1])
+
+    def _version_at(self, home: Home) -> Version:
+        return version_of(self._engine(home).told_version)
 
     def _engine(self, home: Home) -> ModelMilvus:
         engine = self._fleet.at_home(home)

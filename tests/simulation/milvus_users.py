@@ -6,6 +6,7 @@ from random import Random
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Manifest
 from simulation.api_server import ApiServer
 from simulation.engines import Fleet
+from simulation.milvus_form_users import FormUsers
 from simulation.milvus_mischief import ALIAS, DATABASE, ENDPOINTS, LOGIN, PROPERTIES, MilvusMischief
 from simulation.milvus_specs import MILVUS_ENGINES, is_on_milvus
 from simulation.mischief import ACTOR, NAMES, NAMESPACES, TAGS
@@ -30,14 +31,25 @@ LOADS: tuple[Manifest | None, ...] = (
 class MilvusUsers:
     """Does one thing at a time, chosen by the seed. Engines are in namespace x."""
 
-    def __init__(self, server: ApiServer, fleet: Fleet, safety: Safety, rng: Random) -> None:
+    def __init__(
+        self,
+        server: ApiServer,
+        fleet: Fleet,
+        safety: Safety,
+        rng: Random,
+        forms: FormUsers | None = None,
+    ) -> None:
+        """`forms` is there if users write schemas in long form, too."""
         self._server = server
         self._rng = rng
+        self._forms = forms
         self._mischief = MilvusMischief(server, fleet, safety, rng)
 
     def begin(self) -> None:
         """Make what there is before anything goes wrong."""
         self._mischief.begin()
+        if self._forms is not None:
+            self._forms.begin()
         for name in MILVUS_ENGINES[: self._rng.choice((1, 2))]:
             self._make_engine(name)
 
@@ -54,6 +66,7 @@ class MilvusUsers:
             self._delete: 6,
             self._make_some_engine: 3,
             **self._mischief.repertoire(),
+            **(self._forms.repertoire() if self._forms is not None else {}),
         }
 
     def some_endpoints(self) -> list[str]:

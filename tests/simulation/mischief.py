@@ -96,8 +96,7 @@ class Mischief:
         schema = engine.collections[name].schema
         address = next(a for a, s in self._fleet.servers.items() if s.engine is engine)
         self._change("drop", name, None, address)
-        other = msgspec.structs.replace(schema, dimension=24 - schema.dimension)
-        self._change("create", name, other, address)
+        self._change("create", name, _of_other_vectors(schema), address)
 
     def _change_index_behind(self) -> None:
         index = self._rng.choice((None, Index(type="IVF_FLAT", params={"nlist": 8})))
@@ -229,3 +228,18 @@ class Mischief:
     def _some_name(self) -> str:
         names = [n for s in self._fleet.servers.values() for n in s.engine.collections]
         return self._rng.choice(names) if names else "a"
+
+
+def _of_other_vectors(schema: CollectionSchema) -> CollectionSchema:
+    """Return the schema with 8 numbers a vector in place of 16, and the other way round."""
+    if schema.form is None:
+        return msgspec.structs.replace(schema, dimension=24 - schema.dimension)
+    fields = [
+        field
+        if field.dimension is None
+        else msgspec.structs.replace(field, dimension=24 - field.dimension)
+        for field in schema.form.fields
+    ]
+    form = msgspec.structs.replace(schema.form, fields=tuple(fields))
+    dimension = 24 - schema.dimension if schema.dimension else 0
+    return msgspec.structs.replace(schema, dimension=dimension, form=form)

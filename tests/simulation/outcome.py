@@ -20,6 +20,7 @@ from simulation.api_server import ApiServer
 from simulation.claims import Claims, partitions_there
 from simulation.engines import Fleet, Home
 from simulation.history import engine_key, fits, name_of
+from simulation.milvus_forms import schema_of
 from simulation.milvus_outcome import MilvusOutcome
 from simulation.milvus_specs import is_on_milvus
 from support.fake_server import FakeCollection
@@ -108,7 +109,8 @@ class Outcome:
         if is_on_milvus(manifest):
             for complaint in self._milvus.complaints(manifest, self._claims.held(manifest)):
                 yield f"{name} is Available {complaint}"
-            fixed: tuple[int | None, str | None] = (None, spec.get("metricType", "L2"))
+            metric = None if schema_of(manifest) else spec.get("metricType", "L2")
+            fixed: tuple[int | None, str | None] = (None, metric)
         else:
             fixed = (found.schema.index_file_size, found.schema.metric_type)
             index = spec.get("index")
@@ -161,15 +163,15 @@ class Outcome:
             if "deletionTimestamp" in engine["metadata"]:
                 return "EngineNotFound"  # a claim that has lapsed is not replaced
             return self._reason_on(manifest, engine, member)
+        if self._milvus.is_too_new(manifest, member):
+            return "VersionTooOld"
         return self._reason_with_claim(manifest, engine)
 
     def _reason_with_claim(self, manifest: Manifest, engine: Manifest) -> str:
-        found = self._found(manifest)
+        found, mine = self._found(manifest), self._claims.held(manifest)
         if self._is_refused_more(manifest, engine, found):
             return "QuotaExceeded"
-        before = self._milvus.reason_before(
-            manifest, engine, self._claims.held(manifest), is_mine=True
-        )
+        before = self._milvus.reason_before(manifest, engine, mine, is_mine=True)
         if before:
             return before
         if self._holds_another(manifest, found):
@@ -178,8 +180,9 @@ class Outcome:
             return "BindingConflict"
         if found is not None and self._holds_what_should_go(manifest, engine, found):
             return "NotEmpty"
-        is_kept = self._milvus.keeps_properties(manifest, self._claims.held(manifest))
-        return "VersionTooOld" if is_kept else "Available"
+        is_behind = self._milvus.keeps_properties(manifest, mine)
+        is_behind |= self._milvus.stays_small(manifest, mine)
+        return "VersionTooOld" if is_behind else "Available"
 
     def _holds_another(self, manifest: Manifest, found: FakeCollection | None) -> bool:
         """Tell whether what the object claims is not what its spec says."""
@@ -221,6 +224,8 @@ class Outcome:
             return "NameTaken"
         if not ready:
             return "EngineNotReady"
+        if self._milvus.is_too_new(manifest, _home(engine, ready[0], self._fleet)):
+            return "VersionTooOld"
         if chosen is None:
             return "QuotaExceeded"
         return self._reason_on(manifest, engine, _home(engine, chosen, self._fleet))
@@ -231,6 +236,8 @@ class Outcome:
         if claim is not None and self._is_taken(manifest, engine, claim.member):
             return "NameTaken"
         found = self._fleet.data_of(home).get(name_of(manifest))
+        if self._milvus.is_too_new(manifest, home):
+            return "VersionTooOld"
         if claim is not None and self._is_refused_more(manifest, engine, found):
             return "QuotaExceeded"
         place = home, name_of(manifest)
@@ -239,9 +246,9 @@ class Outcome:
             return before
         if found is None:
             return "AlreadyExists" if self._milvus.is_alias(manifest, place) else "Available"
-        is_same = fits(manifest, found.schema) and not self._milvus.has_other_metric(
-            manifest, place, is_mine=self._claims.held(manifest) == place
-        )
+        is_mine = self._claims.held(manifest) == place
+        is_same = fits(manifest, found.schema, may_grow=False)
+        is_same &= not self._milvus.has_other_metric(manifest, place, is_mine=is_mine)
         asks = manifest["spec"]["adoptionPolicy"] == "IfIdentical"
         may = asks and is_same and self._may_adopt(manifest, engine, home)
         return "Available" if may else "AlreadyExists"

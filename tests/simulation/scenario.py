@@ -16,6 +16,8 @@ from simulation.claims import Claims
 from simulation.controllers import Controllers
 from simulation.engines import Change, Fleet
 from simulation.loop import VirtualLoop, end_all
+from simulation.milvus_form_safety import FormSafety
+from simulation.milvus_form_users import FormUsers
 from simulation.milvus_outcome import MilvusOutcome
 from simulation.milvus_safety import MilvusSafety
 from simulation.milvus_users import MilvusUsers
@@ -35,6 +37,8 @@ UPGRADED = 6
 """Of each ten seeds, the one in which each operator has another default image."""
 ON_MILVUS = 0.3
 """The share of the seeds in which users have an engine of type Milvus."""
+IN_LONG_FORM = 0.5
+"""The share of those seeds in which they write schemas in long form, too."""
 HELD = 9
 """Of each twenty seeds, the one in which users hold objects by finalizers of their own."""
 UNLEASED = 8
@@ -67,11 +71,13 @@ class Scenario:
         self._safety = Safety(server, fleet, claims, loop.time)
         hold = seed % 20 == HELD
         self._milvus = MilvusSafety(server, fleet, claims, self._safety, loop.time)
+        self._forms = FormSafety(server, fleet, claims, self._safety)
         # A generator of its own, so that the stories of the other seeds stay what they are.
         own = Random(f"milvus {seed}")  # noqa: S311
         milvus = None
         if own.random() < ON_MILVUS:
-            milvus = MilvusUsers(server, fleet, self._safety, own)
+            forms = _form_users(seed, server, fleet)
+            milvus = MilvusUsers(server, fleet, self._safety, own, forms)
         self._users = Users(server, fleet, self._safety, rng, hold=hold, milvus=milvus)
         self._around = Surroundings(loop, rng, self.trace, weather, server, fleet)
         self._controllers = Controllers(server, fleet, rng)
@@ -136,7 +142,7 @@ class Scenario:
 
     async def _rest(self) -> None:
         """See that all is as it should be, and that then nothing is done any more."""
-        milvus = MilvusOutcome(self._server, self._fleet, self._milvus)
+        milvus = MilvusOutcome(self._server, self._fleet, self._milvus, self._forms)
         for complaint in Outcome(self._server, self._fleet, self._claims, milvus).complaints():
             self._safety.says("in the end", complaint)
         for pod in self._controllers.replaced:
@@ -237,6 +243,12 @@ class Scenario:
         # What is under way still arrives, and must kill nobody: who stands still cannot end.
         self._kill_at.clear()
         self._mislead_at.clear()
+
+
+def _form_users(seed: int, server: ApiServer, fleet: Fleet) -> FormUsers | None:
+    """Return who uses long forms, in some seeds; with a generator of their own as well."""
+    own = Random(f"long forms {seed}")  # noqa: S311 - it is to be foretold
+    return FormUsers(server, fleet, own) if own.random() < IN_LONG_FORM else None
 
 
 def _spec_told(write: Write) -> str:
