@@ -8,6 +8,7 @@ from quiver.domain.collections import CollectionSchema
 from quiver.domain.kubernetes_types import Manifest
 from quiver.ports.errors import ApiRefused
 from quiver.reconcile.result import Result
+from support.builders import collection
 from support.milvus_cluster import LOGIN, MilvusCluster
 from support.milvus_codes import NOT_READY, QUOTA, RATE_LIMIT, refused
 
@@ -195,6 +196,22 @@ async def test_a_property_that_is_taken_off_while_it_is_being_set_does_not_stay(
     cluster.server.calls.clear()
     await cluster.settle()
     assert cluster.server.calls["alter_properties"] == 0
+
+
+async def test_the_mark_of_an_object_that_was_released_counts_no_more() -> None:
+    """Finalizers of others may hold that object for long."""
+    cluster = MilvusCluster({"adoptionPolicy": "IfIdentical"})
+    marks = {"quiver.dev/owner": "uid-of-old"}
+    cluster.server.create(CollectionSchema(name="test01", dimension=256, metric_type="L2"), marks)
+    released = [{"type": "Ready", "status": "False", "reason": "Released"}]
+    going = {"finalizers": ["example.org/hold"], "deletionTimestamp": "2024-05-02T10:00:00Z"}
+    old = collection("old", spec={"collectionName": "test01"}, **going)
+    cluster.add(old)
+    await cluster.settle()
+    assert cluster.said() == ("Stalled", "NameTaken")
+    cluster.add({**old, "status": {"conditions": released}})
+    await cluster.settle()
+    assert cluster.said() == AVAILABLE
 
 
 @pytest.mark.parametrize("mark", ['["team"]', "[", '[["team"]]', '["quiver.dev/owner"]', "null"])

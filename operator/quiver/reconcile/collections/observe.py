@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from quiver.domain.claims import FINALIZER, claim_of
+from quiver.domain.claims import FINALIZER, claim_of, is_released
 from quiver.domain.fit import GPU_MEMORY_LABEL
 from quiver.domain.kubernetes_types import (
     COLLECTIONS_CRD,
@@ -170,14 +170,15 @@ async def _is_elders(found: Gathered, sources: Sources) -> bool:
 
 
 def _marked_by(found: Gathered, objects: Objects) -> str | None:
-    """Return the other object whose mark the collection carries, of all that this operator
-    knows.
+    """Return the other object whose mark the collection carries, of all that this operator knows
+    and has not let go.
     """
     mark = found.foreign_mark
     if mark is None:
         return None
     each = (m for e in objects.engines() for m in objects.collections_of(Key.of(e)))
-    return next((str(Key.of(m)) for m in each if uid_of(m) == mark), None)
+    marking = (m for m in each if uid_of(m) == mark and not is_released(m))
+    return next((str(Key.of(m)) for m in marking), None)
 
 
 def _may_be_claimed(found: Gathered, objects: Objects) -> bool:
