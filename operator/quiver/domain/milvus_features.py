@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from quiver.domain.milvus_fields import ADDED_WITH_OUTPUT, Field, Function
-from quiver.domain.milvus_forms import Growth
+from quiver.domain.milvus_fields import WITH_OUTPUT, Field, Function
+from quiver.domain.milvus_forms import DESCRIPTION, Growth
 from quiver.domain.milvus_indexes import metric_of
 from quiver.domain.milvus_schemas import MilvusSchema
 from quiver.domain.milvus_versions import (
@@ -35,8 +35,8 @@ def features_of_growth(change: Growth) -> Iterator[Feature]:
     """Yield what a server needs to have a collection grow so."""
     for field in change.fields:
         yield feature_of_adding(field)
-    if change.altered:
-        yield Feature.ALTER_FIELD
+    keys = {key for changed in change.altered.values() for key in changed}
+    yield from dict.fromkeys(feature_of_altering(key) for key in sorted(keys))
     for function in change.functions:
         yield feature_of_adding_function(function)
     if change.altered_functions:
@@ -47,10 +47,14 @@ def features_of_growth(change: Growth) -> Iterator[Feature]:
 
 def possible(change: Growth, version: MilvusVersion | None) -> Growth:
     """Return the part of the growth that a server of the version can do."""
-    alters, functions = can(version, Feature.ALTER_FIELD), can(version, Feature.ADD_FUNCTION)
+    functions = can(version, Feature.ADD_FUNCTION)
+    altered = {
+        name: {k: value for k, value in changed.items() if can(version, feature_of_altering(k))}
+        for name, changed in change.altered.items()
+    }
     return Growth(
         fields=tuple(f for f in change.fields if can(version, feature_of_adding(f))),
-        altered=change.altered if alters else {},
+        altered={name: changed for name, changed in altered.items() if changed},
         functions=tuple(f for f in change.functions if can(version, feature_of_adding_function(f))),
         altered_functions=change.altered_functions if functions else (),
         dynamic_fields=change.dynamic_fields and can(version, Feature.ENABLE_DYNAMIC_FIELDS),
@@ -59,6 +63,13 @@ def possible(change: Growth, version: MilvusVersion | None) -> Growth:
 
 def feature_of_adding(field: Field) -> Feature:
     return Feature.ADD_VECTOR_FIELD if field.is_vector else Feature.ADD_FIELD
+
+
+def feature_of_altering(key: str) -> Feature:
+    """Return what changing this of a field needs; `key` is Milvus' name of it."""
+    return {DESCRIPTION: Feature.DESCRIBE_FIELD, "warmup": Feature.WARM_FIELD}.get(
+        key, Feature.ALTER_FIELD
+    )
 
 
 def feature_of_adding_function(function: Function) -> Feature:

@@ -73,6 +73,8 @@ class Feature(Enum):
     ADD_FIELD = "adding a field"
     ADD_VECTOR_FIELD = "adding a vector field"
     ALTER_FIELD = "changing a field"
+    DESCRIBE_FIELD = "changing a field's description"
+    WARM_FIELD = "changing a field's warmup"
     ADD_FUNCTION = "adding a function"
     ADD_FUNCTION_WITH_FIELD = "adding a function with its output field"
     ENABLE_DYNAMIC_FIELDS = "turning dynamicFields on"
@@ -134,6 +136,8 @@ VERSIONS: Mapping[Feature, Versions] = MappingProxyType(
         Feature.ADD_FIELD: Versions(since=MilvusVersion(2, 6)),
         Feature.ADD_VECTOR_FIELD: Versions(since=MilvusVersion(2, 6, 18)),
         Feature.ALTER_FIELD: Versions(since=MilvusVersion(2, 5)),
+        Feature.DESCRIBE_FIELD: Versions(since=MilvusVersion(2, 6)),
+        Feature.WARM_FIELD: Versions(since=MilvusVersion(2, 6)),
         Feature.ADD_FUNCTION: Versions(since=MilvusVersion(2, 6, 20)),
         Feature.ADD_FUNCTION_WITH_FIELD: Versions(since=MilvusVersion(3, 0)),
         Feature.ENABLE_DYNAMIC_FIELDS: Versions(since=MilvusVersion(2, 6, 6)),

@@ -7,7 +7,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from quiver.domain.conditions import Verdict
-from quiver.domain.milvus_features import feature_of_adding, feature_of_adding_function
+from quiver.domain.milvus_features import (
+    feature_of_adding,
+    feature_of_adding_function,
+    feature_of_altering,
+)
 from quiver.domain.milvus_fields import ALTERABLE_PARAMS, WITH_OUTPUT, Field, Function
 from quiver.domain.milvus_forms import DESCRIPTION, GROWS
 from quiver.domain.milvus_indexes import plain_index
@@ -121,7 +125,11 @@ def _lacking(g: Gathered) -> dict[Feature, list[str]]:
     """Return what the version would have to be able to do, with the names it is lacking for."""
     wanted, now = growth_wanted(g), growth_now(g)
     found = [(feature_of_adding(f), f.name) for f in wanted.fields if f not in now.fields]
-    found += [(Feature.ALTER_FIELD, name) for name in wanted.altered if name not in now.altered]
+    found += dict.fromkeys(
+        (feature_of_altering(key), name)
+        for name, changed in wanted.altered.items()
+        for key in sorted(changed.keys() - now.altered.get(name, {}).keys())
+    )
     found += [
         (feature_of_adding_function(function), function.name)
         for function in wanted.functions
