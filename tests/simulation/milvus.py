@@ -77,15 +77,26 @@ class ModelMilvus(FakeMilvus):
     def set_field_index(self, name: str, index: FieldIndex, *, anew: bool = False) -> None:
         self._note_searchable()
         if index.field in self.found(name).indexes and self._breaks():
-            self.drop_field_index(name, index.field)
-            raise EngineUnreachable("the connection was reset after the index was dropped")
+            self._break_off(name, index.field)
         super().set_field_index(name, index)
         self._begin_build(name, index.field)
 
     def drop_field_index(self, name: str, field: str) -> None:
         self._note_searchable()
+        if field in self.found(name).indexes and self._breaks():
+            self.release(name)
+            raise EngineUnreachable("the connection was reset before the index was dropped")
         super().drop_field_index(name, field)
         self._note_loss(name)
+
+    def _break_off(self, name: str, field: str) -> None:
+        """Raises EngineUnreachable, between two of three calls: release, drop, create."""
+        if self._rng.random() < 0.5:
+            super().drop_field_index(name, field)
+            self._note_loss(name)
+            raise EngineUnreachable("the connection was reset after the index was dropped")
+        self.release(name)
+        raise EngineUnreachable("the connection was reset before the index was dropped")
 
     def take_index(self, name: str, field: str = VECTOR_FIELD) -> None:
         self._note_searchable()

@@ -1,6 +1,7 @@
 """What people do with long forms: to objects, and to collections behind the operator's back."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
 from typing import Any
 
@@ -8,7 +9,7 @@ import msgspec
 
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Manifest
 from quiver.domain.milvus_fields import Field, FieldIndex
-from quiver.ports.errors import EngineRefused
+from quiver.ports.errors import ApiError, EngineRefused
 from simulation.api_server import ApiServer
 from simulation.engines import Change, Fleet
 from simulation.milvus import ModelMilvus
@@ -20,7 +21,7 @@ from simulation.mischief import ACTOR, NAMES, NAMESPACES, TAGS
 from support.milvus_memory import MilvusCollection
 
 VERSIONS = ("v2.4.23", "v2.5.10", "v2.6.4", "v2.6.18", "v3.0.0")
-LATER = ("v2.6.18", "v3.0.0", "v3.0.0")
+LATER = ("v2.6.18", "v2.6.18", "v3.0.0", "v3.0.0", "v3.0.0")
 LOADS: tuple[Manifest | None, ...] = (None, None, None, {"enabled": False})
 THEIRS: Manifest = {"name": "theirs", "type": "Int32", "nullable": True}
 """A field that no spec has."""
@@ -36,22 +37,25 @@ class FormUsers:
         self._author = SchemaAuthor(rng)
 
     def begin(self) -> None:
-        """Have each server be of some version."""
+        """Have each server be of some version, and make what there is in the beginning."""
         for engine in self._engines():
             engine.told_version = self._rng.choice((*VERSIONS, *LATER))
+        for _ in range(self._rng.randint(1, 3)):
+            with suppress(ApiError):
+                self._create()
 
     def repertoire(self) -> dict[Callable[[], None], int]:
         """Return what there is to do, by how often it is done."""
         return {
-            self._create: 24,
-            self._grow: 34,
-            self._breach: 2,
-            self._copy: 3,
-            self._upgrade: 3,
-            self._take_index_behind: 4,
-            self._set_index_behind: 3,
-            self._lengthen_behind: 1,
-            self._add_field_behind: 2,
+            self._create: 40,
+            self._grow: 150,
+            self._breach: 10,
+            self._copy: 5,
+            self._upgrade: 10,
+            self._take_index_behind: 14,
+            self._set_index_behind: 10,
+            self._lengthen_behind: 3,
+            self._add_field_behind: 5,
         }
 
     # Objects

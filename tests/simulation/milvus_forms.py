@@ -199,8 +199,9 @@ def is_growth_too_new(schema: Manifest, form: Form, version: Version) -> bool:
     for wanted in schema["fields"]:
         found, asked = form.find(wanted["name"]), converted(wanted)
         if found is not None:
-            same = all(getattr(found, name) == getattr(asked, name) for name in LENGTHS)
-            needed += [] if same and found.description == asked.description else [(2, 5)]
+            grows = any(getattr(found, name) != getattr(asked, name) for name in LENGTHS)
+            needed += [(2, 5)] if grows else []
+            needed += [(2, 6)] if found.description != asked.description else []
         elif asked.name not in outputs_of(new):
             needed.append((2, 6, 18) if is_vector(wanted) else (2, 6))
     if schema.get("dynamicFields") and not form.dynamic_fields:

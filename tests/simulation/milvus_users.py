@@ -48,10 +48,10 @@ class MilvusUsers:
     def begin(self) -> None:
         """Make what there is before anything goes wrong."""
         self._mischief.begin()
-        if self._forms is not None:
-            self._forms.begin()
         for name in MILVUS_ENGINES[: self._rng.choice((1, 2))]:
             self._make_engine(name)
+        if self._forms is not None:
+            self._forms.begin()
 
     def end(self) -> None:
         """Put right what operators cannot."""

@@ -65,9 +65,7 @@ def _may_load(manifest: Manifest, _policy: str, copies: Any) -> bool:
 
 
 def _may_release(manifest: Manifest, _policy: str, _detail: object) -> bool:
-    """Some versions drop no index of a collection that is loaded."""
-    loses = schema_of(manifest) is not None and any(_taken_off(manifest))
-    return _is_staying(manifest) and (loses or not is_to_be_loaded(manifest))
+    return _is_staying(manifest) and not is_to_be_loaded(manifest)
 
 
 def _may_alter_properties(manifest: Manifest, _policy: str, altered: Any) -> bool:
@@ -98,9 +96,12 @@ def _may_set_field_index(manifest: Manifest, _policy: str, index: Any) -> bool:
 
 
 def _may_drop_field_index(manifest: Manifest, _policy: str, field: Any) -> bool:
+    """Only what was set for the object is taken away, once it is listed no more."""
     schema = schema_of(manifest)
     is_listed = schema is None or index_of(schema, field) is not None
-    return _is_staying(manifest) and not is_listed and field in _taken_off(manifest)
+    known = manifest["status"].get("milvus", {}).get("indexes", ())
+    was_set = any(index["field"] == field for index in known)
+    return _is_staying(manifest) and was_set and not is_listed
 
 
 def _may_add_field(manifest: Manifest, _policy: str, field: Any) -> bool:
@@ -147,15 +148,6 @@ MAY: dict[str, Callable[[Manifest, str, Any], bool]] = {
     "add_function": _may_add_function,
     "alter_function": _may_add_function,
 }
-
-
-def _taken_off(manifest: Manifest) -> list[str]:
-    """Return the fields whose index Quiver has set, and that the spec wants otherwise now."""
-    schema = schema_of(manifest)
-    known = manifest["status"].get("milvus", {}).get("indexes", ())
-    if schema is None:
-        return []
-    return [i["field"] for i in known if index_of(schema, i["field"]) != i]
 
 
 def _is_staying(manifest: Manifest) -> bool:
