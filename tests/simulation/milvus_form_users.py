@@ -1,5 +1,6 @@
 """What people do with long forms: to objects, and to collections behind the operator's back."""
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from random import Random
@@ -7,9 +8,10 @@ from typing import Any
 
 import msgspec
 
-from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Manifest
+from quiver.domain.conditions import ready_reason
+from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Manifest
 from quiver.domain.milvus_fields import Field, FieldIndex
-from quiver.ports.errors import ApiError, EngineRefused
+from quiver.ports.errors import ApiError, EngineError, EngineRefused
 from simulation.api_server import ApiServer
 from simulation.engines import Change, Fleet
 from simulation.milvus import ModelMilvus
@@ -18,11 +20,13 @@ from simulation.milvus_mischief import DATABASE, PROPERTIES
 from simulation.milvus_schemas import ADDABLE, INDEXES, SchemaAuthor
 from simulation.milvus_specs import MILVUS_ENGINES
 from simulation.mischief import ACTOR, NAMES, NAMESPACES, TAGS
+from simulation.weather import WORLD
 from support.milvus_memory import MilvusCollection
 
 VERSIONS = ("v2.4.23", "v2.5.10", "v2.6.4", "v2.6.18", "v3.0.0")
 LATER = ("v2.6.18", "v2.6.18", "v3.0.0", "v3.0.0", "v3.0.0")
 LOADS: tuple[Manifest | None, ...] = (None, None, None, {"enabled": False})
+SOON_S = 8.0
 THEIRS: Manifest = {"name": "theirs", "type": "Int32", "nullable": True}
 """A field that no spec has."""
 
@@ -35,6 +39,7 @@ class FormUsers:
         self._fleet = fleet
         self._rng = rng
         self._author = SchemaAuthor(rng)
+        self._does = [do for do, weight in self._repertoire().items() for _ in range(weight)]
 
     def begin(self) -> None:
         """Have each server be of some version, and make what there is in the beginning."""
@@ -44,18 +49,29 @@ class FormUsers:
             with suppress(ApiError):
                 self._create()
 
-    def repertoire(self) -> dict[Callable[[], None], int]:
+    def act_soon(self) -> None:
+        """Do one or two things within the next seconds; what is refused, is refused."""
+        for _ in range(self._rng.choice((1, 2))):
+            later = self._rng.uniform(0, SOON_S)
+            asyncio.get_running_loop().call_later(later, self._act, context=WORLD)
+
+    def _act(self) -> None:
+        with suppress(ApiError, EngineError):
+            self._rng.choice(self._does)()
+
+    def _repertoire(self) -> dict[Callable[[], None], int]:
         """Return what there is to do, by how often it is done."""
         return {
-            self._create: 40,
-            self._grow: 150,
-            self._breach: 10,
-            self._copy: 5,
-            self._upgrade: 10,
-            self._take_index_behind: 14,
-            self._set_index_behind: 10,
-            self._lengthen_behind: 3,
-            self._add_field_behind: 5,
+            self._create: 10,
+            self._grow: 40,
+            self._breach: 2,
+            self._copy: 2,
+            self._delete: 2,
+            self._upgrade: 3,
+            self._take_index_behind: 5,
+            self._set_index_behind: 4,
+            self._lengthen_behind: 1,
+            self._add_field_behind: 2,
         }
 
     # Objects
@@ -71,7 +87,7 @@ class FormUsers:
         }
         has_key = any(field.get("partitionKey") for field in schema["fields"])
         spec: Manifest = {
-            "engineRef": {"name": pick((*MILVUS_ENGINES, MILVUS_ENGINES[0])), "namespace": "x"},
+            "engineRef": {"name": pick(self._engine_names()), "namespace": "x"},
             "partitions": [] if has_key else [tag for tag in TAGS if self._rng.random() < 0.1],
             "deletionPolicy": pick((None, "Delete", "Delete", "Retain")),
             "adoptionPolicy": pick(("Never", "IfIdentical")),
@@ -87,6 +103,11 @@ class FormUsers:
             spec = {**found["spec"], "adoptionPolicy": "IfIdentical"}
             self._make(self._rng.choice(NAMESPACES), spec)
 
+    def _delete(self) -> None:
+        found = self._some_object()
+        if found is not None:
+            self._server.delete(ACTOR, VECTOR_COLLECTION, Key.of(found))
+
     def _grow(self) -> None:
         self._change_schema(self._author.grown)
 
@@ -99,7 +120,7 @@ class FormUsers:
         self._server.create(ACTOR, VECTOR_COLLECTION, manifest)
 
     def _change_schema(self, change: Callable[[Manifest], Manifest]) -> None:
-        found = self._some_object()
+        found = self._some_object(of="Available")
         if found is not None:
             changed = change(found["spec"]["milvus"]["schema"])
             spec = {**found["spec"], "milvus": {**found["spec"]["milvus"], "schema": changed}}
@@ -197,8 +218,17 @@ class FormUsers:
         servers = self._fleet.servers.values()
         return [s.engine for s in servers if isinstance(s.engine, ModelMilvus)]
 
-    def _some_object(self) -> Manifest | None:
+    def _engine_names(self) -> list[str]:
+        """Return the names of the engines that there are."""
+        names = [m["metadata"]["name"] for m in self._server.all(VECTOR_ENGINE)]
+        return [name for name in names if name in MILVUS_ENGINES] or list(MILVUS_ENGINES)
+
+    def _some_object(self, of: str = "") -> Manifest | None:
+        """Return an object; most often one that gives this reason, if there is one."""
         found = [m for m in self._server.all(VECTOR_COLLECTION) if schema_of(m) is not None]
+        fitting = [m for m in found if ready_reason(m) == of]
+        if fitting and self._rng.random() < 0.8:
+            return self._rng.choice(fitting)
         return self._rng.choice(found) if found else None
 
 

@@ -62,6 +62,8 @@ ADDABLE: tuple[Manifest, ...] = (
     {"name": "rank", "type": "Int32", "nullable": True, "default": 7},
     {"name": "extra", "type": "FloatVector", "dimension": 8, "nullable": True},
 )
+TRIES = 8
+"""Changes that are thought of, until one makes a difference."""
 INDEXES: dict[str, tuple[Manifest, ...]] = {
     "FloatVector": (
         {"type": "HNSW", "metricType": "COSINE", "params": {"M": 16, "efConstruction": 64}},
@@ -92,21 +94,21 @@ class SchemaAuthor:
 
     def grown(self, schema: Manifest) -> Manifest:
         """Return the schema with a change that can be made."""
-        changed = deepcopy(schema)
         choices: tuple[Callable[[Manifest], None], ...] = (
-            self._add_field,
-            self._add_field,
+            *(3 * (self._add_field,)),
             self._lengthen,
             self._describe,
-            self._choose_index,
-            self._choose_index,
-            self._take_index_off,
-            self._take_index_off,
+            *(2 * (self._choose_index,)),
+            *(2 * (self._take_index_off,)),
             self._open,
-            self._add_function,
+            *(2 * (self._add_function,)),
         )
-        self._rng.choice(choices)(changed)
-        return changed
+        for _ in range(TRIES):
+            changed = deepcopy(schema)
+            self._rng.choice(choices)(changed)
+            if changed != schema:
+                return changed
+        return schema
 
     def breached(self, schema: Manifest) -> Manifest:
         """Return the schema with a change that cannot be made."""

@@ -66,8 +66,12 @@ class MilvusUsers:
             self._delete: 6,
             self._make_some_engine: 3,
             **self._mischief.repertoire(),
-            **(self._forms.repertoire() if self._forms is not None else {}),
         }
+
+    def act_besides(self) -> None:
+        """Have those who write long forms do something, too."""
+        if self._forms is not None:
+            self._forms.act_soon()
 
     def some_endpoints(self) -> list[str]:
         return [self._rng.choice((*ENDPOINTS, ENDPOINTS[0], ALIAS))]

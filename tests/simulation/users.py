@@ -85,6 +85,8 @@ class Users:
         """Do something; what is refused, is refused."""
         with suppress(ApiError, EngineError):
             self._rng.choice(self._does)()
+        if self._milvus is not None:
+            self._milvus.act_besides()
 
     def end(self) -> None:
         """Put right what operators cannot."""
