@@ -449,8 +449,12 @@ def test_what_a_version_cannot_add_is_told_and_all_else_is_as_the_spec_says(
     schema = spec["milvus"]["schema"]
     new = [{"field": entry["name"], "type": "AUTOINDEX"} for entry in schema["fields"][3:]]
     spec = long_form(*schema["fields"], **{**_rest(schema), "indexes": [INVERTED, *new]})
-    decision = decide(on_milvus(spec, observed=found(long_form()), version=version))
-    assert decision.steps == (SetFieldIndex(index(INVERTED)),)
+    facts: Any = {"observed": found(long_form()), "version": version}
+    begun = decide(on_milvus(spec, **facts))
+    assert begun.steps == (SetFieldIndex(index(INVERTED)),)
+    assert begun.verdict[:2] == (State.RECONCILING, Reason.INDEX_BUILDING)
+    decision = decide(on_milvus(spec, indexes=PLAIN | there(INVERTED), **facts))
+    assert (decision.steps, decision.converged) == ((), True)
     assert decision.verdict[:2] == (State.STALLED, Reason.VERSION_TOO_OLD)
     assert told in decision.verdict.message
     assert decision.indexes == (index(INVERTED),)

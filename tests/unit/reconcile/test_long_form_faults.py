@@ -267,7 +267,7 @@ async def test_what_a_version_cannot_add_comes_after_the_upgrade() -> None:
     cluster = await ready_cluster(version="v2.5.4")
     cluster.edit(**long_form(*FIELDS, TAGS, indexes=[HNSW, INVERTED]))
     for _ in range(2):
-        await cluster.reconcile()
+        await cluster.settle()
         assert cluster.said() == ("Stalled", "VersionTooOld")
     assert types(cluster)["title"] == "INVERTED"
     cluster.tell_version("v2.6.4")
@@ -288,6 +288,18 @@ async def test_a_build_of_one_field_holds_up_the_load_of_all() -> None:
     cluster.server.build_rows(NAME, ROWS)
     await settle(cluster)
     assert cluster.server.describe_load(NAME).state == "Loaded"
+
+
+async def test_a_collection_that_is_dropped_is_asked_for_no_index() -> None:
+    """It is looked whether it is the one that the object describes, as of the short form."""
+    cluster = await ready_cluster({**long_form(indexes=[HNSW]), "deletionPolicy": "Delete"})
+    manifest = cluster.get()
+    meta = {**manifest["metadata"], "deletionTimestamp": "2024-05-02T10:00:00Z"}
+    cluster.add({**manifest, "metadata": meta})
+    await cluster.reconcile()
+    assert cluster.server.calls["drop"] == 1
+    assert cluster.server.calls["describe_indexes"] == 0
+    assert cluster.server.calls["describe_load"] == 0
 
 
 async def test_a_growth_is_told_as_an_event() -> None:

@@ -94,11 +94,11 @@ def converge(g: Gathered) -> Decision:
     return (
         _while_secrets_are_forbidden(g, decision)
         or _while_secret_is_foreign(g, decision)
-        or while_schema_cannot_grow(g, decision)
         or while_index_is_not_built(g, decision)
         or while_field_indexes_are_not_built(g, decision)
         or while_not_loaded(g, decision)
         or _while_partitions_hold_rows(g, decision)
+        or while_schema_cannot_grow(g, decision)
         or while_properties_stay(g, decision)
         or while_released(g, decision)
         or decision

@@ -160,11 +160,13 @@ def version_is_too_old(g: Gathered) -> Decision | None:
     found = list(what_is_too_new(g.collection.spec, g.schema.metric_type, version))
     if not found:
         return None
+    # No field or function of a long form can be taken out.
+    other = "take that out of the spec" if g.form is None else "make this object anew without that"
     return stalled(
         g,
         Reason.VERSION_TOO_OLD,
         f"The engine at {g.member_name} is Milvus {version}: {', '.join(found)}. Upgrade it, or "
-        "take that out of the spec.",
+        f"{other}.",
     )
 
 
