@@ -32,7 +32,7 @@ class Traits:
     `refuses_more_replicas` is the code where there is room for one copy. `tells_strings`: numbers
     among the parameters of an index come back as strings. `lacks` has the `field_kinds` that the
     server refuses, and the code; `forgets` those that it takes without what they show. `grows`:
-    its collections do, as far as its version says.
+    its collections do, as far as its version says. `scalar_index` is one that numbers take.
     """
 
     version: str
@@ -59,6 +59,7 @@ class Traits:
     lacks: Mapping[str, str] = field(default_factory=dict)
     forgets: frozenset[str] = frozenset()
     grows: bool = True
+    scalar_index: str = "STL_SORT"
 
     def told_index(self, index: Index | None) -> ObservedIndex:
         """Return what is told of an index that is there."""

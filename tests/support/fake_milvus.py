@@ -61,9 +61,10 @@ class FakeMilvus(MilvusGrowth):
         found = self.found(schema.name)
         if found.load.state != "Loaded":
             raise refused(NOT_LOADED, f"collection not loaded[collection={schema.name}]")
-        unindexed = found.without_index
-        if unindexed is not None:
-            raise refused(NO_INDEX, f"there is no vector index on field: [{unindexed.name}]")
+        form = schema.form or short_form(schema.dimension, schema.metric_type)
+        for field in form.vectors:
+            if field.name not in found.indexes:
+                raise refused(NO_INDEX, f"there is no vector index on field: [{field.name}]")
 
     def create(
         self, schema: CollectionSchema, properties: Mapping[str, str] = NO_PROPERTIES

@@ -30,6 +30,26 @@ RANGES: Mapping[str, Mapping[str, tuple[int, int]]] = {
 }
 CASTS = ("BOOL", "DOUBLE", "VARCHAR", "JSON")
 """What a path in JSON may be read as, besides arrays of it."""
+LATER: Mapping[tuple[str, str], tuple[int, int, int]] = {
+    ("Float16Vector", "GPU_BRUTE_FORCE"): (2, 6, 4),
+    **{
+        (type_, kind): (2, 6, 4)
+        for type_ in ("Float16Vector", "Int8Vector")
+        for kind in ("GPU_CAGRA", "GPU_IVF_FLAT", "GPU_IVF_PQ")
+    },
+    **{
+        ("BFloat16Vector", kind): (99, 0, 0)
+        for kind in ("GPU_CAGRA", "GPU_IVF_FLAT", "GPU_IVF_PQ", "GPU_BRUTE_FORCE")
+    },
+    ("Int8Vector", "AUTOINDEX"): (2, 6, 3),
+    ("VarChar", "STL_SORT"): (2, 6, 6),
+    ("Array", "AUTOINDEX"): (2, 5, 0),
+    ("JSON", "AUTOINDEX"): (2, 5, 0),
+    ("JSON", "INVERTED"): (2, 5, 0),
+}
+"""From when on a field of a type takes an index that others take longer, which the operator does
+not look at: the server says so. No server builds some of them.
+"""
 TELLS_STRINGS = MilvusVersion(2, 5)
 """From here on a server tells numbers as strings, and adds its defaults."""
 
@@ -51,7 +71,8 @@ def check_index(index: FieldIndex, form: Form, version: MilvusVersion | None) ->
     feature = feature_of_index(index.type)
     if feature is not None and not can(version, feature):
         raise standing(f"invalid index type: {index.type}")
-    if index.type not in INDEXES[field.type]:
+    is_late = version is not None and version < LATER.get((field.type, index.type), (0, 0, 0))
+    if index.type not in INDEXES[field.type] or is_late:
         raise standing(f"index {index.type} do not support data type: {field.type}")
     _check_metric(index, field, form, version)
     _check_params(index, field)

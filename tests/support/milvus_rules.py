@@ -68,6 +68,9 @@ def check_schema(schema: CollectionSchema, form: Form, version: MilvusVersion | 
 def check_field(field: Field, version: MilvusVersion | None) -> None:
     """Before 2.4 a server takes any type, whether or not it can do anything with it."""
     check_dimension(field)
+    sizes = ((field.max_length, 65535), (field.max_capacity, 4096))
+    if any(size is not None and not 0 < size <= most for size, most in sizes):
+        raise refused(BAD_PARAMETER, f"a size of field {field.name} is out of its range")
     feature = feature_of_field_type(field.type)
     looks = version is None or version >= CHECKS_TYPES
     if looks and feature is not None and not can(version, feature):

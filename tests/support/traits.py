@@ -123,6 +123,7 @@ MILVUS_LITE = Traits(
     },
     forgets=frozenset({"clustering key", "Array of VarChar"}),
     grows=False,
+    scalar_index="INVERTED",
 )
 """It takes any index, and has no vectors of bits. It forgets how long texts in an array may be."""
 

@@ -22,6 +22,7 @@ _FLOATS = frozenset({pb.FLOAT_VECTOR, pb.FLOAT16_VECTOR, pb.BFLOAT16_VECTOR})
 _BITS = frozenset({pb.BINARY_VECTOR})
 _SPARSE = frozenset({pb.SPARSE_FLOAT_VECTOR})
 _DISCRETE = INTEGERS | {pb.BOOL, pb.VARCHAR}
+_LATER_ON_GPU = {"FLOAT16_VECTOR": (2, 6, 4), "INT8_VECTOR": (2, 6, 4)}
 INDEXES: Mapping[str, Since] = {
     **dict.fromkeys(("FLAT", "IVF_FLAT", "IVF_SQ8", "IVF_PQ", "SCANN", "DISKANN"), _of(_FLOATS)),
     "IVF_RABITQ": _of(_FLOATS, (2, 6, 0)),
@@ -30,17 +31,17 @@ INDEXES: Mapping[str, Since] = {
         ("HNSW_SQ", "HNSW_PQ", "HNSW_PRQ"), _of(_FLOATS, (2, 5, 0), INT8_VECTOR=(2, 6, 0))
     ),
     "AISAQ": _of(_FLOATS, (2, 6, 4)),
-    "GPU_IVF_FLAT": _of(_FLOAT),
-    "GPU_IVF_PQ": _of(_FLOAT),
-    "GPU_CAGRA": _of(_FLOAT, (2, 4, 0)),
-    "GPU_BRUTE_FORCE": _of(_FLOAT, (2, 4, 0)),
+    "GPU_IVF_FLAT": _of(_FLOAT, **_LATER_ON_GPU),
+    "GPU_IVF_PQ": _of(_FLOAT, **_LATER_ON_GPU),
+    "GPU_CAGRA": _of(_FLOAT, (2, 4, 0), **_LATER_ON_GPU),
+    "GPU_BRUTE_FORCE": _of(_FLOAT, (2, 4, 0), FLOAT16_VECTOR=(2, 6, 4)),
     "BIN_FLAT": _of(_BITS),
     "BIN_IVF_FLAT": _of(_BITS),
     "MINHASH_LSH": _of(_BITS, (2, 6, 0)),
     "SPARSE_INVERTED_INDEX": _of(_SPARSE, (2, 4, 0)),
     "SPARSE_WAND": _of(_SPARSE, (2, 4, 0)),
     "INVERTED": _of(_DISCRETE | NUMBERS | {pb.ARRAY}, (2, 4, 0), JSON=(2, 5, 0)),
-    "BITMAP": _of(_DISCRETE | {pb.ARRAY}, (2, 5, 0)),
+    "BITMAP": _of(_DISCRETE | {pb.ARRAY}, (2, 4, 0)),
     "STL_SORT": _of(NUMBERS, VARCHAR=(2, 6, 6), TIMESTAMPTZ=(2, 6, 6)),
     "Trie": {pb.VARCHAR: _OLD},
     "NGRAM": {pb.VARCHAR: (2, 6, 2), pb.JSON: (2, 6, 2)},
