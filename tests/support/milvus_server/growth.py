@@ -30,7 +30,9 @@ class Growth:
 
     def add_field(self, request: pb.AddCollectionFieldRequest) -> None:
         found = self._catalog.get(request.db_name, request.collection_name)
-        field = pb.FieldSchema.FromString(request.schema)
+        self._add(found, pb.FieldSchema.FromString(request.schema))
+
+    def _add(self, found: Stored, field: pb.FieldSchema) -> None:
         check_added(found, field, self._catalog.version)
         if not field.nullable:
             reason = "added field must be nullable, please check it, field name ="
@@ -84,9 +86,14 @@ class Growth:
         before.CopyFrom(function)
 
     def alter_schema(self, request: pb.AlterCollectionSchemaRequest) -> None:
-        """Add one function with its output field, which gets its index in the same call."""
+        """Add a field, as Milvus' own client does it on 3.0; or one function with its output field,
+        which gets its index in the same call.
+        """
         found = self._catalog.get(request.db_name, request.collection_name)
         added = request.action.add_request
+        if len(added.field_infos) == 1 and not added.func_schema:
+            self._add(found, added.field_infos[0].field_schema)
+            return
         if len(added.field_infos) != 1 or len(added.func_schema) != 1:
             raise wrong("exactly one field and one function are added at a time")
         info, function = added.field_infos[0], added.func_schema[0]
