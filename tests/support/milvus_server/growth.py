@@ -32,16 +32,6 @@ class Growth:
         found = self._catalog.get(request.db_name, request.collection_name)
         self._add(found, pb.FieldSchema.FromString(request.schema))
 
-    def _add(self, found: Stored, field: pb.FieldSchema) -> None:
-        check_added(found, field, self._catalog.version)
-        if not field.nullable:
-            reason = "added field must be nullable, please check it, field name ="
-            raise wrong(f"{reason} {field.name}")
-        check_field(field, self._catalog.version)
-        check_default(field)
-        found.schema.fields.append(field)
-        note_last_field(found)
-
     def alter_field(self, request: pb.AlterCollectionFieldRequest) -> None:
         """The order of a field's parameters is another one afterwards."""
         found = self._catalog.get(request.db_name, request.collection_name)
@@ -55,7 +45,7 @@ class Growth:
         _check_sizes(field, changed)
         field.description = changed.pop(DESCRIPTION, field.description)
         params = {**entries(field.type_params), **changed}
-        kept = [key for key in sorted(params, reverse=True) if key not in deleted]
+        kept = [key for key in reversed(params) if key not in deleted]
         del field.type_params[:]
         field.type_params.extend(pairs({key: params[key] for key in kept}))
 
@@ -111,6 +101,16 @@ class Growth:
         add_index(found, field, params, info.index_name, self._catalog)
         found.schema.fields.append(field)
         found.schema.functions.append(function)
+        note_last_field(found)
+
+    def _add(self, found: Stored, field: pb.FieldSchema) -> None:
+        check_added(found, field, self._catalog.version)
+        if not field.nullable:
+            reason = "added field must be nullable, please check it, field name ="
+            raise wrong(f"{reason} {field.name}")
+        check_field(field, self._catalog.version)
+        check_default(field)
+        found.schema.fields.append(field)
         note_last_field(found)
 
     def _found(
