@@ -6,6 +6,7 @@ What only servers have that cannot be had here, `FakeMilvusServer` answers for.
 import uuid
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -13,11 +14,14 @@ from quiver.domain.collections import CollectionSchema
 from quiver.domain.milvus_features import features_of_schema
 from quiver.domain.milvus_fields import Field, FieldIndex, Form
 from quiver.domain.milvus_forms import differences
+from quiver.domain.milvus_indexes import metric_of, plain_index
+from quiver.domain.milvus_schemas import MilvusSchema
 from quiver.domain.milvus_versions import can, parse_version
 from quiver.ports.engines import EngineClient, Fields
 from quiver.ports.errors import EngineRefused
 from support.conformance import Subject
 from support.field_kinds import FORMS, KEY, VECTOR, schema_of
+from support.milvus_schemas import GOOD_SCHEMAS
 
 HNSW = FieldIndex(
     field="embedding", type="HNSW", metric_type="COSINE", params={"M": 16, "efConstruction": 64}
@@ -29,6 +33,8 @@ LITE_LACKS = {
     *("Array of VarChar", "clustering key", "BM25", "TextEmbedding", "MinHash"),
 }
 """milvus-lite refuses them, or forgets them: an array's maxLength, a clusteringKey."""
+LITE_TAKES = ("many tenants", "logs that expire", "hybrid search over vectors of the client's")
+"""Of what users bring: the others have fields or analyzers that it lacks."""
 ON_NUMBERS = {"milvus_lite-3.2.2": "INVERTED"}
 """Else, the index of numbers that all versions have."""
 
@@ -146,6 +152,33 @@ async def test_a_field_of_any_name_is_searched(
     await fields.set_field_index(schema.name, HNSW)
     await loading.load(schema.name)
     await client.search_once(schema)
+
+
+@pytest.mark.parametrize("kind", GOOD_SCHEMAS)
+async def test_what_users_bring_becomes_searched(
+    loading: Subject, client: EngineClient, fields: Fields, kind: str
+) -> None:
+    """Fields, functions and indexes, each as asked for, where the version has them all."""
+    schema = msgspec.convert(GOOD_SCHEMAS[kind]["schema"], MilvusSchema)
+    version = parse_version(await client.version())
+    is_lite = loading.traits.version.startswith("milvus_lite")
+    if not all(can(version, feature) for feature in features_of_schema(schema)):
+        return
+    if is_lite and kind not in LITE_TAKES:
+        return
+    collection = CollectionSchema(name=f"c_{uuid.uuid4().hex[:8]}", form=schema.form)
+    await client.create(collection)
+    assert list(differences(schema.form, await found_form(client, collection.name))) == []
+    plain = [plain_index(schema.form, field) for field in schema.vectors]
+    indexes = {index.field: index for index in (*plain, *schema.indexes)}
+    for index in indexes.values():
+        wanted = replace(index, metric_type=metric_of(schema.form, index))
+        await fields.set_field_index(collection.name, wanted)
+    told = await fields.describe_indexes(collection.name)
+    assert told.keys() == indexes.keys()
+    assert all(indexes[field].is_met_by(found.index) for field, found in told.items())
+    await loading.load(collection.name)
+    await client.search_once(collection)
 
 
 async def test_an_index_that_is_refused_leaves_the_field_searched(
