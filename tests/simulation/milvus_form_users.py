@@ -14,6 +14,7 @@ from quiver.domain.milvus_fields import Field, FieldIndex
 from quiver.ports.errors import ApiError, EngineError, EngineRefused
 from simulation.api_server import ApiServer
 from simulation.engines import Change, Fleet
+from simulation.history import name_of
 from simulation.milvus import ModelMilvus
 from simulation.milvus_forms import converted, schema_of
 from simulation.milvus_mischief import DATABASE, PROPERTIES
@@ -65,7 +66,7 @@ class FormUsers:
             self._create: 10,
             self._grow: 40,
             self._breach: 2,
-            self._copy: 2,
+            self._hand_over: 3,
             self._delete: 2,
             self._upgrade: 3,
             self._take_index_behind: 5,
@@ -96,12 +97,24 @@ class FormUsers:
         }
         self._make(pick(NAMESPACES), spec)
 
-    def _copy(self) -> None:
-        """Ask for what another has, which may have been retained under that name."""
-        found = self._some_object()
-        if found is not None:
-            spec = {**found["spec"], "adoptionPolicy": "IfIdentical"}
-            self._make(self._rng.choice(NAMESPACES), spec)
+    def _hand_over(self) -> None:
+        """Ask for the collection of another object, which is let go or not, as it is or larger."""
+        found = self._some_object(of="Available")
+        if found is None:
+            return
+        schema = found["spec"]["milvus"]["schema"]
+        changed = self._author.grown(schema) if self._rng.random() < 0.5 else schema
+        spec = {
+            **found["spec"],
+            "collectionName": name_of(found).rpartition("/")[2],
+            "adoptionPolicy": "IfIdentical",
+            "milvus": {**found["spec"]["milvus"], "schema": changed},
+        }
+        if self._rng.random() < 0.7:
+            retained = {"spec": {"deletionPolicy": "Retain"}}
+            self._server.patch(ACTOR, VECTOR_COLLECTION, Key.of(found), retained)
+            self._server.delete(ACTOR, VECTOR_COLLECTION, Key.of(found))
+        self._make(found["metadata"]["namespace"], spec)
 
     def _delete(self) -> None:
         found = self._some_object()

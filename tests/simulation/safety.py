@@ -56,6 +56,7 @@ class Safety:
         self._dropped: dict[tuple[Home, str], str] = {}
         self._made_at: dict[tuple[Home, str], float] = {}
         self._others_made_at: dict[tuple[Home, str], float] = {}
+        self._others_grew_at: dict[tuple[Home, str], float] = {}
         self._asked_at: dict[tuple[str, Home, str], float] = {}
         self._filled_at: dict[tuple[Home, str], float] = {}
         self._still: dict[str, tuple[float, float]] = {}
@@ -345,7 +346,8 @@ class Safety:
         if present is None:
             return
         what = f"{change.name!r} at {change.home.name}"
-        made_at = self._made_at.get((change.home, change.name), 0.0)
+        place = change.home, change.name
+        made_at = max(self._made_at.get(place, 0.0), self._others_grew_at.get(place, 0.0))
         is_meant = any(fits(m, present.schema) for m in versions)
         if not is_meant and self._now() - made_at > AT_ONCE_S + 5:
             self.says(change.actor, f"{what} is dropped, though it is another collection")
@@ -359,6 +361,8 @@ class Safety:
             self.says(change.actor, f"{what} is dropped, though it holds vectors")
 
     def _changed(self, change: Change) -> None:
+        if change.call in ("add_field", "alter_field") and not _is_operator(change.actor):
+            self._others_grew_at[change.home, change.name] = change.at
         if change.call == "create":
             self._made_at[change.home, change.name] = change.at
             if not _is_operator(change.actor):
