@@ -159,6 +159,17 @@ class Safety:
             return
         if old["spec"]["adoptionPolicy"] == "Never" or not self._may_adopt(old, write.new):
             self.says(write.actor, f"{write.key} takes {mine[1]!r}, which it may not adopt")
+        elif claim is not None and claim.origin == "Adopted" and not self._is_whole(write, *mine):
+            self.says(write.actor, f"{write.key} takes {mine[1]!r}, which its spec says otherwise")
+
+    def _is_whole(self, write: Write, home: Home, name: str) -> bool:
+        """Tell whether a collection was all that the spec says when the operator looked at it."""
+        present, place = self._fleet.data_of(home).get(name), (home, name)
+        changed_at = max(self._made_at.get(place, 0.0), self._others_grew_at.get(place, 0.0))
+        since = self._now() - changed_at
+        if present is None or since < self.lengthened(AT_ONCE_S + 5, write.actor):
+            return True
+        return write.old is None or fits(write.old, present.schema, may_grow=False)
 
     def _may_adopt(self, manifest: Manifest, new: Manifest | None) -> bool:
         """Tell whether the engine, as late as it could be known, lets this namespace adopt."""
