@@ -67,6 +67,11 @@ FIXED = {
         f"{FIELDS}[3].elementType",
         "elementType of a field is fixed",
     ),
+    "another field as the key": (
+        with_field(2, primaryKey=True),
+        {FIELDS, f"{FIELDS}[2].primaryKey"},
+        "primaryKey of a field is fixed when the collection is created",
+    ),
     "ids of the server": (with_field(0, autoID=True), f"{FIELDS}[0].autoID", "autoID of"),
     "a partition key": (
         with_field(2, partitionKey=True),

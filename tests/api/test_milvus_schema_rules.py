@@ -141,6 +141,12 @@ BEYOND_BOUNDS = {
     "a function of 17 fields": of_function(
         "inputFields", "most 16 items", **EMBED | {"inputFields": ["text"] * 17}
     ),
+    "a parameter of a function without a name": of_function(
+        "params", "1 to 256 characters", params={"": 1}
+    ),
+    "a name of a parameter of 257": of_index(
+        "params", "1 to 256 characters", params={"p" * 257: 1}
+    ),
     "another index": of_index("type", '"FLAT"', type="flat"),
     "another metric": of_index("metricType", '"L2"', metricType="TANIMOTO"),
     "33 parameters of an index": of_index(
