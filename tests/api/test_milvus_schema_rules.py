@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from quiver.domain.milvus_fields import VECTORS
-from quiver.domain.milvus_indexes import INDEXES, METRICS
+from quiver.domain.milvus_indexes import INDEXES
 from support.bad_milvus_schemas import (
     BAD_SCHEMAS,
     BITS,
@@ -21,6 +20,7 @@ from support.bad_milvus_schemas import (
     TEXTS,
     VECTOR,
     Bad,
+    field_of,
     more,
     whole,
 )
@@ -31,15 +31,6 @@ from support.milvus_schemas import GOOD_SCHEMAS
 
 LONG = {"dimension": None}
 """Takes the short form out of the smallest spec."""
-
-
-def field_of(type_: str, **rest: Any) -> dict[str, Any]:
-    """A field `x` of a type, with all that the type requires."""
-    needs: dict[str, Any] = {"VarChar": {"maxLength": 8}}
-    needs["Array"] = {"elementType": "Int8", "maxCapacity": 8}
-    if type_ in VECTORS and type_ != "SparseFloatVector":
-        needs[type_] = {"dimension": 8}
-    return {"name": "x", "type": type_, **needs.get(type_, {}), **rest}
 
 
 def of_types(name: str, values: dict[str, Any]) -> dict[str, Any]:
@@ -186,22 +177,6 @@ def test_the_message_names_the_first_that_is_wrong(collections: Any, name: str, 
     """Where the place of the error is a whole list."""
     [refusal] = collections.try_create(LONG | BAD_SCHEMAS[name].spec)
     assert words in refusal.message
-
-
-@pytest.mark.parametrize("type_", INDEXES)
-def test_each_type_of_field_takes_its_indexes_and_metrics_and_no_others(
-    collections: Any, schemas: Any, type_: str
-) -> None:
-    """As the operator's table has them: all are tried in one collection for each index."""
-    index = schemas["vectorcollections"]["properties"]["spec"]["properties"]["milvus"]
-    index = index["properties"]["schema"]["properties"]["indexes"]["items"]["properties"]
-    for kind in index["type"]["enum"]:
-        spec = LONG | more(field_of(type_), indexes=[{"field": "x", "type": kind}])
-        assert (collections.try_create(spec) == []) is (kind in INDEXES[type_]), kind
-    for metric in index["metricType"]["enum"]:
-        indexes = [{"field": "x", "type": "AUTOINDEX", "metricType": metric}]
-        spec = LONG | more(field_of(type_), indexes=indexes)
-        assert (collections.try_create(spec) == []) is (metric in METRICS.get(type_, ())), metric
 
 
 def test_all_that_is_wrong_is_told_at_once(collections: Any) -> None:

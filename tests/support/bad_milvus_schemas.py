@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from quiver.domain.kubernetes_types import Manifest
+from quiver.domain.milvus_fields import VECTORS
 
 SCHEMA = "spec.milvus.schema"
 FIELDS, FUNCTIONS, INDEXES = (f"{SCHEMA}.{part}" for part in ("fields", "functions", "indexes"))
@@ -38,6 +39,15 @@ def whole(*fields: Manifest, **rest: Any) -> Manifest:
 def more(*fields: Manifest, **rest: Any) -> Manifest:
     """Return a spec of a key, a vector, and these fields besides."""
     return whole(KEY, VECTOR, *fields, **rest)
+
+
+def field_of(type_: str, **rest: Any) -> dict[str, Any]:
+    """A field `x` of a type, with all that the type requires."""
+    needs: dict[str, Any] = {"VarChar": {"maxLength": 8}}
+    needs["Array"] = {"elementType": "Int8", "maxCapacity": 8}
+    if type_ in VECTORS and type_ != "SparseFloatVector":
+        needs[type_] = {"dimension": 8}
+    return {"name": "x", "type": type_, **needs.get(type_, {}), **rest}
 
 
 def bad_field(at: str, words: str, **field: Any) -> Bad:
