@@ -31,10 +31,19 @@ FOUND_BY = {
     "an engine owns its workload": 79,
     "an engine waits for no collections": 138,
     "a collection is said to be ready before it is loaded": 9,
-    "a property that was taken off the spec stays": 192,
-    "the mark of another owner is not looked at": 43,
+    "a property that was taken off the spec stays": 117,
+    "the mark of another owner is not looked at": 169,
     "a collection is dropped that an alias leads to": 145,
     "a collection is loaded when it is new, and never again": 58,
+    "a new vector field is loaded before it has an index": 205,
+    "a missing field is never added": 2,
+    "an index taken off the spec stays": 8,
+    "the status forgets the indexes of fields": 0,
+    "an index that a client has set is dropped": 43,
+    "an index that a client has dropped does not come back": 2,
+    "a version is asked for what it cannot add": 47,
+    "a collection is made anew for a new field": 2,
+    "a collection is adopted that has yet to grow": 43,
 }
 """The seed that is tried first, since it found it once. As the stories change others may.
 
