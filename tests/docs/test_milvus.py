@@ -37,6 +37,8 @@ WORDS = {
     Feature.ADD_FIELD: "a nullable field that holds no vectors",
     Feature.ADD_VECTOR_FIELD: "a nullable field of vectors",
     Feature.ALTER_FIELD: "`maxLength`, `maxCapacity`",
+    Feature.DESCRIBE_FIELD: "`description`, `warmup`",
+    Feature.WARM_FIELD: "`description`, `warmup`",
     Feature.ADD_FUNCTION: "a TextEmbedding over fields",
     Feature.ADD_FUNCTION_WITH_FIELD: "together with its output field",
     Feature.DROP_LOADED_INDEX: "while the collection is loaded",

@@ -94,7 +94,7 @@ def test_a_default_is_compared_by_its_value(type_: Any, asked: Any, told: str) -
         (
             changed("title", max_length=128, description="The title."),
             Growth(altered={"title": {"max_length": "128", "field.description": "The title."}}),
-            [Feature.ALTER_FIELD],
+            [Feature.DESCRIBE_FIELD, Feature.ALTER_FIELD],
         ),
         (
             changed("title", params={"enable_analyzer": "true", "mmap.enabled": "true"}),
