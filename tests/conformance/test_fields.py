@@ -41,7 +41,7 @@ async def form_of(client: EngineClient, name: str) -> Form:
 
 
 def are_equal(wanted: Form, found: Form) -> bool:
-    return not [*differences(wanted, found), *differences(found, wanted)]
+    return not [*differences(wanted, found)]
 
 
 async def is_too_new(client: EngineClient, wanted: Form) -> bool:

@@ -121,7 +121,7 @@ MILVUS_LITE = Traits(
         ),
         "TextEmbedding": "NOT_READY",  # it wants the key of the service at once
     },
-    forgets=frozenset({"clustering key", "Array of VarChar"}),
+    forgets=frozenset({"clustering key"}),
     grows=False,
     scalar_index="INVERTED",
 )
