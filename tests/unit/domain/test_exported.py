@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from msgspec.structs import replace
 
 from quiver.domain.collections import (
@@ -94,6 +94,7 @@ def as_described(schema: MilvusSchema) -> OnMilvus:
     return found(schema.form, *listed, *plain)
 
 
+@settings(deadline=None)
 @given(schemas())
 def test_what_is_exported_is_the_schema_again(schema: MilvusSchema) -> None:
     """Created, described, exported, written as YAML and read: no field differs, nor an index."""
@@ -113,6 +114,7 @@ def test_what_is_exported_is_the_schema_again(schema: MilvusSchema) -> None:
             assert told.index.is_met_by(named[name])
 
 
+@settings(deadline=None)
 @given(schemas())
 def test_what_is_exported_twice_is_the_same(schema: MilvusSchema) -> None:
     """The spec that adopts a collection is exported as that spec again."""
