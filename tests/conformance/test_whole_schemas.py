@@ -10,8 +10,9 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from quiver.adapters.milvus.errors import UNIMPLEMENTED
 from quiver.domain.collections import CollectionSchema
-from quiver.domain.milvus_features import features_of_schema
+from quiver.domain.milvus_features import features_of_schema, features_unread
 from quiver.domain.milvus_fields import Field, FieldIndex, Form
 from quiver.domain.milvus_forms import differences
 from quiver.domain.milvus_indexes import metric_of, plain_index
@@ -95,6 +96,21 @@ async def test_each_kind_of_field_comes_back_as_it_was_asked_for(
         assert (kind, list(differences(form, told))) == (kind, [])
         assert told.dynamic_fields is (kind == "dynamic fields")
         await client.drop(name)
+
+
+async def test_an_old_server_is_not_asked_for_what_it_would_leave_out(
+    loading: Subject, client: EngineClient
+) -> None:
+    """It would make another collection, and say nothing."""
+    version = parse_version(loading.traits.version)
+    for kind, form in FORMS.items():
+        if all(can(version, feature) for feature in features_unread(form)):
+            continue
+        name = f"c_{uuid.uuid4().hex[:8]}"
+        with pytest.raises(EngineRefused) as refused:
+            await client.create(CollectionSchema(name=name, form=form))
+        assert (kind, refused.value.code) == (kind, UNIMPLEMENTED)
+        assert await client.describe(name) is None
 
 
 async def test_all_kinds_of_fields_make_one_collection(

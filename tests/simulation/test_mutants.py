@@ -33,7 +33,7 @@ FOUND_BY = {
     "a collection is said to be ready before it is loaded": 9,
     "a property that was taken off the spec stays": 117,
     "the mark of another owner is not looked at": 169,
-    "a collection is dropped that an alias leads to": 145,
+    "a collection is dropped that an alias leads to": 280,
     "a collection is loaded when it is new, and never again": 58,
     "a new vector field is loaded before it has an index": 205,
     "a missing field is never added": 2,

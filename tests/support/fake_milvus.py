@@ -13,6 +13,7 @@ import msgspec
 from quiver.adapters.milvus.errors import EXISTS
 from quiver.domain.access import Login
 from quiver.domain.collections import CollectionSchema, ObservedCollection
+from quiver.domain.milvus_features import features_unread
 from quiver.domain.milvus_forms import VECTOR_FIELD, short_form
 from quiver.domain.milvus_versions import Feature, can
 from quiver.ports.engines import NO_PROPERTIES
@@ -21,7 +22,7 @@ from support.fake_server import DEFAULT
 from support.milvus_codes import BAD_PARAMETER, LOADED, NO_INDEX, NOT_LOADED, refused, standing
 from support.milvus_growth import DYNAMIC, MilvusGrowth
 from support.milvus_memory import MilvusCollection
-from support.milvus_rules import as_read, check_schema, is_name
+from support.milvus_rules import check_schema, is_name
 
 NOT_WHILE_LOADED = ("mmap.enabled", "warmup.")
 
@@ -70,8 +71,9 @@ class FakeMilvus(MilvusGrowth):
         self, schema: CollectionSchema, properties: Mapping[str, str] = NO_PROPERTIES
     ) -> None:
         self.check_database(schema.name)
-        asked = schema.form or short_form(schema.dimension, schema.metric_type)
-        form = as_read(asked, self.version)
+        form = schema.form or short_form(schema.dimension, schema.metric_type)
+        for feature in features_unread(form):
+            self._require(feature)
         check_schema(schema, form, self.version)
         if self.named(schema.name) is not None:
             raise EngineRefused(EXISTS, f"{schema.name} is taken by a collection or an alias")

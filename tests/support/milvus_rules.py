@@ -3,8 +3,6 @@
 import re
 from collections.abc import Iterator
 
-from msgspec import structs
-
 from quiver.domain.collections import CollectionSchema
 from quiver.domain.milvus_fields import MOST_FIELDS, Field, Form, Function
 from quiver.domain.milvus_versions import (
@@ -29,25 +27,6 @@ OUTPUTS = {"BM25": "SparseFloatVector", "MinHash": "BinaryVector"}
 
 def is_name(name: str) -> bool:
     return re.fullmatch("[A-Za-z_][A-Za-z0-9_]{0,254}", name) is not None
-
-
-def as_read(form: Form, version: MilvusVersion | None) -> Form:
-    """Return the form without what a server of the version does not read of the protocol."""
-    knows_functions, knows_null = can(version, Feature.BM25), can(version, Feature.NULLABLE)
-    clusters = can(version, Feature.CLUSTERING_KEY)
-    fields = (
-        structs.replace(
-            field,
-            nullable=field.nullable and knows_null,
-            clustering_key=field.clustering_key and clusters,
-        )
-        for field in form.fields
-    )
-    return Form(
-        fields=tuple(fields),
-        dynamic_fields=form.dynamic_fields,
-        functions=form.functions if knows_functions else (),
-    )
 
 
 def check_schema(schema: CollectionSchema, form: Form, version: MilvusVersion | None) -> None:

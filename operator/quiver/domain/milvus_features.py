@@ -16,6 +16,26 @@ from quiver.domain.milvus_versions import (
     feature_of_metric,
 )
 
+_UNREAD = frozenset(
+    {
+        Feature.CLUSTERING_KEY,
+        Feature.NULLABLE,
+        Feature.NULLABLE_VECTOR,
+        Feature.DEFAULT,
+        Feature.BM25,
+        Feature.TEXTEMBEDDING,
+        Feature.MINHASH,
+    }
+)
+"""What an older server does not read of a request, rather than refuse it."""
+
+
+def features_unread(form: Form) -> Iterator[Feature]:
+    """Yield what an older server would leave out, and make another collection of than this."""
+    found = [feature for field in form.fields for feature in _of_field(field)]
+    found += [feature_of_function(function.type) for function in form.functions]
+    yield from dict.fromkeys(feature for feature in found if feature in _UNREAD)
+
 
 def features_of_schema(schema: MilvusSchema) -> Iterator[Feature]:
     """Yield what a server needs to have such a collection."""

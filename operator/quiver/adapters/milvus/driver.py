@@ -28,8 +28,10 @@ from quiver.adapters.milvus.schemas import (
     observed,
 )
 from quiver.adapters.milvus.searches import search_request
+from quiver.adapters.milvus.versions import require
 from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
+from quiver.domain.milvus_features import features_unread
 from quiver.domain.milvus_forms import VECTOR_FIELD
 from quiver.domain.text import one_line
 from quiver.domain.troubles import NO_REPORT, EngineReport
@@ -132,6 +134,8 @@ class MilvusClient:
         if await self._calls.find(place) is not None:
             reason = f"the name {one_line(place.name)!r} is taken by a collection or an alias"
             raise EngineRefused(EXISTS, reason)
+        if schema.form is not None:
+            await require(self._calls, *features_unread(schema.form))
         request = create_request(place, schema, properties)
         await self._calls.change(lambda stub: stub.CreateCollection, request)
 

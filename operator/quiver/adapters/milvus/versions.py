@@ -9,12 +9,15 @@ from quiver.domain.text import one_line
 from quiver.ports.errors import EngineRefused
 
 
-async def require(calls: Calls, feature: Feature) -> None:
-    """Raises: EngineRefused if the server's version cannot do it."""
+async def require(calls: Calls, *features: Feature) -> None:
+    """Raises: EngineRefused if the server's version cannot do all of it."""
+    if not features:
+        return
     version = await calls.version()
-    if not can(parse_version(version), feature):
-        reason = f"{needed(feature)}, and this is {one_line(version)}"
-        raise EngineRefused(UNIMPLEMENTED, reason)
+    for feature in features:
+        if not can(parse_version(version), feature):
+            reason = f"{needed(feature)}, and this is {one_line(version)}"
+            raise EngineRefused(UNIMPLEMENTED, reason)
 
 
 async def is_sure_to(calls: Calls, feature: Feature) -> bool:
