@@ -14,6 +14,7 @@ from quiver.domain.capabilities import MILVUS_1
 from quiver.domain.collections import (
     DEFAULT_DATABASE,
     OWN_PROPERTIES,
+    SAID_ELSEWHERE,
     CollectionSchema,
     CollectionSpec,
     ConsistencyLevel,
@@ -33,13 +34,12 @@ from quiver.domain.text import one_line
 SERVER_PROPERTIES = frozenset(
     {
         "cipher.ezID",
-        "dynamicfield.enabled",
         "max_field_id",
         "namespace.sharding.enabled",
         "timezone",
     }
 )
-"""Properties that a server sets by itself, and one that is no property once it has been set."""
+"""Properties that a server sets by itself."""
 _DEFAULT_LEVEL = "Bounded"
 _MOST_SHARDS = 16
 
@@ -171,7 +171,8 @@ def _properties(collection: ObservedCollection) -> dict[str, str]:
     return {
         name: value
         for name, value in sorted(collection.properties.items())
-        if name not in SERVER_PROPERTIES and not name.startswith(OWN_PROPERTIES)
+        if name not in SERVER_PROPERTIES | SAID_ELSEWHERE.keys()
+        and not name.startswith(OWN_PROPERTIES)
     }
 
 

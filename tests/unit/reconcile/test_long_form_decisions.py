@@ -371,13 +371,23 @@ def test_a_collection_grows_as_its_spec_does(spec: Manifest, expected: list[Step
     assert decide(g).load == ("NotLoaded" if released else "Loaded")
 
 
-def test_what_is_new_in_the_schema_is_told_in_one_event() -> None:
-    """What only changes of a field is not."""
+def test_what_is_new_in_the_schema_is_told_in_an_event() -> None:
+    """Functions in one of their own, since these may be refused. What only changes of a field is
+    not told.
+    """
     spec = long_form(ID, LONGER, EMBEDDING, TAGS, IMAGE, TERMS, functions=[BM25])
     g = on_milvus(spec, observed=found(long_form()))
-    told = "Added to collection 'test01': field 'tags', field 'image', function 'bm25'."
-    assert events(g) == [("Grown", told)]
+    fields = "Added to collection 'test01': field 'tags', field 'image'."
+    functions = "Added to collection 'test01': function 'bm25'."
+    assert events(g) == [("Grown", fields), ("Grown", functions)]
     assert events(on_milvus(long_form(ID, LONGER, EMBEDDING), observed=found(long_form()))) == []
+
+
+def test_functions_are_added_when_all_else_is_done() -> None:
+    """A server may lack what one needs: the collection is searched meanwhile."""
+    spec = long_form(functions=[EMBEDS])
+    g = on_milvus(spec, observed=found(long_form()), memory=NOT_LOADED)
+    assert done(g) == [LoadCollection(1), AddFunction(function(EMBEDS))]
 
 
 def test_a_function_over_fields_that_are_there_is_added_and_changed() -> None:

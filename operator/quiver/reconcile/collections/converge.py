@@ -33,6 +33,7 @@ from quiver.reconcile.collections.field_indexing import (
 from quiver.reconcile.collections.gathered import Gathered
 from quiver.reconcile.collections.growing import (
     description_steps,
+    function_steps,
     growth_steps,
     storage_steps,
     while_schema_cannot_grow,
@@ -75,7 +76,7 @@ def converge(g: Gathered) -> Decision:
         *field_index_steps(g),
     ]
     steps += load_steps(g, steps)
-    steps += description_steps(g)
+    steps += [*description_steps(g), *function_steps(g)]
     steps += [] if is_blocked(g) else binding_steps(g, placement)
     decision = Decision(
         verdict=Verdict.ready(f"Collection {claim.collection_name!r} is on {claim.member}."),

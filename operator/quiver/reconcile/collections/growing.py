@@ -3,7 +3,6 @@
 Nothing is ever taken away. What no server can add is a difference (`Gathered.differences`).
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 from quiver.domain.conditions import Verdict
@@ -38,26 +37,32 @@ _LARGER = frozenset(GROWS)
 
 
 def growth_steps(g: Gathered) -> list[Step]:
-    """Return the steps that add what the collection lacks. A field's index comes directly after
-    the field: without one, a collection with a new vector field cannot be loaded.
+    """Return the steps that add fields, and enlarge those that are there. A field's index comes
+    directly after the field: without one, a collection with a new vector field cannot be loaded.
     """
     change = growth_now(g)
     steps = list[Step]()
     for field in change.fields:
         steps += [AddField(field), *_index_of(g, field)]
+    steps += _alterations(g, _LARGER)
+    if change.dynamic_fields:
+        steps.append(AlterProperties({DYNAMIC_FIELDS: "true"}))
+    added = [f"field {field.name!r}" for field in change.fields]
+    return [*steps, *_told(g, [*added, *(["dynamic fields"] if change.dynamic_fields else [])])]
+
+
+def function_steps(g: Gathered) -> list[Step]:
+    """Return the steps that add functions, and change them. They come last: a server may lack what
+    a function needs, such as a model or a kind of storage, and nothing is to wait for them.
+    """
+    change = growth_now(g)
+    steps = list[Step]()
     for function in change.functions:
         output = _new_output(g, function)
         steps.append(AddFunction(function, output))
         steps += [] if output is None else _index_of(g, output, replaces=True)
     steps += [AlterFunction(function) for function in change.altered_functions]
-    steps += _alterations(g, _LARGER)
-    if change.dynamic_fields:
-        steps.append(AlterProperties({DYNAMIC_FIELDS: "true"}))
-    added = list(_added(g))
-    if added:
-        note = f"Added to collection {g.collection_name!r}: {few(added, FIELDS)}."
-        steps.append(PublishEvent(Event("Normal", "Grown", "Grow", note)))
-    return steps
+    return [*steps, *_told(g, [f"function {function.name!r}" for function in change.functions])]
 
 
 def storage_steps(g: Gathered) -> list[Step]:
@@ -112,13 +117,12 @@ def _index_of(g: Gathered, field: Field, *, replaces: bool = False) -> list[Step
     return [SetFieldIndex(wanted, releases=is_other)]
 
 
-def _added(g: Gathered) -> Iterator[str]:
-    """Yield what is added to the schema: what only changes is nothing new in it."""
-    change = growth_now(g)
-    yield from (f"field {field.name!r}" for field in change.fields)
-    yield from (f"function {function.name!r}" for function in change.functions)
-    if change.dynamic_fields:
-        yield "dynamic fields"
+def _told(g: Gathered, added: list[str]) -> list[Step]:
+    """Return the Event of what is added to the schema: what only changes is nothing new in it."""
+    if not added:
+        return []
+    note = f"Added to collection {g.collection_name!r}: {few(added, FIELDS)}."
+    return [PublishEvent(Event("Normal", "Grown", "Grow", note))]
 
 
 def _lacking(g: Gathered) -> dict[Feature, list[str]]:
