@@ -13,13 +13,12 @@ COMMANDS = {
     "engine": "quiver_engine.cli",
     "operator": "quiver.command",
     "ready": "quiver.ready",
+    "size": "quiver.commands.size",
     "uninstall": "quiver.uninstall",
 }
 """The module of each command. Its attribute of the same name is the command."""
-EXTRA = {"numpy", "faiss", "quiver_engine"}
-"""Packages that the operator does without: the extra `engine` brings them."""
-INSTALL = "pip install '.[engine]'"
-"""From the clone. By its name a package index has no Quiver, or one that is not this."""
+EXTRAS = {"numpy": "engine", "faiss": "engine", "quiver_engine": "engine", "rich": "cli"}
+"""Packages that the operator does without, and the extra that brings each."""
 
 
 class LazyGroup(click.Group):
@@ -34,7 +33,7 @@ class LazyGroup(click.Group):
         try:
             module = importlib.import_module(COMMANDS[cmd_name])
         except ModuleNotFoundError as error:
-            if error.name not in EXTRA:
+            if error.name not in EXTRAS:
                 raise
             return _missing(cmd_name, error.name)
         command: click.Command = getattr(module, cmd_name)
@@ -42,16 +41,19 @@ class LazyGroup(click.Group):
 
 
 def _missing(command: str, package: str) -> click.Command:
+    # From the clone: by its name a package index has no Quiver, or one that is not this.
+    install = f"pip install '.[{EXTRAS[package]}]'"
+
     def refuse() -> None:
         raise click.ClickException(
             f"`quiver {command}` needs packages that are not installed ({package})."
-            f" In a clone of Quiver: {INSTALL}"
+            f" In a clone of Quiver: {install}"
         )
 
     return click.Command(
         command,
         callback=refuse,
-        short_help=f"Not installed. In a clone of Quiver: {INSTALL}",
+        short_help=f"Not installed. In a clone of Quiver: {install}",
         context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
         add_help_option=False,
     )
@@ -66,3 +68,8 @@ def main() -> None:
     engine, a server that stores and searches vectors, and keeps it as described. Engines are pods
     that Quiver starts on the GPUs or CPUs of the cluster, or servers that you run yourself.
     """
+
+
+def kubectl() -> None:
+    """Run as kubectl's plugin: `kubectl quiver` finds the program `kubectl-quiver`."""
+    main(prog_name="kubectl quiver")

@@ -18,7 +18,9 @@ def test_version() -> None:
     assert CliRunner().invoke(main, ["--version"]).output == f"quiver, version {__version__}\n"
 
 
-@pytest.mark.parametrize("command", [[], ["operator"], ["engine"], ["ready"], ["uninstall"]])
+@pytest.mark.parametrize(
+    "command", [[], ["operator"], ["engine"], ["ready"], ["size"], ["uninstall"]]
+)
 def test_help(command: list[str]) -> None:
     """Every command explains itself."""
     result = CliRunner().invoke(main, [*command, "--help"])
@@ -115,7 +117,7 @@ def test_without_the_extra_the_engine_says_what_to_install(
 ) -> None:
     """A missing package of the engine's is no traceback."""
     monkeypatch.setitem(sys.modules, "quiver_engine.cli", None)
-    monkeypatch.setattr("quiver.cli.EXTRA", {"quiver_engine.cli"})
+    monkeypatch.setattr("quiver.cli.EXTRAS", {"quiver_engine.cli": "engine"})
     result = CliRunner().invoke(main, ["engine", "--data-dir", "x"])
     assert result.exit_code == 1
     assert "pip install '.[engine]'" in result.output
