@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import subprocess
@@ -10,13 +11,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from demo.binding import exports
 from imagebuild.collect.interpreter import COMMAND
 from imagebuild.images import IMAGES, ROOT
 from localcluster import Cluster
-from support.waiting import wait_until
+from quiver.adapters.kubernetes.connection import Connection
+from quiver.adapters.kubernetes.kubeconfig import load_context
+from quiver.adapters.kubernetes.port_forward import PortForwards
+from quiver.control.observe.metrics import Metrics
+from quiver.domain.kubernetes_types import Key
+from support.waiting import eventually, wait_until
 
 pytestmark = [pytest.mark.node, pytest.mark.xdist_group("node")]
 
@@ -132,6 +139,34 @@ def test_a_pod_reaches_the_api_with_its_token(node: Cluster, namespace: str) -> 
     create(node, namespace, pod("asking", ASK_API))
     answer = logs_when_done(node, namespace, "asking")
     assert f"system:serviceaccount:{namespace}:default" in answer
+
+
+async def test_a_pod_is_reached_through_the_api_server(node: Cluster, namespace: str) -> None:
+    """As `kubectl port-forward` does it, several connections at a time; who connects to a pod that
+    is not there is disconnected.
+    """
+    create(node, namespace, pod("listening", SERVE))
+    wait = ("wait", "-n", namespace, "pod/listening", "--for=condition=Ready", "--timeout=40s")
+    await asyncio.to_thread(node.kubectl, *wait)
+    context = await load_context(str(node.kubeconfig))
+    async with (
+        PortForwards(Connection(context.configuration, Metrics())) as forwards,
+        aiohttp.ClientSession() as session,
+    ):
+        here = await forwards.address(Key(namespace, "listening"), 8000)
+
+        async def is_there() -> bool:
+            try:
+                async with session.get(f"http://{here}/etc/hosts") as answer:
+                    return "listening" in await answer.text()
+            except aiohttp.ClientError:
+                return False  # Python has not begun to listen
+
+        await eventually(is_there, "the pod answers", DEADLINE_S)
+        assert all(await asyncio.gather(*(is_there() for _ in range(5))))
+        gone = await forwards.address(Key(namespace, "gone"), 8000)
+        with pytest.raises(aiohttp.ClientError):
+            await session.get(f"http://{gone}/")
 
 
 def test_the_host_reaches_a_pod(node: Cluster, namespace: str) -> None:
