@@ -14,6 +14,7 @@ COMMANDS = {
     "operator": "quiver.command",
     "ready": "quiver.ready",
     "size": "quiver.commands.size",
+    "status": "quiver.commands.status",
     "uninstall": "quiver.uninstall",
 }
 """The module of each command. Its attribute of the same name is the command."""

@@ -19,7 +19,7 @@ def test_version() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["operator"], ["engine"], ["ready"], ["size"], ["uninstall"]]
+    "command", [[], ["operator"], ["engine"], ["ready"], ["size"], ["status"], ["uninstall"]]
 )
 def test_help(command: list[str]) -> None:
     """Every command explains itself."""

@@ -79,8 +79,18 @@ class KubernetesClient:
     async def list(
         self, kind: Kind, selector: str = "", namespace: str = "", keep: Keep = as_it_is
     ) -> Listing:
-        path, items = _path(kind, namespace=namespace), list[Manifest]()
         query = {"labelSelector": selector} if selector else {}
+        return await self._list(_path(kind, namespace=namespace), query, keep)
+
+    async def with_fields(
+        self, kind: Kind, fields: Mapping[str, str], namespace: str = "", keep: Keep = as_it_is
+    ) -> Listing:
+        """Return what `keep` makes of the objects whose fields have these values."""
+        query = {"fieldSelector": _fields(fields)}
+        return await self._list(_path(kind, namespace=namespace), query, keep)
+
+    async def _list(self, path: str, query: dict[str, str], keep: Keep) -> Listing:
+        items = list[Manifest]()
         while True:
             query["limit"] = str(self._limits.of(path))
             try:
@@ -100,14 +110,20 @@ class KubernetesClient:
     async def some(
         self, kind: Kind, namespace: str, fields: Mapping[str, str], most: int
     ) -> Sequence[Manifest]:
-        selector = ",".join(f"{path}={value}" for path, value in fields.items())
-        query = urlencode({"fieldSelector": selector, "limit": str(most)})
+        query = urlencode({"fieldSelector": _fields(fields), "limit": str(most)})
         path = f"{_path(kind, namespace=namespace)}?{query}"
         page = _decoded(path, await self._content("GET", path, most=PAGE_BYTES), decode_page)
         return list(page)[:most]
 
     async def get(self, kind: Kind, key: Key) -> Manifest:
         return await self._call("GET", _path(kind, key))
+
+    async def read(self, path: str, most: int) -> bytes:
+        """Return what a path that is no object answers, such as /version, of at most `most` bytes.
+
+        Raises: TooLong for a longer answer.
+        """
+        return await self._content("GET", path, most=most)
 
     async def patch(
         self, kind: Kind, key: Key, patch: Manifest, *, subresource: str = ""
@@ -209,6 +225,10 @@ def _decoded(path: str, content: bytes, decode: Callable[[bytes], Decoded]) -> D
 
 def _manifest(content: bytes) -> Manifest:
     return msgspec.json.decode(content, type=Manifest)
+
+
+def _fields(fields: Mapping[str, str]) -> str:
+    return ",".join(f"{path}={value}" for path, value in fields.items())
 
 
 def _path(kind: Kind, key: Key | None = None, *, namespace: str = "") -> str:
