@@ -10,6 +10,7 @@ import click
 from quiver import __version__
 
 COMMANDS = {
+    "check": "quiver.commands.check",
     "engine": "quiver_engine.cli",
     "operator": "quiver.command",
     "ready": "quiver.ready",

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from quiver import __version__
-from quiver.cli import main
+from quiver.cli import COMMANDS, main
 from quiver.domain.addresses import AddressPolicy
 from quiver.domain.rights import Rights
 from quiver.settings import Settings
@@ -18,9 +18,7 @@ def test_version() -> None:
     assert CliRunner().invoke(main, ["--version"]).output == f"quiver, version {__version__}\n"
 
 
-@pytest.mark.parametrize(
-    "command", [[], ["operator"], ["engine"], ["ready"], ["size"], ["status"], ["uninstall"]]
-)
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
 def test_help(command: list[str]) -> None:
     """Every command explains itself."""
     result = CliRunner().invoke(main, [*command, "--help"])

@@ -1,0 +1,130 @@
+"""Checks of engines: whether they are Ready, and whether they answer from here."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, cast
+
+import msgspec
+
+from quiver.adapters.pem import OpenSslPem
+from quiver.commands.cluster import Cluster
+from quiver.commands.findings import Finding, failed, ok, warning
+from quiver.commands.reading import Reading
+from quiver.commands.status_reading import PODS_OF_QUIVER
+from quiver.domain.access import Access, Dialled
+from quiver.domain.conditions import ready_message, ready_reason, ready_status
+from quiver.domain.engines import Pod, VectorEngine
+from quiver.domain.kubernetes_types import POD, Key, Kind, Manifest
+from quiver.domain.members import Member, members_of
+from quiver.domain.reasons import Reason
+from quiver.domain.text import one_line
+from quiver.ports.errors import ApiError, NotFound, PortError
+from quiver.reconcile.credentials import Credentials
+
+MOST = 200
+"""Engines that are asked. Each may be silent until its deadline."""
+AT_ONCE = 16
+DEADLINE_S = 10.0
+
+
+class _Secrets:
+    """The one thing of `quiver.ports.kubernetes.Objects` that `Credentials` uses."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._api = cluster.api
+
+    async def fetch(self, kind: Kind, key: Key) -> Manifest | None:
+        try:
+            return await self._api.get(kind, key)
+        except NotFound:
+            return None
+
+
+async def check_engines(cluster: Cluster, engines: Sequence[Manifest]) -> list[Finding]:
+    """Ask the members of each engine for their version."""
+    reading, turns = Reading(cluster.api), asyncio.Semaphore(AT_ONCE)
+    pods = await reading.listed(POD, cluster.namespace, PODS_OF_QUIVER)
+    secrets = cast("Any", _Secrets(cluster))
+    credentials = Credentials(secrets, OpenSslPem(), lambda _: None)
+
+    async def check(manifest: Manifest) -> Finding:
+        async with turns:
+            return await _Engine(cluster, manifest, pods, credentials).check()
+
+    findings = list(await asyncio.gather(*map(check, engines[:MOST])))
+    if len(engines) > MOST:
+        told = f"the first {MOST} of {len(engines)} were asked"
+        findings.append(warning("engines", told, "name a namespace with -n"))
+    return findings
+
+
+class _Engine:
+    def __init__(
+        self,
+        cluster: Cluster,
+        manifest: Manifest,
+        pods: Sequence[Manifest] | None,
+        credentials: Credentials,
+    ) -> None:
+        self._cluster = cluster
+        self._manifest = manifest
+        self._pods = pods
+        self._credentials = credentials
+        self._what = f"engine {Key.of(manifest)}"
+        self._ready = ready_status(manifest) == "True"
+        self._reason = ready_reason(manifest) or "Pending"
+
+    async def check(self) -> Finding:
+        told = f"{self._reason}: {ready_message(self._manifest) or 'the operator has not seen it'}"
+        cure = f"see {one_line(self._reason)} in docs/conditions.md, and `quiver status`"
+        if self._reason == Reason.ENDPOINT_REFUSED:
+            return failed(self._what, told, cure)
+        answers, silent = await self._asked()
+        if not self._ready:
+            return failed(self._what, "; ".join([told, *answers, *silent]), cure)
+        if silent:
+            cure = "nothing, if this machine has no way there: the operator reaches it"
+            return warning(self._what, f"Ready; not asked from here: {'; '.join(silent)}", cure)
+        if self._reason != Reason.AVAILABLE:
+            return warning(self._what, "; ".join([told, *answers]), cure)
+        return ok(self._what, "; ".join(["Ready", *answers]))
+
+    async def _asked(self) -> tuple[list[str], list[str]]:
+        """Return what members said, and why others said nothing."""
+        try:
+            engine = msgspec.convert(self._manifest, VectorEngine)
+            access = await self._access(engine)
+        except msgspec.ValidationError as error:
+            return [], [f"the object cannot be read: {error}"]
+        except ApiError as error:
+            return [], [f"its Secrets cannot be read: {error}"]
+        if access.trouble is not None:
+            return [], [access.trouble.message.replace("The operator may not", "You may not")]
+        if engine.spec.external is None and self._pods is None:
+            return [], ["its pods may not be listed"]
+        pods = [msgspec.convert(pod, Pod) for pod in self._pods or ()]
+        own = members_of(engine, pods, access)
+        names = {member.pod for member in own}
+        ways = (p for p in pods if p.metadata.name in names)
+        await self._cluster.engines.reach(
+            p for p in ways if p.metadata.namespace == engine.metadata.namespace
+        )
+        said = await asyncio.gather(*map(self._version, own))
+        return [text for is_there, text in said if is_there], [t for there, t in said if not there]
+
+    async def _access(self, engine: VectorEngine) -> Access:
+        access = await self._credentials.read(engine)
+        if engine.spec.external is None:
+            return access
+        endpoints = {each: Dialled(each) for each in engine.spec.external.endpoints}
+        return Access(access.tls, access.login, access.trouble, endpoints)
+
+    async def _version(self, member: Member) -> tuple[bool, str]:
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                version = await self._cluster.engines.at(member.target()).version()
+        except TimeoutError:
+            return False, f"{member.name}: no answer within {DEADLINE_S:g} s"
+        except PortError as error:
+            return False, f"{member.name}: {error}"
+        return True, f"{member.name} answers, version {version}"
