@@ -14,6 +14,7 @@ COMMANDS = {
     "engine": "quiver_engine.cli",
     "operator": "quiver.command",
     "ready": "quiver.ready",
+    "report": "quiver.commands.report",
     "size": "quiver.commands.size",
     "status": "quiver.commands.status",
     "uninstall": "quiver.uninstall",

@@ -17,7 +17,7 @@ from quiver.commands.cluster import Cluster, Where, cluster_options, connected, 
 from quiver.commands.findings import Finding, Level, failed, worst
 from quiver.commands.reading import Reading
 from quiver.commands.screen import console
-from quiver.domain.kubernetes_types import VECTOR_ENGINE
+from quiver.domain.kubernetes_types import VECTOR_ENGINE, Manifest
 from quiver.domain.text import one_line
 from quiver.option_types import NamespaceName
 
@@ -47,8 +47,8 @@ def check(where: Where, operator_namespace: str, output: str) -> None:
     quiver check -n team-a
     quiver check -A
 
-    Each line is ok, a warning or failed; the last two say what to do. -n is the namespace whose
-    engines are asked, and in which your rights are looked at. It changes nothing.
+    Each line is ok, a warning or failed; the two latter come with their cure. -n is the namespace
+    whose engines are asked, and in which your rights are looked at. It changes nothing.
 
     Exit code: 0 if all is well, 2 for warnings, 3 if something failed, 1 if nothing could be
     checked.
@@ -67,14 +67,20 @@ async def _check(where: Where, operator_namespace: str) -> list[Finding]:
         return await all_findings(cluster, operator_namespace)
 
 
-async def all_findings(cluster: Cluster, operator_namespace: str) -> list[Finding]:
-    """Look at everything. Raises: ApiUnavailable."""
+async def all_findings(
+    cluster: Cluster, operator_namespace: str, *, secrets: bool = True
+) -> list[Finding]:
+    """Look at everything; without `secrets`, no Secret is read. Raises: ApiUnavailable."""
     findings = [*await check_server(cluster.api), *await check_crds(cluster.api)]
     findings += await check_rights(cluster.api, cluster.namespace)
-    return findings + await _running(cluster, operator_namespace)
+    operators, engines = await _running(cluster, operator_namespace)
+    return findings + operators + await check_engines(cluster, engines, secrets=secrets)
 
 
-async def _running(cluster: Cluster, operator_namespace: str) -> list[Finding]:
+async def _running(
+    cluster: Cluster, operator_namespace: str
+) -> tuple[list[Finding], list[Manifest]]:
+    """Return what is found of operators, and the engines there are."""
     reading = Reading(cluster.api)
     listed = await reading.listed(VECTOR_ENGINE, cluster.namespace)
     findings, engines = _unlisted(reading) if listed is None else [], listed or []
@@ -85,7 +91,7 @@ async def _running(cluster: Cluster, operator_namespace: str) -> list[Finding]:
     findings += [await check_lease(reading, namespace) for namespace in operators.namespaces]
     findings += await check_policies(reading, operators)
     findings += contended(engines)
-    return findings + await check_engines(cluster, engines)
+    return findings, engines
 
 
 def _unlisted(reading: Reading) -> list[Finding]:

@@ -2,24 +2,21 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, cast
 
 import msgspec
 
-from quiver.adapters.pem import OpenSslPem
+from quiver.commands.check_access import CallersAccess
 from quiver.commands.cluster import Cluster
 from quiver.commands.findings import Finding, failed, ok, warning
 from quiver.commands.reading import Reading
 from quiver.commands.status_reading import PODS_OF_QUIVER
-from quiver.domain.access import Access, Dialled
 from quiver.domain.conditions import ready_message, ready_reason, ready_status
 from quiver.domain.engines import Pod, VectorEngine
-from quiver.domain.kubernetes_types import POD, Key, Kind, Manifest
+from quiver.domain.kubernetes_types import POD, Key, Manifest
 from quiver.domain.members import Member, members_of
 from quiver.domain.reasons import Reason
 from quiver.domain.text import one_line
-from quiver.ports.errors import ApiError, NotFound, PortError
-from quiver.reconcile.credentials import Credentials
+from quiver.ports.errors import ApiError, PortError
 
 MOST = 200
 """Engines that are asked. Each may be silent until its deadline."""
@@ -27,31 +24,24 @@ AT_ONCE = 16
 DEADLINE_S = 10.0
 
 
-class _Secrets:
-    """The one thing of `quiver.ports.kubernetes.Objects` that `Credentials` uses."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self._api = cluster.api
-
-    async def fetch(self, kind: Kind, key: Key) -> Manifest | None:
-        try:
-            return await self._api.get(kind, key)
-        except NotFound:
-            return None
-
-
-async def check_engines(cluster: Cluster, engines: Sequence[Manifest]) -> list[Finding]:
-    """Ask the members of each engine for their version."""
+async def check_engines(
+    cluster: Cluster, engines: Sequence[Manifest], *, secrets: bool
+) -> list[Finding]:
+    """Ask the members of each engine for their version; without `secrets`, not those that take a
+    Secret to be asked.
+    """
     reading, turns = Reading(cluster.api), asyncio.Semaphore(AT_ONCE)
     pods = await reading.listed(POD, cluster.namespace, PODS_OF_QUIVER)
-    secrets = cast("Any", _Secrets(cluster))
-    credentials = Credentials(secrets, OpenSslPem(), lambda _: None)
+    access = CallersAccess(cluster.api, secrets=secrets)
 
     async def check(manifest: Manifest) -> Finding:
         async with turns:
-            return await _Engine(cluster, manifest, pods, credentials).check()
+            return await _Engine(cluster, manifest, pods, access).check()
 
-    findings = list(await asyncio.gather(*map(check, engines[:MOST])))
+    try:
+        findings = list(await asyncio.gather(*map(check, engines[:MOST])))
+    finally:
+        await access.close()
     if len(engines) > MOST:
         told = f"the first {MOST} of {len(engines)} were asked"
         findings.append(warning("engines", told, "name a namespace with -n"))
@@ -64,12 +54,12 @@ class _Engine:
         cluster: Cluster,
         manifest: Manifest,
         pods: Sequence[Manifest] | None,
-        credentials: Credentials,
+        access: CallersAccess,
     ) -> None:
         self._cluster = cluster
         self._manifest = manifest
         self._pods = pods
-        self._credentials = credentials
+        self._access = access
         self._what = f"engine {Key.of(manifest)}"
         self._ready = ready_status(manifest) == "True"
         self._reason = ready_reason(manifest) or "Pending"
@@ -93,7 +83,7 @@ class _Engine:
         """Return what members said, and why others said nothing."""
         try:
             engine = msgspec.convert(self._manifest, VectorEngine)
-            access = await self._access(engine)
+            access = await self._access.of(engine)
         except msgspec.ValidationError as error:
             return [], [f"the object cannot be read: {error}"]
         except ApiError as error:
@@ -112,14 +102,9 @@ class _Engine:
         said = await asyncio.gather(*map(self._version, own))
         return [text for is_there, text in said if is_there], [t for there, t in said if not there]
 
-    async def _access(self, engine: VectorEngine) -> Access:
-        access = await self._credentials.read(engine)
-        if engine.spec.external is None:
-            return access
-        endpoints = {each: Dialled(each) for each in engine.spec.external.endpoints}
-        return Access(access.tls, access.login, access.trouble, endpoints)
-
     async def _version(self, member: Member) -> tuple[bool, str]:
+        if member.refusal is not None:
+            return False, f"{member.name}: {member.refusal.message}"
         try:
             async with asyncio.timeout(DEADLINE_S):
                 version = await self._cluster.engines.at(member.target()).version()

@@ -29,7 +29,7 @@ RIGHTS = (
     Right(("create", "update", "patch", "delete"), f"vectorcollections.{GROUP}", "to change them"),
     Right(("get", "list"), f"vectorengines.{GROUP}", "to see engines", "failed"),
     Right(("list",), "pods", "to see engines' pods"),
-    Right(("create",), "pods/portforward", "to ask engines in pods: plan, import, check"),
+    Right(("get", "create"), "pods/portforward", "to ask engines in pods: plan, import, check"),
     Right(("get",), "pods/log", "to put logs into a report"),
     Right(("list",), "events.events.k8s.io", "to see what happened"),
 )

@@ -6,6 +6,7 @@ from quiver.adapters.drivers import Drivers
 from quiver.adapters.kubernetes.port_forward import PortForwards
 from quiver.domain.access import Target
 from quiver.domain.engines import Pod
+from quiver.domain.kubernetes_types import Key
 from quiver.domain.members import GRPC_PORT
 from quiver.ports.engines import EngineClient
 
@@ -26,6 +27,10 @@ class ReachableEngines:
                 host = f"[{address}]" if ":" in address else address
                 way = await self._forwards.address(pod.metadata.key, GRPC_PORT)
                 self._ways[f"{host}:{GRPC_PORT}"] = way
+
+    async def way(self, pod: Key, port: int) -> str:
+        """Return an address on this machine that leads to a port of a pod."""
+        return await self._forwards.address(pod, port)
 
     def at(self, target: Target) -> EngineClient:
         """Return a client for the target. What is said of it names the target all the same."""

@@ -6,18 +6,20 @@ from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.domain.kubernetes_types import Key, Kind, Manifest
 from quiver.domain.text import one_line
 from quiver.ports.api import Keep, Listing, as_it_is
-from quiver.ports.errors import ApiRefused, NotFound
+from quiver.ports.errors import ApiRefused, ApiUnavailable, NotFound
 
 
 class Reading:
     """Reads objects, and keeps in `unread` what could not be read, and why.
 
-    Raises: ApiUnavailable. An answer of an API server that is gone is not a part of the whole.
+    Raises: ApiUnavailable, unless it is `patient`: a part of the answer of an API server that is
+    gone looks like the whole, except where all that is missing is listed with it.
     """
 
-    def __init__(self, api: KubernetesClient) -> None:
+    def __init__(self, api: KubernetesClient, *, patient: bool = False) -> None:
         self.api = api
         self.unread: dict[str, str] = {}
+        self._patient = patient
 
     async def listed(
         self, kind: Kind, namespace: str, selector: str = "", keep: Keep = as_it_is
@@ -48,6 +50,8 @@ class Reading:
             self.unread[what] = "not there"
         except ApiRefused as error:
             self.unread[what] = f"not allowed: {one_line(str(error))}"
+        except ApiUnavailable as error:
+            self._gone(what, error)
         return None
 
     async def _found(
@@ -60,7 +64,14 @@ class Reading:
             self.unread[where] = f"the cluster has no {kind.api_version} {kind.kind}"
         except ApiRefused as error:
             self.unread[where] = f"not allowed to list: {one_line(str(error))}"
+        except ApiUnavailable as error:
+            self._gone(where, error)
         return None
+
+    def _gone(self, what: str, error: ApiUnavailable) -> None:
+        if not self._patient:
+            raise error
+        self.unread[what] = one_line(str(error))
 
 
 def place(namespace: str) -> str:
