@@ -4,13 +4,16 @@ The engine must not load the operator's libraries into memory, nor the operator 
 """
 
 import importlib
+import sys
 
 import click
+from click.shell_completion import CompletionItem, ShellComplete
 
 from quiver import __version__
 
 COMMANDS = {
     "check": "quiver.commands.check",
+    "completion": "quiver.commands.completion",
     "engine": "quiver_engine.cli",
     "operator": "quiver.command",
     "ready": "quiver.ready",
@@ -41,6 +44,12 @@ class LazyGroup(click.Group):
             return _missing(cmd_name, error.name)
         command: click.Command = getattr(module, cmd_name)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the names alone: to tell what each is for would import all of them."""
+        names = (name for name in self.list_commands(ctx) if name.startswith(incomplete))
+        options = super(click.Group, self).shell_complete(ctx, incomplete)
+        return [*map(CompletionItem, names), *options]
 
 
 def _missing(command: str, package: str) -> click.Command:
@@ -76,3 +85,22 @@ def main() -> None:
 def kubectl() -> None:
     """Run as kubectl's plugin: `kubectl quiver` finds the program `kubectl-quiver`."""
     main(prog_name="kubectl quiver")
+
+
+NO_FILES, FILES, FOLDERS = 4, 0, 16
+"""What kubectl (cobra) is to complete beside the answer."""
+
+
+def kubectl_complete() -> None:
+    """Answer kubectl, which finds the program `kubectl_complete-quiver`: the words so far are its
+    arguments, the last of them unfinished.
+    """
+    *words, incomplete = sys.argv[1:] or [""]
+    completer = ShellComplete(main, {}, "kubectl quiver", "")
+    items = completer.get_completions(words, incomplete)
+    kinds = {item.type for item in items}
+    directive = FILES if "file" in kinds else FOLDERS if "dir" in kinds else NO_FILES
+    for item in items:
+        if item.type == "plain":
+            click.echo(f"{item.value}\t{item.help}" if item.help else item.value)
+    click.echo(f":{directive}")

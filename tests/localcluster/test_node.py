@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import subprocess
+import tarfile
 import urllib.request
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +24,7 @@ from quiver.adapters.kubernetes.kubeconfig import load_context
 from quiver.adapters.kubernetes.port_forward import PortForwards
 from quiver.control.observe.metrics import Metrics
 from quiver.domain.kubernetes_types import Key
+from support.quiver_command import quiver
 from support.waiting import eventually, wait_until
 
 pytestmark = [pytest.mark.node, pytest.mark.xdist_group("node")]
@@ -31,6 +33,20 @@ CRDS = ("crd/vectorcollections.quiver.dev", "crd/vectorengines.quiver.dev")
 DEADLINE_S = 40.0
 GPU_TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
 SERVE = "import http.server as h; h.test(h.SimpleHTTPRequestHandler, port=8000)"
+PLANTED = "hunter2-of-team-a"
+SAY_AND_SERVE = f"""\
+import http.server as h
+class Metrics(h.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"quiver_up 1\\n")
+    def log_message(self, *_):
+        pass
+server = h.HTTPServer(("", 9091), Metrics)
+print("logged in with {PLANTED}", flush=True)
+server.serve_forever()
+"""
 ASK_API = """\
 import os, ssl, urllib.request
 folder = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -167,6 +183,37 @@ async def test_a_pod_is_reached_through_the_api_server(node: Cluster, namespace:
         gone = await forwards.address(Key(namespace, "gone"), 8000)
         with pytest.raises(aiohttp.ClientError):
             await session.get(f"http://{gone}/")
+
+
+async def test_a_report_has_logs_and_metrics_of_pods(
+    node: Cluster, namespace: str, tmp_path: Path
+) -> None:
+    """`quiver report` has them through the API server, without what looks like a secret in them."""
+    engine = pod("engine-0", SAY_AND_SERVE)
+    engine["metadata"]["labels"] = {"app.kubernetes.io/managed-by": "quiver"}
+    engine["spec"]["containers"][0]["env"] = [{"name": "PASSWORD", "value": PLANTED}]
+    create(node, namespace, engine)
+    wait = ("wait", "-n", namespace, "pod/engine-0", "--for=condition=Ready", "--timeout=40s")
+    await asyncio.to_thread(node.kubectl, *wait)
+
+    async def says() -> bool:
+        logs = await asyncio.to_thread(node.kubectl, "logs", "-n", namespace, "engine-0")
+        return PLANTED in logs
+
+    await eventually(says, "the pod says something", DEADLINE_S)
+    file = tmp_path / "report.tar.gz"
+    ran = await quiver(node.kubeconfig, "report", "-n", namespace, "-o", str(file))
+    assert ran.errors == ""
+    with tarfile.open(file) as archive:
+        folder = f"report/namespaces/{namespace}"
+        found = {
+            name: opened.read().decode()
+            for name in archive.getnames()
+            if name.startswith(folder) and (opened := archive.extractfile(name)) is not None
+        }
+    assert found[f"{folder}/logs/engine-0/main.log"] == "logged in with REDACTED\n"
+    assert found[f"{folder}/metrics/engine-0.txt"] == "quiver_up 1\n"
+    assert PLANTED not in str(found)
 
 
 def test_the_host_reaches_a_pod(node: Cluster, namespace: str) -> None:
