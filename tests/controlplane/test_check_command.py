@@ -88,7 +88,7 @@ async def test_a_sound_installation(sound: Namespace, quiver_api: ControlPlane) 
     ran = await check(quiver_api.kubeconfig, "-n", sound.namespace)
     assert levels(ran) == {}
     assert ran.code == 0
-    assert f"{sound.address} answers, version 1." in line(ran, "engine ")
+    assert f"{sound.address}: it answers, version 1." in line(ran, "engine ")
     assert "1 of 1 pods ready, version 0.1.0" in line(ran, "operator ")
     assert "quiver-0, which renewed its Lease" in line(ran, "leader in")
     assert f"all {len(POLICIES)} are there and bound" in line(ran, "policies of")

@@ -115,6 +115,7 @@ async def test_no_secret_is_in_it(
     )
     assert f"namespaces/{SYSTEM}/pods.yaml" in found
     assert "its Secrets are not read for this" in found["check.txt"]
+    assert "SecretNotFound: REDACTED" not in whole, "a reason is no secret"
     await wait_for_marker(world, quiver_api, f"marker-{world.namespace}")
     asked = requests_of(quiver_api, user)
     assert "secrets" not in {resource for _, resource in asked}
@@ -160,7 +161,7 @@ async def test_what_is_in_it(
     assert gpus[node.name]["nvidia.com/gpu"] == "2"
     assert "gitVersion" in found["versions.json"]
     assert "cluster/validatingadmissionpolicies.yaml" in found
-    assert "cluster/vectorcollections.yaml" in found
+    assert "cluster/crd-vectorcollections.yaml" in found
     assert "CRD vectorcollections.quiver.dev: served" in found["check.txt"]
     summary = found["summary.txt"]
     assert "This report is PARTIAL" in summary

@@ -64,7 +64,7 @@ async def test_what_is_wrong_is_said_with_its_cure(
     assert ran.code == 2
     assert "Reconciling, EngineNotFound: " in ran.output
     assert "meaning and cure: EngineNotFound in docs/conditions.md" in ran.output
-    assert f"VectorEngine {world.namespace}/x: not there" in ran.output
+    assert f"? engine {world.namespace}/x: not there" in ran.output
     assert one.code == 0, "that engine has nothing to do with it"
     assert "lost" not in one.output
 
@@ -77,7 +77,7 @@ async def test_pods_are_shown_with_their_node(
         await managed.create(VECTOR_ENGINE, "engine", spec)
         await managed.settled("engine", "GPUUnused", VECTOR_ENGINE)
         ran = await quiver(kubeconfig, "status", "-n", managed.namespace)
-    assert "1 of 1 pods ready, 1 nvidia.com/gpu" in ran.output
+    assert "1 of 1 pods are ready, 1 nvidia.com/gpu" in ran.output
     expected = f"✓ pod engine-0: ready, on node {node.name}, restarts 0, GPUs 1, memory limit 2048"
     assert expected in ran.output
     assert (
@@ -137,6 +137,7 @@ async def test_what_may_not_be_read_is_said(
 ) -> None:
     """Who may read collections alone sees these, and a line for each thing that is left out."""
     await tenant.at(world).create_collection("items")
+    await tenant.with_engine(world, "127.0.0.1:9")
     rules = ("--verb=get,list", "--resource=vectorcollections,vectorengines")
     inside = f"--namespace={tenant.namespace}"
     quiver_api.kubectl("create", "role", "reader", *rules, inside)
@@ -145,9 +146,10 @@ async def test_what_may_not_be_read_is_said(
     ran = await quiver(reader, "status", "-n", tenant.namespace)
     assert ran.code == 2
     assert f"collection {tenant.namespace}/items: Pending" in ran.output
-    assert f"engine {world.namespace}/engine: not shown" in ran.output
+    assert f"? engine {world.namespace}/engine: not allowed: " in ran.output
+    assert "  pods: not allowed to list" in ran.output.splitlines()
     unread = ran.output.partition("could not be read:")[2]
-    assert f"VectorEngine {world.namespace}/engine: not allowed" in unread
+    assert "pods in namespace" in unread
     assert "events in namespace" in unread
 
 

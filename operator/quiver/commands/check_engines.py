@@ -71,10 +71,12 @@ class _Engine:
             return failed(self._what, told, cure)
         answers, silent = await self._asked()
         if not self._ready:
-            return failed(self._what, "; ".join([told, *answers, *silent]), cure)
+            new = [each for each in (*answers, *silent) if each.partition(": ")[2] not in told]
+            here = f". From here: {'; '.join(new)}" if new else ""
+            return failed(self._what, told + here, cure)
         if silent:
             cure = "nothing, if this machine has no way there: the operator reaches it"
-            return warning(self._what, f"Ready; not asked from here: {'; '.join(silent)}", cure)
+            return warning(self._what, f"Ready, but from here: {'; '.join(silent)}", cure)
         if self._reason != Reason.AVAILABLE:
             return warning(self._what, "; ".join([told, *answers]), cure)
         return ok(self._what, "; ".join(["Ready", *answers]))
@@ -89,9 +91,10 @@ class _Engine:
         except ApiError as error:
             return [], [f"its Secrets cannot be read: {error}"]
         if access.trouble is not None:
-            return [], [access.trouble.message.replace("The operator may not", "You may not")]
+            why = access.trouble.message.replace("The operator may not", "You may not")
+            return [], [f"not asked: {why}"]
         if engine.spec.external is None and self._pods is None:
-            return [], ["its pods may not be listed"]
+            return [], ["not asked: its pods may not be listed"]
         pods = [msgspec.convert(pod, Pod) for pod in self._pods or ()]
         own = members_of(engine, pods, access)
         names = {member.pod for member in own}
@@ -112,4 +115,4 @@ class _Engine:
             return False, f"{member.name}: no answer within {DEADLINE_S:g} s"
         except PortError as error:
             return False, f"{member.name}: {error}"
-        return True, f"{member.name} answers, version {version}"
+        return True, f"{member.name}: it answers, version {version}"

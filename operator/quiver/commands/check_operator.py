@@ -180,7 +180,9 @@ def _policies(
             "nothing is lost: what they refuse is reported in conditions later. Upgrade the "
             "release with admissionPolicies.enabled (charts/quiver/README.md)"
         )
-        return warning(what, "; ".join(missing), cure)
+        none = len(missing) == len(POLICIES) and all(each.endswith("missing") for each in missing)
+        told = f"none of the {len(POLICIES)} is there" if none else "; ".join(missing)
+        return warning(what, told, cure)
     return ok(what, f"all {len(POLICIES)} are there and bound")
 
 

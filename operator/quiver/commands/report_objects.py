@@ -77,7 +77,9 @@ class Objects:
         self._put(NODE, await self._listed(NODE, "", keep=_node))
         for kind in (VECTOR_COLLECTION, VECTOR_ENGINE):
             found = await self._reading.get(CRD, Key("", kind.full_name))
-            self._put(CRD, [] if found is None else [self._redaction.object(found)], kind.plural)
+            self._put(
+                CRD, [] if found is None else [self._redaction.object(found)], f"crd-{kind.plural}"
+            )
         for kind in (POLICY, BINDING):
             self._put(kind, await self._listed(kind, "", OPERATORS))
         for place in operators:

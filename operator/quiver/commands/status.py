@@ -16,8 +16,8 @@ from quiver.commands.screen import console
 from quiver.commands.status_lines import branches, utc_now
 from quiver.commands.status_reading import Asked, read_overview
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind
-from quiver.domain.overview import Overview
 from quiver.domain.text import one_line
+from quiver.domain.views import Overview
 from quiver.ports.errors import ApiError
 
 NOT_READY = 2

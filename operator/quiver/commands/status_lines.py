@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from quiver.commands.branches import BAD, GOOD, QUIET, WAITING, Branch
-from quiver.domain.overview import (
+from quiver.domain.kubernetes_types import VECTOR_ENGINE
+from quiver.domain.views import (
     CollectionView,
     EngineView,
     Happened,
@@ -20,16 +21,17 @@ def branches(overview: Overview, now: datetime) -> Iterator[Branch]:
     """Yield a tree for each engine, for the collections without one, and for what was not read."""
     for engine in overview.engines:
         yield _engine(engine, now)
-    engines = dict.fromkeys(collection.engine for collection in overview.collections)
-    for name in engines:
-        branch = Branch(f"engine {name}: not shown", "?", WAITING)
+    unread = dict(overview.unread)
+    for name in dict.fromkeys(collection.engine for collection in overview.collections):
+        why = unread.pop(f"{VECTOR_ENGINE.kind} {name}", "not shown")
+        branch = Branch(f"engine {name}: {why}", "?", WAITING)
         for collection in overview.collections:
             if collection.engine == name:
                 branch.below.append(_collection(collection, now))
         yield branch
-    if overview.unread:
+    if unread:
         branch = Branch("could not be read:", "!", WAITING)
-        for what, why in overview.unread.items():
+        for what, why in unread.items():
             branch.add(f"{what}: {why}")
         yield branch
 
@@ -58,10 +60,11 @@ def _facts(engine: EngineView) -> Iterator[str]:
     if engine.endpoints:
         yield f"at {', '.join(engine.endpoints)}"
     else:
-        yield f"{engine.ready_replicas} of {engine.replicas} pods ready"
+        yield f"{engine.ready_replicas} of {engine.replicas} pods are ready"
     for resource, count in engine.gpus.items():
         yield f"{count} {resource}"
-    yield f"{len(engine.collections)} collections here"
+    count = len(engine.collections)
+    yield f"{count} collection{'' if count == 1 else 's'} here"
 
 
 def _pod(pod: PodView) -> Branch:
@@ -88,7 +91,7 @@ def _collection(collection: CollectionView, now: datetime) -> Branch:
     branch = _object("collection", collection)
     facts = [f"on {collection.on}" if collection.on else "on no engine yet"]
     if collection.collection_name:
-        facts.append(f"name there {collection.collection_name}")
+        facts.append(f"its name there is {collection.collection_name}")
     facts.append(f"index {collection.index}" if collection.index else "no index")
     if collection.load:
         facts.append(collection.load)

@@ -19,9 +19,10 @@ from quiver.domain.kubernetes_types import (
     Kind,
     Manifest,
 )
-from quiver.domain.overview import Found, Overview, engine_of, overview
+from quiver.domain.overview import Found, engine_of, overview
 from quiver.domain.quantities import mebibytes
 from quiver.domain.text import one_line
+from quiver.domain.views import Overview
 from quiver.ports.errors import ApiRefused, NotFound
 
 POD_METRICS = Kind("metrics.k8s.io", "v1beta1", "pods", "PodMetrics")
@@ -44,12 +45,13 @@ async def read_overview(api: KubernetesClient, namespace: str, asked: Asked | No
     reading = Reading(api)
     engines, collections = await _objects(reading, namespace, asked)
     places = _places(namespace, engines, collections)
-    pods = await _all(reading, POD, {Key.of(m).namespace for m in engines}, namespace)
+    pods, unlisted = await _pods(reading, namespace, engines)
     events = await _events(reading, places)
     found = Found(
         engines=engines,
         collections=collections,
         pods=pods,
+        unlisted=unlisted,
         events=events,
         used=await _used(reading, namespace, engines),
     )
@@ -118,14 +120,18 @@ def _places(
     return {Key.of(m).namespace for m in (*engines, *collections)} if namespace else {""}
 
 
-async def _all(
-    reading: Reading, kind: Kind, places: set[str], namespace: str
-) -> list[Manifest] | None:
-    """Return the pods of engines in these namespaces; None if none of these may be listed."""
-    wanted = sorted(places) if namespace else [""]
-    listed = [await reading.listed(kind, place, PODS_OF_QUIVER) for place in wanted]
-    known = [found for found in listed if found is not None]
-    return [manifest for found in known for manifest in found] if known else None
+async def _pods(
+    reading: Reading, namespace: str, engines: Sequence[Manifest]
+) -> tuple[list[Manifest], frozenset[str]]:
+    """Return the pods of engines, and the namespaces where they may not be listed."""
+    places = {Key.of(m).namespace for m in engines} if namespace else {""}
+    pods, unlisted = list[Manifest](), set[str]()
+    for place in sorted(places):
+        found = await reading.listed(POD, place, PODS_OF_QUIVER)
+        if found is None:
+            unlisted.add(place)
+        pods += found or ()
+    return pods, frozenset(unlisted)
 
 
 async def _events(reading: Reading, places: set[str]) -> list[Manifest]:

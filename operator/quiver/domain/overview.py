@@ -5,7 +5,7 @@ printable line here, so that no terminal takes it for anything else.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -14,6 +14,14 @@ from quiver.domain.kubernetes_types import ENGINE_LABEL, Key, Manifest
 from quiver.domain.members import ordinal_of
 from quiver.domain.quantities import mebibytes
 from quiver.domain.text import one_line
+from quiver.domain.views import (
+    CollectionView,
+    EngineView,
+    Happened,
+    Note,
+    Overview,
+    PodView,
+)
 
 MESSAGE_LIMIT = 1000
 """Characters of one message."""
@@ -21,119 +29,22 @@ EVENTS = 3
 """Events that are shown of an object: the last."""
 
 
-class View(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A part of the answer, which is also its JSON."""
-
-
-class Note(View, frozen=True, kw_only=True):
-    """A condition beside Ready that is true, such as DataEphemeral."""
-
-    type: str
-    reason: str
-    message: str
-
-
-class Happened(View, frozen=True, kw_only=True):
-    """An Event about an object. `at` is when it happened last, as RFC 3339."""
-
-    at: str
-    type: str
-    reason: str
-    note: str
-    count: int
-
-
-class PodView(View, frozen=True, kw_only=True):
-    """A pod of an engine. Memory is in MiB; None for what is not limited, or not measured."""
-
-    name: str
-    ready: bool
-    node: str
-    restarts: int
-    gpus: int
-    memory_limit: int | None
-    memory_used: int | None
-    trouble: str
-
-
-class ObjectView(View, frozen=True, kw_only=True):
-    """`ready` is the status of the condition Ready. `state` is the condition that goes with it:
-    whether waiting helps (Reconciling) or not (Stalled).
-    """
-
-    namespace: str
-    name: str
-    ready: Literal["True", "False", "Unknown"]
-    state: str
-    reason: str
-    message: str
-    deleting: bool
-    notes: tuple[Note, ...]
-    events: tuple[Happened, ...]
-
-
-class CollectionView(ObjectView, frozen=True, kw_only=True):
-    """`on` is the pod or endpoint that holds the collection; empty before it is placed."""
-
-    engine: str
-    collection_name: str
-    on: str
-    index: str
-    load: str
-
-
-class EngineView(ObjectView, frozen=True, kw_only=True):
-    """`gpus` maps each resource to how many the engine's pods ask for together. `pods` is None
-    where they may not be listed.
-    """
-
-    type: str
-    version: str
-    image: str
-    replicas: int
-    ready_replicas: int
-    endpoints: tuple[str, ...]
-    gpus: dict[str, int]
-    managed_by: str
-    pods: tuple[PodView, ...] | None
-    collections: tuple[CollectionView, ...]
-
-
-class Overview(View, frozen=True, kw_only=True):
-    """`collections` are those whose engine is not among `engines`. `unread` maps what could not be
-    read to why.
-    """
-
-    engines: tuple[EngineView, ...] = ()
-    collections: tuple[CollectionView, ...] = ()
-    unread: dict[str, str] = {}
-
-    @property
-    def all_ready(self) -> bool:
-        held = [each for engine in self.engines for each in engine.collections]
-        shown: list[ObjectView] = [*self.engines, *self.collections, *held]
-        return all(each.ready == "True" for each in shown)
-
-    @property
-    def is_empty(self) -> bool:
-        return not self.engines and not self.collections
-
-
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """Manifests as they were read. `pods` and `events` are None where they may not be listed;
-    `used` maps a pod to its MiB.
+    """Manifests as they were read. `unlisted` are the namespaces whose pods may not be listed; the
+    empty one stands for all. `used` maps a pod to its MiB.
     """
 
     engines: Sequence[Manifest]
     collections: Sequence[Manifest]
-    pods: Sequence[Manifest] | None = None
-    events: Sequence[Manifest] | None = None
+    pods: Sequence[Manifest] = ()
+    unlisted: frozenset[str] = frozenset()
+    events: Sequence[Manifest] = ()
     used: Mapping[Key, int] = {}
 
 
 def overview(found: Found, unread: Mapping[str, str]) -> Overview:
     """Put together what was read."""
-    told = _events_by_object(found.events or ())
+    told = _events_by_object(found.events)
     views = [_collection(m, told) for m in sorted(found.collections, key=Key.of)]
     of_engine: dict[str, list[CollectionView]] = {}
     for view in views:
@@ -164,10 +75,9 @@ def _engine(
     resource = str((gpu or {}).get("resourceName") or "nvidia.com/gpu")
     is_external = bool(_part(spec, "external"))
     replicas = 0 if is_external else _number(spec.get("replicas"), 1)
-    pods = None
-    if found.pods is not None:
-        own = [pod for pod in found.pods if _belongs(pod, Key.of(manifest))]
-        pods = tuple(_pod(pod, resource, found.used) for pod in own)
+    key = Key.of(manifest)
+    own = (pod for pod in found.pods if _belongs(pod, key))
+    pods = tuple(_pod(pod, resource, found.used) for pod in own)
     each = _number((gpu or {}).get("count"), 1)
     return EngineView(
         **_common(manifest, told),
@@ -179,7 +89,7 @@ def _engine(
         endpoints=tuple(map(_text, _part(spec, "external").get("endpoints") or ())),
         gpus={resource: each * replicas} if gpu is not None else {},
         managed_by=_text(status.get("managedBy")),
-        pods=pods,
+        pods=None if found.unlisted & {"", key.namespace} else pods,
         collections=collections,
     )
 

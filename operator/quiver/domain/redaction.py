@@ -14,7 +14,10 @@ _SECRET = re.compile(
     r"|authorization|dsn|connection[-_.]?string|(^|[-_.])(auth|pass)($|[-_.])|[-_.]key$",
     re.IGNORECASE,
 )
-_REFERENCE = re.compile(r"(name|names|namespace|ref|path|seconds|type|policy|file)$", re.IGNORECASE)
+_REFERENCE = re.compile(
+    r"(names?|namespaces?|ref|path|seconds|type|policy|file|role|notfound|invalid|forbidden)$",
+    re.IGNORECASE,
+)
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _IN_URL = re.compile(r"(\w://)[^/\s:@\"']{0,64}:[^/\s@\"']{1,256}@")
 _BEARER = re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
@@ -49,8 +52,7 @@ class Redaction:
         metadata = dict(manifest.get("metadata") or {})
         annotations = dict(metadata.pop("annotations", None) or {})
         metadata.pop("managedFields", None)
-        if annotations.pop(_LAST_APPLIED, None) is not None:
-            self.count += 1
+        annotations.pop(_LAST_APPLIED, None)
         if annotations:
             metadata["annotations"] = annotations
         whole: Manifest = self._part({**manifest, "metadata": metadata})
@@ -64,9 +66,15 @@ class Redaction:
                 text = text.replace(value, REDACTED)
         text, in_urls = _IN_URL.subn(rf"\1{REDACTED}@", text)
         text, bearers = _BEARER.subn(rf"\1 {REDACTED}", text)
-        text, assigned = _ASSIGNED.subn(_without_value, text)
-        self.count += in_urls + bearers + assigned
-        return text
+        self.count += in_urls + bearers
+        return _ASSIGNED.sub(self._without_value, text)
+
+    def _without_value(self, found: re.Match[str]) -> str:
+        name, between, value = found.groups()
+        if not looks_secret(name) or _NO_SECRET.fullmatch(value) or value == REDACTED:
+            return found[0]
+        self.count += 1
+        return f"{name}{between}{REDACTED}"
 
     def _part(self, part: Any) -> Any:
         if isinstance(part, dict):
@@ -104,10 +112,3 @@ class Redaction:
         if len(value) >= _SHORTEST and len(self._values) < _MOST_VALUES:
             self._values.add(value)
         return REDACTED
-
-
-def _without_value(found: re.Match[str]) -> str:
-    name, between, value = found.groups()
-    if not looks_secret(name) or _NO_SECRET.fullmatch(value) or value == REDACTED:
-        return found[0]
-    return f"{name}{between}{REDACTED}"

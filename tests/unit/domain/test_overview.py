@@ -3,7 +3,8 @@
 from typing import Any
 
 from quiver.domain.kubernetes_types import Key, Manifest
-from quiver.domain.overview import Found, Overview, PodView, overview
+from quiver.domain.overview import Found, overview
+from quiver.domain.views import Overview, PodView
 from support.builders import NAMESPACE, collection, engine, pod
 
 
@@ -37,8 +38,10 @@ def test_memory_and_gpus_of_a_pod() -> None:
 
 
 def test_pods_that_may_not_be_listed_are_not_none() -> None:
-    assert seen().engines[0].pods is None
-    assert seen(pods=[]).engines[0].pods == ()
+    assert seen().engines[0].pods == ()
+    assert seen(unlisted=frozenset(("elsewhere",))).engines[0].pods == ()
+    assert seen(unlisted=frozenset((NAMESPACE,))).engines[0].pods is None
+    assert seen(unlisted=frozenset(("",))).engines[0].pods is None
 
 
 def test_the_last_events_are_shown() -> None:
