@@ -97,7 +97,7 @@ async def test_hostile_texts_stay_texts(world: Namespace, api: AdminApi, kubecon
     pipe = await quiver(kubeconfig, *arguments)
     assert (terminal.code, pipe.code) == (2, 2)
     for output in (terminal.output, pipe.output):
-        assert "[red]bold[/red]" in output
+        assert output.count("[red]bold[/red]") == 2, "of the condition, and of the Event"
         assert ":smile:" in output
         for sign in ("\x1b]", "\x07", "\x1b[2J", "\u202e", "\u009b"):
             assert sign not in output
@@ -177,6 +177,15 @@ async def test_without_rights_a_line_says_so(quiver_api: ControlPlane) -> None:
     assert (ran.code, ran.output) == (1, "")
     assert "not allowed" in ran.errors
     assert "Name a namespace" in ran.errors
+
+
+async def test_without_a_cluster_a_line_says_so(tmp_path: Path) -> None:
+    ran = await quiver(tmp_path / "none", "status")
+    assert (ran.code, ran.output) == (1, "")
+    assert ran.errors == (
+        f"Error: no Kubernetes cluster: there is no kubeconfig file {tmp_path / 'none'}: name one "
+        "with --kubeconfig, or in KUBECONFIG\n"
+    )
 
 
 async def test_an_empty_namespace_is_said_to_be_empty(namespace: str, kubeconfig: Path) -> None:

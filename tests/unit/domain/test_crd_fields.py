@@ -31,14 +31,28 @@ def test_the_crds_have_just_what_is_known(name: str, struct: type[msgspec.Struct
 
 
 def test_fields_are_named_by_their_path() -> None:
-    """At any depth, in lists too; a whole part that is missing is named once."""
+    """At any depth; a whole part that is missing is named once."""
     found = copy.deepcopy(schema("vectorcollections"))
     spec = found["properties"]["spec"]["properties"]
     del spec["milvus"]["properties"]["load"], spec["index"]
-    spec["partitions"]["items"].setdefault("properties", {})["later"] = {"type": "string"}
     found["properties"]["status"]["properties"]["later"] = {"type": "string"}
     assert list(lacking(found, VectorCollection)) == ["spec.index", "spec.milvus.load"]
     assert "status.later" in unknown(found, VectorCollection)
+
+
+class Item(msgspec.Struct):
+    name: str
+
+
+class Whole(msgspec.Struct):
+    items: tuple[Item, ...] = ()
+
+
+def test_fields_in_lists_are_compared() -> None:
+    item = {"type": "object", "properties": {"later": {"type": "string"}}}
+    found = {"properties": {"items": {"type": "array", "items": item}}}
+    assert list(lacking(found, Whole)) == ["items.name"]
+    assert list(unknown(found, Whole)) == ["items.later"]
 
 
 def test_a_schema_of_another_shape_lacks_nothing_that_could_be_told() -> None:

@@ -32,6 +32,8 @@ async def load_context(
     Raises: NoCluster.
     """
     files = kubeconfig or environment.get("KUBECONFIG") or _DEFAULT_FILE
+    if not _exist(files):
+        raise NoCluster(f"there is no kubeconfig file {files}: {_CURE}")
     configuration = Configuration()
     configuration.connection_pool_maxsize = CONNECTIONS
     try:
@@ -46,3 +48,8 @@ async def load_context(
         raise NoCluster(f"{files}: {error}. If the file is another one, {_CURE}") from error
     chosen = named[context] if context is not None else current
     return Context(configuration, chosen["context"].get("namespace") or DEFAULT_NAMESPACE)
+
+
+def _exist(files: str) -> bool:
+    """Tell whether one of the files is there. A missing one beside others is as good as empty."""
+    return any(Path(file).expanduser().exists() for file in files.split(os.pathsep) if file)
