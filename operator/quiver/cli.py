@@ -16,6 +16,7 @@ COMMANDS = {
     "completion": "quiver.commands.completion",
     "engine": "quiver_engine.cli",
     "operator": "quiver.command",
+    "plan": "quiver.commands.plan",
     "ready": "quiver.ready",
     "report": "quiver.commands.report",
     "size": "quiver.commands.size",

@@ -68,6 +68,10 @@ class KubernetesClient:
             await self._session.close()
 
     @property
+    def connection(self) -> Connection:
+        return self._connection
+
+    @property
     def server(self) -> str:
         return self._connection.server
 

@@ -1,0 +1,1 @@
+"""What `quiver plan` reads, asks and prints."""
