@@ -28,6 +28,14 @@ def _entries(control_plane: ControlPlane, namespace: str) -> Iterator[tuple[str,
             yield entry["verb"], resource
 
 
+def requests_by(control_plane: ControlPlane, user: str) -> list[tuple[str, bool]]:
+    """Return verb, and whether it is a dry run, of each of the user's requests."""
+    assert control_plane.audit_log is not None
+    lines = control_plane.audit_log.read_text().splitlines()
+    own = [entry for entry in map(json.loads, lines) if entry["user"]["username"] == user]
+    return [(entry["verb"], "dryRun=All" in entry["requestURI"]) for entry in own]
+
+
 async def wait_for_marker(world: Namespace, control_plane: ControlPlane, marker: str) -> None:
     """Make a mark in the audit log and wait until it is there: so are all requests before it."""
     assert control_plane.audit_log is not None

@@ -70,9 +70,15 @@ class DryRuns:
 
     async def delete(self, kind: Kind, key: Key) -> Foretold:
         """Delete the object."""
-        return await self._send("DELETE", _path(kind, key), {"dryRun": ["All"]}, "application/json")
+        return await self._send("DELETE", f"{_path(kind, key)}?dryRun=All")
 
-    async def _send(self, method: str, path: str, body: Manifest, content_type: str) -> Foretold:
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        body: Manifest | None = None,
+        content_type: str = "application/json",
+    ) -> Foretold:
         try:
             async with asyncio.timeout(DEADLINE_S):
                 return await self._answered(method, path, body, content_type)
@@ -84,7 +90,7 @@ class DryRuns:
             raise ApiUnavailable(f"the API server cannot be reached: {error}") from error
 
     async def _answered(
-        self, method: str, path: str, body: Manifest, content_type: str
+        self, method: str, path: str, body: Manifest | None, content_type: str
     ) -> Foretold:
         headers = {
             "Accept": "application/json",
@@ -98,7 +104,7 @@ class DryRuns:
             method,
             self._connection.server + path,
             headers=headers,
-            data=msgspec.json.encode(body),
+            data=None if body is None else msgspec.json.encode(body),
             server_hostname=self._connection.configuration.tls_server_name,
         ) as answer:
             content = await read_bounded(answer, OBJECT_BYTES)

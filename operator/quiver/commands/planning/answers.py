@@ -17,6 +17,8 @@ from quiver.ports.errors import ApiError, ApiUnavailable, Conflict, NotFound
 AT_ONCE = 16
 TRIES, PAUSE_S = 3, 1.0
 WORDS = 1000
+NOTHING = "{}"
+"""What `kubectl apply` takes for applied last where nobody has noted it."""
 Item = TypeVar("Item")
 Object = tuple[Kind, Key]
 
@@ -105,13 +107,22 @@ class Asking:
         kind, key, manifest = written.kind, written.key, written.manifest
         last = None if self.server_side else self._live.last_applied.get((kind, key))
         if last is None:
-            return await self._dry_runs.apply(kind, manifest)
+            answer = await self._dry_runs.apply(kind, manifest)
+            if self.server_side or not _is_others(answer.manifest):
+                return answer
+            last = NOTHING
         return await self._dry_runs.merge(kind, key, applying_patch(last, manifest))
 
     def _take(self, of: Object, answer: Foretold) -> None:
         self.answers.objects[of] = trim(of[0], answer.manifest)
         if answer.warnings:
             self.answers.warnings[of] = answer.warnings
+
+
+def _is_others(manifest: Manifest) -> bool:
+    """Tell whether fields of the spec are of somebody who did not apply them server-side."""
+    entries = manifest["metadata"].get("managedFields") or ()
+    return any("f:spec" in e.get("fieldsV1", {}) and e["operation"] == "Update" for e in entries)
 
 
 async def _patiently(send: Callable[[], Awaitable[Foretold]]) -> Foretold:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-import click
 import msgspec
 
 from quiver.adapters.kubernetes.dry_run import DryRuns
@@ -66,8 +65,7 @@ class NotPossible(Exception):
 async def planned(where: Where, asked: Asked) -> Plan:
     """Raises: NoCluster, ApiUnavailable, BadManifest, NotPossible."""
     async with connected(where) as cluster:
-        stdin = click.get_text_stream("stdin", encoding="utf-8")
-        manifests = read_manifests(asked.files, cluster.namespace or None, stdin)
+        manifests = read_manifests(asked.files, cluster.namespace or None, sys.stdin)
         _check_namespaces(manifests, where)
         with _progress() as progress:
             work = _Work(cluster, asked, manifests, progress)

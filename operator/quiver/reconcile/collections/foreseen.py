@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from quiver.domain.collections import OWN_PROPERTIES, Index
 from quiver.domain.conditions import State
@@ -43,6 +44,7 @@ NOT_HEARD = (
     Reason.DISK_FULL,
 )
 """Why a collection that is to be dropped cannot be looked at. It is dropped once it can."""
+_NOT_TOLD = (*get_args(ClaimStep), *get_args(StatusStep), PublishEvent, Release)
 
 
 @dataclass(frozen=True)
@@ -107,19 +109,22 @@ def _told(message: str) -> str:
 
 
 def _phrases(g: Gathered, steps: Sequence[Step]) -> Iterator[str]:
-    yield from _partitions("add", (s.tag for s in steps if isinstance(s, CreatePartition)))
-    yield from _partitions("drop", (s.tag for s in steps if isinstance(s, DropPartition)))
+    makes = (CreateDatabase, CreateCollection)
     for step in steps:
-        if not isinstance(step, CreatePartition | DropPartition | ClaimStep | StatusStep):
+        if isinstance(step, makes):
             yield from _phrase(g, step)
     if _adopts(steps):
         yield f"adopt collection {g.collection_name}, as it is"
+    yield from _partitions("add", (s.tag for s in steps if isinstance(s, CreatePartition)))
+    yield from _partitions("drop", (s.tag for s in steps if isinstance(s, DropPartition)))
+    told = (*makes, CreatePartition, DropPartition, *_NOT_TOLD)
+    for step in steps:
+        if not isinstance(step, told):
+            yield from _phrase(g, step)
 
 
 def _phrase(g: Gathered, step: Step) -> Iterator[str]:
     match step:
-        case PublishEvent() | Release():
-            return
         case CreateDatabase(name):
             yield f"create database {name}"
         case CreateCollection():
