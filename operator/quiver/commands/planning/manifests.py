@@ -23,7 +23,7 @@ from quiver.domain.text import one_line
 
 STDIN = "-"
 SUFFIXES = (".yaml", ".yml", ".json")
-MOST_BYTES = 2**28
+MOST_BYTES = 2**26
 MOST_DOCUMENT_BYTES = 3 * 2**20
 """Of one object as JSON: the API server takes no more."""
 MOST_DOCUMENTS = 100_000
