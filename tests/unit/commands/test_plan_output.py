@@ -36,7 +36,7 @@ def test_the_table_shows_what_changes(capsys: pytest.CaptureFixture[str]) -> Non
     as_table(PLAN)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[:4]] == ["ACTION", "drop", "refused", "create"]
-    assert lines[1].split()[-3:] == ["2,000,000", "977", "MiB"]
+    assert lines[1].split()[2:6] == ["team/old", "2,000,000", "977", "MiB"]
     assert "a | <b> c [red]" in lines[2]
     assert lines[5] == "Plan: 1 to create, 1 to drop, 1 refused, 1 unchanged."
     assert lines[-2:] == ["Not Quiver's, and ignored: 2 Secret.", "Note: look twice"]

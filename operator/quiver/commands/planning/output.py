@@ -12,7 +12,7 @@ from quiver.commands.size import told
 from quiver.domain.plans import Action, Change, Danger, Exit, by_danger, counted, exit_of
 from quiver.domain.text import one_line
 
-HEADINGS = ("action", "object", "what", "rows dropped", "bytes dropped")
+HEADINGS = ("action", "object", "rows dropped", "bytes dropped", "what")
 WORDS = {
     Action.CREATE: "to create",
     Action.ADOPT: "to adopt",
@@ -34,6 +34,8 @@ STYLES = {
     Danger.CREATES: "green",
 }
 TEXT = 1200
+MOST_ROWS = 1000
+"""Of a table, which people read."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Plan:
 
 def as_table(plan: Plan) -> None:
     """Print it. What stays as it is is only counted."""
-    shown = list(_shown(plan.changes))
+    shown = _shown(plan.changes)
     screen = console()
     if shown:
         found = table(HEADINGS, ([escape(cell) for cell in _row(c)] for c in shown))
@@ -66,7 +68,7 @@ def as_table(plan: Plan) -> None:
 def as_markdown(plan: Plan) -> str:
     """Return a table and the summary."""
     lines = []
-    shown = list(_shown(plan.changes))
+    shown = _shown(plan.changes)
     if shown:
         lines += [_cells(HEADINGS), _cells("---" for _ in HEADINGS)]
         lines += [_cells(map(_in_markdown, _row(change))) for change in shown]
@@ -99,8 +101,12 @@ def unknown(plan: Plan) -> list[str]:
     ]
 
 
-def _shown(changes: Iterable[Change]) -> Iterator[Change]:
-    return (c for c in by_danger(changes) if c.action is not Action.NONE or c.warnings)
+def _shown(changes: Iterable[Change]) -> list[Change]:
+    return _worth_it(changes)[:MOST_ROWS]
+
+
+def _worth_it(changes: Iterable[Change]) -> list[Change]:
+    return [c for c in by_danger(changes) if c.action is not Action.NONE or c.warnings]
 
 
 def _row(change: Change) -> tuple[str, ...]:
@@ -109,9 +115,9 @@ def _row(change: Change) -> tuple[str, ...]:
     return (
         change.action.value,
         _object(change),
-        _what(change),
         _number(change.rows) if is_drop else "",
         ("unknown" if size is None else told(size) if size else "0") if is_drop else "",
+        _what(change),
     )
 
 
@@ -133,6 +139,9 @@ def _number(rows: int | None) -> str:
 
 
 def _last(plan: Plan) -> Iterator[str]:
+    left = len(_worth_it(plan.changes)) - MOST_ROWS
+    if left > 0:
+        yield f"And {left:,} more, none of them worse: -o json has all."
     counts = counted(plan.changes)
     parts = [f"{number:,} {WORDS[Action(action)]}" for action, number in counts.items()]
     yield f"Plan: {', '.join(parts) or 'no object of Quiver'}."

@@ -10,6 +10,7 @@ from quiver.commands.planning.answers import Answers
 from quiver.commands.planning.future import Future
 from quiver.commands.planning.live import Live
 from quiver.commands.planning.read_only import NoEvents, NotAllowed, ReadOnlyApi, ReadOnlyEngines
+from quiver.commands.planning.standing import StandingReservations
 from quiver.control.cache.cached_objects import CachedObjects
 from quiver.domain.addresses import AddressPolicy
 from quiver.domain.claims import ClaimKeys, is_released
@@ -30,7 +31,6 @@ from quiver.reconcile.collections.foreseen import Foreseen, foresee, is_unheard
 from quiver.reconcile.collections.gather import Sources
 from quiver.reconcile.collections.gathered import Gathered
 from quiver.reconcile.collections.reconciler import CollectionReconciler
-from quiver.reconcile.collections.reservations import Reservations
 from quiver.reconcile.credentials import Credentials
 from quiver.reconcile.dialling import Dialling
 from quiver.reconcile.identities import Identities
@@ -77,7 +77,7 @@ class Planner:
             engines=self.engines,
             dialling=self.dialling,
             identities=self.identities,
-            reservations=Reservations(),
+            reservations=StandingReservations(),
         )
         tools = Tools(self.objects, self.engines, NoEvents(), ClaimKeys(), self.identities, Now())
         self._reconciler = CollectionReconciler(sources, tools)
