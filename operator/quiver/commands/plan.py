@@ -73,16 +73,16 @@ class PlanCommand(click.Command):
 )
 @cluster_options
 def plan(where: Where, output: str, **options: Any) -> None:
-    r"""Say what applying these manifests will do to collections of vectors.
+    """Say what applying these manifests will do to collections of vectors.
 
     \b
     quiver plan -f manifests/
     kustomize build staging | quiver plan -f - --prune -l team=search -o markdown
 
-    For each VectorCollection and VectorEngine: whether it is created, adopted, changed, dropped or
-    refused, and how many rows are dropped with it. The API server checks each manifest, and the
-    operator's own rules say what follows. Nothing is written, to the cluster or to an engine. The
-    worst comes first.
+    A VectorCollection describes a collection, a VectorEngine the server that holds it. For each of
+    them this says whether it is created, adopted, changed, dropped or refused, and how many rows
+    are dropped with it. The API server checks each manifest, and the operator's own rules say what
+    follows. Nothing is written, to the cluster or to an engine. The worst comes first.
 
     \b
     Exit codes:
@@ -90,7 +90,7 @@ def plan(where: Where, output: str, **options: Any) -> None:
       2  something changes, and nothing is dropped or refused
       3  something is dropped or refused
       1  an error, or something that could not be found out
-    """
+    """  # noqa: D301 - click reads a control character
     asked = Asked(**options)
     if asked.prune != (asked.selector is not None) or asked.selector == "":
         raise click.ClickException("--prune needs -l SELECTOR, and -l is for --prune alone")

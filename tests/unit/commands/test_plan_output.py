@@ -59,7 +59,7 @@ def test_json_has_what_does_not_change_too() -> None:
 def test_help_tells_newcomers_what_they_need() -> None:
     text = CliRunner().invoke(main, ["plan", "--help"]).output
     assert text.count("quiver plan -f") == 2
-    assert "Exit codes:" in text
+    assert "Exit codes:\n" in text
 
 
 def test_usage_errors_are_errors_and_no_changes() -> None:
