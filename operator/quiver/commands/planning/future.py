@@ -16,10 +16,12 @@ NOT_STORED = "0"
 class Future:
     """The objects as they will be, in a cache of the operator's."""
 
-    def __init__(self, live: Live, answers: Answers, now: datetime | None = None) -> None:
+    def __init__(self, live: Live, answers: Answers, written: Iterable[Object]) -> None:
+        """`written` are the objects of the manifests, in their order."""
         self._live = live
         self._answers = answers
-        self._now = (now or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self._written = written
+        self._now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self.cache = Cache()
         self._order = self._fill()
 
@@ -66,7 +68,8 @@ class Future:
         for kind, objects in self._live.objects.items():
             for key, manifest in objects.items():
                 self.cache.put(kind, self._now_or_then((kind, key), manifest))
-        new = [of for of in self._answers.objects if self.is_new(of)]
+        answered = (of for of in self._written if of in self._answers.objects)
+        new = [of for of in answered if self.is_new(of)]
         for number, (kind, key) in enumerate(new):
             self.cache.put(kind, self._made(self._answers.objects[kind, key], number))
         known = sorted(self._live.objects[VECTOR_COLLECTION].items(), key=_age)

@@ -114,13 +114,16 @@ class _Work:
         ) as dry_runs:
             asking = Asking(dry_runs, live, self._manifests, done)
             asking.server_side = asked.server_side
-            # In their order, so that new objects are as old as their places say.
             await each(written, asking.apply)
             await each(pruned, asking.delete)
         return asking.answers
 
     async def foreseen(self, live: Live, answers: Answers) -> Plan:
-        future, notes, names = Future(live, answers), _notes(live), DnsNames()
+        future, notes, names = (
+            Future(live, answers, self._manifests.written),
+            _notes(live),
+            DnsNames(),
+        )
         api, changes = self._cluster.api, list[Change]()
         reach = Reach(
             api=ReadOnlyApi(api, notes),
