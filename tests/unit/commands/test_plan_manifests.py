@@ -54,6 +54,8 @@ HUGE = f"{DOCS}x:\n  a0: &a0 [x]\n{''.join(f'  {line}{chr(10)}' for line in ALIA
         ("kind: List", "a List without items"),
         (DOCS.replace("v1alpha1", "v9"), "stdin:2: apiVersion is 'quiver.dev/v9'"),
         (DOCS.replace("name: docs", "generateName: docs"), "has no metadata.name"),
+        (DOCS.replace("name: docs", r'name: "a\e[2J"'), "'a [2J' is not the name of an object"),
+        (DOCS.replace("name: docs", "name: docs, namespace: .."), "'..' is not the name of a name"),
         (f"{DOCS}---{DOCS}", "stdin:7: VectorCollection team/docs is in stdin:2 too"),
         (HUGE, "larger than the API server takes"),
     ],

@@ -10,6 +10,7 @@ from quiver.domain.engines import VectorEngine
 from quiver.domain.installation import OperatorPods
 from quiver.domain.kubernetes_types import VECTOR_ENGINE, Key
 from quiver.domain.plans import Action, Change
+from quiver.domain.text import one_line
 from quiver.ports.errors import ApiError
 from quiver.reconcile.engines.deletion import deletion_blocked
 from quiver.reconcile.engines.gather import Gathered, gather
@@ -44,7 +45,11 @@ async def _going(key: Key, future: Future, planner: Planner) -> Change:
         )
     except (ApiError, msgspec.ValidationError) as error:
         return Change(
-            kind=VECTOR_ENGINE, key=key, action=Action.UNKNOWN, reason="Error", message=str(error)
+            kind=VECTOR_ENGINE,
+            key=key,
+            action=Action.UNKNOWN,
+            reason="Error",
+            message=one_line(str(error), 500),
         )
     blocked = deletion_blocked(found)
     if blocked is None:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ MOST_DOCUMENTS = 100_000
 MOST_NODES = 200_000
 """Of one object. Aliases make much of little."""
 DEEPEST = 64
+NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 OURS = {kind.kind: kind for kind in (VECTOR_COLLECTION, VECTOR_ENGINE)}
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -156,9 +158,13 @@ def _take(manifest: Manifest, source: str, namespace: str | None, found: Manifes
     if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
         raise BadManifest(f"{source}: the {kind.kind} has no metadata.name")
     _check_size(manifest, source)
+    if not NAME.fullmatch(metadata["name"]):
+        raise BadManifest(f"{source}: {one_line(metadata['name'])!r} is not the name of an object")
     where = metadata.get("namespace") or namespace
     if not isinstance(where, str):
         raise BadManifest(f"{source}: no metadata.namespace; write one, or say --namespace")
+    if not NAME.fullmatch(where):
+        raise BadManifest(f"{source}: {one_line(where)!r} is not the name of a namespace")
     key = Key(where, metadata["name"])
     before = found.written.get((kind, key))
     if before is not None:

@@ -96,9 +96,9 @@ def _going(g: Gathered, decision: Decision) -> Foreseen:
     name, verdict = g.collection_name, decision.verdict
     if any(isinstance(step, DropCollection) for step in decision.steps):
         return Foreseen(Action.DROP, (f"drop collection {name}",), (name,))
-    if any(isinstance(step, Release) for step in decision.steps) or not decision.retry:
-        is_kept = verdict.state is not State.STALLED
-        return Foreseen(Action.RELEASE if is_kept else Action.REFUSED, (_told(verdict.message),))
+    is_let_go = any(isinstance(step, Release) for step in decision.steps)
+    if is_let_go or verdict.reason is Reason.RELEASED:
+        return Foreseen(Action.RELEASE, (_told(verdict.message),))
     if verdict.reason in NOT_HEARD:
         return Foreseen(Action.DROP, (f"drop collection {name}, once that can be done",), (name,))
     return Foreseen(Action.REFUSED if verdict.state is State.STALLED else Action.WAITS, ())
