@@ -21,6 +21,7 @@ from bench.scale.bench import Bench, prepared
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Manifest
 
 ENGINES = 4
+READY_S = 3600
 LABEL = {"bench": "plan"}
 
 
@@ -76,7 +77,7 @@ async def measure(count: int, directory: Path) -> None:
                 found = await bench.api.list(VECTOR_COLLECTION, keep=_ready_only)
                 return sum(map(is_ready, found.items)) >= count
 
-            await until(ready)
+            await until(ready, READY_S)
             operator.kill()
         say("unchanged", await asyncio.to_thread(planned, bench, file))
         for manifest in wanted:
