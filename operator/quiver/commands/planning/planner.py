@@ -190,7 +190,7 @@ def _is_told(foreseen: Foreseen, decision: Decision) -> bool:
 def _asked_for(g: Gathered) -> CollectionSchema:
     spec = g.collection.spec
     return CollectionSchema(
-        name=g.collection_name, dimension=spec.dimension, metric_type=spec.metric_type
+        name=g.collection_name, dimension=spec.dimension or 0, metric_type=spec.metric_type
     )
 
 
