@@ -14,6 +14,7 @@ from quiver.domain.engines import EngineType
 from quiver.domain.kubernetes_types import GROUP, Condition, Key, ObjectMeta, Struct
 from quiver.domain.milvus_fields import FieldIndex, Form
 from quiver.domain.milvus_forms import differences, short_form
+from quiver.domain.milvus_held import HeldField
 from quiver.domain.milvus_schemas import MilvusSchema
 
 MetricType = Literal[
@@ -190,12 +191,16 @@ LoadState = Literal["NotLoaded", "Loading", "Loaded"]
 
 class MilvusStatus(Struct, frozen=True, kw_only=True):
     """What is only of engines of type Milvus. `properties` are the names of those that Quiver has
-    set, `indexes` those of a long form that it last had the engine take.
+    set, `indexes` those of a long form that it last had the engine take. `fields`, `functions` and
+    `dynamic_fields` are what the server has of a long form (`Held`).
     """
 
     load: LoadState | None = None
     indexes: tuple[FieldIndex, ...] = ()
     properties: tuple[str, ...] = ()
+    fields: tuple[HeldField, ...] = ()
+    functions: tuple[str, ...] = ()
+    dynamic_fields: bool = False
 
 
 class CollectionStatus(Struct, frozen=True, kw_only=True):

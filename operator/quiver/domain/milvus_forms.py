@@ -157,6 +157,17 @@ def differences(wanted: Form, found: Form) -> Iterator[str]:
     yield from _function_differences(wanted, found)
 
 
+def is_same_field(wanted: Field, found: Field) -> bool:
+    """Tell whether the field is as wanted, but for what grows or changes."""
+    lengths = {name: getattr(wanted, name) for name in GROWS}
+    return not any(_field_differences(wanted, structs.replace(found, **lengths)))
+
+
+def is_same_function(wanted: Function, found: Function) -> bool:
+    """Tell whether the function is as wanted, but for what changes."""
+    return _fixed(wanted, found) == _fixed(found, wanted)
+
+
 def _is_addable_function(function: Function, wanted: Form, found: Form) -> bool:
     """Tell whether a function that the collection lacks can be added: some come with their output
     field, the others over fields that are there.
@@ -200,7 +211,7 @@ def _function_differences(wanted: Form, found: Form) -> Iterator[str]:
         other = there.pop(function.name, None)
         if other is None:
             yield f"it has no function {function.name!r}"
-        elif _fixed(function, other) != _fixed(other, function):
+        elif not is_same_function(function, other):
             yield f"function {function.name!r} is not what spec says"
     yield from (f"it has a function {name!r} that spec does not say" for name in there)
 

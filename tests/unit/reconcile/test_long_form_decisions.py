@@ -488,7 +488,7 @@ DIFFERENCES: dict[str, tuple[Manifest, ObservedCollection, str, str]] = {
         long_form(*FIELDS, {**TAGS, "nullable": False}),
         found(long_form()),
         "it has no field 'tags'",
-        "make field 'tags' nullable",
+        "take field 'tags' out, which may come back as a nullable one",
     ),
     "a longer text": (
         long_form(),

@@ -14,6 +14,7 @@ from quiver.domain.collections import (
 from quiver.domain.conditions import Verdict
 from quiver.domain.kubernetes_types import Manifest
 from quiver.domain.milvus_fields import Field, FieldIndex, Function
+from quiver.domain.milvus_held import Held
 from quiver.ports.kubernetes import Event
 
 
@@ -206,7 +207,8 @@ class Decision:
     created before a step failed. `schema` is what the collection is on the engine after the steps;
     None if this reconcile does not know it. `load` is whether it is in memory then; None on engines
     that load no collections. `properties` are the names of those that Quiver has set by then, and
-    `indexes` those of a long form.
+    `indexes` those of a long form. `held` is what the server has of a long form, as far as the
+    steps were done; None if this reconcile does not know it.
     """
 
     verdict: Verdict
@@ -222,4 +224,5 @@ class Decision:
     load: LoadState | None = None
     properties: tuple[str, ...] = ()
     indexes: tuple[FieldIndex, ...] = ()
+    held: Held | None = None
     binding: Binding | None = None

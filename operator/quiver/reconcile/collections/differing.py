@@ -38,7 +38,7 @@ def _edits(wanted: Form, found: Form) -> Iterator[str]:
             and not is_addable(field)
             and not (field.primary_key or field.partition_key)
         ):
-            yield f"make field {field.name!r} nullable"
+            yield f"take field {field.name!r} out, which may come back as a nullable one"
         for attribute, label in _LABELS.items():
             asked, actual = getattr(field, attribute), getattr(there, attribute, None)
             if asked is not None and actual is not None and actual > asked:

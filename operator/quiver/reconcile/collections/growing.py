@@ -87,8 +87,8 @@ def while_schema_cannot_grow(g: Gathered, decision: Decision) -> Decision | None
         return None
     message = (
         f"The collection lacks what the spec says. The engine is Milvus {g.milvus_version}: "
-        f"{', '.join(lacking)}. Upgrade the engine: Quiver then goes on by itself. All else is as "
-        "the spec says."
+        f"{', '.join(lacking)}. Upgrade the engine: Quiver then goes on by itself. Or take "
+        "that out of the spec. All else is as the spec says."
     )
     return replace(decision, verdict=Verdict.stalled(Reason.VERSION_TOO_OLD, message))
 

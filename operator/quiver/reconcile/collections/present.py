@@ -18,6 +18,7 @@ from quiver.reconcile.collections.converge import converge
 from quiver.reconcile.collections.decision import Decision
 from quiver.reconcile.collections.differing import cure_of
 from quiver.reconcile.collections.gathered import Gathered
+from quiver.reconcile.collections.growth import NO_GROWTH, growth_wanted
 from quiver.reconcile.collections.outcomes import stalled, waiting, without_steps
 from quiver.reconcile.collections.properties import (
     collection_has_another_mark,
@@ -160,8 +161,9 @@ def version_is_too_old(g: Gathered) -> Decision | None:
     found = list(what_is_too_new(g.collection.spec, g.schema.metric_type, version))
     if not found:
         return None
-    # No field or function of a long form can be taken out.
-    other = "take that out of the spec" if g.form is None else "make this object anew without that"
+    # What the collection does not have can be taken out, once it is seen.
+    is_free = g.form is None or growth_wanted(g) != NO_GROWTH
+    other = "take that out of the spec" if is_free else "make this object anew without that"
     return stalled(
         g,
         Reason.VERSION_TOO_OLD,

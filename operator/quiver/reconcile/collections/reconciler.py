@@ -17,9 +17,10 @@ from quiver.reconcile.collections.abandoned import record_abandoned
 from quiver.reconcile.collections.act import Actor, Tools
 from quiver.reconcile.collections.assignment import assign
 from quiver.reconcile.collections.decide import decide, decide_after_failure
-from quiver.reconcile.collections.decision import CreateCollection, Decision, RecordClaim
+from quiver.reconcile.collections.decision import CreateCollection, Decision, RecordClaim, Step
 from quiver.reconcile.collections.gather import Sources, gather
 from quiver.reconcile.collections.gathered import Gathered
+from quiver.reconcile.collections.growth import held_after
 from quiver.reconcile.collections.observe import observe
 from quiver.reconcile.collections.provisional import has_reported, is_provisional
 from quiver.reconcile.collections.refusals import after_refused_read, after_refused_step
@@ -121,7 +122,7 @@ class CollectionReconciler:
 
     async def _act(self, decision: Decision, gathered: Gathered, actor: Actor) -> Decision:
         """Carry out the steps; return the decision, or the one to report if a step failed."""
-        collection = gathered.collection
+        collection, done = gathered.collection, list[Step]()
         for number, step in enumerate(decision.steps):
             try:
                 await actor.do(step)
@@ -130,6 +131,7 @@ class CollectionReconciler:
             except ApiRefused as error:
                 failed = after_refused_step(gathered, decision, step, error)
             else:
+                done.append(step)
                 if isinstance(step, RecordClaim) and gathered.lapsed is None:
                     self._reservations.claimed(collection.metadata.key)
                 continue
@@ -143,8 +145,9 @@ class CollectionReconciler:
                 placement=known.placement,
                 schema=known.schema,
                 made_partitions=made,
+                held=held_after(gathered, done),
             )
-        return decision
+        return replace(decision, held=held_after(gathered, done))
 
     async def _report(
         self, decision: Decision, manifest: Manifest, collection: VectorCollection
@@ -195,17 +198,19 @@ def _milvus_status(
     decision: Decision, collection: VectorCollection, before: MilvusStatus | None
 ) -> MilvusStatus | None:
     """Return what the status says of a collection on Milvus. While the steps are not done, each
-    property that was set may still be there, and so may each index.
+    property that was set may still be there, and so may each index. What the server was last seen
+    to have stays until it is seen again.
     """
-    listed = collection.milvus.properties
+    known = before or MilvusStatus()
+    if decision.held is not None:
+        known = structs.replace(known, **structs.asdict(decision.held))
     if decision.converged:
         if decision.load is None:
             return None
-        return MilvusStatus(
-            load=decision.load, indexes=decision.indexes, properties=decision.properties
+        return structs.replace(
+            known, load=decision.load, indexes=decision.indexes, properties=decision.properties
         )
-    if decision.claim is None or collection.spec.milvus is None:
-        return before
-    known = before or MilvusStatus()
-    names = sorted({*known.properties, *listed})[:MOST_PROPERTIES]
-    return structs.replace(known, properties=tuple(names)) if names or before else None
+    if decision.claim is not None and collection.spec.milvus is not None:
+        names = sorted({*known.properties, *collection.milvus.properties})[:MOST_PROPERTIES]
+        known = structs.replace(known, properties=tuple(names))
+    return before if known == MilvusStatus() else known
