@@ -138,10 +138,14 @@ class Resource:
         )
         return Admission.of(headers).warnings
 
-    def try_change(self, before: Any, change: Any) -> list[Refusal]:
-        """What the server finds wrong with a change to an object that was made with `before`."""
+    def try_change(self, before: Any, change: Any, status: Any = None) -> list[Refusal]:
+        """What the server finds wrong with a change to an object that was made with `before`, and
+        whose status says `status`.
+        """
         name = f"x-{uuid.uuid4().hex[:8]}"
         self.create(before, name)
+        if status is not None:
+            self.patch_status(name, status)
         try:
             self._api.patch_namespaced_custom_object(
                 **self._at, name=name, body={"spec": change}, **MERGE, field_validation="Strict"

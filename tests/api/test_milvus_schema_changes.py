@@ -107,9 +107,17 @@ FIXED = {
     ),
     "no parameters any more": (with_field(2, without="params"), f"{FIELDS}[2].params", "fixed"),
     "first parameters": (with_field(4, params={"a": 1}), f"{FIELDS}[4].params", "fixed"),
-    "a shorter text": (with_field(2, maxLength=63), f"{FIELDS}[2].maxLength", "may only grow"),
-    "a smaller array": (with_field(3, maxCapacity=7), f"{FIELDS}[3].maxCapacity", "may only grow"),
-    "shorter texts in it": (with_field(3, maxLength=7), f"{FIELDS}[3].maxLength", "may only grow"),
+    "a shorter text": (
+        with_field(2, maxLength=63),
+        FIELDS,
+        "maxLength of a field may only grow, because values that are there may be as long as it is",
+    ),
+    "a smaller array": (
+        with_field(3, maxCapacity=7),
+        FIELDS,
+        "there may be as long as it is: tags; leave it, or raise it",
+    ),
+    "shorter texts in it": (with_field(3, maxLength=7), FIELDS, "long as it is: tags; leave it"),
     "another key": (
         {"milvus": {"schema": {"fields": [{**KEY, "name": "key"}, VECTOR], "functions": None}}},
         {FIELDS, FUNCTIONS},
@@ -218,6 +226,98 @@ def test_indexes_come_and_go(collections: Any, indexes: Any) -> None:
     """Each may be changed, added and taken away at any time."""
     change = {"milvus": {"schema": {"indexes": indexes}}}
     assert collections.try_change(LONG | INDEXED, change) == []
+
+
+HELD = {
+    "fields": [
+        {"name": "id"},
+        {"name": "vector"},
+        {"name": "text", "maxLength": 32},
+        {"name": "tags", "maxLength": 4, "maxCapacity": 4},
+    ]
+}
+"""What a server has of FULL that took none of its growth: neither price nor terms, no function."""
+OFF = [f for f in FULL["milvus"]["schema"]["fields"] if f["name"] not in ("price", "terms")]
+NEVER_TAKEN = {
+    "a field": {"fields": [f for f in FULL["milvus"]["schema"]["fields"] if f is not PRICE]},
+    "a function and its output": {"fields": [*OFF, PRICE], "functions": [EMBED]},
+    "a function over fields that are there": {"functions": [BM25]},
+    "all of it": {"fields": OFF, "functions": None},
+    "a longer text": with_field(2, maxLength=32)["milvus"]["schema"],
+    "a larger array": with_field(3, maxLength=4, maxCapacity=5)["milvus"]["schema"],
+    "a length of a field that is not there": {
+        "fields": [*OFF, PRICE, {**TERMS, "description": ""}]
+    },
+}
+TAKEN = {
+    "a field": (
+        {"fields": [f for f in OFF if f["name"] != "tags"], "functions": None},
+        "it: tags;",
+    ),
+    "the length": (with_field(2, maxLength=31)["milvus"]["schema"], "as long as it is: text;"),
+    "the size": (with_field(3, maxCapacity=3)["milvus"]["schema"], "as long as it is: tags;"),
+    "a field of two": ({"fields": OFF[1:], "functions": None}, "rows that are there have it: id;"),
+}
+
+
+@pytest.mark.parametrize("schema", NEVER_TAKEN.values(), ids=NEVER_TAKEN)
+def test_what_the_server_never_took_may_be_taken_back(collections: Any, schema: Any) -> None:
+    """The status says what it has. Otherwise a revert would be refused for ever."""
+    change = {"milvus": {"schema": schema}}
+    assert collections.try_change(LONG | FULL, change, {"milvus": HELD}) == []
+
+
+@pytest.mark.parametrize(("schema", "words"), TAKEN.values(), ids=TAKEN)
+def test_what_the_server_has_stays(collections: Any, schema: Any, words: str) -> None:
+    """It is refused as it is without a status, for this alone."""
+    found = collections.try_change(LONG | FULL, {"milvus": {"schema": schema}}, {"milvus": HELD})
+    assert FIELDS in {refusal.field for refusal in found}
+    assert words in " ".join(refusal.message for refusal in found)
+
+
+def test_functions_that_the_server_has_stay(collections: Any) -> None:
+    """With the names of these in the status."""
+    status = {"milvus": {**HELD, "functions": ["embed"]}}
+    change = {"milvus": {"schema": {"functions": [BM25]}}}
+    [refusal] = collections.try_change(LONG | FULL, change, status)
+    assert refusal.field == FUNCTIONS
+    assert "a function cannot be taken away" in refusal.message
+    assert ": embed; put it back, or" in refusal.message
+
+
+def test_a_function_of_milvus_takes_its_output_along(collections: Any) -> None:
+    """No server could add the field alone, and the function only together with it."""
+    change = {"milvus": {"schema": {"functions": [EMBED]}}}
+    [refusal] = collections.try_change(LONG | FULL, change, {"milvus": HELD})
+    assert refusal.field == FUNCTIONS
+    assert "takes its output fields along, because" in refusal.message
+    assert ": f; take these fields away, too, or put it back" in refusal.message
+
+
+@pytest.mark.parametrize("status", [{}, {"milvus": {"load": "Loaded"}}], ids=["none", "an old one"])
+def test_without_what_the_server_has_all_that_was_said_stays(collections: Any, status: Any) -> None:
+    """An operator of before wrote no fields into the status."""
+    change = {"milvus": {"schema": NEVER_TAKEN["all of it"]}}
+    found = collections.try_change(LONG | FULL, change, status)
+    assert {refusal.field for refusal in found} == {FIELDS, FUNCTIONS}
+
+
+def test_a_status_may_say_of_the_server_what_no_spec_says(collections: Any) -> None:
+    """The operator says what it finds, whatever the spec says meanwhile."""
+    collections.create(LONG | FULL, "found-otherwise")
+    there = [{"name": "other"}, {"name": "text", "maxLength": 65535}]
+    milvus = {"fields": there, "functions": ["g"], "dynamicFields": True}
+    found = collections.patch_status("found-otherwise", {"milvus": milvus})
+    assert found["status"]["milvus"] == milvus
+
+
+def test_dynamic_fields_that_the_server_never_turned_on_may_be_taken_back(collections: Any) -> None:
+    """Milvus turns them on from 2.6.6 on."""
+    before, off = LONG | more(dynamicFields=True), {"milvus": {"schema": {"dynamicFields": None}}}
+    status = {"fields": [{"name": "id"}, {"name": "vector"}]}
+    assert collections.try_change(before, off, {"milvus": status}) == []
+    [refusal] = collections.try_change(before, off, {"milvus": {**status, "dynamicFields": True}})
+    assert "dynamicFields cannot be turned off" in refusal.message
 
 
 def test_dynamic_fields_stay_once_they_are_on(collections: Any) -> None:

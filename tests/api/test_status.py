@@ -30,7 +30,13 @@ COLLECTION_STATUS = {
     "indexFileSize": 1024,
     "metricType": "L2",
     "index": {"type": "IVF_PQ", "params": {"nlist": 1024, "m": 16, "nbits": "8"}},
-    "milvus": {"load": "Loading", "properties": ["collection.ttl.seconds"]},
+    "milvus": {
+        "load": "Loading",
+        "properties": ["collection.ttl.seconds"],
+        "fields": [{"name": "tags", "maxLength": 65535, "maxCapacity": 4096}],
+        "functions": ["bm25"],
+        "dynamicFields": True,
+    },
     "binding": {"name": "test01-binding"},
 }
 ADOPTED = {"origin": "Adopted", "claim": {"origin": "Adopted"}, "index": {"type": "HNSW"}}
@@ -83,6 +89,16 @@ REFUSED_COLLECTION_STATUS = {
         {"milvus": {"properties": [f"p{n}" for n in range(65)]}},
         "status.milvus.properties",
         "at most 64",
+    ),
+    "65 fields": (
+        {"milvus": {"fields": [{"name": f"f{n}"} for n in range(65)]}},
+        "status.milvus.fields",
+        "at most 64",
+    ),
+    "17 functions": (
+        {"milvus": {"functions": [f"f{n}" for n in range(17)]}},
+        "status.milvus.functions",
+        "at most 16",
     ),
     "a binding without a name": ({"binding": {}}, "status.binding.name", "Required"),
     "a long binding": ({"binding": {"name": "a" * 254}}, "status.binding.name", "than 253"),

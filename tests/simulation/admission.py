@@ -74,6 +74,7 @@ def check_transition(kind: Kind, old: Manifest, new: Manifest) -> None:
         if milvus_before.get(field, absent) != milvus_after.get(field, absent):
             raise ApiRefused(f"spec.milvus.{field} is fixed")
     if kind == VECTOR_COLLECTION:
-        check_growth(milvus_before.get("schema"), milvus_after.get("schema"))
+        status: Manifest = old.get("status", {}).get("milvus", {})
+        check_growth(milvus_before.get("schema"), milvus_after.get("schema"), status)
     if kind == VECTOR_ENGINE and ("external" in before) != ("external" in after):
         raise ApiRefused("spec.external cannot be added or taken away")

@@ -25,29 +25,49 @@ def check_form(spec: Manifest) -> None:
         raise ApiRefused("spec.partitions and a partitionKey exclude each other")
 
 
-def check_growth(before: Manifest | None, after: Manifest | None) -> None:
-    """Raises ApiRefused: a schema comes or goes, or changes in what is fixed."""
+def check_growth(before: Manifest | None, after: Manifest | None, status: Manifest) -> None:
+    """Raises ApiRefused: a schema comes or goes, or changes in what is fixed. What the server never
+    took, by the status, is not.
+    """
     if (before is None) != (after is None):
         raise ApiRefused("spec.milvus.schema cannot be added or taken away")
     if before is None or after is None:
         return
-    if before.get("dynamicFields", False) and not after.get("dynamicFields", False):
+    is_open = before.get("dynamicFields", False)
+    if "fields" in status:
+        is_open = is_open and status.get("dynamicFields", False)
+    if is_open and not after.get("dynamicFields", False):
         raise ApiRefused("dynamicFields stays on")
     for function in functions_of(before):
         if function not in functions_of(after):
-            raise ApiRefused("a function is fixed")
+            _check_function(function, after, status)
     for field in before["fields"]:
-        _check_field(field, field_of(after, field["name"]))
+        there = field if "fields" not in status else field_of(status, field["name"])
+        _check_field(field, field_of(after, field["name"]), there)
     new = [f for f in functions_of(after) if f not in functions_of(before)]
     for field in after["fields"]:
         if field_of(before, field["name"]) is None:
             _check_new(field, outputs_of(new))
 
 
-def _check_field(before: Manifest, after: Manifest | None) -> None:
+def _check_function(before: Manifest, after: Manifest, status: Manifest) -> None:
+    name = before["name"]
+    if any(function["name"] == name for function in functions_of(after)):
+        raise ApiRefused(f"function {name} is fixed")
+    if "fields" not in status or name in status.get("functions", ()):
+        raise ApiRefused(f"function {name} cannot be taken away")
+    if any(field_of(after, output) is not None for output in before["outputFields"]):
+        raise ApiRefused(f"function {name} takes its output along")
+
+
+def _check_field(before: Manifest, after: Manifest | None, there: Manifest | None) -> None:
+    """Check a field that was listed. `there` is what counts as the server's, if it has it."""
     if after is None:
-        raise ApiRefused(f"field {before['name']} cannot be taken away")
-    if any(after.get(name, 0) < before.get(name, 0) for name in GROWS):
+        if there is not None:
+            raise ApiRefused(f"field {before['name']} cannot be taken away")
+        return
+    least = {name: min(before.get(name, 0), (there or {}).get(name, 0)) for name in GROWS}
+    if any(after.get(name, 0) < least[name] for name in GROWS):
         raise ApiRefused(f"field {before['name']} does not shrink")
     fixed, now = ({k: v for k, v in f.items() if k not in FREE} for f in (before, after))
     if fixed != now:

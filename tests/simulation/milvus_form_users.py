@@ -66,6 +66,7 @@ class FormUsers:
             self._create: 10,
             self._grow: 40,
             self._breach: 2,
+            self._revert: 6,
             self._hand_over: 3,
             self._delete: 2,
             self._upgrade: 3,
@@ -127,6 +128,25 @@ class FormUsers:
     def _breach(self) -> None:
         self._change_schema(self._author.breached)
 
+    def _revert(self) -> None:
+        """Have an object grow, and a while later be as it was, as who finds that the server is too
+        old for it. What the server has taken meanwhile stays.
+        """
+        found = self._some_object(of="Available")
+        if found is None:
+            return
+        before = found["spec"]["milvus"]["schema"]
+        self._replace_schema(found, self._author.grown(before))
+
+        def revert() -> None:
+            with suppress(ApiError):
+                now = self._server.get(VECTOR_COLLECTION, Key.of(found))
+                if now["metadata"]["uid"] == found["metadata"]["uid"]:
+                    self._replace_schema(now, before)
+
+        later = self._rng.uniform(0, SOON_S)
+        asyncio.get_running_loop().call_later(later, revert, context=WORLD)
+
     def _make(self, namespace: str, spec: Manifest) -> None:
         metadata = {"namespace": namespace, "name": self._rng.choice(NAMES)}
         manifest = {"metadata": metadata, "spec": _without_nothing(spec)}
@@ -135,9 +155,11 @@ class FormUsers:
     def _change_schema(self, change: Callable[[Manifest], Manifest]) -> None:
         found = self._some_object(of="Available")
         if found is not None:
-            changed = change(found["spec"]["milvus"]["schema"])
-            spec = {**found["spec"], "milvus": {**found["spec"]["milvus"], "schema": changed}}
-            self._server.replace(ACTOR, VECTOR_COLLECTION, {**found, "spec": spec})
+            self._replace_schema(found, change(found["spec"]["milvus"]["schema"]))
+
+    def _replace_schema(self, found: Manifest, schema: Manifest) -> None:
+        spec = {**found["spec"], "milvus": {**found["spec"]["milvus"], "schema": schema}}
+        self._server.replace(ACTOR, VECTOR_COLLECTION, {**found, "spec": spec})
 
     # Servers
 
