@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from localcluster import ControlPlane
+from localcluster.errors import CommandError
 from quiver.adapters.drivers import Drivers
 from quiver.domain.access import Target
 from quiver.domain.collections import CollectionSpec
@@ -278,3 +279,72 @@ async def test_how_a_field_is_kept_in_memory_changes_while_it_is_released(
             await apply(quiver_api, namespace, collection_of("docs", milvus))
             await world.ready("docs")
             await check(world, collection_of("docs", milvus))
+
+
+async def test_what_the_version_lacks_may_be_taken_back(
+    namespace: str, api: AdminApi, operator_api: AdminApi, quiver_api: ControlPlane
+) -> None:
+    """The server never took it: a revert brings the object back to Ready."""
+    async with fake_world(namespace, api, operator_api, "v2.5.10") as (world, fake):
+        before = collection_of("docs", BASE)
+        await apply(quiver_api, namespace, before)
+        async with running(operator_api, world.engines):
+            await world.ready("docs")
+            grown = collection_of("docs", changed("a nullable field", "a longer text"))
+            await apply(quiver_api, namespace, grown)
+            await world.says("docs", "VersionTooOld", "'author'", "Or take that out of the spec")
+            with pytest.raises(CommandError, match=r"maxLength of a field may only grow.*text"):
+                await apply(quiver_api, namespace, before)
+            longer = collection_of("docs", changed("a longer text"))
+            await apply(quiver_api, namespace, longer)
+            await world.ready("docs")
+            await check(world, longer)
+        assert fake.calls["AddCollectionField"] == 0
+
+
+async def test_what_the_server_has_taken_may_not_be_taken_back(
+    namespace: str, api: AdminApi, operator_api: AdminApi, quiver_api: ControlPlane
+) -> None:
+    """The revert is refused by the API server, which says what to do."""
+    async with fake_world(namespace, api, operator_api, "v2.6.18") as (world, _):
+        before, grown = (collection_of("docs", m) for m in (BASE, changed("a nullable field")))
+        await apply(quiver_api, namespace, before)
+        async with running(operator_api, world.engines):
+            await world.ready("docs")
+            await apply(quiver_api, namespace, grown)
+            (ready,) = await world.ready("docs")
+            with pytest.raises(CommandError, match=r"cannot be taken away.*: author; put it back"):
+                await apply(quiver_api, namespace, before)
+        told = ready["status"]["milvus"]["fields"]
+        assert [field["name"] for field in told] == sorted(
+            field["name"] for field in grown["spec"]["milvus"]["schema"]["fields"]
+        )
+        assert {"name": "text", "maxLength": 64} in told
+        assert {"name": "tags", "maxCapacity": 4} in told
+
+
+async def test_a_field_that_is_taken_back_before_the_status_says_it_is_asked_for_again(
+    namespace: str, api: AdminApi, operator_api: AdminApi, quiver_api: ControlPlane
+) -> None:
+    """The operator is killed once it has added the field. The API server lets it be taken back, and
+    the next operator says how to go on.
+    """
+    async with fake_world(namespace, api, operator_api, "v2.6.18") as (world, _):
+        before, grown = (collection_of("docs", m) for m in (BASE, changed("a nullable field")))
+        await apply(quiver_api, namespace, before)
+        async with running(operator_api, world.engines):
+            await world.ready("docs")
+        await apply(quiver_api, namespace, grown)
+        await until_cut(world, Power(after=1))
+        await apply(quiver_api, namespace, before)
+        async with running(operator_api, world.engines):
+            await world.says("docs", "SpecDiffers", "list field 'author' as it is on the engine")
+            wrong = deepcopy(BASE)
+            adds({"name": "author", "type": "Int8", "nullable": True})(wrong["schema"])
+            await apply(quiver_api, namespace, collection_of("docs", wrong))
+            await world.says("docs", "SpecDiffers", "type of field 'author' is VarChar, not Int8")
+            await apply(quiver_api, namespace, before)
+            await world.says("docs", "SpecDiffers", "list field 'author' as it is on the engine")
+            await apply(quiver_api, namespace, grown)
+            await world.ready("docs")
+            await check(world, grown)
