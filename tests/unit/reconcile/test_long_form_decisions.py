@@ -35,11 +35,13 @@ from quiver.reconcile.collections.decision import (
     PublishEvent,
     RecordClaim,
     ReleaseCollection,
+    ReplaceClaim,
     SetFieldIndex,
     Step,
 )
 from quiver.reconcile.collections.gathered import FIELDS as CHARACTERS
 from quiver.reconcile.collections.gathered import Gathered
+from quiver.reconcile.collections.growth import held_after
 from support.builders import claim, claimed, collection, external
 from support.gathered import DELETED, ENDPOINT, endpoint, gathered
 from support.long_forms import (
@@ -587,3 +589,23 @@ def test_a_schema_that_is_too_new_is_told_before_anything_is_claimed() -> None:
     assert (decision.steps, decision.verdict[:2]) == ((), (State.STALLED, Reason.VERSION_TOO_OLD))
     assert "SparseFloatVector needs Milvus 2.4 or later" in decision.verdict.message
     assert "a second vector field needs Milvus 2.4 or later" in decision.verdict.message
+
+
+def test_what_another_owner_has_is_not_told_as_what_the_server_has() -> None:
+    """The status would keep it in the spec, and it is not the object's."""
+    theirs = structs.replace(found(long_form()), properties={OWNER_PROPERTY: "somebody"})
+    assert held_after(on_milvus(long_form(), observed=theirs), []) is None
+    assert held_after(on_milvus(long_form(), observed=found(long_form())), []) is not None
+
+
+def test_what_a_server_before_had_is_not_what_another_has() -> None:
+    """Until the collection is made there, too, nothing is known of it."""
+    manifest = claimed(claim(member=ENDPOINT, server="address:10.0.0.7:19530"), spec=long_form())
+    g = on_milvus(long_form(), manifest=manifest, observed=None, claim=None, lapsed=HELD)
+    steps = decide(g).steps
+    (at,) = [n for n, step in enumerate(steps) if isinstance(step, CreateCollection)]
+    assert any(isinstance(step, ReplaceClaim) for step in steps[:at])
+    assert held_after(g, steps[:at]) is None
+    told = held_after(g, steps[: at + 1])
+    assert told is not None
+    assert [field.name for field in told.fields] == ["embedding", "id", "title"]
