@@ -116,6 +116,8 @@ async def test_of_growth_that_fails_in_between_only_what_was_done_is_told() -> N
 
 async def test_what_was_seen_stays_while_it_cannot_be_seen() -> None:
     cluster = await ready_cluster()
+    spec = long_form(indexes=[HNSW])
+    cluster.edit(milvus={**spec["milvus"], "properties": {"collection.ttl.seconds": "60"}})
     cluster.server.refuse(LOST, "describe")
     await cluster.reconcile()
     assert cluster.said() == ("Reconciling", "EngineUnreachable")
