@@ -26,7 +26,6 @@ from support.namespaces import Namespace
 from support.operators import running
 from support.schema_users import apply, collection_of, lines_for, pymilvus, sample
 
-pytestmark = pytest.mark.xdist_group("milvus")
 Spec = dict[str, Any]
 
 
