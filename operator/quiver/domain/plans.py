@@ -5,12 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
-from quiver.domain.collections import CollectionSchema
-from quiver.domain.fit import BINARY_METRICS
 from quiver.domain.kubernetes_types import Key, Kind
-
-ID_BYTES = 8
-"""Of a row, besides its vector."""
+from quiver.domain.row_sizes import RowSize
 
 
 class Action(StrEnum):
@@ -54,12 +50,16 @@ class Stake:
 
     what: str
     rows: int | None
-    row_bytes: int
+    row_size: RowSize
 
     @property
     def bytes(self) -> int | None:
-        """Of vectors and ids, as they were inserted."""
-        return None if self.rows is None else self.rows * self.row_bytes
+        """Of what rows have that is of a fixed size: at least that many, if `is_least`."""
+        return None if self.rows is None else self.rows * self.row_size.bytes
+
+    @property
+    def is_least(self) -> bool:
+        return bool(self.rows) and self.row_size.is_least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +93,11 @@ class Change:
     @property
     def bytes(self) -> int | None:
         return _total(stake.bytes for stake in self.stakes)
+
+    @property
+    def is_least(self) -> bool:
+        """Tell whether there may be more bytes than these, in fields of any length."""
+        return any(stake.is_least for stake in self.stakes)
 
     @property
     def is_known(self) -> bool:
@@ -151,12 +156,6 @@ def counted(changes: Sequence[Change]) -> dict[str, int]:
     """Return how many changes there are of each action."""
     found = Counter(change.action for change in changes)
     return {action.value: found[action] for action in Action if found[action]}
-
-
-def row_bytes(schema: CollectionSchema, metric: str | None) -> int:
-    """Return the bytes of a row: its vector and its id."""
-    is_binary = (schema.metric_type or metric) in BINARY_METRICS
-    return ID_BYTES + (schema.dimension // 8 if is_binary else 4 * schema.dimension)
 
 
 def _total(numbers: Iterable[int | None]) -> int | None:

@@ -1,6 +1,7 @@
 """How a plan looks, in a merge request and elsewhere."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -10,6 +11,7 @@ from quiver.cli import main
 from quiver.commands.planning.output import Plan, as_json, as_markdown, as_table
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key
 from quiver.domain.plans import Action, Change, Stake
+from quiver.domain.row_sizes import RowSize
 
 NEW = Change(
     kind=VECTOR_COLLECTION, key=Key("team", "new"), action=Action.CREATE, what=("create it",)
@@ -19,7 +21,7 @@ OLD = Change(
     key=Key("team", "old"),
     action=Action.DROP,
     what=("drop collection old",),
-    stakes=(Stake("old", 2_000_000, 512),),
+    stakes=(Stake("old", 2_000_000, RowSize(512)),),
 )
 BAD = Change(
     kind=VECTOR_COLLECTION,
@@ -40,6 +42,21 @@ def test_the_table_shows_what_changes(capsys: pytest.CaptureFixture[str]) -> Non
     assert "a | <b> c [red]" in lines[2]
     assert lines[5] == "Plan: 1 to create, 1 to drop, 1 refused, 1 unchanged."
     assert lines[-2:] == ["Not Quiver's, and ignored: 2 Secret.", "Note: look twice"]
+
+
+def test_bytes_that_are_only_the_least_say_so(capsys: pytest.CaptureFixture[str]) -> None:
+    """In each output; of no rows there are none."""
+    size = RowSize(512, is_least=True)
+    texts = replace(OLD, stakes=(Stake("old", 2_000_000, size),))
+    plan = Plan([texts, replace(OLD, stakes=(Stake("empty", 0, size),))])
+    as_table(plan)
+    said = capsys.readouterr().out
+    assert said.count("at least 977 MiB") == 2
+    assert "at least 0" not in said
+    assert "at least 977 MiB" in as_markdown(plan)
+    found = json.loads(as_json(plan))
+    assert [change["bytesAreAtLeast"] for change in found["changes"]] == [True, False]
+    assert found["bytesAreAtLeast"] is True
 
 
 def test_markdown_shows_texts_as_they_are() -> None:

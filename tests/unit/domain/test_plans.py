@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from quiver.domain.collections import CollectionSchema
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key
 from quiver.domain.merging import applying_patch
-from quiver.domain.plans import Action, Change, Exit, Stake, by_danger, exit_of, row_bytes
+from quiver.domain.plans import Action, Change, Exit, Stake, by_danger, exit_of
+from quiver.domain.row_sizes import RowSize
 
 
 def change(name: str, action: Action, rows: int | str | None = "", **rest: Any) -> Change:
-    stakes = () if isinstance(rows, str) else (Stake(name, rows, 40),)
+    stakes = () if isinstance(rows, str) else (Stake(name, rows, RowSize(40)),)
     key = Key("default", name)
     return Change(kind=VECTOR_COLLECTION, key=key, action=action, stakes=stakes, **rest)
 
@@ -47,12 +47,6 @@ def test_the_worst_comes_first() -> None:
 )
 def test_the_exit_code_says_the_worst(changes: tuple[Change, ...], code: Exit) -> None:
     assert exit_of(changes) is code
-
-
-def test_a_row_is_its_vector_and_its_id() -> None:
-    schema = CollectionSchema(name="docs", dimension=256)
-    assert row_bytes(schema, "L2") == 8 + 4 * 256
-    assert row_bytes(schema, "JACCARD") == 8 + 256 // 8
 
 
 def test_what_was_applied_and_is_written_no_more_is_taken_away() -> None:

@@ -33,6 +33,7 @@ STYLES = {
     Danger.ADOPTS: "green",
     Danger.CREATES: "green",
 }
+AT_LEAST = "at least "
 TEXT = 1200
 MOST_ROWS = 1000
 """Of a table, which people read."""
@@ -85,6 +86,7 @@ def as_json(plan: Plan) -> str:
         "summary": counted(plan.changes),
         "rowsDropped": _sum(change.rows for change in plan.changes),
         "bytesDropped": _sum(change.bytes for change in plan.changes),
+        "bytesAreAtLeast": any(change.is_least for change in plan.changes),
         "changes": [_in_json(change) for change in by_danger(plan.changes)],
         "ignored": plan.ignored,
         "notes": list(plan.notes),
@@ -111,12 +113,11 @@ def _worth_it(changes: Iterable[Change]) -> list[Change]:
 
 def _row(change: Change) -> tuple[str, ...]:
     is_drop = bool(change.stakes)
-    size = change.bytes
     return (
         change.action.value,
         _object(change),
         _number(change.rows) if is_drop else "",
-        ("unknown" if size is None else told(size) if size else "0") if is_drop else "",
+        _bytes(change) if is_drop else "",
         _what(change),
     )
 
@@ -138,6 +139,13 @@ def _number(rows: int | None) -> str:
     return "unknown" if rows is None else f"{rows:,}"
 
 
+def _bytes(change: Change) -> str:
+    size = change.bytes
+    if size is None:
+        return "unknown"
+    return f"{AT_LEAST if change.is_least else ''}{told(size) if size else '0'}"
+
+
 def _last(plan: Plan) -> Iterator[str]:
     left = len(_worth_it(plan.changes)) - MOST_ROWS
     if left > 0:
@@ -149,7 +157,8 @@ def _last(plan: Plan) -> Iterator[str]:
     if rows is None:
         yield "Rows are dropped, and an engine does not tell how many."
     elif rows and size is not None:
-        yield f"Dropped with them: {rows:,} rows, {told(size)} of vectors and ids."
+        least = AT_LEAST if any(change.is_least for change in plan.changes) else ""
+        yield f"Dropped with them: {rows:,} rows, {least}{told(size)} without indexes."
     if plan.ignored:
         kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(plan.ignored.items()))
         yield f"Not Quiver's, and ignored: {kinds}."
@@ -178,6 +187,7 @@ def _in_json(change: Change) -> dict[str, Any]:
         "message": change.message,
         "rows": change.rows,
         "bytes": change.bytes,
+        "bytesAreAtLeast": change.is_least,
         "drops": [{"name": s.what, "rows": s.rows, "bytes": s.bytes} for s in change.stakes],
         "warnings": list(change.warnings),
         "source": change.source,

@@ -18,8 +18,9 @@ from quiver.domain.collections import CollectionSchema, VectorCollection
 from quiver.domain.conditions import State, ready_reason
 from quiver.domain.engines import VectorEngine
 from quiver.domain.kubernetes_types import POD, VECTOR_COLLECTION, VECTOR_ENGINE, Key, Manifest
-from quiver.domain.plans import Action, Change, Stake, row_bytes
+from quiver.domain.plans import Action, Change, Stake
 from quiver.domain.reasons import Reason
+from quiver.domain.row_sizes import row_size
 from quiver.domain.text import one_line
 from quiver.ports.engines import Engines
 from quiver.ports.errors import ApiRefused, Conflict, EngineError
@@ -157,9 +158,10 @@ class Planner:
     async def _stake(self, g: Gathered, foreseen: Foreseen, name: str) -> Stake:
         schema = g.observed.schema if g.observed is not None else _asked_for(g)
         tag = None if foreseen.action is Action.DROP else name
-        size = row_bytes(schema, g.collection.spec.metric_type)
+        size = row_size(schema, g.collection.spec.metric_type)
         if g.server is None or g.member is None or g.observed is None:
             return Stake(name, None, size)
+        size = replace(size, is_least=size.is_least or bool(g.observed.other_fields))
         try:
             rows = await self.engines.at(g.target).count_rows(g.collection_name, tag)
         except EngineError:

@@ -20,17 +20,22 @@ from quiver.reconcile.collections.decision import (
     Decision,
     DeleteSecret,
     DropCollection,
+    DropFieldIndex,
     DropPartition,
+    FieldStep,
     LoadCollection,
     PublishEvent,
     RecordClaim,
     Release,
     ReleaseCollection,
+    SetFieldIndex,
     SetIndex,
     StatusStep,
     Step,
 )
+from quiver.reconcile.collections.foreseen_fields import field_phrases
 from quiver.reconcile.collections.gathered import Gathered
+from quiver.reconcile.collections.growth import DYNAMIC_FIELDS
 
 NAMED = 5
 """Partitions that a phrase names."""
@@ -44,6 +49,7 @@ NOT_HEARD = (
     Reason.DISK_FULL,
 )
 """Why a collection that is to be dropped cannot be looked at. It is dropped once it can."""
+_OF_FIELDS = get_args(FieldStep)
 _NOT_TOLD = (*get_args(ClaimStep), *get_args(StatusStep), PublishEvent, Release)
 
 
@@ -119,7 +125,9 @@ def _phrases(g: Gathered, steps: Sequence[Step]) -> Iterator[str]:
     yield from _partitions("drop", (s.tag for s in steps if isinstance(s, DropPartition)))
     told = (*makes, CreatePartition, DropPartition, *_NOT_TOLD)
     for step in steps:
-        if not isinstance(step, told):
+        if isinstance(step, _OF_FIELDS):
+            yield from field_phrases(step, g.observation.indexes)
+        elif not isinstance(step, told):
             yield from _phrase(g, step)
 
 
@@ -132,6 +140,8 @@ def _phrase(g: Gathered, step: Step) -> Iterator[str]:
             yield f"create collection {g.collection_name} on {g.member_name}{again}"
         case SetIndex(index):
             yield _index(g, index)
+        case AlterProperties(changed) if DYNAMIC_FIELDS in changed:
+            yield "turn dynamic fields on"
         case AlterProperties(changed, deleted):
             yield from _properties("set", changed)
             yield from _properties("delete", deleted)
@@ -200,8 +210,14 @@ def _interrupts(g: Gathered, steps: Sequence[Step]) -> bool:
         return False
     if any(isinstance(step, ReleaseCollection) for step in steps):
         return True
-    if not any(isinstance(step, SetIndex) for step in steps):
-        return False
     load, index = g.observation.load, g.observation.index
     is_loaded = load is not None and load.state != "NotLoaded"
+    if is_loaded and any(_releases(step) for step in steps):
+        return True
+    if not any(isinstance(step, SetIndex) for step in steps):
+        return False
     return is_loaded or (index is not None and index.index is not None)
+
+
+def _releases(step: Step) -> bool:
+    return isinstance(step, SetFieldIndex | DropFieldIndex) and step.releases
