@@ -5,6 +5,7 @@ The engine must not load the operator's libraries into memory, nor the operator 
 
 import importlib
 import sys
+from keyword import iskeyword
 
 import click
 from click.shell_completion import CompletionItem, ShellComplete
@@ -15,6 +16,7 @@ COMMANDS = {
     "check": "quiver.commands.check",
     "completion": "quiver.commands.completion",
     "engine": "quiver_engine.cli",
+    "import": "quiver.commands.import_command",
     "operator": "quiver.command",
     "plan": "quiver.commands.plan",
     "ready": "quiver.ready",
@@ -23,7 +25,9 @@ COMMANDS = {
     "status": "quiver.commands.status",
     "uninstall": "quiver.uninstall",
 }
-"""The module of each command. Its attribute of the same name is the command."""
+"""The module of each command. Its attribute of the same name is the command, with an underscore
+after a name that is a word of Python's.
+"""
 EXTRAS = {"numpy": "engine", "faiss": "engine", "quiver_engine": "engine", "rich": "cli"}
 """Packages that the operator does without, and the extra that brings each."""
 
@@ -43,7 +47,8 @@ class LazyGroup(click.Group):
             if error.name not in EXTRAS:
                 raise
             return _missing(cmd_name, error.name)
-        command: click.Command = getattr(module, cmd_name)
+        attribute = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        command: click.Command = getattr(module, attribute)
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:

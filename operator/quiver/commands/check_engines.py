@@ -3,20 +3,18 @@
 import asyncio
 from collections.abc import Sequence
 
-import msgspec
-
 from quiver.commands.check_access import CallersAccess
 from quiver.commands.cluster import Cluster
 from quiver.commands.findings import Finding, failed, ok, warning
+from quiver.commands.members import CallersMembers, NotAsked
 from quiver.commands.reading import Reading
 from quiver.commands.status_reading import PODS_OF_QUIVER
 from quiver.domain.conditions import ready_message, ready_reason, ready_status
-from quiver.domain.engines import Pod, VectorEngine
 from quiver.domain.kubernetes_types import POD, Key, Manifest
-from quiver.domain.members import Member, members_of
+from quiver.domain.members import Member
 from quiver.domain.reasons import Reason
 from quiver.domain.text import one_line
-from quiver.ports.errors import ApiError, PortError
+from quiver.ports.errors import PortError
 
 MOST = 200
 """Engines that are asked. Each may be silent until its deadline."""
@@ -33,10 +31,11 @@ async def check_engines(
     reading, turns = Reading(cluster.api), asyncio.Semaphore(AT_ONCE)
     pods = await reading.listed(POD, cluster.namespace, PODS_OF_QUIVER)
     access = CallersAccess(cluster.api, secrets=secrets)
+    members = CallersMembers(cluster, pods, access)
 
     async def check(manifest: Manifest) -> Finding:
         async with turns:
-            return await _Engine(cluster, manifest, pods, access).check()
+            return await _Engine(cluster, manifest, members).check()
 
     try:
         findings = list(await asyncio.gather(*map(check, engines[:MOST])))
@@ -49,17 +48,10 @@ async def check_engines(
 
 
 class _Engine:
-    def __init__(
-        self,
-        cluster: Cluster,
-        manifest: Manifest,
-        pods: Sequence[Manifest] | None,
-        access: CallersAccess,
-    ) -> None:
+    def __init__(self, cluster: Cluster, manifest: Manifest, members: CallersMembers) -> None:
         self._cluster = cluster
         self._manifest = manifest
-        self._pods = pods
-        self._access = access
+        self._members = members
         self._what = f"engine {Key.of(manifest)}"
         self._ready = ready_status(manifest) == "True"
         self._reason = ready_reason(manifest) or "Pending"
@@ -84,24 +76,9 @@ class _Engine:
     async def _asked(self) -> tuple[list[str], list[str]]:
         """Return what members said, and why others said nothing."""
         try:
-            engine = msgspec.convert(self._manifest, VectorEngine)
-            access = await self._access.of(engine)
-        except msgspec.ValidationError as error:
-            return [], [f"the object cannot be read: {error}"]
-        except ApiError as error:
-            return [], [f"its Secrets cannot be read: {error}"]
-        if access.trouble is not None:
-            why = access.trouble.message.replace("The operator may not", "You may not")
-            return [], [f"not asked: {why}"]
-        if engine.spec.external is None and self._pods is None:
-            return [], ["not asked: its pods may not be listed"]
-        pods = [msgspec.convert(pod, Pod) for pod in self._pods or ()]
-        own = members_of(engine, pods, access)
-        names = {member.pod for member in own}
-        ways = (p for p in pods if p.metadata.name in names)
-        await self._cluster.engines.reach(
-            p for p in ways if p.metadata.namespace == engine.metadata.namespace
-        )
+            _, own = await self._members.of(self._manifest)
+        except NotAsked as error:
+            return [], [str(error)]
         said = await asyncio.gather(*map(self._version, own))
         return [text for is_there, text in said if is_there], [t for there, t in said if not there]
 

@@ -1,8 +1,7 @@
 """The work of a plan: read, look, ask the API server, ask the operator's code."""
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -18,6 +17,7 @@ from quiver.commands.planning.manifests import BadManifest, Manifests, read_mani
 from quiver.commands.planning.output import Plan
 from quiver.commands.planning.planner import Planner, Reach
 from quiver.commands.planning.read_only import ReadOnlyApi
+from quiver.commands.progress import Progress, progress
 from quiver.domain.addresses import AddressPolicy, Network
 from quiver.domain.engines import Pod
 from quiver.domain.kubernetes_types import (
@@ -40,9 +40,6 @@ ONLY_SOME = (
     "not all namespaces may be listed: names and room that objects elsewhere take on shared "
     "engines are not in this plan"
 )
-Done = Callable[[], None]
-Progress = Callable[[str, int], Done]
-"""Begins something that has so many parts, and returns what is called after each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +64,8 @@ async def planned(where: Where, asked: Asked) -> Plan:
     async with connected(where) as cluster:
         manifests = read_manifests(asked.files, cluster.namespace or None, sys.stdin)
         _check_namespaces(manifests, where)
-        with _progress() as progress:
-            work = _Work(cluster, asked, manifests, progress)
+        with progress() as begin:
+            work = _Work(cluster, asked, manifests, begin)
             try:
                 live = await look(cluster.api, manifests, work.pruned_namespace)
                 pruned = await work.pruned()
@@ -211,25 +208,3 @@ def _pods(future: Future, objects: list[Object]) -> Iterator[Pod]:
 def _named_only(manifest: Manifest) -> Manifest:
     metadata = manifest["metadata"]
     return {"metadata": {name: metadata[name] for name in ("namespace", "name")}}
-
-
-def _nothing() -> None:
-    pass
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    """Show how far it is, on stderr if that is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _what, _total: _nothing
-        return
-    from rich.console import Console  # noqa: PLC0415 - takes a moment
-    from rich.progress import Progress as Bars  # noqa: PLC0415
-
-    with Bars(console=Console(stderr=True), transient=True) as bars:
-
-        def begin(what: str, total: int) -> Done:
-            task = bars.add_task(what, total=total)
-            return lambda: bars.advance(task)
-
-        yield begin
