@@ -5,7 +5,10 @@ The engine must not load the operator's libraries into memory, nor the operator 
 
 import importlib
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from keyword import iskeyword
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem, ShellComplete
@@ -28,6 +31,8 @@ COMMANDS = {
 """The module of each command. Its attribute of the same name is the command, with an underscore
 after a name that is a word of Python's.
 """
+SERVICES = frozenset({"engine", "operator", "ready", "uninstall"})
+"""Commands that pods run. The exit code 2 of the others is an answer, such as that of a plan."""
 EXTRAS = {"numpy": "engine", "faiss": "engine", "quiver_engine": "engine", "rich": "cli"}
 """Packages that the operator does without, and the extra that brings each."""
 
@@ -51,11 +56,30 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(module, attribute)
         return command
 
+    def make_context(self, *arguments: Any, **named: Any) -> click.Context:
+        with _usage_errors(lambda: None):
+            return super().make_context(*arguments, **named)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _usage_errors(lambda: ctx.invoked_subcommand):
+            return super().invoke(ctx)
+
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Return the names alone: to tell what each is for would import all of them."""
         names = (name for name in self.list_commands(ctx) if name.startswith(incomplete))
         options = super(click.Group, self).shell_complete(ctx, incomplete)
         return [*map(CompletionItem, names), *options]
+
+
+@contextmanager
+def _usage_errors(command: Callable[[], str | None]) -> Iterator[None]:
+    """Have a mistake of usage exit with 1, as every error of people's commands: click says 2."""
+    try:
+        yield
+    except click.UsageError as error:
+        if command() not in SERVICES:
+            vars(error)["exit_code"] = 1
+        raise
 
 
 def _missing(command: str, package: str) -> click.Command:

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from quiver import __version__
-from quiver.cli import COMMANDS, main
+from quiver.cli import COMMANDS, SERVICES, main
 from quiver.domain.addresses import AddressPolicy
 from quiver.domain.rights import Rights
 from quiver.settings import Settings
@@ -24,6 +24,25 @@ def test_help(command: list[str]) -> None:
     result = CliRunner().invoke(main, [*command, "--help"])
     assert result.exit_code == 0
     assert "Usage:" in result.output
+    assert "\\b" not in result.output
+    assert "\b" not in result.output
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS.keys() - SERVICES))
+def test_a_mistake_of_usage_is_an_error_and_no_answer(command: str) -> None:
+    """Exit code 2 says of a plan that something changes, and of others that all is not well."""
+    result = CliRunner().invoke(main, [command, "--no-such-option"])
+    assert (result.exit_code, "No such option" in result.output) == (1, True)
+
+
+@pytest.mark.parametrize("arguments", [["no-such-command"], ["--kubeconfig=x", "plan"]])
+def test_what_is_no_command_is_an_error_too(arguments: list[str]) -> None:
+    assert CliRunner().invoke(main, arguments).exit_code == 1
+
+
+@pytest.mark.parametrize("command", sorted(SERVICES))
+def test_commands_of_pods_keep_their_exit_code(command: str) -> None:
+    assert CliRunner().invoke(main, [command, "--no-such-option"]).exit_code == 2
 
 
 def test_without_a_cluster_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

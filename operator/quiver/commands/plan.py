@@ -8,25 +8,13 @@ from quiver.commands.cluster import Where, cluster_options, run
 from quiver.commands.planning.manifests import BadManifest
 from quiver.commands.planning.output import Plan, as_json, as_markdown, as_table, unknown
 from quiver.commands.planning.work import Asked, NotPossible, planned
-from quiver.domain.plans import Exit
 from quiver.option_types import Cidr
 
 MOST_UNKNOWN = 20
 """Lines about what could not be found out."""
 
 
-class PlanCommand(click.Command):
-    """A command whose usage errors have exit code 1: 2 says that there are changes."""
-
-    def make_context(self, *arguments: Any, **named: Any) -> click.Context:
-        try:
-            return super().make_context(*arguments, **named)
-        except click.UsageError as error:
-            vars(error)["exit_code"] = int(Exit.ERROR)
-            raise
-
-
-@click.command(cls=PlanCommand, short_help="Say what applying manifests will do.")
+@click.command(short_help="Say what applying manifests will do.")
 @click.option(
     "--file",
     "-f",

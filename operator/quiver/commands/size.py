@@ -97,7 +97,7 @@ class Memory(click.ParamType[int]):
     show_default=True,
 )
 def size(output: str, **asked: Any) -> None:
-    r"""Choose indexFileSize and the parameters of an index, and say what a collection takes.
+    """Choose indexFileSize and the parameters of an index, and say what a collection takes.
 
     \b
     quiver size --rows 10M --dimension 768 --index HNSW --inserts 20k/day
@@ -105,7 +105,7 @@ def size(output: str, **asked: Any) -> None:
 
     It asks no cluster. The rules are those of Milvus 1.x's documents and of what was measured of
     Quiver's own engine; each figure comes with its reason. Memory and disk are estimates.
-    """
+    """  # noqa: D301 - click's sign for lines that stay lines
     asked["gpu_mib"], asked["inserted"] = asked.pop("gpu_memory"), asked.pop("inserts")
     workload = Workload(**asked)
     _check(workload)

@@ -75,5 +75,5 @@ def test_bash_completes(words: str, completed: list[str], tmp_path: Path) -> Non
 
 def test_another_shell_is_not_known() -> None:
     result = CliRunner().invoke(main, ["completion", "tcsh"])
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "'bash', 'zsh', 'fish'" in result.output
