@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from support.interruptions import steps_of
 from support.milvus1_client import Milvus1, accepted
 from support.namespaces import Namespace
 from support.operators import running
+from support.planning import Pipeline
 from support.quiver_command import Ran, quiver
 from support.schema_users import pymilvus
 from support.tenants import Tenant
@@ -87,6 +89,13 @@ def documents(ran: Ran) -> dict[str, Manifest]:
     return {each["metadata"]["name"]: each for each in found}
 
 
+async def check_plan(plane: ControlPlane, world: Namespace, text: str) -> None:
+    """A plan says of each that it is adopted."""
+    done = await asyncio.to_thread(Pipeline(world, plane).text, text, "--output=json")
+    said = json.loads(done.stdout)
+    assert (done.returncode, said["summary"]) == (2, {"adopt": 2}), done.stdout
+
+
 async def apply(plane: ControlPlane, text: str) -> None:
     await asyncio.to_thread(lambda: plane.kubectl("apply", "--filename=-", input=text))
 
@@ -136,6 +145,7 @@ async def test_what_is_on_an_engine_is_adopted_as_it_is(
         },
     }
     before = [await world.engine.describe(name) for name in ("Docs_2024", "plain")]
+    await check_plan(quiver_api, world, ran.output)
     await apply(quiver_api, ran.output)
     steps = await steps_of(world, world.ready("docs-2024", "plain"))
     assert set(steps) <= WRITES
@@ -160,6 +170,7 @@ async def test_what_is_on_milvus_is_adopted_with_no_more_than_a_mark(
     before = await seen(world)
     async with running(world.operator_api, world.engines):
         await world.settled_engine("milvus")
+    await check_plan(quiver_api, world, ran.output)
     await apply(quiver_api, ran.output)
     steps = await steps_of(world, world.ready("quick-start", "goods"))
     assert set(steps) == WRITES | {"alter_properties"}
