@@ -127,7 +127,7 @@ async def test_what_is_on_an_engine_is_adopted_as_it_is(
     """On Quiver's own engine: the operator asks it to change nothing."""
     made(client)
     ran = await import_(quiver_api, world, "engine")
-    assert (ran.code, ran.errors) == (0, "2 collections are printed.\n")
+    assert (ran.code, ran.errors) == (0, "Printed: 2.\n")
     assert documents(ran)["docs-2024"] == {
         "apiVersion": "quiver.dev/v1alpha1",
         "kind": "VectorCollection",
@@ -155,7 +155,7 @@ async def test_what_is_on_an_engine_is_adopted_as_it_is(
     assert client.count("Docs_2024") == 3
     again = await import_(quiver_api, world, "engine")
     assert (again.code, again.output) == (0, "")
-    assert "2 are left out: VectorCollections hold Docs_2024, plain." in again.errors
+    assert "Left out, since VectorCollections hold them: 2 (Docs_2024, plain)." in again.errors
 
 
 @pytest.mark.parametrize("milvus_world", ["milvus", "lite"], indirect=True)
@@ -239,7 +239,7 @@ async def test_what_no_spec_can_say_is_told_and_the_rest_is_printed(
     told = "Incomplete: 1 of 3 collections are not in it."
     assert ran.output.startswith(f"# {told}\n---\n")
     lines = ran.errors.splitlines()
-    assert lines[0] == "2 collections are printed."
+    assert lines[0] == "Printed: 2."
     assert lines[1].startswith("Error: 'x\\n---\\nkind: Secret\\x1b[31m' is not printed: ")
     assert lines[2:] == [f"Error: {told}"]
 
@@ -266,7 +266,7 @@ async def test_who_asks_for_a_collection_already_gets_no_second_object(
         await world.says("mine", "AlreadyExists")
     ran = await import_(quiver_api, world, "engine")
     assert (ran.code, set(documents(ran))) == (0, {"docs-2024"})
-    assert "1 are left out: VectorCollections ask for plain, and do not hold them" in ran.errors
+    assert "ask for them without holding them: 1 (plain)." in ran.errors
 
 
 async def test_without_an_answer_nothing_is_printed(

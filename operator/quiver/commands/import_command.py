@@ -64,14 +64,15 @@ def _key(engine: str) -> Key:
 def _print(found: Imported) -> None:
     if found.documents:
         click.echo(as_yaml(found.documents, _incomplete(found)), nl=False)
-    _say(f"{len(found.documents)} collections are printed.")
+    _say(f"Printed: {len(found.documents)}.")
     if found.held:
-        _say(f"{len(found.held)} are left out: VectorCollections hold {few(found.held, NAMES)}.")
+        told = few(found.held, NAMES)
+        _say(f"Left out, since VectorCollections hold them: {len(found.held)} ({told}).")
     if found.asked:
         told = few(found.asked, NAMES)
         _say(
-            f"{len(found.asked)} are left out: VectorCollections ask for {told}, and do not hold "
-            "them. `quiver status` says why."
+            f"Left out, since VectorCollections ask for them without holding them: "
+            f"{len(found.asked)} ({told}). `quiver status` says why."
         )
     if found.note:
         _say(found.note)
