@@ -12,7 +12,8 @@ import pytest
 from machine.engine_process import EngineProcess
 from quiver.adapters.milvus1.driver import Milvus1Engines
 from quiver.domain.access import Target
-from quiver.domain.collections import CollectionSchema, Index, IndexProgress, ObservedIndex
+from quiver.domain.collection_schemas import CollectionSchema, IndexProgress, ObservedIndex
+from quiver.domain.indexes import Index
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineRefused
 from quiver_proto import milvus_pb2 as pb

@@ -17,7 +17,7 @@ from quiver.adapters.milvus1.answers import BoundedStub
 from quiver.adapters.milvus1.driver import Milvus1Client, Milvus1Engines
 from quiver.adapters.milvus1.indexes import Builds
 from quiver.domain.access import Target
-from quiver.domain.collections import CollectionSchema
+from quiver.domain.collection_schemas import CollectionSchema
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineRefused, EngineUnreachable
 from support.waiting import eventually

@@ -17,7 +17,7 @@ from machine.paths import platform_name
 from quiver.adapters.milvus.driver import MilvusEngines
 from quiver.adapters.milvus1.driver import Milvus1Engines
 from quiver.domain.access import Target
-from quiver.domain.collections import CollectionSchema
+from quiver.domain.collection_schemas import CollectionSchema
 from quiver.ports.engines import EngineClient
 from support.conformance import Subject, Traits
 from support.fake_engine import FakeEngines

@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from quiver.domain.access import Target
-from quiver.domain.collections import CollectionSchema, Index
+from quiver.domain.collection_schemas import CollectionSchema
 from quiver.domain.damage import NO_DAMAGE
+from quiver.domain.indexes import Index
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineRefused, EngineUnreachable, WrongEngine
 from support.conformance import Subject, Traits

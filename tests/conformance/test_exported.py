@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from machine.milvus_servers import MilvusLiteServer, MilvusServer
 from quiver.adapters.milvus.driver import MilvusEngines
 from quiver.domain.access import Target
-from quiver.domain.collections import CollectionSchema, EngineRef, MilvusSpec, VectorCollection
+from quiver.domain.collection_schemas import CollectionSchema
+from quiver.domain.collections import EngineRef, MilvusSpec, VectorCollection
 from quiver.domain.exported import OnMilvus, export_from_milvus
 from quiver.domain.kubernetes_types import Manifest
 from quiver.domain.milvus_forms import Growth, growth

@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from quiver.domain.collections import CollectionSchema, ObservedFieldIndex
+from quiver.domain.collection_schemas import CollectionSchema, ObservedFieldIndex
 from quiver.domain.milvus_features import features_of_schema
 from quiver.domain.milvus_fields import Field, FieldIndex
 from quiver.domain.milvus_indexes import INDEXES

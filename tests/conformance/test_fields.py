@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from quiver.domain.collections import CollectionSchema
+from quiver.domain.collection_schemas import CollectionSchema
 from quiver.domain.milvus_features import features_of_schema, features_unread
 from quiver.domain.milvus_fields import Form
 from quiver.domain.milvus_forms import differences

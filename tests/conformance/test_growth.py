@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from quiver.domain.collections import CollectionSchema
+from quiver.domain.collection_schemas import CollectionSchema
 from quiver.domain.milvus_fields import Field, Form, Function
 from quiver.domain.milvus_forms import DESCRIPTION, grown, growth
 from quiver.domain.milvus_indexes import plain_index

@@ -4,7 +4,8 @@ import uuid
 
 import pytest
 
-from quiver.domain.collections import CollectionSchema, Index
+from quiver.domain.collection_schemas import CollectionSchema
+from quiver.domain.indexes import Index
 from quiver.ports.engines import EngineClient, Loads
 from quiver.ports.errors import DatabaseNotFound, EngineRefused
 from support.conformance import Subject

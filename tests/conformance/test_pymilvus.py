@@ -11,7 +11,8 @@ import pytest
 from machine.milvus_servers import MilvusLiteServer, MilvusServer, pymilvus_python
 from quiver.adapters.milvus.driver import MilvusEngines
 from quiver.domain.access import Target
-from quiver.domain.collections import CollectionSchema, Index, ObservedIndex
+from quiver.domain.collection_schemas import CollectionSchema, ObservedIndex
+from quiver.domain.indexes import Index
 from quiver.domain.milvus_fields import Field, Form
 from quiver.ports.engines import EngineClient
 

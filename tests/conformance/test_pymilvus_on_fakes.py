@@ -12,7 +12,7 @@ import pytest
 from machine.milvus_servers import pymilvus_python
 from quiver.adapters.milvus.driver import MilvusEngines
 from quiver.domain.access import Target
-from quiver.domain.collections import CollectionSchema
+from quiver.domain.collection_schemas import CollectionSchema
 from quiver.domain.milvus_fields import Field, Form, Function
 from quiver.domain.milvus_forms import differences
 from quiver.ports.engines import EngineClient, Fields

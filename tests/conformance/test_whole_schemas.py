@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from quiver.adapters.milvus.errors import UNIMPLEMENTED
-from quiver.domain.collections import CollectionSchema
+from quiver.domain.collection_schemas import CollectionSchema
 from quiver.domain.milvus_features import features_of_schema, features_unread
 from quiver.domain.milvus_fields import Field, FieldIndex, Form
 from quiver.domain.milvus_forms import differences

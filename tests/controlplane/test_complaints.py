@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from machine.engine_process import EngineProcess
-from quiver.domain.collections import CollectionSchema
+from quiver.domain.collection_schemas import CollectionSchema
 from quiver.domain.kubernetes_types import SECRET, VECTOR_ENGINE, Key, Kind, Manifest
 from quiver.ports.errors import ApiRefused
 from support.fake_engine import FakeEngine, FakeEngines

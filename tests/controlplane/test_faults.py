@@ -19,7 +19,7 @@ from quiver.adapters.grpc.calls import Deadlines
 from quiver.adapters.milvus1.driver import Milvus1Engines
 from quiver.app import Operator
 from quiver.domain.access import Target
-from quiver.domain.collections import CollectionSchema
+from quiver.domain.collection_schemas import CollectionSchema
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Kind, Manifest
 from quiver.ports.engines import EngineClient, Engines
 from quiver.ports.errors import ApiUnavailable

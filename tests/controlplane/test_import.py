@@ -17,7 +17,7 @@ from machine.milvus_servers import MilvusLiteServer, MilvusServer
 from machine.paths import platform_name
 from quiver.adapters.drivers import Drivers
 from quiver.domain.access import Target
-from quiver.domain.collections import ObservedCollection, ObservedLoad
+from quiver.domain.collection_schemas import ObservedCollection, ObservedLoad
 from quiver.domain.kubernetes_types import VECTOR_ENGINE, Manifest
 from quiver_proto import milvus_pb2 as pb
 from support.admin_api import AdminApi

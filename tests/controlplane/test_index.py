@@ -2,8 +2,9 @@
 
 import msgspec
 
-from quiver.domain.collections import Index, IndexProgress, ObservedIndex
+from quiver.domain.collection_schemas import IndexProgress, ObservedIndex
 from quiver.domain.data_loss import DATA_LOST
+from quiver.domain.indexes import Index
 from quiver.domain.kubernetes_types import Manifest
 from support.fake_engine import FakeEngine
 from support.milvus1_client import Milvus1

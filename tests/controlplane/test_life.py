@@ -7,7 +7,7 @@ import pytest
 from machine.engine_process import EngineProcess
 from quiver.domain.access import Target
 from quiver.domain.claims import CLAIM_ANNOTATION, FINALIZER, claim_of
-from quiver.domain.collections import CollectionSchema
+from quiver.domain.collection_schemas import CollectionSchema
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Key, Manifest
 from support.namespaces import Namespace, ready_condition
 from support.operators import running

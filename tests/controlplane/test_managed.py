@@ -10,7 +10,7 @@ import pytest
 from localcluster import ControlPlane
 from localcluster.certificates import Authority
 from quiver.domain.access import Target
-from quiver.domain.collections import CollectionSchema
+from quiver.domain.collection_schemas import CollectionSchema
 from quiver.domain.ephemeral_data import DATA_EPHEMERAL
 from quiver.domain.kubernetes_types import (
     POD,

@@ -12,14 +12,10 @@ from machine.milvus_servers import MilvusServer
 from machine.paths import platform_name
 from quiver.adapters.drivers import Drivers
 from quiver.domain.access import Target
-from quiver.domain.collections import (
-    OWNER_PROPERTY,
-    CollectionSchema,
-    Index,
-    ObservedCollection,
-    ObservedLoad,
-)
+from quiver.domain.collection_schemas import CollectionSchema, ObservedCollection, ObservedLoad
+from quiver.domain.collections import OWNER_PROPERTY
 from quiver.domain.data_loss import DATA_LOST
+from quiver.domain.indexes import Index
 from quiver.domain.kubernetes_types import SECRET, VECTOR_ENGINE, Manifest
 from quiver.ports.engines import EngineClient, Loads
 from support.admin_api import AdminApi

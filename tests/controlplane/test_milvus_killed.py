@@ -12,7 +12,7 @@ from machine.milvus_servers import MilvusServer
 from machine.paths import platform_name
 from quiver.adapters.drivers import Drivers
 from quiver.domain.access import Target
-from quiver.domain.collections import CollectionSchema
+from quiver.domain.collection_schemas import CollectionSchema
 from quiver.domain.kubernetes_types import VECTOR_ENGINE, Manifest
 from support.admin_api import AdminApi
 from support.forwarder import Forwarder

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from quiver.domain.collections import default_collection_name
+from quiver.domain.collection_names import default_collection_name
 from quiver.domain.kubernetes_types import SECRET, Manifest
 from quiver.ports.errors import ApiRefused
 from support.fake_engine import FakeEngine

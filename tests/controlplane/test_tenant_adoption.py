@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from quiver.domain.collections import CollectionSchema
+from quiver.domain.collection_schemas import CollectionSchema
 from quiver.domain.kubernetes_types import VECTOR_ENGINE
 from support.answers import take_away
 from support.fake_engine import FakeEngine

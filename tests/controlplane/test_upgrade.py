@@ -17,7 +17,7 @@ import pytest
 from localcluster import ControlPlane
 from machine.operator_process import OperatorProcess
 from quiver.domain.claims import CLAIM_ANNOTATION, FINALIZER
-from quiver.domain.collections import CollectionSchema
+from quiver.domain.collection_schemas import CollectionSchema
 from quiver.domain.kubernetes_types import (
     POD,
     POD_DISRUPTION_BUDGET,

@@ -6,12 +6,8 @@ from dataclasses import replace
 from typing import TypeVar
 
 from quiver.domain.access import Target
-from quiver.domain.collections import (
-    CollectionSchema,
-    Index,
-    ObservedCollection,
-    ObservedIndex,
-)
+from quiver.domain.collection_schemas import CollectionSchema, ObservedCollection, ObservedIndex
+from quiver.domain.indexes import Index
 from quiver.domain.troubles import EngineReport
 from quiver.ports.engines import NO_PROPERTIES, EngineClient, Fields, Loads
 from quiver.ports.errors import EngineRefused, EngineUnreachable

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import NamedTuple, TypeVar
 
-from quiver.domain.collections import Claim, CollectionSchema, Index
+from quiver.domain.collection_schemas import CollectionSchema
+from quiver.domain.collections import Claim
+from quiver.domain.indexes import Index
 from quiver.domain.kubernetes_types import Key
 from quiver.domain.servers import Server as ServerIdentity
 from quiver.ports.errors import EngineError, EngineRefused, EngineUnreachable

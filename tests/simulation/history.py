@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from quiver.domain.collections import CollectionSchema
+from quiver.domain.collection_schemas import CollectionSchema
 from quiver.domain.kubernetes_types import Key, Kind, Manifest
 from simulation.admission import ABSENT
 from simulation.api_server import Write

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Collection, Mapping
 from random import Random
 
-from quiver.domain.collections import CollectionSchema, Index, ObservedLoad
+from quiver.domain.collection_schemas import CollectionSchema, ObservedLoad
+from quiver.domain.indexes import Index
 from quiver.domain.milvus_fields import FieldIndex
 from quiver.domain.milvus_forms import VECTOR_FIELD
 from quiver.ports.engines import NO_PROPERTIES

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Protocol, TypeVar
 
-from quiver.domain.collections import ObservedFieldIndex, ObservedLoad
+from quiver.domain.collection_schemas import ObservedFieldIndex, ObservedLoad
 from quiver.domain.milvus_fields import Field, FieldIndex, Function
 from support.fake_milvus import FakeMilvus
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from random import Random
 from typing import Any
 
-from quiver.domain.collections import CollectionSchema
+from quiver.domain.collection_schemas import CollectionSchema
 from quiver.domain.kubernetes_types import SECRET, Key, Manifest
 from quiver.ports.errors import ApiError
 from simulation.api_server import ApiServer

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from quiver.domain.claims import is_released
-from quiver.domain.collections import Index
+from quiver.domain.indexes import Index
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Manifest
 from quiver.domain.manifests import uid_of
 from simulation.api_server import ApiServer

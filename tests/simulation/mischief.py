@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from quiver.control.claim_keys import SECRET_NAME
-from quiver.domain.collections import CollectionSchema, Index
+from quiver.domain.collection_schemas import CollectionSchema
+from quiver.domain.indexes import Index
 from quiver.domain.kubernetes_types import (
     NAMESPACE,
     POD,

@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from quiver.domain.claims import FINALIZER
-from quiver.domain.collections import Claim, Index
+from quiver.domain.collections import Claim
 from quiver.domain.conditions import ready_reason
+from quiver.domain.indexes import Index
 from quiver.domain.kubernetes_types import (
     POD,
     POD_DISRUPTION_BUDGET,

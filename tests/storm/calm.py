@@ -8,7 +8,7 @@ from typing import Any
 
 from quiver.adapters.milvus1.driver import Milvus1Engines
 from quiver.domain.access import Target
-from quiver.domain.collections import Index
+from quiver.domain.indexes import Index
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Manifest
 from quiver.ports.errors import ApiUnavailable
 from storm.ledger import DEFAULT, Rows, Wish, collection_name

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from quiver.domain.access import Target
-from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
+from quiver.domain.collection_schemas import CollectionSchema, ObservedCollection, ObservedIndex
+from quiver.domain.indexes import Index
 from quiver.domain.milvus_forms import short_form
 from quiver.domain.milvus_versions import Feature, can, parse_version
 from quiver.ports.engines import EngineClient, Engines, Fields, Loads

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from quiver.domain.access import Target
-from quiver.domain.collections import (
+from quiver.domain.collection_schemas import (
     CollectionSchema,
-    Index,
     IndexProgress,
     ObservedCollection,
     ObservedIndex,
 )
+from quiver.domain.indexes import Index
 from quiver.domain.troubles import EngineReport
 from quiver.ports.engines import NO_PROPERTIES, EngineClient, Fields, Loads
 from quiver.ports.errors import EngineDiskFull, EngineRefused, EngineUnreachable

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from quiver.domain.collections import ObservedFieldIndex
+from quiver.domain.collection_schemas import ObservedFieldIndex
 from quiver.domain.milvus_fields import Field, FieldIndex, Function
 from support.fake_milvus import FakeMilvus
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 
-from quiver.domain.collections import ObservedLoad
+from quiver.domain.collection_schemas import ObservedLoad
 from support.fake_milvus import FakeMilvus
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from quiver.adapters.milvus.errors import EXISTS
 from quiver.domain.access import Login
-from quiver.domain.collections import CollectionSchema, ObservedCollection
+from quiver.domain.collection_schemas import CollectionSchema, ObservedCollection
 from quiver.domain.milvus_features import features_unread
 from quiver.domain.milvus_forms import VECTOR_FIELD, short_form
 from quiver.domain.milvus_versions import Feature, can

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from quiver.domain.access import Login
-from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
+from quiver.domain.collection_schemas import CollectionSchema, ObservedCollection, ObservedIndex
+from quiver.domain.indexes import Index
 from quiver.domain.troubles import EngineReport
 from quiver.ports.engines import NO_PROPERTIES
 from quiver.ports.errors import EngineError, WrongEngine

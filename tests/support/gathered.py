@@ -6,11 +6,8 @@ import msgspec
 
 from quiver.domain.access import Access
 from quiver.domain.claims import FINALIZER, claim_of, retained_as
-from quiver.domain.collections import (
-    CollectionSchema,
-    ObservedCollection,
-    VectorCollection,
-)
+from quiver.domain.collection_schemas import CollectionSchema, ObservedCollection
+from quiver.domain.collections import VectorCollection
 from quiver.domain.conditions import Verdict
 from quiver.domain.engines import VectorEngine
 from quiver.domain.kubernetes_types import Manifest

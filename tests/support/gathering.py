@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from quiver.domain.collections import CollectionSchema
+from quiver.domain.collection_schemas import CollectionSchema
 from quiver.domain.kubernetes_types import Key, Manifest
 from quiver.domain.placement import NO_LOAD, Load
 from quiver.domain.rights import Rights

@@ -5,13 +5,13 @@ from typing import Any
 
 from google.protobuf.message_factory import GetMessageClass
 
-from quiver.domain.collections import (
+from quiver.domain.collection_schemas import (
     CollectionSchema,
-    Index,
     ObservedCollection,
     ObservedIndex,
     ObservedLoad,
 )
+from quiver.domain.indexes import Index
 from quiver.domain.milvus_fields import Field, FieldIndex, Form, Function
 from quiver.domain.milvus_forms import short_form
 from quiver.domain.troubles import EngineReport

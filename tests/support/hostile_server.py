@@ -8,13 +8,13 @@ from typing import Any
 import grpc.aio
 from google.protobuf.message_factory import GetMessageClass
 
-from quiver.domain.collections import (
+from quiver.domain.collection_schemas import (
     CollectionSchema,
-    Index,
     ObservedCollection,
     ObservedFieldIndex,
     ObservedIndex,
 )
+from quiver.domain.indexes import Index
 from quiver.domain.milvus_fields import Field, FieldIndex, Form, Function
 from quiver.domain.troubles import EngineReport
 from quiver.ports.engines import EngineClient

@@ -2,7 +2,8 @@
 
 import msgspec
 
-from quiver.domain.collections import Index, IndexProgress, ObservedFieldIndex, ObservedIndex
+from quiver.domain.collection_schemas import IndexProgress, ObservedFieldIndex, ObservedIndex
+from quiver.domain.indexes import Index
 from quiver.domain.milvus_fields import FieldIndex
 from quiver.domain.milvus_forms import VECTOR_FIELD
 from quiver.domain.milvus_indexes import metric_of

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from quiver.domain.collections import Index, ObservedLoad
+from quiver.domain.collection_schemas import ObservedLoad
+from quiver.domain.indexes import Index
 from quiver.domain.milvus_fields import Field, FieldIndex, Form
 from quiver.domain.milvus_forms import VECTOR_FIELD
 from support.fake_server import FakeCollection, FakeServer

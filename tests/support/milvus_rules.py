@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from quiver.domain.collections import CollectionSchema
+from quiver.domain.collection_schemas import CollectionSchema
 from quiver.domain.milvus_fields import MOST_FIELDS, Field, Form, Function
 from quiver.domain.milvus_versions import (
     Feature,

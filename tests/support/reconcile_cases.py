@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from quiver.domain.collections import CollectionSchema
+from quiver.domain.collection_schemas import CollectionSchema
 from quiver.domain.kubernetes_types import (
     SECRET,
     Manifest,

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from quiver.domain.collections import Index, ObservedIndex
+from quiver.domain.collection_schemas import ObservedIndex
+from quiver.domain.indexes import Index
 from support.conformance import Traits
 
 UNEXPECTED, ILLEGAL = "UNEXPECTED_ERROR", "ILLEGAL_PARAMETER"

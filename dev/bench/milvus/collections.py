@@ -1,7 +1,8 @@
 """The collections of a run."""
 
 from bench.cluster import DIMENSION, ENGINE, NAMESPACE, manifest_of
-from quiver.domain.collections import CollectionSchema, Index
+from quiver.domain.collection_schemas import CollectionSchema
+from quiver.domain.indexes import Index
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, VECTOR_ENGINE, Manifest
 
 INDEX = Index(type="HNSW", params={"M": 16, "efConstruction": 100})

@@ -1,7 +1,6 @@
 """VectorCollection, and a collection as an engine describes it."""
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Literal
 
@@ -9,44 +8,26 @@ import msgspec
 from msgspec import Meta
 
 from quiver.domain.capabilities import CAPABILITIES
+from quiver.domain.collection_names import CollectionName, default_collection_name, qualified_name
+from quiver.domain.collection_schemas import CollectionSchema, LoadState
 from quiver.domain.deletion import DeletionPolicy
 from quiver.domain.engines import EngineType
+from quiver.domain.indexes import EntryName, Index
 from quiver.domain.kubernetes_types import GROUP, Condition, Key, ObjectMeta, Struct
 from quiver.domain.milvus_fields import FieldIndex, Form
-from quiver.domain.milvus_forms import differences, short_form
+from quiver.domain.milvus_forms import short_form
 from quiver.domain.milvus_held import HeldField
 from quiver.domain.milvus_schemas import MilvusSchema
 
 MetricType = Literal[
     "L2", "IP", "COSINE", "HAMMING", "JACCARD", "TANIMOTO", "SUBSTRUCTURE", "SUPERSTRUCTURE"
 ]
-IndexType = Literal[
-    "IVF_FLAT",
-    "IVF_SQ8",
-    "IVF_SQ8H",
-    "IVF_PQ",
-    "HNSW",
-    "RNSG",
-    "ANNOY",
-    "AUTOINDEX",
-    "DISKANN",
-    "SCANN",
-    "GPU_CAGRA",
-    "GPU_IVF_FLAT",
-    "GPU_IVF_PQ",
-    "GPU_BRUTE_FORCE",
-]
 ConsistencyLevel = Literal["Strong", "Session", "Bounded", "Eventually"]
 AdoptionPolicy = Literal["Never", "IfIdentical"]
 Origin = Literal["Created", "Adopted"]
-CollectionName = Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_]*$", max_length=255)]
 Partition = Annotated[str, Meta(min_length=1, max_length=255)]
-EntryName = Annotated[str, Meta(min_length=1, max_length=256)]
-ParamText = Annotated[str, Meta(max_length=256)]
 PropertyText = Annotated[str, Meta(max_length=1024)]
-Params = Annotated[dict[EntryName, int | ParamText], Meta(max_length=32)]
 Properties = Annotated[dict[EntryName, PropertyText], Meta(max_length=32)]
-DEFAULT_DATABASE = "default"
 OWN_PROPERTIES = f"{GROUP}/"
 """How the names of properties begin that only Quiver sets."""
 OWNER_PROPERTY = f"{OWN_PROPERTIES}owner"
@@ -71,24 +52,6 @@ status, and the managed fields of the spec), and Kubernetes stores at most 1.5 M
 class EngineRef(Struct, frozen=True, kw_only=True):
     name: str
     namespace: str | None = None
-
-
-class Index(Struct, frozen=True, kw_only=True):
-    """The index of a collection; without one, searches are by brute force.
-
-    The names in `params` are the protocol's own.
-    """
-
-    type: IndexType
-    params: Params = msgspec.field(default_factory=dict)
-
-    def is_met_by(self, found: "Index | None") -> bool:
-        """Tell whether `found` has all that this index asks for. Milvus returns numbers as strings,
-        and adds its defaults.
-        """
-        if found is None or found.type != self.type:
-            return False
-        return all(str(found.params.get(key)) == str(value) for key, value in self.params.items())
 
 
 class BindingSpec(Struct, frozen=True, kw_only=True):
@@ -186,9 +149,6 @@ class Binding(Struct, frozen=True, kw_only=True):
     name: str
 
 
-LoadState = Literal["NotLoaded", "Loading", "Loaded"]
-
-
 class MilvusStatus(Struct, frozen=True, kw_only=True):
     """What is only of engines of type Milvus. `properties` are the names of those that Quiver has
     set, `indexes` those of a long form that it last had the engine take. `fields`, `functions` and
@@ -268,119 +228,3 @@ class VectorCollection(Struct, frozen=True, kw_only=True):
         if spec.dimension is None or not CAPABILITIES[engine_type].loads:
             return None
         return short_form(spec.dimension, spec.metric_type)
-
-
-class CollectionSchema(Struct, frozen=True, kw_only=True):
-    """What is fixed when a collection is created. index_file_size is in MB (2^20 bytes).
-
-    `name` is the collection's name in the ports: on Milvus, that of a collection of another
-    database than `default` is DATABASE/NAME. None stands for what is not asked for, or for what the
-    engine does not tell: on Milvus the metric belongs to the index, and a segment's size to the
-    engine. `form` is for engines whose collections have fields; without one, they make the short
-    form of `dimension`, which is 0 for any other form.
-    """
-
-    name: str
-    dimension: int = 0
-    index_file_size: int | None = None
-    metric_type: str | None = None
-    shards: int | None = None
-    consistency_level: str | None = None
-    form: Form | None = None
-
-    def differences(self, found: "CollectionSchema") -> Iterator[str]:
-        """Yield a phrase for each field in which `found` differs from this schema."""
-        if self.form is not None and found.form is not None:
-            yield from differences(self.form, found.form)
-        for field, label in _COMPARED.items():
-            wanted, actual = getattr(self, field), getattr(found, field)
-            if field == "dimension" and self.form is not None:
-                continue  # it is a vector field's
-            if wanted != actual and None not in (wanted, actual):
-                yield f"{label} is {actual}, not {wanted}"
-
-
-_COMPARED = {
-    "name": "collectionName",
-    "dimension": "dimension",
-    "index_file_size": "indexFileSize",
-    "metric_type": "metricType",
-    "shards": "milvus.shards",
-    "consistency_level": "milvus.consistencyLevel",
-}
-
-
-class IndexProgress(Struct, frozen=True, kw_only=True):
-    """How many segments have their index, of the `total` that get one."""
-
-    built: int
-    total: int
-
-
-class ObservedIndex(Struct, frozen=True, kw_only=True):
-    """A collection's index as an engine describes it.
-
-    `progress` is there while the engine builds or is to build. `failure` is one short line: why the
-    last build failed, for want of room if `disk_full`. Without `progress` the engine does not try
-    again until it is asked to. `missing`: the engine cannot search the collection until it gets an
-    index. Otherwise None stands for brute force, or for an index that no spec can name.
-    """
-
-    index: Index | None
-    missing: bool = False
-    progress: IndexProgress | None = None
-    failure: str | None = None
-    disk_full: bool = False
-
-
-class ObservedFieldIndex(Struct, frozen=True, kw_only=True):
-    """The index of one field as Milvus describes it, in its own words; see `ObservedIndex`."""
-
-    index: FieldIndex
-    progress: IndexProgress | None = None
-    failure: str | None = None
-    disk_full: bool = False
-
-
-class ObservedCollection(Struct, frozen=True, kw_only=True):
-    """A collection as an engine describes it; partitions without `_default`.
-
-    `other_fields` names fields and functions of kinds that no spec can say.
-    """
-
-    schema: CollectionSchema
-    partitions: frozenset[str] = frozenset()
-    aliases: frozenset[str] = frozenset()
-    properties: dict[str, str] = msgspec.field(default_factory=dict)
-    other_fields: tuple[str, ...] = ()
-
-
-class ObservedLoad(Struct, frozen=True, kw_only=True):
-    """Whether a collection is in memory. `progress` is in percent, while it is being loaded.
-
-    `replicas` is None if the engine does not tell.
-    """
-
-    state: LoadState
-    progress: int | None = None
-    replicas: int | None = None
-
-
-def default_collection_name(object_name: str) -> str:
-    """Turn an object's name into a name that engines accept.
-
-    `-` and `.` become `_`, and a leading digit gets a `_` in front.
-    """
-    name = re.sub(r"[-.]", "_", object_name)
-    return f"_{name}" if name[0].isdigit() else name
-
-
-def qualified_name(database: str | None, name: str) -> str:
-    """Return the name in the ports of the collection `name` of a database of Milvus."""
-    return name if database in (None, DEFAULT_DATABASE) else f"{database}/{name}"
-
-
-def split_name(name: str) -> tuple[str, str]:
-    """Return the database and the name in it of a collection's name in the ports."""
-    database, separator, rest = name.rpartition("/")
-    return (database, rest) if separator else (DEFAULT_DATABASE, rest)

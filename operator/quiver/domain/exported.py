@@ -11,21 +11,22 @@ from typing import get_args
 import msgspec
 
 from quiver.domain.capabilities import MILVUS_1
-from quiver.domain.collections import (
-    DEFAULT_DATABASE,
-    OWN_PROPERTIES,
-    SAID_ELSEWHERE,
+from quiver.domain.collection_names import DEFAULT_DATABASE, split_name
+from quiver.domain.collection_schemas import (
     CollectionSchema,
-    CollectionSpec,
-    ConsistencyLevel,
-    EngineRef,
-    Index,
     ObservedCollection,
     ObservedFieldIndex,
     ObservedLoad,
-    split_name,
+)
+from quiver.domain.collections import (
+    OWN_PROPERTIES,
+    SAID_ELSEWHERE,
+    CollectionSpec,
+    ConsistencyLevel,
+    EngineRef,
 )
 from quiver.domain.exported_forms import index_spec, long_spec, short_spec, why_unsaid
+from quiver.domain.indexes import Index
 from quiver.domain.kubernetes_types import Manifest
 from quiver.domain.milvus_fields import Field, Form
 from quiver.domain.milvus_indexes import plain_index

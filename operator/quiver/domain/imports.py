@@ -6,15 +6,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from quiver.domain.collections import (
-    OWNER_PROPERTY,
-    PARTITION_BYTES,
-    Claim,
-    ObservedCollection,
-    default_collection_name,
-    qualified_name,
-    split_name,
-)
+from quiver.domain.collection_names import default_collection_name, qualified_name, split_name
+from quiver.domain.collection_schemas import ObservedCollection
+from quiver.domain.collections import OWNER_PROPERTY, PARTITION_BYTES, Claim
 from quiver.domain.exported import Exported, NotExportable
 from quiver.domain.kubernetes_types import VECTOR_COLLECTION, Key, Manifest
 from quiver.domain.servers import Server

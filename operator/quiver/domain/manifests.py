@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from quiver.domain.collections import default_collection_name, qualified_name
+from quiver.domain.collection_names import default_collection_name, qualified_name
 from quiver.domain.kubernetes_types import Key, Kind, Manifest, ObjectMeta
 
 

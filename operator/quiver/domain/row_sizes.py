@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from quiver.domain.collections import CollectionSchema
+from quiver.domain.collection_schemas import CollectionSchema
 from quiver.domain.fit import BINARY_METRICS
 from quiver.domain.milvus_fields import Field, FieldType, Form
 

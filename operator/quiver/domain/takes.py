@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from quiver.domain.collections import DEFAULT_DATABASE, CollectionSpec, Index
+from quiver.domain.collection_names import DEFAULT_DATABASE
+from quiver.domain.collections import CollectionSpec
 from quiver.domain.engines import EngineSpec, EngineType
+from quiver.domain.indexes import Index
 from quiver.domain.milvus_features import features_of_schema
 from quiver.domain.milvus_versions import (
     Feature,

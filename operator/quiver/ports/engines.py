@@ -5,14 +5,14 @@ from types import MappingProxyType
 from typing import Protocol
 
 from quiver.domain.access import Target
-from quiver.domain.collections import (
+from quiver.domain.collection_schemas import (
     CollectionSchema,
-    Index,
     ObservedCollection,
     ObservedFieldIndex,
     ObservedIndex,
     ObservedLoad,
 )
+from quiver.domain.indexes import Index
 from quiver.domain.milvus_fields import Field, FieldIndex, Function
 from quiver.domain.troubles import EngineReport
 

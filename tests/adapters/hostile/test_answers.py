@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from quiver.domain.collections import Index, IndexProgress, ObservedIndex
+from quiver.domain.collection_schemas import IndexProgress, ObservedIndex
+from quiver.domain.indexes import Index
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineRefused
 from quiver_proto import milvus_pb2 as pb

@@ -3,7 +3,7 @@
 import grpc
 import pytest
 
-from quiver.domain.collections import CollectionSchema, ObservedIndex
+from quiver.domain.collection_schemas import CollectionSchema, ObservedIndex
 from quiver.ports.engines import EngineClient, Loads
 from quiver.ports.errors import (
     DatabaseNotFound,

@@ -1,6 +1,6 @@
 """How collections and their properties are asked for."""
 
-from quiver.domain.collections import CollectionSchema
+from quiver.domain.collection_schemas import CollectionSchema
 from quiver.ports.engines import EngineClient, Loads
 from quiver_proto import milvus2_pb2 as pb
 from support.hostile_milvus import pairs

@@ -2,7 +2,7 @@
 
 import pytest
 
-from quiver.domain.collections import IndexProgress
+from quiver.domain.collection_schemas import IndexProgress
 from quiver.domain.milvus_fields import FieldIndex
 from quiver.ports.engines import Fields
 from quiver_proto import milvus2_pb2 as pb

@@ -4,7 +4,7 @@ import pytest
 
 from quiver.adapters.milvus.names import Place
 from quiver.adapters.milvus.schemas import create_request, observed
-from quiver.domain.collections import CollectionSchema
+from quiver.domain.collection_schemas import CollectionSchema
 from quiver.domain.milvus_fields import Field, Form, Function
 from quiver.domain.milvus_forms import differences, growth
 from quiver.ports.errors import EngineRefused

@@ -4,7 +4,8 @@ import struct
 
 import pytest
 
-from quiver.domain.collections import CollectionSchema, Index
+from quiver.domain.collection_schemas import CollectionSchema
+from quiver.domain.indexes import Index
 from quiver.domain.milvus_fields import Field, Form, Function
 from quiver.ports.engines import EngineClient
 from quiver_proto import milvus2_pb2 as pb

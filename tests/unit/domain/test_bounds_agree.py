@@ -13,7 +13,8 @@ from msgspec import inspect
 from quiver.adapters.milvus1.answers import MOST_COLLECTIONS, MOST_PARTITIONS
 from quiver.domain import milvus_indexes
 from quiver.domain.capabilities import CAPABILITIES
-from quiver.domain.collections import PARTITION_BYTES, CollectionSchema, VectorCollection
+from quiver.domain.collection_schemas import CollectionSchema
+from quiver.domain.collections import PARTITION_BYTES, VectorCollection
 from quiver.domain.engines import (
     COLLECTIONS_AND_PARTITIONS,
     MILVUS_COLLECTIONS_AND_PARTITIONS,

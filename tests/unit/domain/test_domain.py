@@ -6,12 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from quiver.domain.collections import (
-    VectorCollection,
-    default_collection_name,
-    qualified_name,
-    split_name,
-)
+from quiver.domain.collection_names import default_collection_name, qualified_name, split_name
+from quiver.domain.collections import VectorCollection
 from quiver.domain.conditions import State, Verdict, conditions_for
 from quiver.domain.deletion import DeletionPolicy, deletion_policy
 from quiver.domain.engines import EngineStatus, LabelSelector

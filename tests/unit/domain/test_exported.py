@@ -9,16 +9,13 @@ import yaml
 from hypothesis import given, settings
 from msgspec.structs import replace
 
-from quiver.domain.collections import (
+from quiver.domain.collection_schemas import (
     CollectionSchema,
-    CollectionSpec,
-    EngineRef,
-    Index,
     ObservedCollection,
     ObservedFieldIndex,
     ObservedLoad,
-    VectorCollection,
 )
+from quiver.domain.collections import CollectionSpec, EngineRef, VectorCollection
 from quiver.domain.exported import (
     Exported,
     NotExportable,
@@ -27,6 +24,7 @@ from quiver.domain.exported import (
     export_from_milvus_1,
 )
 from quiver.domain.exported_forms import SHORT_RANGES
+from quiver.domain.indexes import Index
 from quiver.domain.kubernetes_types import Manifest
 from quiver.domain.milvus_fields import Field, FieldIndex, Form, Function
 from quiver.domain.milvus_forms import short_form

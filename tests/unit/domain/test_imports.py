@@ -4,11 +4,8 @@ import re
 
 import pytest
 
-from quiver.domain.collections import (
-    OWNER_PROPERTY,
-    CollectionSchema,
-    ObservedCollection,
-)
+from quiver.domain.collection_schemas import CollectionSchema, ObservedCollection
+from quiver.domain.collections import OWNER_PROPERTY
 from quiver.domain.exported import Exported, NotExportable
 from quiver.domain.imports import Holders, document, object_names
 from quiver.domain.kubernetes_types import Key

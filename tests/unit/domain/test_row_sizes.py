@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from quiver.domain.collections import CollectionSchema
+from quiver.domain.collection_schemas import CollectionSchema
 from quiver.domain.kubernetes_types import Manifest
 from quiver.domain.milvus_fields import Form
 from quiver.domain.milvus_forms import short_form

@@ -6,7 +6,9 @@ import msgspec
 import pytest
 
 from quiver.domain.claims import FINALIZER, claim_of, retained_as
-from quiver.domain.collections import Claim, CollectionSchema, Index
+from quiver.domain.collection_schemas import CollectionSchema
+from quiver.domain.collections import Claim
+from quiver.domain.indexes import Index
 from quiver.domain.kubernetes_types import VECTOR_ENGINE, Key, Manifest
 from quiver.domain.placement import NO_LOAD, Load
 from quiver.domain.troubles import NO_REPORT, EngineReport

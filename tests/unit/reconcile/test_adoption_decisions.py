@@ -4,9 +4,7 @@ import msgspec
 import pytest
 
 from quiver.domain.claims import retained_as
-from quiver.domain.collections import (
-    ObservedCollection,
-)
+from quiver.domain.collection_schemas import ObservedCollection
 from quiver.domain.engines import VectorEngine
 from quiver.domain.reasons import Reason
 from quiver.reconcile.collections.decide import decide

@@ -9,7 +9,7 @@ import pytest
 
 from quiver.domain.access import PLAIN
 from quiver.domain.claims import KEY_BYTES, ClaimKeys
-from quiver.domain.collections import CollectionSchema
+from quiver.domain.collection_schemas import CollectionSchema
 from quiver.domain.engines import Pod, VectorEngine
 from quiver.domain.kubernetes_types import NAMESPACE as NAMESPACES
 from quiver.domain.kubernetes_types import (

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from quiver.domain.access import Target
-from quiver.domain.collections import CollectionSchema
+from quiver.domain.collection_schemas import CollectionSchema
 from quiver.domain.kubernetes_types import Manifest
 from quiver.domain.milvus_fields import Field, FieldIndex, Function
 from quiver.domain.milvus_schemas import MilvusSchema

@@ -3,8 +3,9 @@
 import msgspec
 import pytest
 
-from quiver.domain.collections import Index, ObservedIndex, ObservedLoad
+from quiver.domain.collection_schemas import ObservedIndex, ObservedLoad
 from quiver.domain.engines import VectorEngine
+from quiver.domain.indexes import Index
 from quiver.domain.plans import Action
 from quiver.ports.errors import EngineUnreachable
 from quiver.reconcile.collections.decide import decide

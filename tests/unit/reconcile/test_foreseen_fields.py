@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from quiver.domain.collections import (
+from quiver.domain.collection_schemas import (
     CollectionSchema,
     ObservedCollection,
     ObservedFieldIndex,

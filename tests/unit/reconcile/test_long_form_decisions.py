@@ -6,14 +6,14 @@ import msgspec
 import pytest
 from msgspec import structs
 
-from quiver.domain.collections import (
-    OWNER_PROPERTY,
+from quiver.domain.collection_schemas import (
     CollectionSchema,
     IndexProgress,
     ObservedCollection,
     ObservedFieldIndex,
     ObservedLoad,
 )
+from quiver.domain.collections import OWNER_PROPERTY
 from quiver.domain.conditions import State
 from quiver.domain.engines import VectorEngine
 from quiver.domain.kubernetes_types import Manifest

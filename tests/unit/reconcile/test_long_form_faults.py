@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from quiver.domain.collections import ObservedCollection
+from quiver.domain.collection_schemas import ObservedCollection
 from quiver.domain.kubernetes_types import Manifest
 from quiver.domain.milvus_fields import FieldIndex
 from quiver.ports.errors import ApiRefused, EngineUnreachable

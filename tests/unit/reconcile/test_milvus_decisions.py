@@ -6,18 +6,17 @@ import msgspec
 import pytest
 from msgspec import structs
 
-from quiver.domain.collections import (
-    OWNER_PROPERTY,
-    SET_PROPERTIES,
+from quiver.domain.collection_schemas import (
     CollectionSchema,
-    Index,
     IndexProgress,
     ObservedCollection,
     ObservedIndex,
     ObservedLoad,
 )
+from quiver.domain.collections import OWNER_PROPERTY, SET_PROPERTIES
 from quiver.domain.conditions import State
 from quiver.domain.engines import VectorEngine
+from quiver.domain.indexes import Index
 from quiver.domain.kubernetes_types import Manifest
 from quiver.domain.milvus_fields import Field
 from quiver.domain.milvus_forms import short_form

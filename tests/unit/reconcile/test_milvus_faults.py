@@ -4,7 +4,7 @@ cause is gone.
 
 import pytest
 
-from quiver.domain.collections import CollectionSchema
+from quiver.domain.collection_schemas import CollectionSchema
 from quiver.domain.kubernetes_types import Manifest
 from quiver.ports.errors import ApiRefused
 from quiver.reconcile.result import Result

@@ -6,15 +6,11 @@ import msgspec
 import pytest
 
 from quiver.domain.capabilities import CAPABILITIES
-from quiver.domain.collections import (
-    Index,
-    IndexProgress,
-    ObservedCollection,
-    ObservedIndex,
-    VectorCollection,
-)
+from quiver.domain.collection_schemas import IndexProgress, ObservedCollection, ObservedIndex
+from quiver.domain.collections import VectorCollection
 from quiver.domain.conditions import State
 from quiver.domain.engines import EngineType, VectorEngine
+from quiver.domain.indexes import Index
 from quiver.domain.milvus_forms import short_form
 from quiver.domain.placement import Load
 from quiver.domain.reasons import Reason

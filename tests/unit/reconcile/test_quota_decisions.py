@@ -6,9 +6,7 @@ import msgspec
 import pytest
 
 from quiver.domain.claims import claim_of
-from quiver.domain.collections import (
-    ObservedCollection,
-)
+from quiver.domain.collection_schemas import ObservedCollection
 from quiver.domain.conditions import State
 from quiver.domain.engines import VectorEngine
 from quiver.domain.kubernetes_types import Manifest

@@ -30,7 +30,8 @@ from quiver.adapters.milvus.schemas import (
 from quiver.adapters.milvus.searches import search_request
 from quiver.adapters.milvus.versions import require
 from quiver.domain.access import Target
-from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
+from quiver.domain.collection_schemas import CollectionSchema, ObservedCollection, ObservedIndex
+from quiver.domain.indexes import Index
 from quiver.domain.milvus_features import features_unread
 from quiver.domain.milvus_forms import VECTOR_FIELD
 from quiver.domain.text import one_line

@@ -23,7 +23,7 @@ from quiver.adapters.milvus.indexes import index_entries
 from quiver.adapters.milvus.names import Place
 from quiver.adapters.milvus.schemas import field_in
 from quiver.adapters.milvus.versions import require
-from quiver.domain.collections import ObservedFieldIndex
+from quiver.domain.collection_schemas import ObservedFieldIndex
 from quiver.domain.milvus_features import feature_of_adding, feature_of_adding_function
 from quiver.domain.milvus_fields import Field, FieldIndex, Form, Function
 from quiver.domain.milvus_indexes import plain_index

@@ -21,7 +21,7 @@ from quiver.adapters.milvus.indexes import (
 from quiver.adapters.milvus.names import NAME_LIMIT, Place
 from quiver.adapters.milvus.schemas import field_in
 from quiver.adapters.milvus.versions import is_sure_to
-from quiver.domain.collections import ObservedFieldIndex
+from quiver.domain.collection_schemas import ObservedFieldIndex
 from quiver.domain.milvus_fields import FieldIndex
 from quiver.domain.milvus_versions import Feature
 from quiver.ports.errors import EngineRefused

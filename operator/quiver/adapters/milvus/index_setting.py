@@ -16,7 +16,7 @@ from quiver.adapters.milvus.memory import Memory
 from quiver.adapters.milvus.names import Place
 from quiver.adapters.milvus.refusals import Attempt, Refusals
 from quiver.adapters.milvus.schemas import has_bits
-from quiver.domain.collections import Index
+from quiver.domain.indexes import Index
 from quiver.ports.errors import EngineRefused
 from quiver_proto import milvus2_pb2 as pb
 

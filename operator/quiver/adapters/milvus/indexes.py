@@ -12,7 +12,8 @@ from quiver.adapters.milvus.answers import MOST_ENTRIES
 from quiver.adapters.milvus.calls import Calls, entries_in, pairs
 from quiver.adapters.milvus.errors import PROTOCOL
 from quiver.adapters.milvus.names import NAME_LIMIT, Place
-from quiver.domain.collections import Index, IndexProgress, ObservedFieldIndex, ObservedIndex
+from quiver.domain.collection_schemas import IndexProgress, ObservedFieldIndex, ObservedIndex
+from quiver.domain.indexes import Index
 from quiver.domain.milvus_fields import FieldIndex
 from quiver.domain.milvus_forms import VECTOR_FIELD
 from quiver.domain.text import one_line

@@ -8,7 +8,7 @@ from quiver.adapters.milvus.calls import Calls, pairs
 from quiver.adapters.milvus.memory import Memory
 from quiver.adapters.milvus.names import Place
 from quiver.adapters.milvus.versions import require
-from quiver.domain.collections import ObservedLoad
+from quiver.domain.collection_schemas import ObservedLoad
 from quiver.domain.milvus_versions import Feature
 from quiver_proto import milvus2_pb2 as pb
 

@@ -6,7 +6,7 @@ from quiver.adapters.milvus.calls import Calls, missing
 from quiver.adapters.milvus.errors import COLLECTION_NOT_FOUND, UNEXPECTED, UNIMPLEMENTED
 from quiver.adapters.milvus.names import Place
 from quiver.adapters.milvus.refusals import Refusals
-from quiver.domain.collections import ObservedLoad
+from quiver.domain.collection_schemas import ObservedLoad
 from quiver.ports.errors import EngineRefused
 from quiver_proto import milvus2_pb2 as pb
 

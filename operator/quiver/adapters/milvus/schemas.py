@@ -8,7 +8,7 @@ from quiver.adapters.milvus.calls import entries_in, pairs
 from quiver.adapters.milvus.errors import PROTOCOL
 from quiver.adapters.milvus.fields import field_schema, form_of, function_schema, others_in
 from quiver.adapters.milvus.names import NAME_LIMIT, Place
-from quiver.domain.collections import CollectionSchema, ObservedCollection
+from quiver.domain.collection_schemas import CollectionSchema, ObservedCollection
 from quiver.domain.milvus_fields import Form
 from quiver.domain.milvus_forms import VECTOR_FIELD, short_form
 from quiver.domain.text import one_line

@@ -22,7 +22,8 @@ from quiver.adapters.milvus1.indexes import Builds, index_of, index_request
 from quiver.adapters.milvus1.reports import report_in
 from quiver.adapters.milvus1.segments import Built, Info, info_of
 from quiver.domain.access import Target
-from quiver.domain.collections import CollectionSchema, Index, ObservedCollection, ObservedIndex
+from quiver.domain.collection_schemas import CollectionSchema, ObservedCollection, ObservedIndex
+from quiver.domain.indexes import Index
 from quiver.domain.text import one_line
 from quiver.domain.troubles import NO_REPORT, EngineReport
 from quiver.ports.engines import NO_PROPERTIES, EngineClient, Fields, Loads

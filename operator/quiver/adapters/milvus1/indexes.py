@@ -9,7 +9,7 @@ import msgspec
 
 from quiver.adapters.grpc.errors import unreadable
 from quiver.adapters.milvus1.errors import PROTOCOL
-from quiver.domain.collections import Index
+from quiver.domain.indexes import Index
 from quiver.ports.errors import EngineError
 from quiver_proto import milvus_pb2 as pb
 

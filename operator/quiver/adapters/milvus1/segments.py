@@ -7,7 +7,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from quiver.adapters.milvus1.indexes import read
-from quiver.domain.collections import IndexProgress
+from quiver.domain.collection_schemas import IndexProgress
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 

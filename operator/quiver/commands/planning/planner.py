@@ -14,7 +14,8 @@ from quiver.commands.planning.standing import StandingReservations
 from quiver.control.cache.cached_objects import CachedObjects
 from quiver.domain.addresses import AddressPolicy
 from quiver.domain.claims import ClaimKeys, is_released
-from quiver.domain.collections import CollectionSchema, VectorCollection
+from quiver.domain.collection_schemas import CollectionSchema
+from quiver.domain.collections import VectorCollection
 from quiver.domain.conditions import State, ready_reason
 from quiver.domain.engines import VectorEngine
 from quiver.domain.kubernetes_types import POD, VECTOR_COLLECTION, VECTOR_ENGINE, Key, Manifest

@@ -7,7 +7,7 @@ from typing import Any, NoReturn, TypeVar
 from quiver.adapters.kubernetes.client import KubernetesClient
 from quiver.control.work.interception import EngineCall, InterceptedClient
 from quiver.domain.access import Target
-from quiver.domain.collections import ObservedCollection
+from quiver.domain.collection_schemas import ObservedCollection
 from quiver.domain.kubernetes_types import CRD, NAMESPACE, NODE, SECRET, Key, Kind, Manifest
 from quiver.domain.text import one_line
 from quiver.ports.api import Keep, Listing, as_it_is

@@ -4,14 +4,14 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from quiver.domain.access import Target
-from quiver.domain.collections import (
+from quiver.domain.collection_schemas import (
     CollectionSchema,
-    Index,
     ObservedCollection,
     ObservedFieldIndex,
     ObservedIndex,
     ObservedLoad,
 )
+from quiver.domain.indexes import Index
 from quiver.domain.milvus_fields import Field, FieldIndex, Function
 from quiver.domain.troubles import EngineReport
 from quiver.ports.engines import NO_PROPERTIES, EngineClient, Engines, Fields, Loads

@@ -15,16 +15,10 @@ from quiver.domain.claims import (
     replacing_status,
     retained_as,
 )
-from quiver.domain.collections import (
-    OWNER_PROPERTY,
-    Claim,
-    CollectionSchema,
-    Index,
-    ObservedCollection,
-    ObservedIndex,
-    VectorCollection,
-)
+from quiver.domain.collection_schemas import CollectionSchema, ObservedCollection, ObservedIndex
+from quiver.domain.collections import OWNER_PROPERTY, Claim, VectorCollection
 from quiver.domain.data_loss import with_loss
+from quiver.domain.indexes import Index
 from quiver.domain.kubernetes_types import (
     SECRET,
     VECTOR_COLLECTION,

@@ -2,7 +2,8 @@
 
 import base64
 
-from quiver.domain.collections import Placement, VectorCollection, split_name
+from quiver.domain.collection_names import split_name
+from quiver.domain.collections import Placement, VectorCollection
 from quiver.domain.kubernetes_types import MANAGED_BY, MANAGED_BY_LABEL, VECTOR_COLLECTION, Manifest
 from quiver.domain.manifests import owner_reference, owner_uids
 from quiver.reconcile.collections.decision import ApplySecret, DeleteSecret, Step

@@ -3,15 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from quiver.domain.collections import (
-    Binding,
-    Claim,
-    CollectionSchema,
-    Index,
-    LoadState,
-    Placement,
-)
+from quiver.domain.collection_schemas import CollectionSchema, LoadState
+from quiver.domain.collections import Binding, Claim, Placement
 from quiver.domain.conditions import Verdict
+from quiver.domain.indexes import Index
 from quiver.domain.kubernetes_types import Manifest
 from quiver.domain.milvus_fields import Field, FieldIndex, Function
 from quiver.domain.milvus_held import Held

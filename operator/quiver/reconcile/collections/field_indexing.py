@@ -8,7 +8,7 @@ from itertools import chain
 
 from msgspec import structs
 
-from quiver.domain.collections import ObservedFieldIndex
+from quiver.domain.collection_schemas import ObservedFieldIndex
 from quiver.domain.conditions import Verdict
 from quiver.domain.milvus_fields import Field, FieldIndex
 from quiver.domain.milvus_indexes import metric_of, plain_index

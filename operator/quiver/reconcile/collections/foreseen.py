@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from quiver.domain.collections import OWN_PROPERTIES, Index
+from quiver.domain.collections import OWN_PROPERTIES
 from quiver.domain.conditions import State
+from quiver.domain.indexes import Index
 from quiver.domain.plans import Action
 from quiver.domain.reasons import Reason
 from quiver.domain.text import one_line

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from quiver.domain.collections import ObservedFieldIndex
+from quiver.domain.collection_schemas import ObservedFieldIndex
 from quiver.domain.milvus_fields import Field, FieldIndex, Function
 from quiver.domain.milvus_forms import DESCRIPTION
 from quiver.domain.text import one_line

@@ -8,16 +8,14 @@ from msgspec import structs
 from quiver.domain.access import PLAIN, Access, Target
 from quiver.domain.capabilities import CAPABILITIES
 from quiver.domain.claims import has_status_claim, is_endpoint, reserved_partitions_of
-from quiver.domain.collections import (
-    OWNER_PROPERTY,
-    Claim,
+from quiver.domain.collection_schemas import (
     CollectionSchema,
     ObservedCollection,
     ObservedFieldIndex,
     ObservedIndex,
     ObservedLoad,
-    VectorCollection,
 )
+from quiver.domain.collections import OWNER_PROPERTY, Claim, VectorCollection
 from quiver.domain.deletion import DeletionPolicy, deletion_policy
 from quiver.domain.engines import VectorEngine
 from quiver.domain.kubernetes_types import Manifest

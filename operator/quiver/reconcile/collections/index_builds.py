@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from quiver.domain.collections import IndexProgress, ObservedFieldIndex, ObservedIndex
+from quiver.domain.collection_schemas import IndexProgress, ObservedFieldIndex, ObservedIndex
 from quiver.domain.conditions import Verdict
 from quiver.domain.reasons import Reason
 

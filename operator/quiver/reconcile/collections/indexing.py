@@ -5,7 +5,8 @@ The long form has an index for each field (`field_indexing`).
 
 from dataclasses import replace
 
-from quiver.domain.collections import Index, ObservedIndex
+from quiver.domain.collection_schemas import ObservedIndex
+from quiver.domain.indexes import Index
 from quiver.reconcile.collections.decision import Decision, SetIndex, Step
 from quiver.reconcile.collections.gathered import Gathered
 from quiver.reconcile.collections.index_builds import (

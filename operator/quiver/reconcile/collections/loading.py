@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from quiver.domain.collections import LoadState
+from quiver.domain.collection_schemas import LoadState
 from quiver.domain.conditions import Verdict
 from quiver.domain.reasons import Reason
 from quiver.reconcile.collections.decision import (

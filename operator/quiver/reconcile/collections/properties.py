@@ -14,14 +14,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from quiver.domain.collections import (
-    OWN_PROPERTIES,
-    OWNER_PROPERTY,
-    SET_PROPERTIES,
-    EntryName,
-    split_name,
-)
+from quiver.domain.collection_names import split_name
+from quiver.domain.collections import OWN_PROPERTIES, OWNER_PROPERTY, SET_PROPERTIES
 from quiver.domain.conditions import Verdict
+from quiver.domain.indexes import EntryName
 from quiver.domain.milvus_versions import Feature, can, needed
 from quiver.domain.reasons import Reason
 from quiver.reconcile.collections.decision import AlterProperties, CreateDatabase, Decision, Step

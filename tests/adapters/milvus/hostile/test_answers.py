@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from quiver.adapters.grpc.calls import Deadlines
 from quiver.adapters.milvus.driver import MilvusEngines
 from quiver.domain.access import Target
-from quiver.domain.collections import IndexProgress, ObservedIndex, ObservedLoad
+from quiver.domain.collection_schemas import IndexProgress, ObservedIndex, ObservedLoad
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineRefused
 from quiver_proto import milvus2_pb2 as pb

@@ -11,7 +11,7 @@ from quiver.adapters.milvus.driver import MilvusEngines
 from quiver.adapters.milvus.names import Place
 from quiver.adapters.milvus.schemas import create_request
 from quiver.domain.access import Target
-from quiver.domain.collections import CollectionSchema
+from quiver.domain.collection_schemas import CollectionSchema
 from quiver.domain.milvus_fields import MOST_FIELDS, Field, Form
 from quiver.ports.engines import EngineClient
 from quiver.ports.errors import EngineRefused, EngineUnreachable
