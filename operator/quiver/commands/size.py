@@ -8,18 +8,25 @@ import click
 import msgspec
 import yaml
 
+from quiver.commands.cluster import Where, cluster_options, run
 from quiver.commands.screen import console, table
+from quiver.commands.size_of_live import Measured, NotMeasured, measured
 from quiver.domain.fit import BINARY_METRICS
 from quiver.domain.quantities import mebibytes, parse_quantity
 from quiver.domain.sizing import Size, Workload, sized
 from quiver.domain.sizing_indexes import KNOWN
 from quiver.domain.takes import TAKES
+from quiver.domain.text import one_line
 
 _A_DAY = {"s": 86_400, "min": 1_440, "h": 24, "day": 1}
 _RATE = re.compile(r"([^/]+)/(s|min|h|day)")
 _UNITS = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"))
 METRICS = tuple(dict.fromkeys(metric for takes in TAKES.values() for metric in takes.indexes))
 MOST_ROWS = 10**12
+KINDS = ("vcol", "vectorcollection", "vectorcollections")
+LIVE = ("rows", "dimension", "metric", "index", "engine_type", "gpu_mib")
+"""What is taken from a collection that exists."""
+SENTENCE = 1000
 
 
 class Count(click.ParamType[int]):
@@ -69,11 +76,10 @@ class Memory(click.ParamType[int]):
 
 
 @click.command(short_help="Say which indexFileSize to take, and how large a collection gets.")
-@click.option("--rows", type=Count(), required=True, help="How many vectors there will be.")
-@click.option(
-    "--dimension", type=click.IntRange(1, 32768), required=True, help="Numbers per vector, or bits."
-)
-@click.option("--metric", type=click.Choice(METRICS), default="L2", show_default=True)
+@click.argument("collection", required=False, metavar="[vcol/NAME]")
+@click.option("--rows", type=Count(), help="How many vectors there will be.")
+@click.option("--dimension", type=click.IntRange(1, 32768), help="Numbers per vector, or bits.")
+@click.option("--metric", type=click.Choice(METRICS), help="L2 when absent.")
 @click.option(
     "--index", type=click.Choice(KNOWN), help="Without it, searches compare with each row."
 )
@@ -85,9 +91,7 @@ class Memory(click.ParamType[int]):
     "--type",
     "engine_type",
     type=click.Choice(["Quiver", "Milvus1", "Milvus"]),
-    default="Quiver",
-    show_default=True,
-    help="Type of the VectorEngine.",
+    help="Type of the VectorEngine; Quiver when absent.",
 )
 @click.option(
     "--output",
@@ -96,29 +100,76 @@ class Memory(click.ParamType[int]):
     default="table",
     show_default=True,
 )
-def size(output: str, **asked: Any) -> None:
+@cluster_options
+def size(where: Where, collection: str | None, output: str, **asked: Any) -> None:
     """Choose indexFileSize and the parameters of an index, and say what a collection takes.
 
     \b
     quiver size --rows 10M --dimension 768 --index HNSW --inserts 20k/day
     quiver size --rows 2e9 --dimension 128 --index IVF_SQ8 --gpu-memory 24Gi
+    quiver size vcol/docs --inserts 20k/day
 
-    It asks no cluster. The rules are those of Milvus 1.x's documents and of what was measured of
-    Quiver's own engine; each figure comes with its reason. Memory and disk are estimates.
+    With vcol/NAME it takes what is not said from that VectorCollection and counts its rows on the
+    engine; else it asks no cluster. The rules are those of Milvus 1.x's documents and of what was
+    measured of Quiver's own engine; each figure comes with its reason. Memory and disk are
+    estimates.
     """  # noqa: D301 - click's sign for lines that stay lines
     asked["gpu_mib"], asked["inserted"] = asked.pop("gpu_memory"), asked.pop("inserts")
-    workload = Workload(**asked)
+    live = None if collection is None else _live(where, collection)
+    workload = _workload(asked, live)
     _check(workload)
     try:
         found = sized(workload)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
     if output == "table":
-        console().print(table(("what", "take", "why"), _rows(workload, found)))
+        _show(workload, found, live)
     elif output == "yaml":
         click.echo(yaml.safe_dump(_spec(workload, found), sort_keys=False), nl=False)
     else:
         click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+
+
+def _live(where: Where, collection: str) -> Measured:
+    """Raises: ClickException, UsageError."""
+    kind, separator, name = collection.partition("/")
+    if not separator or kind not in KINDS:
+        raise click.UsageError(f"{collection!r} is not a collection such as vcol/docs")
+    if where.all_namespaces:
+        raise click.UsageError("a collection is in one namespace: name it with -n")
+    try:
+        return run(measured(where, name))
+    except NotMeasured as error:
+        raise click.ClickException(one_line(str(error), SENTENCE)) from error
+
+
+def _workload(asked: dict[str, Any], live: Measured | None) -> Workload:
+    """Return what is asked, with what is live where nothing is said. Raises: UsageError."""
+    known = {} if live is None else {name: getattr(live, name) for name in LIVE}
+    both = {**known, **{name: value for name, value in asked.items() if value is not None}}
+    for name in ("rows", "dimension"):
+        if both.get(name) is None:
+            cure = (
+                "the collection has fields of its own: say of which with --dimension, --metric and"
+                " --index"
+                if live is not None
+                else f"give --{name}, or a collection such as vcol/docs"
+            )
+            raise click.UsageError(cure)
+    # A collection of no rows yet is as good as one of a single row.
+    both["rows"] = max(1, both["rows"])
+    return Workload(**{name: value for name, value in both.items() if value is not None})
+
+
+def _show(workload: Workload, found: Size, live: Measured | None) -> None:
+    rows = _rows(workload, found)
+    if live is None:
+        console().print(table(("what", "take", "why"), rows))
+        return
+    now = live.now
+    with_now = ((what, now.get(what, ""), take, why) for what, take, why in rows)
+    console().print(table(("what", "now", "take", "why"), with_now))
+    console().print(f"It has {now['rows']} rows now.")
 
 
 def _check(workload: Workload) -> None:
