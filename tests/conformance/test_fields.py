@@ -127,7 +127,7 @@ async def test_a_collection_is_loaded_once_all_vectors_have_an_index(
     await client.create(CollectionSchema(name=name, form=wanted))
     assert whole.client.loads is not None
     for field in (VECTOR, TERMS):
-        with pytest.raises(EngineRefused, match=TERMS.name) as refused:
+        with pytest.raises(EngineRefused, match=field.name) as refused:
             await whole.loads.load(name, 1)
         assert (refused.value.code, refused.value.retriable) == ("INDEX_NOT_FOUND", False)
         if field is VECTOR:

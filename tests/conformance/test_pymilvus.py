@@ -49,13 +49,6 @@ client.create_collection(name, schema=schema, index_params=index,
                          properties={"collection.ttl.seconds": 60})
 client.create_partition(name, "a")
 """
-MADE = Form(
-    fields=(
-        Field(name="key", type="VarChar", primary_key=True, max_length=64),
-        Field(name="tenant", type="Int64"),
-        Field(name="vector", type="FloatVector", dimension=16),
-    )
-)
 
 MADE = Form(
     fields=(
@@ -120,7 +113,7 @@ async def test_what_quiver_makes_is_used_by_pymilvus(
 async def test_what_pymilvus_makes_is_described(
     address: str, client: EngineClient, name: str
 ) -> None:
-    """Field by field; numbers of the index may have become words."""
+    """Field by field; numbers may have become words."""
     await pymilvus(MAKE, address, name)
     found = await client.describe(name)
     assert found is not None

@@ -79,7 +79,7 @@ class ModelMilvus(FakeMilvus):
         self._note_searchable()
         if index.field in self.found(name).indexes and self._breaks():
             self._break_off(name, index.field)
-        super().set_field_index(name, index)
+        super().set_field_index(name, index, anew=anew)
         self._begin_build(name, index.field)
 
     def drop_field_index(self, name: str, field: str) -> None:

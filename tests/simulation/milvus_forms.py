@@ -167,7 +167,9 @@ def _are_functions(schema: Manifest, form: Form, *, may_grow: bool) -> bool:
         told = function.type, list(function.input_fields), list(function.output_fields)
         if asked is None or told != (asked["type"], asked["inputFields"], asked["outputFields"]):
             return False
-    return may_grow or not wanted
+    # A function is added with its output field, or not at all.
+    are_new = all(form.find(name) is None for name in outputs_of(list(wanted.values())))
+    return not wanted or (may_grow and are_new)
 
 
 # What needs which version.

@@ -58,6 +58,7 @@ from quiver.reconcile.collections.reservations import Reservations
 from quiver.reconcile.engines.possession import Possession
 from quiver.reconcile.engines.revisions import Rollout, held_rollout
 from quiver.reconcile.engines.workload import owned
+from simulation.milvus_form_mutants import FORM_MUTANTS
 from simulation.milvus_mutants import MILVUS_MUTANTS
 
 RECONCILER = "quiver.reconcile.collections.reconciler"
@@ -400,5 +401,5 @@ MUTANTS = (
     Mutant("an upgrade replaces pods", _pods_replaced_for_an_upgrade),
     Mutant("an engine owns its workload", _engine_owns_its_workload),
     Mutant("an engine waits for no collections", _engine_waits_for_nothing),
-    *(Mutant(name, plant) for name, plant in MILVUS_MUTANTS),
+    *(Mutant(name, plant) for name, plant in (*MILVUS_MUTANTS, *FORM_MUTANTS)),
 )

@@ -6,7 +6,7 @@ from msgspec import structs
 
 from quiver.adapters.milvus.errors import EXISTS, NOT_FOUND
 from quiver.domain.milvus_features import feature_of_adding, feature_of_adding_function
-from quiver.domain.milvus_fields import MOST_FIELDS, WITH_OUTPUT, Field, Form, Function
+from quiver.domain.milvus_fields import ADDED_WITH_OUTPUT, MOST_FIELDS, Field, Form, Function
 from quiver.domain.milvus_forms import ALTERABLE_FUNCTION_PARAMS, DESCRIPTION
 from quiver.domain.milvus_indexes import plain_index
 from quiver.domain.milvus_versions import Feature, MilvusVersion, can, needed
@@ -15,8 +15,8 @@ from support.milvus_codes import BAD_PARAMETER, LOADED, UNIMPLEMENTED, refused, 
 from support.milvus_indexing import MilvusIndexing
 from support.milvus_memory import MilvusCollection
 from support.milvus_rules import (
-    MOST_VECTORS,
     check_field,
+    most_vectors,
     violations_of_function,
 )
 
@@ -66,7 +66,7 @@ class MilvusGrowth(MilvusIndexing):
         if any(there.name == function.name for there in form.functions):
             reason = f"the function {function.name!r} exists"
             raise EngineRefused(EXISTS, reason, retriable=True)
-        if (function.type in WITH_OUTPUT) != (output is not None):
+        if (function.type in ADDED_WITH_OUTPUT) != (output is not None):
             reason = f"currently does not support adding {function.type} function through this API"
             raise refused(BAD_PARAMETER, reason)
         if output is not None:
@@ -132,8 +132,9 @@ def _check_added(field: Field, form: Form, version: MilvusVersion | None) -> Non
         raise refused(BAD_PARAMETER, reason)
     if field.clustering_key and any(each.clustering_key for each in form.fields):
         raise refused(BAD_PARAMETER, "already has another clustering key field")
-    if field.is_vector and len(form.vectors) >= MOST_VECTORS:
-        raise standing(f"maximum vector field's number should be limited to {MOST_VECTORS}")
+    most = most_vectors(version)
+    if field.is_vector and len(form.vectors) >= most:
+        raise standing(f"maximum vector field's number should be limited to {most}")
     if not field.nullable:
         reason = f"added field must be nullable, please check it, field name = {field.name}"
         raise refused(BAD_PARAMETER, reason)

@@ -117,10 +117,11 @@ class MilvusIndexing(MilvusMemory):
         return has_metric and wanted.is_met_by(there.told)
 
     def _free(self, found: MilvusCollection, field: str) -> None:
-        """Have an index go. The driver takes the collection out of memory where it has to."""
+        """Have an index go, and the collection out of memory where the server wants that: for
+        vectors, and before 2.6.2 for all.
+        """
         about = found.form.find(field)
-        is_vector = about is not None and about.is_vector
-        if is_vector or not self._drops_while_loaded:
+        if about is None or about.is_vector or not self._drops_while_loaded:
             found.load = NOT_IN_MEMORY
 
     @property

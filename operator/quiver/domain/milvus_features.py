@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from quiver.domain.milvus_fields import WITH_OUTPUT, Field, Function
+from quiver.domain.milvus_fields import ADDED_WITH_OUTPUT, Field, Form, Function
 from quiver.domain.milvus_forms import DESCRIPTION, Growth
 from quiver.domain.milvus_indexes import metric_of
 from quiver.domain.milvus_schemas import MilvusSchema
@@ -40,7 +40,8 @@ def features_unread(form: Form) -> Iterator[Feature]:
 def features_of_schema(schema: MilvusSchema) -> Iterator[Feature]:
     """Yield what a server needs to have such a collection."""
     found = [feature for field in schema.fields for feature in _of_field(field)]
-    found += [feature_of_function(function.type) for function in schema.functions]
+    for function in schema.functions:
+        found += _of_function(function, schema)
     for index in schema.indexes:
         metric = metric_of(schema, index)
         found += [feature_of_index(index.type), feature_of_metric(metric or "")]
@@ -95,6 +96,13 @@ def feature_of_altering(key: str) -> Feature:
 def feature_of_adding_function(function: Function) -> Feature:
     has_output = function.type in ADDED_WITH_OUTPUT
     return Feature.ADD_FUNCTION_WITH_FIELD if has_output else Feature.ADD_FUNCTION
+
+
+def _of_function(function: Function, form: Form) -> Iterator[Feature | None]:
+    yield feature_of_function(function.type)
+    inputs = (form.find(name) for name in function.input_fields)
+    if function.type == "BM25" and any(field is not None and field.nullable for field in inputs):
+        yield Feature.NULLABLE_INPUT
 
 
 def _of_field(field: Field) -> Iterator[Feature | None]:

@@ -1,14 +1,13 @@
 """Forms of collections on Milvus: the short one, how two differ, and how one grows."""
 
-import struct
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 from msgspec import structs
 
 from quiver.domain.fit import BINARY_METRICS
 from quiver.domain.kubernetes_types import Struct
+from quiver.domain.milvus_defaults import plain_default
 from quiver.domain.milvus_fields import (
     ADDED_WITH_OUTPUT,
     ALTERABLE_PARAMS,
@@ -18,7 +17,6 @@ from quiver.domain.milvus_fields import (
     Function,
 )
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 KEY_FIELD = "id"
 VECTOR_FIELD = "vector"
 _COMPARED = {
@@ -85,15 +83,11 @@ def growth(wanted: Form, found: Form) -> Growth:
     functions = tuple(f for f in wanted.functions if _is_addable_function(f, wanted, found))
     outputs = _outputs(wanted.functions)
     missing = (field for field in wanted.fields if found.find(field.name) is None)
-    added = tuple(f for f in missing if is_addable(f) and f.name not in computed)
-    names = frozenset(field.name for field in (*found.fields, *added))
     altered = {field.name: _altered(field, found.find(field.name)) for field in wanted.fields}
     return Growth(
-        fields=added,
+        fields=tuple(f for f in missing if is_addable(f) and f.name not in outputs),
         altered={name: changed for name, changed in altered.items() if changed},
-        functions=tuple(
-            f for f in wanted.functions if f.name not in there and _joins(f, found, names)
-        ),
+        functions=functions,
         altered_functions=tuple(
             f for f in wanted.functions if f.name in there and _is_altered(f, there[f.name])
         ),
@@ -112,15 +106,6 @@ def attribute_of(field: Field, name: str) -> str | None:
 def is_addable(field: Field) -> bool:
     """Tell whether a field may be added to a collection that exists, whose rows lack it."""
     return field.nullable and not (field.primary_key or field.partition_key)
-
-
-def _joins(function: Function, found: Form, names: frozenset[str]) -> bool:
-    """Tell whether the function may be added where `names` are its collection's fields: some are
-    added only with a new output, the others only over fields that are there.
-    """
-    is_new = [found.find(name) is None for name in function.output_fields]
-    fits = all(is_new) if function.type in WITH_OUTPUT else not any(is_new)
-    return fits and names.issuperset(function.input_fields)
 
 
 def grown(wanted: Form, found: Form) -> Form:
@@ -194,7 +179,7 @@ def _field_differences(wanted: Field, found: Field) -> Iterator[str]:
         is_told = there is not None or attribute not in GROWS  # milvus-lite tells not every limit
         if asked != there and is_told:
             yield f"{label} of field {wanted.name!r} is {_told(there)}, not {_told(asked)}"
-    if _plain_default(wanted) != _plain_default(found):
+    if plain_default(wanted) != plain_default(found):
         yield (
             f"default of field {wanted.name!r} is {_told(found.default)}, not "
             f"{_told(wanted.default)}"
@@ -259,43 +244,6 @@ def _is_altered(wanted: Function, found: Function) -> bool:
     keys = wanted.params.keys() & ALTERABLE_FUNCTION_PARAMS
     changes = any(str(wanted.params[key]) != str(found.params.get(key)) for key in keys)
     return wanted.type == "TextEmbedding" and changes
-
-
-def _plain_default(field: Field) -> object:
-    """Return the default as Milvus compares it: `0.50` and `0.5` are one."""
-    text = None if field.default is None else str(field.default)
-    if text is None or field.type == "VarChar":
-        return text
-    if field.type == "Timestamptz":
-        return _instant(text)
-    if field.type == "Bool":
-        return text.lower()
-    try:
-        if field.type == "Timestamptz":
-            return _instant(text)
-        if field.type in ("Float", "Double"):
-            return _as_float32(float(text)) if field.type == "Float" else float(text)
-        return int(text)
-    except (ValueError, OverflowError):
-        return text
-
-
-def _instant(text: str) -> object:
-    """Return the moment that is told, in whatever zone; UTC without one. A server may tell it in
-    microseconds.
-    """
-    try:
-        if text.removeprefix("-").isdecimal():
-            return _EPOCH + timedelta(microseconds=int(text))
-        moment = datetime.fromisoformat(text)
-    except (ValueError, OverflowError):
-        return text
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _as_float32(number: float) -> float:
-    (rounded,) = struct.unpack("<f", struct.pack("<f", number))
-    return float(rounded)
 
 
 def _told(value: object) -> str:

@@ -70,6 +70,7 @@ class Feature(Enum):
     BM25 = "the function BM25"
     TEXTEMBEDDING = "the function TextEmbedding"
     MINHASH = "the function MinHash"
+    NULLABLE_INPUT = "the function BM25 over a nullable field"
     ADD_FIELD = "adding a field"
     ADD_VECTOR_FIELD = "adding a vector field"
     ALTER_FIELD = "changing a field"
@@ -133,6 +134,7 @@ VERSIONS: Mapping[Feature, Versions] = MappingProxyType(
         Feature.BM25: Versions(since=MilvusVersion(2, 5)),
         Feature.TEXTEMBEDDING: Versions(since=MilvusVersion(2, 6)),
         Feature.MINHASH: Versions(since=MilvusVersion(3, 0)),
+        Feature.NULLABLE_INPUT: Versions(since=MilvusVersion(2, 6, 3)),
         Feature.ADD_FIELD: Versions(since=MilvusVersion(2, 6)),
         Feature.ADD_VECTOR_FIELD: Versions(since=MilvusVersion(2, 6, 18)),
         Feature.ALTER_FIELD: Versions(since=MilvusVersion(2, 5)),

@@ -11,7 +11,7 @@ from quiver.domain.milvus_features import (
     feature_of_adding_function,
     feature_of_altering,
 )
-from quiver.domain.milvus_fields import ALTERABLE_PARAMS, WITH_OUTPUT, Field, Function
+from quiver.domain.milvus_fields import ADDED_WITH_OUTPUT, ALTERABLE_PARAMS, Field, Function
 from quiver.domain.milvus_forms import DESCRIPTION, GROWS
 from quiver.domain.milvus_indexes import plain_index
 from quiver.domain.milvus_versions import Feature, needed
@@ -103,7 +103,7 @@ def _alterations(g: Gathered, keys: frozenset[str]) -> list[Step]:
 
 
 def _new_output(g: Gathered, function: Function) -> Field | None:
-    if g.form is None or function.type not in WITH_OUTPUT:
+    if g.form is None or function.type not in ADDED_WITH_OUTPUT:
         return None
     return g.form.find(function.output_fields[0])
 
