@@ -4,6 +4,7 @@ import asyncio
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -74,6 +75,7 @@ def _on_terminal(kubeconfig: Path, arguments: tuple[str, ...], until: str, keys:
     finally:
         if process.poll() is None:
             process.kill()
+            process.wait()
         os.close(ours)
 
 
@@ -81,4 +83,6 @@ def _take_terminal() -> None:
     import fcntl  # noqa: PLC0415 - in the child
     import termios  # noqa: PLC0415
 
+    # Tests that run in the background of a shell ignore it, and their children would.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
