@@ -75,6 +75,9 @@ class FormSafety:
 
 
 def _is_said_to_be_ready(manifest: Manifest) -> bool:
-    """Tell whether the object is ready by a status that is of its spec."""
+    """Tell whether the object is ready by a status that is of its spec. Ready stays as it was while
+    the object is suspended.
+    """
     is_current = manifest["status"].get("observedGeneration") == manifest["metadata"]["generation"]
-    return is_current and ready_status(manifest) == "True"
+    is_at_work = not manifest["spec"].get("suspend", False)
+    return is_current and is_at_work and ready_status(manifest) == "True"
