@@ -1,7 +1,7 @@
 """How large collections get, and what suits them."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quiver.domain.fit import needed_mib
@@ -25,6 +25,7 @@ def test_what_is_one_segment_anyway_takes_the_default() -> None:
     assert sized(Workload(rows=1000, dimension=8, inserted=0)).index_file_size == 1024
 
 
+@settings(deadline=None)
 @given(
     gpu_mib=st.integers(1024, 200_000),
     dimension=st.integers(1, 32768),
