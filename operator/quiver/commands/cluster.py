@@ -70,11 +70,11 @@ async def connected(where: Where) -> AsyncIterator[Cluster]:
     context = await load_context(where.kubeconfig, where.context)
     connection, drivers = Connection(context.configuration, Metrics()), Drivers()
     namespace = ALL if where.all_namespaces else where.namespace or context.namespace
-    try:
-        async with KubernetesClient(connection) as api, PortForwards(connection) as forwards:
+    async with KubernetesClient(connection) as api, PortForwards(connection) as forwards:
+        try:
             yield Cluster(api, ReachableEngines(drivers, forwards), namespace)
-    finally:
-        await drivers.close()
+        finally:
+            await drivers.close()
 
 
 def run(work: Coroutine[Any, Any, Answer]) -> Answer:

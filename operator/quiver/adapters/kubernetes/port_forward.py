@@ -57,7 +57,8 @@ class PortForwards:
                 await self._forward(pod, port, reader, writer)
 
             server = await asyncio.start_server(forward, "127.0.0.1", 0)
-            self._stack.push_async_callback(server.wait_closed)
+            # Open connections end with the session: from Python 3.12 on, to wait for the server
+            # would be to wait for whoever has connected.
             self._stack.callback(server.close)
             host, bound = server.sockets[0].getsockname()[:2]
             self._listening[pod, port] = f"{host}:{bound}"
