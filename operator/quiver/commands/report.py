@@ -18,8 +18,8 @@ from quiver.commands.cluster import Cluster, Where, cluster_options, connected, 
 from quiver.commands.reading import Reading, place
 from quiver.commands.report_objects import Objects
 from quiver.commands.report_pods import ENGINE_PORT, OPERATOR_PORT, PodTexts
-from quiver.commands.size import told as told_size
 from quiver.domain.kubernetes_types import VECTOR_ENGINE
+from quiver.domain.quantities import binary_size
 from quiver.domain.redaction import Redaction
 from quiver.domain.text import one_line
 from quiver.option_types import NamespaceName
@@ -81,7 +81,7 @@ def report(
             size = bundle.finish(summary)
     except OSError as error:
         raise click.ClickException(f"{path} cannot be written: {error}") from error
-    click.echo(f"{path}: {told_size(size)}")
+    click.echo(f"{path}: {binary_size(size)}")
     if bundle.lacks:
         click.echo(f"{len(bundle.lacks)} things are not in it; summary.txt in it says why.")
         click.get_current_context().exit(PARTIAL)

@@ -12,15 +12,14 @@ from quiver.commands.cluster import Where, cluster_options, run
 from quiver.commands.screen import console, table
 from quiver.commands.size_of_live import Measured, NotMeasured, measured
 from quiver.domain.fit import BINARY_METRICS
-from quiver.domain.quantities import mebibytes, parse_quantity
+from quiver.domain.quantities import binary_size, mebibytes, parse_quantity
 from quiver.domain.sizing import Size, Workload, sized
-from quiver.domain.sizing_indexes import KNOWN
+from quiver.domain.sizing_indexes import KNOWN, ON_GPUS
 from quiver.domain.takes import TAKES
 from quiver.domain.text import one_line
 
 _A_DAY = {"s": 86_400, "min": 1_440, "h": 24, "day": 1}
 _RATE = re.compile(r"([^/]+)/(s|min|h|day)")
-_UNITS = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"))
 METRICS = tuple(dict.fromkeys(metric for takes in TAKES.values() for metric in takes.indexes))
 MOST_ROWS = 10**12
 KINDS = ("vcol", "vectorcollection", "vectorcollections")
@@ -188,6 +187,15 @@ def _check(workload: Workload) -> None:
             f"engines of type {workload.engine_type} have no {workload.index} for "
             f"{workload.metric}: {these}"
         )
+    if workload.index not in (None, *KNOWN):
+        raise click.ClickException(
+            f"how large an index of type {workload.index} gets is not known: name another with"
+            f" --index, of {', '.join(KNOWN)}"
+        )
+    if workload.index in ON_GPUS and workload.gpu_mib is None:
+        raise click.ClickException(
+            f"an index of type {workload.index} is on GPUs: say with --gpu-memory how much one has"
+        )
     if workload.row_bytes == 0 or (workload.metric in BINARY_METRICS and workload.dimension % 8):
         raise click.ClickException(
             f"--dimension must be a multiple of 8 for {workload.metric}, whose vectors are bits"
@@ -204,9 +212,9 @@ def _rows(workload: Workload, found: Size) -> Iterator[tuple[str, str, str]]:
         params = ", ".join(f"{name} {value}" for name, value in found.params.items())
         yield "index", f"{workload.index} {params}".strip(), reasons.get("params", "")
     yield "segments", f"{found.segments}", reasons["segments"]
-    yield "memory", told(found.memory), reasons["memory"]
-    yield "disk", told(found.disk), reasons["disk"]
-    yield "pods", f"1 of {told(found.pod_memory)}", reasons["pods"]
+    yield "memory", binary_size(found.memory), reasons["memory"]
+    yield "disk", binary_size(found.disk), reasons["disk"]
+    yield "pods", f"1 of {binary_size(found.pod_memory)}", reasons["pods"]
     if found.gpus:
         yield "GPUs", f"{found.gpus}", reasons["gpus"]
 
@@ -219,14 +227,6 @@ def _spec(workload: Workload, found: Size) -> dict[str, Any]:
     if workload.index is not None:
         spec["index"] = {"type": workload.index, "params": dict(found.params)}
     return {"spec": spec}
-
-
-def told(size: int) -> str:
-    """Return bytes in a unit that suits them."""
-    for unit, name in _UNITS:
-        if size >= unit:
-            return f"{size / unit:.{3 if size < 1000 * unit else 4}g} {name}"
-    return "less than 1 MiB"
 
 
 def _number(text: str) -> int | None:

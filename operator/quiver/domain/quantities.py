@@ -28,3 +28,12 @@ def parse_quantity(text: str | float) -> Decimal:
 def mebibytes(text: str | int) -> int:
     """Return the quantity in MiB (2^20 bytes), rounded up."""
     return math.ceil(parse_quantity(text) / 2**20)
+
+
+def binary_size(size: int) -> str:
+    """Return bytes in a unit that suits them, such as `1.5 GiB`."""
+    for power, name in ((4, "TiB"), (3, "GiB"), (2, "MiB")):
+        unit = 1024**power
+        if size >= unit:
+            return f"{size / unit:.{3 if size < 1000 * unit else 4}g} {name}"
+    return "less than 1 MiB"

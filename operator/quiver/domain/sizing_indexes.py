@@ -13,6 +13,8 @@ _RNSG = MappingProxyType(
 )
 _GPU_FACTORS = MappingProxyType({"GPU_CAGRA": 1.8, "GPU_IVF_FLAT": 1.0, "GPU_BRUTE_FORCE": 1.0})
 """Of the raw vectors, by Milvus' documents."""
+ON_GPUS = frozenset({"IVF_SQ8H", *_GPU_FACTORS})
+"""Indexes that only a GPU searches."""
 KNOWN = (
     "IVF_FLAT",
     "IVF_SQ8",

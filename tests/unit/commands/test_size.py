@@ -7,9 +7,12 @@ import sys
 
 import pytest
 import yaml
+from click import ClickException
 from click.testing import CliRunner
 
 from quiver.cli import main
+from quiver.commands.size import _check
+from quiver.domain.sizing import Workload
 
 ASKED = ("size", "--rows", "10M", "--dimension", "768", "--index", "HNSW")
 
@@ -70,6 +73,8 @@ def test_json_has_the_figures_in_bytes() -> None:
         (["--dimension", "0"], "0 is not in the range 1<=x<=32768"),
         (["--metric", "HAMMING"], "engines of type Quiver have no HNSW for HAMMING"),
         (["--metric", "COSINE"], "engines of type Quiver do not take COSINE: these take L2, IP"),
+        (["--type", "Milvus", "--index", "GPU_CAGRA"], "say with --gpu-memory how much one has"),
+        (["--index", "IVF_SQ8H"], "an index of type IVF_SQ8H is on GPUs"),
         (["--type", "Milvus", "--index", "RNSG"], "engines of type Milvus have no RNSG for L2"),
     ],
 )
@@ -83,3 +88,10 @@ def test_bits_come_in_whole_bytes() -> None:
     result = CliRunner().invoke(main, ["size", "--rows=1", "--dimension=100", "--metric=HAMMING"])
     assert result.exit_code == 1
     assert "--dimension must be a multiple of 8 for HAMMING" in result.output
+
+
+def test_of_an_index_whose_size_nobody_knows_none_is_told() -> None:
+    """A collection that exists may have one, though no option names it."""
+    workload = Workload(rows=1, dimension=8, index="DISKANN", engine_type="Milvus")
+    with pytest.raises(ClickException, match="DISKANN gets is not known: name another with"):
+        _check(workload)

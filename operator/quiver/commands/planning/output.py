@@ -8,8 +8,8 @@ import msgspec
 from rich.markup import escape
 
 from quiver.commands.screen import console, table
-from quiver.commands.size import told
 from quiver.domain.plans import Action, Change, Danger, Exit, by_danger, counted, exit_of
+from quiver.domain.quantities import binary_size
 from quiver.domain.text import one_line
 
 HEADINGS = ("action", "object", "rows dropped", "bytes dropped", "what")
@@ -143,7 +143,7 @@ def _bytes(change: Change) -> str:
     size = change.bytes
     if size is None:
         return "unknown"
-    return f"{AT_LEAST if change.is_least else ''}{told(size) if size else '0'}"
+    return f"{AT_LEAST if change.is_least else ''}{binary_size(size) if size else '0'}"
 
 
 def _last(plan: Plan) -> Iterator[str]:
@@ -158,7 +158,7 @@ def _last(plan: Plan) -> Iterator[str]:
         yield "Rows are dropped, and an engine does not tell how many."
     elif rows and size is not None:
         least = AT_LEAST if any(change.is_least for change in plan.changes) else ""
-        yield f"Dropped with them: {rows:,} rows, {least}{told(size)} without indexes."
+        yield f"Dropped with them: {rows:,} rows, {least}{binary_size(size)} without indexes."
     if plan.ignored:
         kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(plan.ignored.items()))
         yield f"Not Quiver's, and ignored: {kinds}."
