@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 from urllib.parse import quote, urlencode
 
 import aiohttp
@@ -32,6 +32,15 @@ Decoded = TypeVar("Decoded")
 _ENCODER = msgspec.json.Encoder()
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None)  # `_call` has a deadline
 _GONE = "the list took so long that the API server has forgotten its beginning"
+
+
+class Answer(NamedTuple):
+    """`warnings` are the values of the headers of that name."""
+
+    status: int
+    reason: str
+    content: bytes
+    warnings: Sequence[str] = ()
 
 
 class KubernetesClient:
@@ -66,10 +75,6 @@ class KubernetesClient:
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
-
-    @property
-    def connection(self) -> Connection:
-        return self._connection
 
     @property
     def server(self) -> str:
@@ -158,7 +163,7 @@ class KubernetesClient:
         body: Manifest | None = None,
         content_type: str = "application/json",
     ) -> Manifest:
-        return _decoded(path, await self._content(method, path, body, content_type), _manifest)
+        return decoded(path, await self._content(method, path, body, content_type))
 
     async def _content(
         self,
@@ -168,39 +173,48 @@ class KubernetesClient:
         content_type: str = "application/json",
         most: int = OBJECT_BYTES,
     ) -> bytes:
-        """Return the content of a successful answer, of at most so many bytes. Raises: ApiError;
-        TooLong for a longer one.
+        return (await self.exchange(method, path, body, content_type, most)).content
+
+    async def exchange(
+        self,
+        method: str,
+        path: str,
+        body: Manifest | None = None,
+        content_type: str = "application/json",
+        most: int = OBJECT_BYTES,
+    ) -> Answer:
+        """Return a successful answer, of at most so many bytes. Raises: ApiError; TooLong for a
+        longer one.
         """
         try:
             async with asyncio.timeout(self._deadline):
-                status, reason, content = await self._counted(
-                    method, path, body, content_type, most
-                )
+                answer = await self._counted(method, path, body, content_type, most)
         except TimeoutError as error:
             raise ApiUnavailable(
                 f"the API server did not answer within {self._deadline:g} s"
             ) from error
         except (aiohttp.ClientError, OSError) as error:
             raise ApiUnavailable(f"the API server cannot be reached: {error}") from error
-        if status == 410:
+        if answer.status == 410:
             raise ApiUnavailable(_GONE)
-        if status >= 400:
-            raise error_for(status, reason, content)
-        return content
+        if answer.status >= 400:
+            raise error_for(answer.status, answer.reason, answer.content)
+        return answer
 
     async def _counted(
         self, method: str, path: str, body: Manifest | None, content_type: str, most: int
-    ) -> tuple[int, str, bytes]:
+    ) -> Answer:
         status = None
         try:
-            status, reason, content = await self._send(method, path, body, content_type, most)
+            answer = await self._send(method, path, body, content_type, most)
+            status = answer.status
         finally:
             self._connection.count(method, status)
-        return status, reason, content
+        return answer
 
     async def _send(
         self, method: str, path: str, body: Manifest | None, content_type: str, most: int
-    ) -> tuple[int, str, bytes]:
+    ) -> Answer:
         headers = {
             "Accept": "application/json",
             "Content-Type": content_type,
@@ -217,7 +231,9 @@ class KubernetesClient:
             server_hostname=self._connection.configuration.tls_server_name,
             timeout=_NO_TIMEOUT,
         ) as answer:
-            return answer.status, answer.reason or "", await read_bounded(answer, most)
+            warnings = tuple(answer.headers.getall("Warning", ()))
+            content = await read_bounded(answer, most)
+            return Answer(answer.status, answer.reason or "", content, warnings)
 
 
 def _decoded(path: str, content: bytes, decode: Callable[[bytes], Decoded]) -> Decoded:
@@ -225,6 +241,11 @@ def _decoded(path: str, content: bytes, decode: Callable[[bytes], Decoded]) -> D
         return decode(content)
     except msgspec.DecodeError as error:
         raise ApiRefused(f"{path} answered with something else than JSON") from error
+
+
+def decoded(path: str, content: bytes) -> Manifest:
+    """Return the object that a path answered with. Raises: ApiRefused."""
+    return _decoded(path, content, _manifest)
 
 
 def _manifest(content: bytes) -> Manifest:

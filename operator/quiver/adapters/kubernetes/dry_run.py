@@ -1,22 +1,13 @@
 """Asks the API server what it would make of a write, with all its checks, without the write."""
 
-import asyncio
 import re
 from collections.abc import Iterable
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
-import aiohttp
-import msgspec
-
-from quiver.adapters.kubernetes.client import DEADLINE_S
-from quiver.adapters.kubernetes.connection import USER_AGENT, Connection
-from quiver.adapters.kubernetes.errors import error_for
-from quiver.adapters.kubernetes.pages import OBJECT_BYTES, read_bounded
+from quiver.adapters.kubernetes.client import KubernetesClient, decoded
 from quiver.domain.kubernetes_types import Key, Kind, Manifest
 from quiver.domain.text import one_line
-from quiver.ports.errors import ApiRefused, ApiUnavailable
 
 CLIENT_SIDE = "kubectl-client-side-apply"
 MOST_WARNINGS = 16
@@ -38,23 +29,10 @@ class DryRuns:
     ApiUnavailable.
     """
 
-    def __init__(self, connection: Connection, manager: str, *, force: bool = False) -> None:
+    def __init__(self, api: KubernetesClient, manager: str, *, force: bool = False) -> None:
         """`manager` is the field manager that applies. With `force` it takes fields from others."""
-        self._connection = connection
+        self._api = api
         self._query = {"fieldManager": manager, "force": str(force).lower()}
-        self._session: aiohttp.ClientSession | None = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._session is not None:
-            await self._session.close()
 
     async def apply(self, kind: Kind, manifest: Manifest) -> Foretold:
         """Apply server-side. As with kubectl, a field that the schema does not have is refused."""
@@ -79,42 +57,8 @@ class DryRuns:
         body: Manifest | None = None,
         content_type: str = "application/json",
     ) -> Foretold:
-        try:
-            async with asyncio.timeout(DEADLINE_S):
-                return await self._answered(method, path, body, content_type)
-        except TimeoutError as error:
-            raise ApiUnavailable(
-                f"the API server did not answer within {DEADLINE_S:g} s"
-            ) from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise ApiUnavailable(f"the API server cannot be reached: {error}") from error
-
-    async def _answered(
-        self, method: str, path: str, body: Manifest | None, content_type: str
-    ) -> Foretold:
-        headers = {
-            "Accept": "application/json",
-            "Content-Type": content_type,
-            "User-Agent": USER_AGENT,
-            **await self._connection.authorization(),
-        }
-        if self._session is None:
-            self._session = self._connection.session()
-        async with self._session.request(
-            method,
-            self._connection.server + path,
-            headers=headers,
-            data=None if body is None else msgspec.json.encode(body),
-            server_hostname=self._connection.configuration.tls_server_name,
-        ) as answer:
-            content = await read_bounded(answer, OBJECT_BYTES)
-        if answer.status >= 400:
-            raise error_for(answer.status, answer.reason or "", content)
-        try:
-            manifest = msgspec.json.decode(content, type=Manifest)
-        except msgspec.DecodeError as error:
-            raise ApiRefused(f"{path} answered with something else than JSON") from error
-        return Foretold(manifest, warnings_in(answer.headers.getall("Warning", ())))
+        answer = await self._api.exchange(method, path, body, content_type)
+        return Foretold(decoded(path, answer.content), warnings_in(answer.warnings))
 
 
 def warnings_in(headers: Iterable[str]) -> tuple[str, ...]:

@@ -106,13 +106,11 @@ class _Work:
     async def answers(self, live: Live, pruned: list[Object]) -> Answers:
         asked, written = self._asked, self._manifests.written.values()
         done = self._progress("asking the API server", len(written) + len(pruned))
-        async with DryRuns(
-            self._cluster.api.connection, asked.field_manager, force=asked.force_conflicts
-        ) as dry_runs:
-            asking = Asking(dry_runs, live, self._manifests, done)
-            asking.server_side = asked.server_side
-            await each(written, asking.apply)
-            await each(pruned, asking.delete)
+        dry_runs = DryRuns(self._cluster.api, asked.field_manager, force=asked.force_conflicts)
+        asking = Asking(dry_runs, live, self._manifests, done)
+        asking.server_side = asked.server_side
+        await each(written, asking.apply)
+        await each(pruned, asking.delete)
         return asking.answers
 
     async def foreseen(self, live: Live, answers: Answers) -> Plan:
